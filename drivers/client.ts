@@ -1,0 +1,118 @@
+/** One contract for every client of every protocol. */
+import type { MediaSink, MediaType } from '../protocols/media.ts';
+
+/** The states of a client. `closed` is final; every other state may go to `closed`. */
+export const ClientState = {
+  idle: 'idle',
+  /** TCP (or UDP) on its way. */
+  connecting: 'connecting',
+  /** RTMP handshake; for HTTP the request is written. */
+  handshaking: 'handshaking',
+  /** RTMP connect, createStream, play or publish; for HTTP waiting for the header. */
+  requesting: 'requesting',
+  /** Media may flow. */
+  streaming: 'streaming',
+  closed: 'closed',
+} as const;
+export type ClientState = (typeof ClientState)[keyof typeof ClientState];
+
+/** Why a client is closed. */
+export const CloseReason = {
+  /** `close()` was called. */
+  local: 'local',
+  /** The peer closed (FIN) in an orderly way. */
+  remote: 'remote',
+  /** The peer reset, or the network failed. */
+  reset: 'reset',
+  /** TCP could not be opened. */
+  refused: 'refused',
+  /** A phase took longer than its timeout. */
+  timeout: 'timeout',
+  /** The server said no (RTMP error status, HTTP status of 400 and above). */
+  rejected: 'rejected',
+  /** Malformed bytes from the peer. */
+  protocol: 'protocol',
+  /** Redirected more often than allowed, or to nowhere. */
+  redirect: 'redirect',
+} as const;
+export type CloseReason = (typeof CloseReason)[keyof typeof CloseReason];
+
+/** What a client says when it is closed. `code` is a stable slug, `detail` is for people. */
+export interface Closed {
+  readonly reason: CloseReason;
+  /** The state in which it happened: SRS never says why, so the stage is the evidence. */
+  readonly during: ClientState;
+  readonly code: string;
+  readonly detail: string;
+}
+
+/** Epoch milliseconds (with fraction) at which each phase was done; NaN for a phase that was not reached. */
+export class PhaseTiming {
+  /** `open()` was called. */
+  started = Number.NaN;
+  tcp = Number.NaN;
+  /** RTMP: S2 received. HTTP: request written. */
+  handshake = Number.NaN;
+  /** RTMP: `_result` of connect (publishers: of createStream). HTTP: equals `handshake`. */
+  connect = Number.NaN;
+  /** RTMP: NetStream.Play.Start or Publish.Start. HTTP: header complete. */
+  play = Number.NaN;
+  /** First byte of a media body. */
+  firstByte = Number.NaN;
+  /** First complete video keyframe. */
+  firstKeyframe = Number.NaN;
+  /** The player model starts to play (CTA-2066: video startup). */
+  firstFrameShown = Number.NaN;
+  closed = Number.NaN;
+}
+
+/** Shared by as many clients as you like, so that a client costs no listeners of its own. */
+export interface ClientObserver<C extends Client = Client> {
+  onState?(client: C, state: ClientState, at: number): void;
+  /** A redirect is about to be followed. */
+  onRedirect?(client: C, location: string, at: number): void;
+  /** Exactly once per opened client. */
+  onClosed?(client: C, closed: Closed, at: number): void;
+}
+
+export interface Client {
+  readonly id: number;
+  readonly url: string;
+  readonly state: ClientState;
+  readonly timing: PhaseTiming;
+  /** undefined until closed. */
+  readonly closed: Closed | undefined;
+  /** Bytes read from the socket. */
+  readonly bytesIn: number;
+  /** Once. */
+  open(): void;
+  /** Idempotent. */
+  close(): void;
+}
+
+export interface Player extends Client {
+  readonly sink: MediaSink;
+  /** Stop and go on reading from the socket (a reader that has stalled). */
+  pause(): void;
+  resume(): void;
+}
+
+export interface Publisher extends Client {
+  /**
+   * Sends one FLV tag body. Returns false while the socket's buffer is above its mark, as `net.Socket.write` does.
+   * The body is not kept after the call returns unless the socket could not take it at once.
+   */
+  send(type: MediaType, timestamp: number, body: Uint8Array): boolean;
+}
+
+export interface ClientOptions {
+  id?: number;
+  /** Source address; the system chooses when left out. */
+  localAddress?: string;
+  /** For each phase up to `play`. Default 10 s (SRS waits 30 s for a peer, a viewer does not). */
+  timeoutMs?: number;
+  /** RTMP: the form of the handshake. Default simple. */
+  handshake?: 'simple' | 'digest';
+  /** How many redirects are followed. Default 3, as SRS's FLV edge does (facts/srs.md 1.5). */
+  maxRedirects?: number;
+}

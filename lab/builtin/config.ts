@@ -1,0 +1,17 @@
+/** What a runner hands to a builtin node: one JSON document, as the last argument of `lab/builtin/main.ts`. */
+import type { MediaSettings } from '../topology.ts';
+
+export interface BuiltinConfig {
+  readonly role: 'origin' | 'edge';
+  readonly name: string;
+  /** Loopback address that every listener binds to. */
+  readonly host: string;
+  readonly rtmpPort: number;
+  readonly httpPort: number;
+  readonly apiPort: number;
+  /** Edge only: where it fetches from, in order. `api` is only read by a mutant. */
+  readonly origins: readonly { readonly host: string; readonly port: number; readonly api?: string }[];
+  readonly settings: MediaSettings;
+  /** Ids from lab/builtin/mutants.ts. */
+  readonly mutants: readonly string[];
+}

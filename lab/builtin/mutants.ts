@@ -1,0 +1,94 @@
+/** Every defect that a node of the lab can be started with. A mutant proves that a check can fail. */
+
+export interface Mutant {
+  /** The role whose nodes have it. */
+  readonly role: 'origin' | 'edge' | 'media' | 'balancer';
+  /** The defect, in words. */
+  readonly says: string;
+}
+
+/** `media` means origin and edge alike. */
+export const MUTANTS = {
+  // back-to-source
+  'edge-pulls-per-player': { role: 'edge', says: 'Every player gets an upstream connection of its own' },
+  'edge-pulls-per-protocol': {
+    role: 'edge',
+    says: 'RTMP and HTTP-FLV players of one stream do not share a pull',
+  },
+  'edge-pulls-twice-under-herd': {
+    role: 'edge',
+    says: 'Players that come while a pull is being set up start another',
+  },
+  'edge-merges-streams-of-app': {
+    role: 'edge',
+    says: 'A pull is looked up by app, so two streams of an app share one',
+  },
+  'edge-pulls-eagerly': {
+    role: 'edge',
+    says: 'Pulls whatever an origin lists as published, without a player',
+  },
+  'edge-never-releases': { role: 'edge', says: 'The pull goes on after the last player has left' },
+  'edge-releases-late': { role: 'edge', says: 'The pull is released 8 s after the last player has left' },
+  'edge-releases-under-player': {
+    role: 'edge',
+    says: 'A release in progress takes the pull from a player who just came',
+  },
+  'edge-rejoin-doubles': {
+    role: 'edge',
+    says: 'A rejoin during a release opens a second pull and keeps the first',
+  },
+  // frames
+  'media-drops-frames': { role: 'media', says: 'Every 40th video frame is not passed on' },
+  'media-doubles-frames': { role: 'media', says: 'Every 40th video frame is passed on twice' },
+  'media-swaps-frames': { role: 'media', says: 'Every 40th video frame changes place with the next' },
+  'media-flips-byte': { role: 'media', says: 'One byte of every 40th video frame is inverted' },
+  'media-drops-audio': { role: 'media', says: 'Audio is not passed on' },
+  'media-resets-timestamps': {
+    role: 'media',
+    says: 'Timestamps start at 0 again after every 50th video frame',
+  },
+  'media-every-7th-player-loses': { role: 'media', says: 'Every 7th player misses every 30th frame' },
+  // joining
+  'media-no-gop-cache': { role: 'media', says: 'A joiner starts at the next frame, whatever it is' },
+  'media-gop-cache-grows': { role: 'media', says: 'The GOP cache is not emptied at a keyframe' },
+  'media-headers-after-frames': { role: 'media', says: 'Sequence headers follow the cached GOP' },
+  'media-no-metadata': { role: 'media', says: 'onMetaData is not passed on to joiners' },
+  'media-slow-reader-blocks': { role: 'media', says: 'Nobody is written to while one player does not read' },
+  'origin-forgets-unpublish': { role: 'origin', says: 'A stream stays busy after its publisher has left' },
+  'edge-drops-players-on-unpublish': {
+    role: 'edge',
+    says: 'Players are not served any more after the publisher restarted',
+  },
+  'balancer-one-server': { role: 'balancer', says: 'The balancer knows one edge only' },
+  // rtmp
+  'rtmp-simple-handshake-wrong': { role: 'media', says: 'S2 does not echo C1' },
+  'rtmp-digest-handshake-wrong': { role: 'media', says: 'The digest of S2 is not keyed by the digest of C1' },
+  'rtmp-play-status-missing': { role: 'media', says: 'NetStream.Play.Start is not sent' },
+  'rtmp-wrong-transaction': { role: 'media', says: 'createStream is answered with another transaction id' },
+  'rtmp-double-publish-accepted': { role: 'media', says: 'A second publisher is let in beside the first' },
+  'rtmp-double-publish-kicks-first': { role: 'media', says: 'A second publisher throws the first out' },
+  'rtmp-chunk-size-ignored': { role: 'media', says: 'A change of chunk size after the first is ignored' },
+  'rtmp-no-handshake-timeout': {
+    role: 'media',
+    says: 'A peer that stops in the middle of the handshake is kept for ever',
+  },
+  'rtmp-malformed-kills-node': { role: 'media', says: 'Malformed bytes end the process' },
+  'rtmp-malformed-closes-others': {
+    role: 'media',
+    says: 'Malformed bytes close every connection of the node',
+  },
+  'rtmp-malformed-tolerated': { role: 'media', says: 'A client that sends malformed bytes is kept' },
+  // flv
+  'flv-previous-tag-size-wrong': { role: 'media', says: 'PreviousTagSize counts the body only' },
+  'flv-header-flags-wrong': { role: 'media', says: 'The FLV header announces audio only' },
+  'http-malformed-kills-node': { role: 'media', says: 'A malformed HTTP request ends the process' },
+  // missing streams
+  'edge-missing-stream-floods': { role: 'edge', says: 'An absent stream is asked for again without a pause' },
+  'media-missing-stream-kept': { role: 'media', says: 'A player of an absent stream is never forgotten' },
+} as const satisfies Record<string, Mutant>;
+
+export type MutantId = keyof typeof MUTANTS;
+
+export function isMutantId(id: string): id is MutantId {
+  return Object.hasOwn(MUTANTS, id);
+}

@@ -1,0 +1,152 @@
+/** A running cluster, as scenarios see it. Runners make it; nothing here starts a process. */
+import type { EngineName, EntryProtocol, NodeSpec, Topology } from './topology.ts';
+
+export interface NodePorts {
+  readonly rtmp?: number;
+  /** HTTP-FLV. */
+  readonly http?: number;
+  /** HTTP API. */
+  readonly api?: number;
+}
+
+export type NodeState = 'starting' | 'ready' | 'frozen' | 'exited';
+
+/** One operating-system process. Every control resolves when its effect can be observed. */
+export interface ClusterNode {
+  readonly spec: NodeSpec;
+  /** `builtin`, `srs` or `haproxy`. */
+  readonly engine: string;
+  /** Loopback address of its own. Connections that it opens through a tap come from this address. */
+  readonly host: string;
+  readonly ports: NodePorts;
+  readonly pid: number;
+  readonly state: NodeState;
+  readonly logFile: string;
+  /** SIGKILL; resolves when the process is gone. */
+  kill(): Promise<void>;
+  /** SIGSTOP. */
+  freeze(): void;
+  /** SIGCONT. */
+  thaw(): void;
+  /** Starts it again on the same ports after `kill`, or kills it first; resolves when it is ready. */
+  restart(): Promise<void>;
+  /** Resident set and CPU time so far, from /proc. */
+  usage(): { rssMb: number; cpuSeconds: number };
+}
+
+/** Faults in Toxiproxy's vocabulary; see lab/taps. Times in ms, rates in bytes/s. */
+export type Toxic =
+  | { type: 'latency'; latency: number; jitter?: number }
+  | { type: 'bandwidth'; rate: number }
+  | { type: 'slow_close'; delay: number }
+  /** Data stops; the connection is closed after `timeout`, or never for 0. */
+  | { type: 'timeout'; timeout: number }
+  | { type: 'reset_peer'; timeout: number }
+  | { type: 'slicer'; averageSize: number; sizeVariation: number; delay: number }
+  | { type: 'limit_data'; bytes: number };
+
+export type Direction = 'upstream' | 'downstream';
+
+/** What a tap tells as it happens. `connection` counts from 1 per tap. */
+export interface TapEvent {
+  readonly tap: string;
+  readonly type: 'open' | 'close' | 'refused';
+  readonly connection: number;
+  /** Epoch ms. */
+  readonly at: number;
+  /** Open connections after this event. */
+  readonly open: number;
+}
+
+/** A proxy of ours on the link from one node to another. */
+export interface Tap {
+  /** `edge-1>origin`. */
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+  readonly open: number;
+  readonly total: number;
+  /** Bytes from the edge to the origin, and back. */
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  /** Returns the function that ends the subscription. */
+  subscribe(listener: (event: TapEvent) => void): () => void;
+  /** Returns the function that takes it away. */
+  addToxic(direction: Direction, toxic: Toxic): () => void;
+  /** Resets what is open and refuses what comes, until `restore`. */
+  cut(): void;
+  restore(): void;
+}
+
+/** A client as a node's HTTP API tells it (facts/srs.md 3.3). */
+export interface ApiClient {
+  readonly id: string;
+  readonly ip: string;
+  readonly url: string;
+  readonly name: string;
+  readonly type: string;
+  readonly publish: boolean;
+}
+
+/** A stream as a node's HTTP API tells it (facts/srs.md 3.2). */
+export interface ApiStream {
+  readonly id: string;
+  readonly name: string;
+  readonly app: string;
+  readonly url: string;
+  readonly clients: number;
+  readonly publish: { active: boolean; cid?: string };
+}
+
+export interface ApiVersions {
+  readonly server: string;
+  readonly service: string;
+  readonly pid: string;
+  readonly version: string;
+}
+
+/** Reads a node's HTTP API. Rejects when the node does not answer: unknown is never zero. */
+export interface NodeApi {
+  versions(): Promise<ApiVersions>;
+  /** All pages. */
+  clients(): Promise<ApiClient[]>;
+  streams(): Promise<ApiStream[]>;
+  kick(clientId: string): Promise<number>;
+}
+
+export interface Entry {
+  readonly node: string;
+  readonly protocol: EntryProtocol;
+  readonly use: 'publish' | 'play' | 'observe';
+  readonly host: string;
+  readonly port: number;
+  /** The URL of a stream here: `rtmp://h:p/app/stream`, `http://h:p/app/stream.flv`, `http://h:p/api/v1/versions`. */
+  url(app: string, stream: string): string;
+}
+
+/** What can be asked of a cluster; a check names what it needs. */
+export type Capability =
+  | 'publish.rtmp'
+  | 'play.rtmp'
+  | 'play.flv'
+  /** Upstream connections can be counted (taps). */
+  | 'observe.upstream'
+  /** Nodes answer the HTTP API. */
+  | 'observe.api'
+  | 'control.process'
+  | 'balancer';
+
+export interface Cluster {
+  readonly topology: Topology;
+  readonly engine: EngineName;
+  readonly capabilities: ReadonlySet<Capability>;
+  readonly entries: readonly Entry[];
+  readonly nodes: ReadonlyMap<string, ClusterNode>;
+  readonly taps: readonly Tap[];
+  /** Of an origin or edge. */
+  api(node: string): NodeApi;
+  /** Entries of one use and protocol; `node` narrows it. Throws when there is none. */
+  entry(use: Entry['use'], protocol: EntryProtocol, node?: string): Entry;
+  /** Takes everything down, in order; idempotent; resolves when no process is left. */
+  down(): Promise<void>;
+}

@@ -1,0 +1,77 @@
+/**
+ * Every way in which bytes can be wrong. Codes are stable: tests, reports and users may match on them.
+ * One code is one condition; the message carries what was expected and what came.
+ */
+export const ProtocolErrorCode = {
+  /** AMF0: a type marker that RTMP does not use, or that is reserved. */
+  AmfMarker: 'amf0.marker',
+  /** AMF0: the value ends before its own length says so. */
+  AmfTruncated: 'amf0.truncated',
+  /** AMF0: nested deeper than the limit. */
+  AmfDepth: 'amf0.depth',
+  /** AMF0: more properties, elements or bytes than the limit. */
+  AmfSize: 'amf0.size',
+  /** AMF0: an object reference to a value that is not there. */
+  AmfReference: 'amf0.reference',
+  /** RTMP: C0/S0 names a version other than 3. */
+  RtmpVersion: 'rtmp.handshake.version',
+  /** RTMP: S2 or C2 does not echo, or its digest does not verify. */
+  RtmpHandshakeEcho: 'rtmp.handshake.echo',
+  /** RTMP: a type 1, 2 or 3 chunk header on a chunk stream that never had a full header. */
+  RtmpChunkHeader: 'rtmp.chunk.header',
+  /** RTMP: a chunk size of zero or with its first bit set, or above the limit. */
+  RtmpChunkSize: 'rtmp.chunk.size',
+  /** RTMP: a message longer than the limit. */
+  RtmpMessageSize: 'rtmp.message.size',
+  /** RTMP: more chunk streams than the limit. */
+  RtmpChunkStreams: 'rtmp.chunk.streams',
+  /** RTMP: a control message with a payload of the wrong length. */
+  RtmpControl: 'rtmp.control.length',
+  /** RTMP: an aggregate whose sub-messages do not fill it. */
+  RtmpAggregate: 'rtmp.aggregate',
+  /** RTMP: a command message without a name or transaction id. */
+  RtmpCommand: 'rtmp.command',
+  /** FLV: the signature is not "FLV", or the version is not 1. */
+  FlvSignature: 'flv.signature',
+  /** FLV: a DataOffset below 9 or above the limit. */
+  FlvHeader: 'flv.header',
+  /** FLV: a tag of a type that does not exist, with StreamID other than 0, or longer than the limit. */
+  FlvTag: 'flv.tag',
+  /** FLV: PreviousTagSize differs from the size of the tag before it. */
+  FlvPreviousTagSize: 'flv.previous-tag-size',
+  /** H.264: a NAL unit length that runs past its access unit, or an empty NAL unit. */
+  NalLength: 'h264.nal.length',
+  /** H.264: an AVCDecoderConfigurationRecord that contradicts itself. */
+  AvcConfig: 'h264.avc-config',
+  /** H.264: a parameter set that cannot be parsed. */
+  ParameterSet: 'h264.parameter-set',
+  /** HTTP/1.1: a malformed status or request line. */
+  HttpStartLine: 'http1.start-line',
+  /** HTTP/1.1: a malformed header field, or a header section above the limit. */
+  HttpHeader: 'http1.header',
+  /** HTTP/1.1: a malformed chunk size line, or a chunk above the limit. */
+  HttpChunk: 'http1.chunk',
+  /** HTTP/1.1: the body ended before its length was reached. */
+  HttpTruncated: 'http1.truncated',
+  /** A URL that the tool cannot play or publish to. */
+  Url: 'url',
+} as const;
+
+export type ProtocolErrorCode = (typeof ProtocolErrorCode)[keyof typeof ProtocolErrorCode];
+
+/** Malformed input. Fatal to the connection it came from and to nothing else. */
+export class ProtocolError extends Error {
+  override readonly name = 'ProtocolError';
+  readonly code: ProtocolErrorCode;
+  /** What the specification asks for, in words. */
+  readonly expected: string;
+  /** What came instead. */
+  readonly actual: string;
+
+  constructor(code: ProtocolErrorCode, expected: string, actual: string) {
+    super(`${code}: expected ${expected}, got ${actual}`);
+    this.code = code;
+    this.expected = expected;
+    this.actual = actual;
+  }
+}
