@@ -16,9 +16,15 @@ export type Evidence = z.infer<typeof Evidence>;
 export const Finding = z.object({
   check: z.string(),
   title: z.string().optional(),
+  level: z.enum(['must', 'should']).optional(),
+  /** The document that asks for it, and what it asks for in our own words. */
+  spec: z.object({ source: z.string(), where: z.string(), says: z.string() }).optional(),
   topology: z.string(),
   engine: z.string(),
-  /** The mutant that the cluster was started with; left out for a healthy one. */
+  /**
+   * The mutant that the cluster was started with; left out for a healthy one. With a mutant, `verdict` is the
+   * verdict of the proof: `pass` when the check turned red and so killed the mutant, `fail` when the mutant survived.
+   */
   mutant: z.string().optional(),
   verdict: Verdict,
   expected: z.string(),
@@ -110,6 +116,14 @@ export const Environment = z.object({
 });
 export type Environment = z.infer<typeof Environment>;
 
+/** The history of a run: one event per line. */
+export const HistoryFile = z.object({
+  /** Relative to the directory of the run. */
+  file: z.string(),
+  lines: z.number().int().nonnegative(),
+});
+export type HistoryFile = z.infer<typeof HistoryFile>;
+
 export const Results = z.object({
   schema: z.literal('liveproof/results@1'),
   kind: z.enum(['gate', 'mutants', 'load', 'publish']),
@@ -123,6 +137,7 @@ export const Results = z.object({
   environment: Environment,
   findings: z.array(Finding),
   load: Load.optional(),
+  history: HistoryFile.optional(),
 });
 export type Results = z.infer<typeof Results>;
 
