@@ -78,10 +78,37 @@ export const MUTANTS = {
     says: 'Malformed bytes close every connection of the node',
   },
   'rtmp-malformed-tolerated': { role: 'media', says: 'A client that sends malformed bytes is kept' },
+  'rtmp-handshake-needs-one-piece': {
+    role: 'media',
+    says: 'A handshake that does not come in whole pieces is not understood: C0 and C1 must share a read',
+  },
+  'rtmp-handshake-drops-rest': { role: 'media', says: 'What follows C2 in the same read is lost' },
+  'rtmp-unknown-command-closes': {
+    role: 'media',
+    says: 'A command that the node does not know ends the connection',
+  },
+  'rtmp-chunk-size-at-next-message': {
+    role: 'media',
+    says: 'A chunk size that comes in the middle of a message is applied to the next one only',
+  },
+  'rtmp-interleaving-mixed': {
+    role: 'media',
+    says: 'Payload of interleaved messages goes to the message that was begun last',
+  },
+  'rtmp-timestamp-24-bits': { role: 'media', says: 'Timestamps of media are cut to their lower 24 bits' },
+  'rtmp-timestamp-31-bits': { role: 'media', says: 'Timestamps of media are cut to their lower 31 bits' },
   // flv
   'flv-previous-tag-size-wrong': { role: 'media', says: 'PreviousTagSize counts the body only' },
   'flv-header-flags-wrong': { role: 'media', says: 'The FLV header announces audio only' },
   'http-malformed-kills-node': { role: 'media', says: 'A malformed HTTP request ends the process' },
+  'http-malformed-tolerated': {
+    role: 'media',
+    says: 'A malformed HTTP request gets no answer and its connection is kept',
+  },
+  'http-no-header-timeout': {
+    role: 'media',
+    says: 'A peer that never ends its request header is kept for ever',
+  },
   // missing streams
   'edge-missing-stream-floods': { role: 'edge', says: 'An absent stream is asked for again without a pause' },
   'media-missing-stream-kept': { role: 'media', says: 'A player of an absent stream is never forgotten' },
