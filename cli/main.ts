@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+import { Command } from 'commander';
+
+/** What a file of a command exports: it adds itself, with its options and its action, to the program. */
+interface CommandFile {
+  register(program: Command): void;
+}
+
+/** Every command: what the list of commands says of it, and the file that it is in. Only the one that is asked for is loaded. */
+const COMMANDS: readonly { name: string; says: string; load(): Promise<CommandFile> }[] = [
+  { name: 'lab', says: 'bring a cluster up, take it down, look at it', load: () => import('./lab.ts') },
+  { name: 'gate', says: 'run the checks on a cluster and judge it', load: () => import('./gate.ts') },
+  { name: 'mutants', says: 'prove that every check can fail', load: () => import('./mutants.ts') },
+  { name: 'load', says: 'play a URL with many clients and measure', load: () => import('./load.ts') },
+  { name: 'publish', says: 'publish stamped streams', load: () => import('./publish.ts') },
+  { name: 'report', says: 'write the reports of a run again', load: () => import('./report.ts') },
+];
+
+/** Wrong use: commander's own errors leave with this code too. */
+const EXIT_USAGE = 2;
+
+async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('liveproof')
+    .description('The lab, load generator and judge for live-streaming clusters of the SRS kind.')
+    .showHelpAfterError('(--help tells more)')
+    .exitOverride((error) => {
+      process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE);
+    })
+    .addHelpText(
+      'after',
+      `
+Exit codes:
+  0 pass   1 a check failed   2 wrong use or nothing selected   3 inconclusive   4 the lab did not come up
+
+Examples:
+  liveproof lab up                          a cluster to publish to and play from
+  liveproof gate                            does a cluster behave?
+  liveproof load rtmp://127.0.0.1/live/livestream --clients 1000`,
+    );
+  const chosen = COMMANDS.find((command) => command.name === argv[0]);
+  if (chosen !== undefined) {
+    (await chosen.load()).register(program);
+  } else {
+    for (const { name, says } of COMMANDS) program.command(name).description(says);
+  }
+  if (argv.length === 0) program.help({ error: true });
+  await program.parseAsync(argv, { from: 'user' });
+}
+
+await main(process.argv.slice(2));

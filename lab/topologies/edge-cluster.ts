@@ -1,0 +1,38 @@
+import type { EntrySpec, NodeSpec, Topology } from '../topology.ts';
+
+const EDGES = ['edge-1', 'edge-2', 'edge-3'] as const;
+
+const edges: readonly NodeSpec[] = EDGES.map((name) => ({ name, role: 'edge', upstreams: ['origin'] }));
+
+/** RTMP and HTTP-FLV players of one node. */
+function plays(node: string): EntrySpec[] {
+  return [
+    { node, protocol: 'rtmp', use: 'play' },
+    { node, protocol: 'flv', use: 'play' },
+  ];
+}
+
+/**
+ * One origin, three edges, one load balancer: the origin service, edge deployment and SLB of the document.
+ * The first entry of a use and protocol is the usual one: publish to the origin, play through the balancer.
+ */
+export const edgeCluster: Topology = {
+  name: 'edge-cluster',
+  title: 'SRS edge cluster: one origin, three edges behind HAProxy',
+  source: 'seeds/000-edge-cluster-on-kubernetes.txt, steps 2, 5 and 6',
+  nodes: [
+    { name: 'origin', role: 'origin', upstreams: [] },
+    ...edges,
+    { name: 'balancer', role: 'balancer', upstreams: EDGES },
+  ],
+  entries: [
+    { node: 'origin', protocol: 'rtmp', use: 'publish' },
+    { node: 'balancer', protocol: 'rtmp', use: 'publish' },
+    ...EDGES.map((node): EntrySpec => ({ node, protocol: 'rtmp', use: 'publish' })),
+    ...plays('balancer'),
+    ...EDGES.flatMap(plays),
+    ...plays('origin'),
+    { node: 'origin', protocol: 'api', use: 'observe' },
+    ...EDGES.map((node): EntrySpec => ({ node, protocol: 'api', use: 'observe' })),
+  ],
+};

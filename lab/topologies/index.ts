@@ -1,0 +1,18 @@
+import { LabError, LabErrorCode } from '../errors.ts';
+import type { Topology } from '../topology.ts';
+import { edgeCluster } from './edge-cluster.ts';
+
+/** Every topology that can be asked for by name. */
+export const TOPOLOGIES: readonly Topology[] = [edgeCluster];
+
+export const DEFAULT_TOPOLOGY = edgeCluster.name;
+
+/** Throws `lab.unknown` when there is none of that name. */
+export function topologyByName(name: string): Topology {
+  const topology = TOPOLOGIES.find((candidate) => candidate.name === name);
+  if (topology === undefined) {
+    const names = TOPOLOGIES.map((candidate) => candidate.name).join(', ');
+    throw new LabError(LabErrorCode.Unknown, `there is no topology '${name}'; there is ${names}`);
+  }
+  return topology;
+}
