@@ -3,8 +3,10 @@
 import type { MutantId } from '../lab/builtin/mutants.ts';
 import type { Capability, Cluster, ClusterNode } from '../lab/cluster.ts';
 import type { Evidence } from '../reports/results.ts';
-import type { History } from './history.ts';
+import type { ApiReading, History, StepData } from './history.ts';
 import type { Crowd, CrowdRequest, PublishRequest, RecordedPlayer, RecordedPublisher } from './stage.ts';
+
+export type { ApiReading } from './history.ts';
 
 /** The area of a check is the part of its id before the slash. */
 export interface Check {
@@ -24,8 +26,14 @@ export interface Check {
   readonly needs: readonly Capability[];
   /** Each must turn the check red. */
   readonly mutants: readonly MutantId[];
+  /** How long `run` may take. Default DEADLINE_MS of scenarios/gate.ts. */
+  readonly deadlineMs?: number;
   run(t: CheckContext): Promise<void>;
-  /** Pure. One judgement per requirement; the worst is the check's. */
+  /**
+   * Pure. One judgement per requirement; the worst is the check's. It is also asked about a history that ends early,
+   * at a `not-observed`: it must say `fail` when what is missing is the requirement itself, and must not take what
+   * was never looked at for a pass.
+   */
   judge(history: History): Judgement[];
 }
 
@@ -36,42 +44,65 @@ export interface Judgement {
   readonly evidence?: readonly Evidence[];
 }
 
+/**
+ * What was waited for did not happen. It is in the history before it is thrown; the gate takes it as the end of `run`
+ * and goes on to the judge, who can say what it means.
+ */
+export class NotObservedError extends Error {
+  override readonly name = 'NotObservedError';
+  readonly what: string;
+  readonly withinMs: number;
+
+  constructor(what: string, withinMs: number) {
+    super(`not observed within ${withinMs} ms: ${what}`);
+    this.what = what;
+    this.withinMs = withinMs;
+  }
+}
+
 /** What a check may do. Everything it starts is taken down by the gate when `run` ends, however it ends. */
 export interface CheckContext {
   readonly cluster: Cluster;
   readonly history: History;
   /** Aborts when the check's time is up or the user interrupts. */
   readonly signal: AbortSignal;
-  /** A stream name that no other check uses. */
+  /** A stream name that no other check uses. It has no dot: SRS takes what follows one for an extension. */
   stream(label?: string): string;
-  /** Publishes a stamped stream; resolves at Publish.Start. */
+  /** Publish URL of a stream, at the topology's own entry or at the node named. */
+  publishUrl(stream: string, node?: string): string;
+  /** Play URL of a stream, at the node named (directly), else at the topology's own entry. */
+  playUrl(protocol: 'rtmp' | 'flv', stream: string, node?: string): string;
+  /** Nodes of a role, in the order of the topology. */
+  nodes(role: ClusterNode['spec']['role']): ClusterNode[];
+  /** Publishes a stamped stream; resolves at Publish.Start; not observed when that does not come. */
   publish(request: PublishRequest): Promise<RecordedPublisher>;
-  /** A player whose every item goes into the history; resolves when the connection attempt was begun. */
+  /** A player whose every item goes into the history; returns when the connection attempt was begun. */
   play(url: string, label?: string): RecordedPlayer;
   /** Many players of which only the figures go into the history. */
   crowd(request: CrowdRequest): Promise<Crowd>;
-  /** Resolves when an event matches, also one of the past; rejects when `withinMs` is over. Never polls. */
+  /** Takes down what a check opened by itself (a raw socket, say) when `run` ends. Runs once, last one first. */
+  cleanUp(action: () => void | Promise<void>): void;
+  /**
+   * Resolves when `matches` holds; it is asked now and after events, never by a timer. When `withinMs` is over it
+   * records a `not-observed` and rejects with NotObservedError.
+   */
   until(what: string, withinMs: number, matches: (history: History) => boolean): Promise<void>;
+  /** The same for a promise: NotObservedError when it is not settled in time. A rejection passes through. */
+  within<T>(what: string, withinMs: number, promise: Promise<T>): Promise<T>;
   /** Lets real time pass because the check observes an absence; says why in the history. */
   observe(ms: number, why: string): Promise<void>;
   /** Reads the API of a node for one stream and records it. */
-  readApi(node: string, stream: string): Promise<void>;
-  /** Polls the API at 50 ms until `matches`, and records the last reading; rejects after `withinMs`. */
+  readApi(node: string, stream: string): Promise<ApiReading>;
+  /** Reads the API every 50 ms until `matches`; records the last reading; not observed after `withinMs`. */
   untilApi(
     node: string,
     stream: string,
     withinMs: number,
     matches: (reading: ApiReading) => boolean,
-  ): Promise<void>;
-  step(step: string, data?: Record<string, string | number | boolean | null>): void;
+  ): Promise<ApiReading>;
+  step(step: string, data?: StepData): void;
   /** Controls a node and records it. */
   control(node: ClusterNode, action: 'kill' | 'freeze' | 'thaw' | 'restart'): Promise<void>;
-}
-
-export interface ApiReading {
-  readonly clients: number;
-  readonly upstreams: number;
-  readonly publishers: number;
 }
 
 export function check(definition: Check): Check {

@@ -22,7 +22,10 @@ export interface MediaItem {
   } | null;
 }
 
-/** `t` is epoch milliseconds with fraction. */
+/** Small and flat. */
+export type StepData = Readonly<Record<string, string | number | boolean | null>>;
+
+/** `t` is epoch milliseconds with fraction. `client` is the label of a player or publisher, unique in its check. */
 export type HistoryEvent = { readonly t: number } & (
   | ({ readonly type: 'publisher.sent'; readonly client: string; readonly stream: string } & MediaItem)
   | ({ readonly type: 'player.got'; readonly client: string; readonly stream: string } & MediaItem)
@@ -33,33 +36,37 @@ export type HistoryEvent = { readonly t: number } & (
   | {
       readonly type: 'tap.open' | 'tap.close' | 'tap.refused';
       readonly tap: string;
+      /** The node whose connection it is. */
+      readonly from: string;
       readonly connection: number;
       readonly open: number;
     }
-  /** One reading of a node's HTTP API for one stream. `upstreams`: plays of it that come from edges' addresses. */
-  | {
-      readonly type: 'api.stream';
-      readonly node: string;
-      readonly stream: string;
-      readonly clients: number;
-      readonly upstreams: number;
-      readonly publishers: number;
-    }
+  /** One reading of a node's HTTP API for one stream. */
+  | ({ readonly type: 'api.stream'; readonly node: string; readonly stream: string } & ApiReading)
   | {
       readonly type: 'node.control';
       readonly node: string;
       readonly action: 'kill' | 'freeze' | 'thaw' | 'restart';
     }
+  /** A node is gone, or another process has its name, and no control of the check did it. */
   | { readonly type: 'node.exit'; readonly node: string }
   /** Figures of a crowd of players, taken once. */
   | ({ readonly type: 'crowd'; readonly crowd: string } & CrowdFigures)
-  /** A step of the check itself, or an exchange that fits nothing above; `data` is small and flat. */
-  | {
-      readonly type: 'step';
-      readonly step: string;
-      readonly data: Readonly<Record<string, string | number | boolean | null>>;
-    }
+  /** What the check waited for did not happen in time; `run` ended there. */
+  | { readonly type: 'not-observed'; readonly what: string; readonly withinMs: number }
+  /** A step of the check itself, or an exchange that fits nothing above. */
+  | { readonly type: 'step'; readonly step: string; readonly data: StepData }
 );
+
+export interface ApiReading {
+  /** All clients of the stream, its publisher too. */
+  readonly clients: number;
+  /** Plays of it that come from the addresses of edges. */
+  readonly upstreams: number;
+  /** The same per edge; an edge without any is not in it. */
+  readonly upstreamsOf: Readonly<Record<string, number>>;
+  readonly publishers: number;
+}
 
 export interface CrowdFigures {
   readonly requested: number;
@@ -81,10 +88,14 @@ export type EventOf<T extends HistoryEventType> = Extract<HistoryEvent, { type: 
 /** Append-only. Events of one check, in the order in which they were seen. */
 export class History {
   readonly #events: HistoryEvent[] = [];
+  readonly #byType = new Map<HistoryEventType, HistoryEvent[]>();
   readonly #listeners = new Set<(event: HistoryEvent) => void>();
 
   append(event: HistoryEvent): void {
     this.#events.push(event);
+    const sameType = this.#byType.get(event.type);
+    if (sameType) sameType.push(event);
+    else this.#byType.set(event.type, [event]);
     for (const listener of this.#listeners) listener(event);
   }
 
@@ -92,8 +103,23 @@ export class History {
     return this.#events;
   }
 
-  of<T extends HistoryEventType>(type: T): EventOf<T>[] {
-    return this.#events.filter((event): event is EventOf<T> => event.type === type);
+  of<T extends HistoryEventType>(type: T): readonly EventOf<T>[] {
+    return (this.#byType.get(type) ?? []) as EventOf<T>[];
+  }
+
+  /** The data of a step of the check, the latest one; undefined when the check did not get there. */
+  step(step: string): StepData | undefined {
+    return this.of('step').findLast((event) => event.step === step)?.data;
+  }
+
+  /** What a player got, in order. */
+  got(client: string): EventOf<'player.got'>[] {
+    return this.of('player.got').filter((event) => event.client === client);
+  }
+
+  /** What a publisher sent, in order. */
+  sent(client: string): EventOf<'publisher.sent'>[] {
+    return this.of('publisher.sent').filter((event) => event.client === client);
   }
 
   /** Returns the function that ends the subscription. */

@@ -1,11 +1,14 @@
 /** The figures on the stage of a check: recorded publishers and players, and crowds. */
 import type { Player, Publisher } from '../drivers/client.ts';
-import type { CrowdFigures } from './history.ts';
+import type { CrowdFigures, History } from './history.ts';
 
 export interface PublishRequest {
   /** Publish URL. */
   readonly url: string;
+  /** Default `publisher`, `publisher-2`, … */
   readonly label?: string;
+  /** Default simple. */
+  readonly handshake?: 'simple' | 'digest';
 }
 
 export interface RecordedPublisher {
@@ -16,6 +19,8 @@ export interface RecordedPublisher {
   /** Stops sending, keeps the connection. */
   pause(): void;
   resume(): void;
+  /** Resolves once `count` further video frames were sent. */
+  sent(count: number, withinMs: number): Promise<void>;
   /** Unpublishes and closes; resolves when closed. */
   stop(): Promise<void>;
 }
@@ -23,10 +28,12 @@ export interface RecordedPublisher {
 export interface RecordedPlayer {
   readonly label: string;
   readonly client: Player;
-  /** Resolves at the first complete video keyframe with a stamp; rejects when it closes or `withinMs` is over. */
+  /** Resolves at the first complete video keyframe with a stamp; not observed when it closes or time is over. */
   playing(withinMs: number): Promise<void>;
   /** Resolves once `count` further video frames have come. */
   frames(count: number, withinMs: number): Promise<void>;
+  /** Resolves when the connection is closed, by whomever. */
+  closed(withinMs: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -42,11 +49,26 @@ export interface CrowdRequest {
 export interface Crowd {
   readonly label: string;
   readonly figures: CrowdFigures;
-  /** Resolves when every player has its first keyframe, or has failed; rejects after `withinMs`. */
+  /** Resolves when every player has its first keyframe, or has failed. */
   joined(withinMs: number): Promise<void>;
   /** Resolves when the slowest player has `count` frames. */
   frames(count: number, withinMs: number): Promise<void>;
   /** Records the figures in the history. */
   record(): void;
   stop(): Promise<void>;
+}
+
+/** What the figures of one check share: where they record, and how they wait. */
+export interface StageHand {
+  readonly history: History;
+  readonly signal: AbortSignal;
+  /** See CheckContext.within. */
+  within<T>(what: string, withinMs: number, promise: Promise<T>): Promise<T>;
+}
+
+/** Puts figures on the stage. The real one is scenarios/actors.ts; tests of the gate bring their own. */
+export interface Stage {
+  publish(hand: StageHand, request: PublishRequest & { label: string }): Promise<RecordedPublisher>;
+  play(hand: StageHand, url: string, label: string): RecordedPlayer;
+  crowd(hand: StageHand, request: CrowdRequest): Promise<Crowd>;
 }

@@ -1,0 +1,6 @@
+/** All checks, in the order in which the gate runs them. */
+import type { Check } from '../check.ts';
+import { backToSource } from './back-to-source.ts';
+import { fanOut } from './fan-out.ts';
+
+export const CHECKS: readonly Check[] = [...backToSource, ...fanOut];

@@ -1,0 +1,274 @@
+/** What a check holds in its hands while it runs. One per check; the gate makes it and takes it apart. */
+import type { ApiClient, Cluster, ClusterNode } from '../lab/cluster.ts';
+import type { Role } from '../lab/topology.ts';
+import { type ApiReading, type Check, type CheckContext, NotObservedError } from './check.ts';
+import type { History, StepData } from './history.ts';
+import type {
+  Crowd,
+  CrowdRequest,
+  PublishRequest,
+  RecordedPlayer,
+  RecordedPublisher,
+  Stage,
+  StageHand,
+} from './stage.ts';
+
+const APP = 'live';
+const API_POLL_MS = 50;
+/** Node's answer to one request; SRS answers within its media loop, so a busy node takes longer. */
+const API_TIMEOUT_MS = 2000;
+
+export class GateContext implements CheckContext, StageHand {
+  readonly cluster: Cluster;
+  readonly history: History;
+  readonly signal: AbortSignal;
+  readonly #stage: Stage;
+  readonly #slug: string;
+  /** Keeps the streams of two runs on one cluster apart. */
+  readonly #nonce = Math.floor(Math.random() * 36 ** 4).toString(36);
+  readonly #labels = new Map<string, number>();
+  readonly #cleanUps: (() => void | Promise<void>)[] = [];
+  readonly #awaited = new Set<string>();
+  /** Nodes whose process this check ended or replaced itself. */
+  readonly controlled = new Set<string>();
+
+  constructor(check: Check, cluster: Cluster, history: History, stage: Stage, signal: AbortSignal) {
+    this.cluster = cluster;
+    this.history = history;
+    this.signal = signal;
+    this.#stage = stage;
+    this.#slug = check.id.replaceAll('/', '-');
+  }
+
+  /** What is waited for right now, in words. */
+  get awaited(): string[] {
+    return [...this.#awaited];
+  }
+
+  stream(label = 'stream'): string {
+    return this.#unique(`${this.#slug}-${label}-${this.#nonce}`);
+  }
+
+  publishUrl(stream: string, node?: string): string {
+    if (node !== undefined) return this.#directUrl('rtmp', stream, node);
+    return this.cluster.entry('publish', 'rtmp').url(APP, stream);
+  }
+
+  playUrl(protocol: 'rtmp' | 'flv', stream: string, node?: string): string {
+    if (node !== undefined) return this.#directUrl(protocol, stream, node);
+    return this.cluster.entry('play', protocol).url(APP, stream);
+  }
+
+  nodes(role: Role): ClusterNode[] {
+    return [...this.cluster.nodes.values()].filter((node) => node.spec.role === role);
+  }
+
+  async publish(request: PublishRequest): Promise<RecordedPublisher> {
+    const label = this.#unique(request.label ?? 'publisher');
+    const publisher = await this.#stage.publish(this, { ...request, label });
+    this.cleanUp(() => publisher.stop());
+    return publisher;
+  }
+
+  play(url: string, label = 'player'): RecordedPlayer {
+    const player = this.#stage.play(this, url, this.#unique(label));
+    this.cleanUp(() => player.stop());
+    return player;
+  }
+
+  async crowd(request: CrowdRequest): Promise<Crowd> {
+    const crowd = await this.#stage.crowd(this, { ...request, label: this.#unique(request.label) });
+    this.cleanUp(() => crowd.stop());
+    return crowd;
+  }
+
+  cleanUp(action: () => void | Promise<void>): void {
+    this.#cleanUps.push(action);
+  }
+
+  /** Runs what `cleanUp` was given, last one first, each once. Rejects when one of them does, after all have run. */
+  async takeDown(): Promise<void> {
+    const errors: unknown[] = [];
+    for (let action = this.#cleanUps.pop(); action !== undefined; action = this.#cleanUps.pop()) {
+      try {
+        await action();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw new AggregateError(errors, errors.map(String).join('; '));
+  }
+
+  until(what: string, withinMs: number, matches: (history: History) => boolean): Promise<void> {
+    let unsubscribe = () => {};
+    let asked = false;
+    const matched = new Promise<void>((resolve, reject) => {
+      const ask = () => {
+        asked = false;
+        try {
+          if (matches(this.history)) resolve();
+        } catch (error) {
+          reject(error);
+        }
+      };
+      // Many events of one read of a socket are one question.
+      unsubscribe = this.history.subscribe(() => {
+        if (asked) return;
+        asked = true;
+        setImmediate(ask);
+      });
+      ask();
+    });
+    return this.within(what, withinMs, matched).finally(unsubscribe);
+  }
+
+  async within<T>(what: string, withinMs: number, promise: Promise<T>): Promise<T> {
+    this.signal.throwIfAborted();
+    let timer: NodeJS.Timeout | undefined;
+    let onAbort = () => {};
+    this.#awaited.add(what);
+    try {
+      return await Promise.race([
+        promise,
+        new Promise<never>((_, reject) => {
+          timer = setTimeout(() => reject(this.#notObserved(what, withinMs)), withinMs);
+          onAbort = () => reject(this.signal.reason);
+          this.signal.addEventListener('abort', onAbort, { once: true });
+        }),
+      ]);
+    } finally {
+      clearTimeout(timer);
+      this.signal.removeEventListener('abort', onAbort);
+      // At the deadline the gate still asks what was awaited.
+      if (!this.signal.aborted) this.#awaited.delete(what);
+    }
+  }
+
+  async observe(ms: number, why: string): Promise<void> {
+    this.step('observe', { ms, why });
+    let timer: NodeJS.Timeout | undefined;
+    let onAbort = () => {};
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.signal.throwIfAborted();
+        timer = setTimeout(resolve, ms);
+        onAbort = () => reject(this.signal.reason);
+        this.signal.addEventListener('abort', onAbort, { once: true });
+      });
+    } finally {
+      clearTimeout(timer);
+      this.signal.removeEventListener('abort', onAbort);
+    }
+    this.step('observed', { ms, why });
+  }
+
+  async readApi(node: string, stream: string): Promise<ApiReading> {
+    const reading = await this.#reading(node, stream);
+    this.#recordReading(node, stream, reading);
+    return reading;
+  }
+
+  async untilApi(
+    node: string,
+    stream: string,
+    withinMs: number,
+    matches: (reading: ApiReading) => boolean,
+  ): Promise<ApiReading> {
+    const what = `API of ${node} as expected for ${stream}`;
+    const end = performance.now() + withinMs;
+    this.#awaited.add(what);
+    for (;;) {
+      const reading = await this.#reading(node, stream);
+      const over = performance.now() >= end;
+      if (matches(reading) || over) {
+        this.#recordReading(node, stream, reading);
+        this.#awaited.delete(what);
+        if (matches(reading)) return reading;
+        throw this.#notObserved(what, withinMs);
+      }
+      await new Promise((resolve) => setTimeout(resolve, API_POLL_MS));
+      this.signal.throwIfAborted();
+    }
+  }
+
+  step(step: string, data: StepData = {}): void {
+    this.history.append({ t: now(), type: 'step', step, data });
+  }
+
+  async control(node: ClusterNode, action: 'kill' | 'freeze' | 'thaw' | 'restart'): Promise<void> {
+    const { name } = node.spec;
+    if (action === 'kill' || action === 'restart') this.controlled.add(name);
+    this.history.append({ t: now(), type: 'node.control', node: name, action });
+    await node[action]();
+  }
+
+  #notObserved(what: string, withinMs: number): NotObservedError {
+    this.history.append({ t: now(), type: 'not-observed', what, withinMs });
+    return new NotObservedError(what, withinMs);
+  }
+
+  async #reading(node: string, stream: string): Promise<ApiReading> {
+    const clients = await this.within(
+      `answer of the HTTP API of ${node}`,
+      API_TIMEOUT_MS,
+      this.cluster.api(node).clients(),
+    );
+    return readingOf(clients, APP, stream, new Map(this.nodes('edge').map((e) => [e.host, e.spec.name])));
+  }
+
+  #recordReading(node: string, stream: string, reading: ApiReading): void {
+    this.history.append({ t: now(), type: 'api.stream', node, stream, ...reading });
+  }
+
+  #directUrl(protocol: 'rtmp' | 'flv', stream: string, name: string): string {
+    const node = this.cluster.nodes.get(name);
+    const port = protocol === 'rtmp' ? node?.ports.rtmp : node?.ports.http;
+    if (node === undefined || port === undefined) throw new Error(`node ${name} has no ${protocol} port`);
+    return protocol === 'rtmp'
+      ? `rtmp://${node.host}:${port}/${APP}/${stream}`
+      : `http://${node.host}:${port}/${APP}/${stream}.flv`;
+  }
+
+  #unique(label: string): string {
+    const count = (this.#labels.get(label) ?? 0) + 1;
+    this.#labels.set(label, count);
+    return count === 1 ? label : `${label}-${count}`;
+  }
+}
+
+/**
+ * Counts the clients of one stream. An upstream pull is a play that comes from an edge's address: SRS shows nothing
+ * else by which an edge could be told from a player (facts/srs.md 3.4).
+ * @param edges address to name.
+ */
+export function readingOf(
+  clients: readonly ApiClient[],
+  app: string,
+  stream: string,
+  edges: ReadonlyMap<string, string>,
+): ApiReading {
+  const path = `/${app}/${stream}`;
+  const own = clients.filter(({ url }) => withoutExtension(pathOf(url)) === path);
+  const upstreamsOf: Record<string, number> = {};
+  let upstreams = 0;
+  for (const client of own) {
+    const edge = edges.get(client.ip);
+    if (client.publish || edge === undefined) continue;
+    upstreams++;
+    upstreamsOf[edge] = (upstreamsOf[edge] ?? 0) + 1;
+  }
+  return { clients: own.length, upstreams, upstreamsOf, publishers: own.filter((c) => c.publish).length };
+}
+
+function pathOf(url: string): string {
+  return url.split('?', 1)[0]!;
+}
+
+function withoutExtension(path: string): string {
+  return path.replace(/\.\w+$/, '');
+}
+
+/** Epoch milliseconds with fraction. */
+export function now(): number {
+  return performance.timeOrigin + performance.now();
+}

@@ -1,0 +1,294 @@
+/** Runs checks, one after the other, on a running cluster, and lets their judges speak. */
+import type { MutantId } from '../lab/builtin/mutants.ts';
+import type { Capability, Cluster, TapEvent } from '../lab/cluster.ts';
+import { type Evidence, type Finding, VERDICTS, type Verdict } from '../reports/results.ts';
+import { type Check, type Judgement, NotObservedError } from './check.ts';
+import { GateContext, now } from './context.ts';
+import { History, type HistoryEvent } from './history.ts';
+import type { Stage } from './stage.ts';
+
+/** For `run` of a check that names no deadline of its own. */
+export const DEADLINE_MS = 15_000;
+/** For what a check leaves behind. */
+const TAKE_DOWN_MS = 5000;
+/**
+ * Until no edge holds an upstream connection. SRS lets go within 1 s of the last player, under load 2 s
+ * (facts/srs.md 1.2); the rest is for a busy machine.
+ */
+const REST_MS = 5000;
+const SHOWN_AWAITED = 3;
+
+export interface GateRequest {
+  readonly checks: readonly Check[];
+  readonly cluster: Cluster;
+  readonly stage: Stage;
+  /** The mutant that the cluster was started with. */
+  readonly mutant?: MutantId;
+  /**
+   * What becomes of a check that finds upstream connections of the one before it: `error`, or `restart` the edges
+   * and run it, for mutants whose very defect is that they never let go. Default `error`.
+   */
+  readonly unrest?: 'error' | 'restart';
+  readonly signal: AbortSignal;
+  readonly onStart?: (check: Check) => void;
+  readonly onFinding?: (finding: Finding) => void;
+  /** Every event of every check, as it happens. */
+  readonly onEvent?: (check: string, event: HistoryEvent) => void;
+}
+
+/** The check's time was up before `run` ended. */
+class DeadlineError extends Error {
+  override readonly name = 'DeadlineError';
+}
+
+/**
+ * Resolves with one finding per check, in order; after an abort of `signal`, with those of the checks that were
+ * begun.
+ */
+export async function runGate(request: GateRequest): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const check of request.checks) {
+    if (request.signal.aborted) break;
+    request.onStart?.(check);
+    const started = performance.now();
+    const outcome = await judgeOne(check, request);
+    const finding = {
+      ...findingOf(check, request.cluster, outcome),
+      ...(request.mutant === undefined ? {} : { mutant: request.mutant }),
+      durationMs: Math.round(performance.now() - started),
+    };
+    findings.push(finding);
+    request.onFinding?.(finding);
+  }
+  return findings;
+}
+
+type Outcome = Pick<Finding, 'verdict' | 'expected' | 'actual' | 'evidence'>;
+
+async function judgeOne(check: Check, request: GateRequest): Promise<Outcome> {
+  const { cluster } = request;
+  const missing = check.needs.filter((capability) => !cluster.capabilities.has(capability));
+  if (missing.length > 0) return unsupported(missing);
+
+  const history = new History();
+  history.subscribe((event) => request.onEvent?.(check.id, event));
+
+  const unrest = await restore(cluster, request);
+  if (unrest !== undefined) return { verdict: 'error', ...unrest, evidence: [] };
+
+  const ending = await drive(check, request, history);
+  if (ending.error !== undefined && ending.dead.length === 0) {
+    return {
+      verdict: 'error',
+      expected: 'the check runs to its end',
+      actual: messageOf(ending.error),
+      evidence: [{ label: 'stack', detail: stackOf(ending.error) }],
+    };
+  }
+  try {
+    return verdictOf(check.judge(history), history, ending);
+  } catch (error) {
+    return {
+      verdict: 'error',
+      expected: 'the judge reads the history',
+      actual: messageOf(error),
+      evidence: [{ label: 'stack', detail: stackOf(error) }],
+    };
+  }
+}
+
+interface Ending {
+  /** `run` or its taking down threw something that says nothing about the cluster. */
+  error?: unknown;
+  /** The deadline came; what was awaited. */
+  overdue?: { withinMs: number; awaited: readonly string[] };
+  interrupted: boolean;
+  /** Nodes whose process ended without the check's doing. */
+  dead: string[];
+}
+
+async function drive(check: Check, request: GateRequest, history: History): Promise<Ending> {
+  const { cluster, stage, signal } = request;
+  const ending: Ending = { interrupted: false, dead: [] };
+  const abort = new AbortController();
+  const onAbort = () => abort.abort(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  const withinMs = check.deadlineMs ?? DEADLINE_MS;
+  const timer = setTimeout(() => abort.abort(new DeadlineError()), withinMs);
+  const context = new GateContext(check, cluster, history, stage, abort.signal);
+  const pids = new Map([...cluster.nodes].map(([name, node]) => [name, node.pid]));
+  const endTaps = cluster.taps.map((tap) => tap.subscribe((event) => recordTap(history, tap.from, event)));
+  const aborted = new Promise<never>((_, reject) => {
+    abort.signal.addEventListener('abort', () => reject(abort.signal.reason), { once: true });
+  });
+  const running = check.run(context);
+  try {
+    await Promise.race([running, aborted]);
+  } catch (error) {
+    if (signal.aborted) ending.interrupted = true;
+    else if (error instanceof DeadlineError) ending.overdue = { withinMs, awaited: context.awaited };
+    else if (!(error instanceof NotObservedError)) ending.error = error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+    if (!abort.signal.aborted) abort.abort(new Error('the check is over'));
+    running.catch(() => {});
+    aborted.catch(() => {});
+  }
+
+  for (const [name, node] of ending.interrupted ? [] : cluster.nodes) {
+    if (context.controlled.has(name) || (node.state !== 'exited' && node.pid === pids.get(name))) continue;
+    ending.dead.push(name);
+    history.append({ t: now(), type: 'node.exit', node: name });
+  }
+  try {
+    await bounded(context.takeDown(), TAKE_DOWN_MS, 'what the check had opened was closed');
+  } catch (error) {
+    ending.error ??= error;
+  }
+  for (const end of endTaps) end();
+  return ending;
+}
+
+function recordTap(history: History, from: string, event: TapEvent): void {
+  const { tap, connection, open } = event;
+  history.append({ t: event.at, type: `tap.${event.type}`, tap, from, connection, open });
+}
+
+/** Brings every node back to life and waits until no upstream is open. Returns what keeps the check from starting. */
+async function restore(
+  cluster: Cluster,
+  request: GateRequest,
+): Promise<{ expected: string; actual: string } | undefined> {
+  for (const node of cluster.nodes.values()) {
+    if (node.state === 'frozen') node.thaw();
+    if (node.state !== 'exited') continue;
+    try {
+      await node.restart();
+    } catch (error) {
+      return { expected: `${node.spec.name} starts again`, actual: messageOf(error) };
+    }
+  }
+  if (await atRest(cluster, request.signal)) return undefined;
+  const busy = cluster.taps.filter((tap) => tap.open > 0);
+  if (request.signal.aborted) return { expected: 'a cluster at rest', actual: 'interrupted' };
+  // Whatever comes next, it is not to be judged by what an earlier check left behind.
+  for (const name of new Set(busy.map((tap) => tap.from))) await cluster.nodes.get(name)?.restart();
+  const rested = await atRest(cluster, request.signal);
+  if (rested && request.unrest === 'restart') return undefined;
+  return {
+    expected: `no upstream connection open ${REST_MS / 1000} s after the last player of the check before`,
+    actual: `${busy.map((tap) => `${tap.name}: ${tap.open}`).join(', ')} open${rested ? '; edges restarted' : ''}`,
+  };
+}
+
+/** Resolves with whether no tap has a connection open, at the latest after REST_MS. */
+function atRest(cluster: Cluster, signal: AbortSignal): Promise<boolean> {
+  const quiet = () => cluster.taps.every((tap) => tap.open === 0);
+  return new Promise((resolve) => {
+    const ends: (() => void)[] = [];
+    const settle = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', settle);
+      for (const end of ends) end();
+      resolve(quiet());
+    };
+    const timer = setTimeout(settle, REST_MS);
+    signal.addEventListener('abort', settle, { once: true });
+    for (const tap of cluster.taps) ends.push(tap.subscribe(() => quiet() && settle()));
+    if (quiet() || signal.aborted) settle();
+  });
+}
+
+/** The verdict of a history that the judge has read; the rules of docs/architecture.md. */
+function verdictOf(judgements: readonly Judgement[], history: History, ending: Ending): Outcome {
+  const all: (Omit<Judgement, 'verdict'> & { verdict: Verdict })[] = [...judgements];
+  for (const name of ending.dead) {
+    all.push({ verdict: 'fail', expected: `${name} goes on running`, actual: `its process ended` });
+  }
+  if (judgements.length === 0) {
+    all.push({ verdict: 'inconclusive', expected: 'a judgement', actual: 'vacuous: nothing was judged' });
+  }
+  const failed = all.some(({ verdict }) => verdict === 'fail');
+  if (ending.interrupted && !failed) {
+    all.push({ verdict: 'inconclusive', expected: 'the check runs to its end', actual: 'interrupted' });
+  }
+  if (ending.overdue && !failed) {
+    const { withinMs, awaited } = ending.overdue;
+    const what = awaited.slice(0, SHOWN_AWAITED).join('; ') || 'nothing that it names';
+    all.push({
+      verdict: 'error',
+      expected: `the check ends within ${withinMs} ms`,
+      actual: `still waiting for: ${what}`,
+    });
+  }
+  const unseen = history.of('not-observed');
+  if (unseen.length > 0 && all.every(({ verdict }) => verdict === 'pass')) {
+    all.push({
+      verdict: 'inconclusive',
+      expected: `${unseen[0]!.what} within ${unseen[0]!.withinMs} ms`,
+      actual: 'not observed, so that the check could not go on',
+    });
+  }
+  return sum(all, history);
+}
+
+function sum(all: readonly (Omit<Judgement, 'verdict'> & { verdict: Verdict })[], history: History): Outcome {
+  const worst = VERDICTS[Math.max(...all.map(({ verdict }) => VERDICTS.indexOf(verdict)))]!;
+  const decisive = all.filter(({ verdict }) => verdict === worst);
+  const evidence: Evidence[] = decisive.flatMap((judgement) => judgement.evidence ?? []);
+  if (worst !== 'pass') {
+    for (const { what, withinMs } of history.of('not-observed')) {
+      evidence.push({ label: 'not observed', detail: `${what} within ${withinMs} ms` });
+    }
+  }
+  return {
+    verdict: worst,
+    expected: decisive.map(({ expected }) => expected).join('; '),
+    actual: decisive.map(({ actual }) => actual).join('; '),
+    evidence,
+  };
+}
+
+function unsupported(missing: readonly Capability[]): Outcome {
+  return {
+    verdict: 'unsupported',
+    expected: `a cluster that can ${missing.join(', ')}`,
+    actual: 'it cannot',
+    evidence: [],
+  };
+}
+
+function findingOf(check: Check, cluster: Cluster, outcome: Outcome): Omit<Finding, 'durationMs'> {
+  return {
+    check: check.id,
+    title: check.title,
+    level: check.level,
+    spec: check.spec,
+    topology: cluster.topology.name,
+    engine: cluster.engine,
+    ...outcome,
+  };
+}
+
+async function bounded<T>(promise: Promise<T>, withinMs: number, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await Promise.race([
+      promise,
+      new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`not within ${withinMs} ms: ${what}`)), withinMs);
+      }),
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
