@@ -1,0 +1,105 @@
+/** haproxy.cfg for a balancer in front of edges. HAProxy 2.4 and later. */
+
+export interface HaproxyServer {
+  readonly name: string;
+  readonly host: string;
+  readonly rtmpPort: number;
+  readonly httpPort: number;
+  readonly apiPort: number;
+}
+
+export interface HaproxyInput {
+  readonly host: string;
+  readonly rtmpPort: number;
+  readonly httpPort: number;
+  /** Statistics. */
+  readonly statsPort: number;
+  readonly servers: readonly HaproxyServer[];
+  readonly maxConnections: number;
+  readonly threads: number;
+}
+
+/** Path under which the balancer tells its pid. */
+export const BALANCER_PID_PATH = '/pid';
+/** Path under which the balancer tells its counters as CSV. */
+export const BALANCER_STATS_PATH = '/stats;csv';
+
+export function renderHaproxy(input: HaproxyInput): string {
+  const { host, servers } = input;
+  const http = servers.map(
+    (server) => `    server ${server.name} ${server.host}:${server.httpPort} check port ${server.apiPort}`,
+  );
+  const rtmp = servers.map(
+    (server) => `    server ${server.name} ${server.host}:${server.rtmpPort} track flv-edges/${server.name}`,
+  );
+  return `# The load balancer in front of the edges: step 6 of seeds/000-edge-cluster-on-kubernetes.txt.
+# Rendered by liveproof; changes here are overwritten.
+
+global
+    maxconn ${input.maxConnections}
+    nbthread ${input.threads}
+    # A port that is taken must be an error, not a port shared with another lab.
+    noreuseport
+    log stdout format raw local0 info
+
+defaults
+    log global
+    # The edge with the fewest sessions is next: live sessions last, so turns alone would not keep them even.
+    balance leastconn
+    maxconn ${input.maxConnections}
+    timeout connect 3s
+    # A player may wait for its publisher as long as it likes: silence is no reason to close.
+    timeout client 1h
+    timeout server 1h
+    timeout tunnel 1h
+    # Half-closed is another matter: the other side has gone.
+    timeout client-fin 10s
+    timeout server-fin 10s
+    # Players leave at any time, and the edge must know at once.
+    option abortonclose
+    option redispatch
+    retries 2
+
+# RTMP is opaque to the balancer.
+frontend rtmp
+    mode tcp
+    option tcplog
+    bind ${host}:${input.rtmpPort}
+    default_backend rtmp-edges
+
+backend rtmp-edges
+    mode tcp
+    # Up and down with the check of the same edge below: a bare TCP check would be a broken handshake in the edge's log.
+${rtmp.join('\n')}
+
+# HTTP-FLV: one request, one endless response.
+frontend flv
+    mode http
+    option httplog
+    timeout http-request 15s
+    bind ${host}:${input.httpPort}
+    default_backend flv-edges
+
+backend flv-edges
+    mode http
+    # Every player has a connection of its own to the edge, which ends with it.
+    option httpclose
+    # Frames go out as they come, not when a buffer is full.
+    option http-no-delay
+    option httpchk GET /api/v1/versions
+    timeout check 1s
+    default-server inter 500ms fastinter 100ms rise 1 fall 2
+${http.join('\n')}
+
+# Counters for people (/stats), programs (/stats;csv) and Prometheus (/metrics).
+frontend stats
+    mode http
+    timeout http-request 15s
+    no log
+    bind ${host}:${input.statsPort}
+    http-request return status 200 content-type text/plain lf-string %pid if { path ${BALANCER_PID_PATH} }
+    http-request use-service prometheus-exporter if { path /metrics }
+    stats enable
+    stats uri /stats
+`;
+}
