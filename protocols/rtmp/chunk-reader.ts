@@ -227,7 +227,7 @@ export class ChunkReader {
     this.current = stream;
     if (!stream.open) this.begin(stream);
     const left = stream.length - stream.received;
-    this.chunkLeft = left < this.chunkSize ? left : this.chunkSize;
+    this.chunkLeft = Math.min(left, this.chunkSize);
     if (left === 0) this.finish(stream);
     return at;
   }

@@ -148,7 +148,7 @@ function putHeader(
     to[at++] = (chunkStreamId - 64) >> 8;
   }
   if (format <= sameLength) {
-    const short = field < extendedMarker ? field : extendedMarker;
+    const short = Math.min(field, extendedMarker);
     to[at++] = short >> 16;
     to[at++] = short >> 8;
     to[at++] = short;

@@ -40,8 +40,8 @@ const playerNameKey = playerKey.subarray(0, playerName.length);
 const serverNameKey = serverKey.subarray(0, serverName.length);
 
 /** Any version but 0 says that a digest may be there. */
-const clientVersion = [9, 0, 124, 2];
-const serverVersion = [5, 0, 17, 1];
+const clientVersion = 0x09007c02;
+const serverVersion = 0x05001101;
 
 export interface ClientHandshakeOptions {
   form: HandshakeForm;
@@ -52,6 +52,8 @@ export interface ClientHandshakeOptions {
   schema?: DigestSchema;
   /** Milliseconds for C1; default 0. */
   time?: number;
+  /** Version in C1 of the digest form, not 0. Default 9.0.124.2, a Flash Player, as ffmpeg. */
+  version?: number;
   /** What to do with an S2 that neither echoes nor verifies. Default `accept`: many servers are careless here. */
   wrongEcho?: 'accept' | 'reject';
 }
@@ -68,9 +70,9 @@ export class ClientHandshake {
 
   constructor(options: ClientHandshakeOptions) {
     this.#options = options;
-    this.#c1 = packet(options.random, options.time ?? 0, [0, 0, 0, 0]);
+    const version = options.form === 'digest' ? (options.version ?? clientVersion) : 0;
+    this.#c1 = packet(options.random, options.time ?? 0, version);
     if (options.form === 'digest') {
-      this.#c1.set(clientVersion, 4);
       this.#c1Digest = sign(this.#c1, options.schema ?? 1, playerNameKey, hmacOf(options));
     }
   }
@@ -132,6 +134,8 @@ export interface ServerHandshakeOptions {
   hmac: Hmac;
   /** Milliseconds for S1; default 0. */
   time?: number;
+  /** Version in S1 of the digest form, not 0. Default 5.0.17.1, a Flash Media Server. */
+  version?: number;
   /** What to do with a C2 that neither echoes nor verifies. Default `accept`: many clients are careless here. */
   wrongEcho?: 'accept' | 'reject';
 }
@@ -183,17 +187,17 @@ export class ServerHandshake {
   }
 
   #answer(c1: Uint8Array): Uint8Array {
-    const { random, hmac, time = 0 } = this.#options;
+    const { random, hmac, time = 0, version = serverVersion } = this.#options;
     const signed = c1[4] !== 0 || c1[5] !== 0 || c1[6] !== 0 || c1[7] !== 0;
     const found = signed ? findDigest(c1, playerNameKey, hmac) : undefined;
     let s2 = c1;
     if (found === undefined) {
       this.#form = 'simple';
-      this.#s1 = packet(random, time, [0, 0, 0, 0]);
+      this.#s1 = packet(random, time, 0);
     } else {
       this.#form = 'digest';
       this.#schema = found.schema;
-      this.#s1 = packet(random, time, serverVersion);
+      this.#s1 = packet(random, time, version);
       this.#s1Digest = sign(this.#s1, found.schema, serverNameKey, hmac);
       s2 = signAnswer(random(packetSize), serverKey, found.digest, hmac);
     }
@@ -239,9 +243,11 @@ function genuineKey(name: string): Uint8Array {
   return Uint8Array.from([...Array.from(name, (letter) => letter.charCodeAt(0)), ...genuineTail]);
 }
 
-function packet(random: Random, time: number, version: readonly number[]): Uint8Array {
+function packet(random: Random, time: number, version: number): Uint8Array {
   const bytes = new Uint8Array(packetSize);
-  bytes.set([time >>> 24, (time >>> 16) & 0xff, (time >>> 8) & 0xff, time & 0xff, ...version]);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, time);
+  view.setUint32(4, version);
   bytes.set(random(packetSize - 8), 8);
   return bytes;
 }

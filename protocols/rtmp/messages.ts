@@ -99,6 +99,16 @@ export interface UserControl {
   b: number;
 }
 
+const userControlLength: ReadonlyMap<number, number> = new Map([
+  [UserControlEvent.StreamBegin, 6],
+  [UserControlEvent.StreamEof, 6],
+  [UserControlEvent.StreamDry, 6],
+  [UserControlEvent.SetBufferLength, 10],
+  [UserControlEvent.StreamIsRecorded, 6],
+  [UserControlEvent.PingRequest, 6],
+  [UserControlEvent.PingResponse, 6],
+]);
+
 /**
  * Reads a user control payload. Events outside the specification may be short (SRS sends event 26 with one byte).
  * @throws ProtocolError RtmpControl when there is no event type, or a known event lacks its values.
@@ -106,11 +116,8 @@ export interface UserControl {
 export function decodeUserControl(payload: Uint8Array): UserControl {
   if (payload.length < 2) throw wrongLength('a user control event type (2 bytes)', payload);
   const event = payload[0]! * 256 + payload[1]!;
-  const needed =
-    event === UserControlEvent.SetBufferLength ? 10 : event <= UserControlEvent.PingResponse ? 6 : 2;
-  if (payload.length < needed && event !== 5) {
-    throw wrongLength(`${needed} bytes of user control event ${event}`, payload);
-  }
+  const needed = userControlLength.get(event) ?? 2;
+  if (payload.length < needed) throw wrongLength(`${needed} bytes of user control event ${event}`, payload);
   return {
     event,
     a: payload.length >= 6 ? wordAt(payload, 2) : 0,
