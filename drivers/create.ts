@@ -1,0 +1,31 @@
+/** The client for a URL, by its scheme. */
+import { ProtocolError, ProtocolErrorCode } from '../protocols/errors.ts';
+import type { MediaSink } from '../protocols/media.ts';
+import type { ClientObserver, ClientOptions, Player, Publisher } from './client.ts';
+import { FlvPlayer } from './flv/player.ts';
+import { RtmpPlayer } from './rtmp/player.ts';
+import { RtmpPublisher } from './rtmp/publisher.ts';
+
+/**
+ * `rtmp://host[:port]/app/stream` or `http(s)://host[:port]/app/stream.flv`. Nothing happens before `open()`.
+ * @throws ProtocolError Url for any other scheme, and for http without `.flv`.
+ */
+export function createPlayer(
+  url: string,
+  sink: MediaSink,
+  options?: ClientOptions,
+  observer?: ClientObserver,
+): Player {
+  if (/^rtmp:\/\//i.test(url)) return new RtmpPlayer(url, sink, options, observer);
+  if (/^https?:\/\/[^?#]*\.flv(?:[?#]|$)/i.test(url)) return new FlvPlayer(url, sink, options, observer);
+  throw new ProtocolError(ProtocolErrorCode.Url, 'rtmp://… or http(s)://….flv to play', JSON.stringify(url));
+}
+
+/**
+ * `rtmp://host[:port]/app/stream`.
+ * @throws ProtocolError Url for any other scheme.
+ */
+export function createPublisher(url: string, options?: ClientOptions, observer?: ClientObserver): Publisher {
+  if (/^rtmp:\/\//i.test(url)) return new RtmpPublisher(url, options, observer);
+  throw new ProtocolError(ProtocolErrorCode.Url, 'rtmp://… to publish', JSON.stringify(url));
+}

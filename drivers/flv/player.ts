@@ -1,0 +1,120 @@
+/** Plays one HTTP-FLV stream into a sink: chunked, of known length, or until the connection ends. */
+import { ProtocolError, ProtocolErrorCode } from '../../protocols/errors.ts';
+import { FlvReader } from '../../protocols/flv/reader.ts';
+import {
+  encodeRequest,
+  type ResponseHead,
+  ResponseReader,
+  type ResponseSink,
+} from '../../protocols/http1/response-reader.ts';
+import type { MediaSink } from '../../protocols/media.ts';
+import { type ClientObserver, type ClientOptions, ClientState, CloseReason, type Player } from '../client.ts';
+import { ConnectedClient, type Target } from '../connection.ts';
+import { MediaInlet } from '../inlet.ts';
+
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+
+export class FlvPlayer extends ConnectedClient implements Player, ResponseSink {
+  readonly sink: MediaSink;
+  private readonly inlet: MediaInlet;
+  private response = new ResponseReader(this);
+  private flv: FlvReader;
+  private request: Uint8Array | undefined = undefined;
+
+  constructor(url: string, sink: MediaSink, options?: ClientOptions, observer?: ClientObserver) {
+    super(url, options, observer);
+    this.sink = sink;
+    this.inlet = new MediaInlet(sink, this.timing);
+    this.flv = new FlvReader(this.inlet);
+  }
+
+  pause(): void {
+    this.socket?.pause();
+  }
+
+  resume(): void {
+    this.socket?.resume();
+  }
+
+  protected override prepare(location: string): Target {
+    const url = parseHttpUrl(location);
+    this.request = encodeRequest({
+      method: 'GET',
+      path: url.pathname + url.search,
+      host: url.host,
+      headers: { 'User-Agent': 'liveproof', Accept: '*/*', Connection: 'close' },
+    });
+    const tls = url.protocol === 'https:';
+    return {
+      host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+      port: url.port === '' ? (tls ? 443 : 80) : Number(url.port),
+      tls,
+    };
+  }
+
+  protected override connected(): void {
+    this.enter(ClientState.handshaking);
+    if (this.state !== ClientState.handshaking) return;
+    this.write(this.request!);
+    this.request = undefined;
+    this.timing.handshake = this.now;
+    this.timing.connect = this.now;
+    this.enter(ClientState.requesting);
+  }
+
+  protected override received(bytes: Uint8Array, end: number): void {
+    this.response.push(bytes, 0, end);
+  }
+
+  protected override ended(): void {
+    if (this.state === ClientState.streaming) this.response.eof();
+    super.ended();
+  }
+
+  onHead(head: ResponseHead): void {
+    const location = head.headers.get('location');
+    if (REDIRECTS.has(head.status) && location !== undefined) {
+      this.redirected(location);
+    } else if (head.status !== 200) {
+      this.fail(
+        CloseReason.rejected,
+        `http.${head.status}`,
+        `the server answered ${head.status} ${head.reason}`,
+      );
+    } else {
+      this.timing.play = this.now;
+      this.enter(ClientState.streaming);
+    }
+  }
+
+  private redirected(location: string): void {
+    if (!URL.canParse(location, this.location)) {
+      this.fail(
+        CloseReason.redirect,
+        'redirect.location',
+        `Location ${JSON.stringify(location)} is not a URL`,
+      );
+      return;
+    }
+    this.response = new ResponseReader(this);
+    this.flv = new FlvReader(this.inlet);
+    this.follow(new URL(location, this.location).href);
+  }
+
+  onBody(bytes: Uint8Array, start: number, end: number): void {
+    if (this.state === ClientState.streaming) this.flv.push(bytes, start, end, this.now);
+  }
+
+  onEnd(): void {
+    if (this.state !== ClientState.streaming) return;
+    this.fail(CloseReason.remote, 'eof.streaming', 'the response is complete');
+  }
+}
+
+function parseHttpUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.hostname === '') {
+    throw new ProtocolError(ProtocolErrorCode.Url, 'an http:// or https:// URL', JSON.stringify(text));
+  }
+  return url;
+}

@@ -1,0 +1,46 @@
+/** Between a parser and a player's sink: notes when the first media byte and the first whole keyframe came. */
+import { isKeyframe } from '../protocols/flv/body.ts';
+import { type MediaSink, MediaType } from '../protocols/media.ts';
+import type { PhaseTiming } from './client.ts';
+
+/** The frame type and the packet type are in the first two bytes of a video body. */
+const HEAD_SIZE = 2;
+
+/** Plain fields: every frame of every player passes here. */
+export class MediaInlet implements MediaSink {
+  private readonly sink: MediaSink;
+  private readonly timing: PhaseTiming;
+  /** Until the first keyframe is complete. */
+  private watching = true;
+  private readonly head = new Uint8Array(HEAD_SIZE);
+  private headLength = 0;
+
+  constructor(sink: MediaSink, timing: PhaseTiming) {
+    this.sink = sink;
+    this.timing = timing;
+  }
+
+  begin(type: MediaType, timestamp: number, length: number, now: number): void {
+    if (this.watching) {
+      if (type !== MediaType.script && Number.isNaN(this.timing.firstByte)) this.timing.firstByte = now;
+      if (type === MediaType.video) this.headLength = 0;
+    }
+    this.sink.begin(type, timestamp, length, now);
+  }
+
+  data(type: MediaType, bytes: Uint8Array, start: number, end: number): void {
+    if (this.watching && type === MediaType.video) {
+      for (let at = start; at < end && this.headLength < HEAD_SIZE; at++)
+        this.head[this.headLength++] = bytes[at]!;
+    }
+    this.sink.data(type, bytes, start, end);
+  }
+
+  end(type: MediaType, now: number): void {
+    if (this.watching && type === MediaType.video && this.headLength === HEAD_SIZE && isKeyframe(this.head)) {
+      this.watching = false;
+      this.timing.firstKeyframe = now;
+    }
+    this.sink.end(type, now);
+  }
+}
