@@ -1,0 +1,102 @@
+/** Figures as people read them. Unknown is an em dash, never zero. */
+import type { Finding, Results, Verdict } from './results.ts';
+import { VERDICTS } from './results.ts';
+
+const NUMBER = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+const PRECISE = new Intl.NumberFormat('en', { maximumSignificantDigits: 2 });
+
+export const UNKNOWN = '—';
+
+/** Whole numbers with separators; below 10 with one decimal, below 1 with two significant digits. */
+export function formatNumber(value: number | null): string {
+  if (value === null) return UNKNOWN;
+  if (Number.isInteger(value) || Math.abs(value) >= 9.95) return NUMBER.format(value);
+  return PRECISE.format(value);
+}
+
+/** Milliseconds; seconds from 10 s on. */
+export function formatMs(ms: number | null): string {
+  if (ms === null) return UNKNOWN;
+  return ms >= 10_000 ? formatSeconds(ms) : `${formatNumber(ms)} ms`;
+}
+
+/** `0.8 s`, `12.3 s`, `2 min 5 s`. */
+export function formatSeconds(ms: number): string {
+  const seconds = Math.round(ms / 100) / 10;
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(Math.round(ms / 1000) / 60);
+  return `${minutes} min ${Math.round(ms / 1000) - minutes * 60} s`;
+}
+
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1);
+  return `${formatNumber(bytes / 1000 ** power)} ${units[power]}`;
+}
+
+/** A ratio of 0 to 1. What is not zero never reads as zero. */
+export function formatPercent(ratio: number): string {
+  const percent = ratio * 100;
+  if (percent !== 0 && Math.abs(percent) < 0.01) return '< 0.01 %';
+  return `${Number(percent.toFixed(2))} %`;
+}
+
+/** ISO 8601 to `2026-11-20 18:50:40 UTC`; anything else as it is. */
+export function formatInstant(iso: string): string {
+  const time = Date.parse(iso);
+  return Number.isNaN(time) ? iso : `${new Date(time).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${formatNumber(count)} ${count === 1 ? one : many}`;
+}
+
+/** The part of a check's id before the slash. */
+export function areaOf(check: string): string {
+  const slash = check.indexOf('/');
+  return slash === -1 ? '' : check.slice(0, slash);
+}
+
+export function countVerdicts(findings: readonly Finding[]): [Verdict, number][] {
+  return VERDICTS.toReversed()
+    .map((verdict): [Verdict, number] => [verdict, findings.filter((f) => f.verdict === verdict).length])
+    .filter(([, count]) => count > 0);
+}
+
+/** Meaning of a cell in a run of mutants. */
+export function proofWord(verdict: Verdict): string {
+  return verdict === 'pass' ? 'killed' : verdict === 'fail' ? 'survived' : verdict;
+}
+
+/** What a reader must know if they read one line. */
+export function headline(results: Results): string {
+  const { findings, load } = results;
+  if (results.kind === 'load' && load) {
+    const { clients, frames, latency } = load;
+    const parts = [`${formatNumber(clients.joined)} of ${plural(clients.requested, 'player')} joined`];
+    if (clients.dropped > 0) parts.push(`${formatNumber(clients.dropped)} dropped`);
+    parts.push(frames.missing === 0 ? 'no frame missing' : `${plural(frames.missing, 'frame')} missing`);
+    parts.push(
+      latency.steady.p99 === null ? 'latency unknown' : `steady latency p99 ${formatMs(latency.steady.p99)}`,
+    );
+    return parts.join(', ');
+  }
+  if (findings.length === 0) return 'Nothing was judged';
+  if (results.kind === 'mutants') {
+    const proofs = findings.filter(({ mutant }) => mutant !== undefined);
+    const killed = proofs.filter(({ verdict }) => verdict === 'pass').length;
+    const healthy = findings.filter(({ mutant }) => mutant === undefined);
+    const passed = healthy.filter(({ verdict }) => verdict === 'pass').length;
+    const base = `${formatNumber(killed)} of ${plural(proofs.length, 'mutant run')} killed`;
+    return healthy.length === 0
+      ? base
+      : `${base}; the healthy cluster passes ${passed} of ${plural(healthy.length, 'check')}`;
+  }
+  const counts = countVerdicts(findings);
+  if (counts.length === 1 && counts[0]![0] === 'pass') {
+    return findings.length === 1
+      ? 'The one finding passes'
+      : `All ${formatNumber(findings.length)} findings pass`;
+  }
+  return counts.map(([verdict, count]) => `${formatNumber(count)} ${verdict}`).join(', ');
+}

@@ -1,0 +1,161 @@
+/** A load: its figures as tiles, latency as a curve, the run second by second, the health of the generator. */
+import { formatBytes, formatMs, formatNumber, formatPercent, plural } from '../format.ts';
+import type { Distribution, Load, LoadSecond } from '../results.ts';
+import { type Html, html } from './html.ts';
+import { verdictBadge } from './verdict.ts';
+
+export function renderLoad(load: Load): Html {
+  return html`<section aria-labelledby="figures">
+<h2 id="figures">Figures</h2>
+${renderTiles(load)}
+${renderLost(load)}
+</section>
+<section aria-labelledby="latency">
+<h2 id="latency">Latency</h2>
+<p>From the publisher's stamp to the player, every frame of every player. Frames of a join are old by design (GOP cache), so they stand apart. Startup is the time from opening to the first picture of the player model.</p>
+${renderDistributions(load)}
+<figure><figcaption>Latency by percentile; the scale stretches towards the worst cases</figcaption>
+<div class="plot" data-plot="percentiles" role="img" aria-label="Latency by percentile. The figures are in the table above."></div></figure>
+</section>
+<section aria-labelledby="timeline">
+<h2 id="timeline">Second by second</h2>
+<div class="plots">
+${[
+  ['clients', 'Players joined and failed'],
+  ['throughput', 'Throughput, Mbit/s'],
+  ['latency', 'Latency of all frames, ms'],
+  ['generator', 'Event-loop lag of the generator, ms'],
+].map(
+  ([name, title]) => html`<figure><figcaption>${title}</figcaption>
+<div class="plot small" data-plot="${name}" role="img" aria-label="${title}, over time. The figures are in the table below."></div></figure>`,
+)}
+</div>
+<details class="data"><summary>The same as a table</summary>${renderTimeline(load.timeline)}</details>
+</section>
+${renderGenerator(load)}`;
+}
+
+interface Tile {
+  readonly name: string;
+  readonly value: string;
+  readonly unit?: string;
+  readonly also: string;
+  readonly bad?: boolean;
+}
+
+function renderTiles(load: Load): Html {
+  const { clients, startup, latency, stalls, frames } = load;
+  const mbit = load.seconds > 0 ? (load.bytes * 8) / load.seconds / 1e6 : null;
+  const lost = clients.failed + clients.dropped;
+  const stamped = frames.received - frames.unstamped;
+  const tiles: Tile[] = [
+    {
+      name: 'Players joined',
+      value: formatNumber(clients.joined),
+      unit: `of ${formatNumber(clients.requested)}`,
+      also: `${formatNumber(clients.failed)} failed, ${formatNumber(clients.dropped)} dropped`,
+      bad: lost > 0 || clients.joined < clients.requested,
+    },
+    {
+      name: 'Throughput',
+      value: formatNumber(mbit),
+      unit: 'Mbit/s',
+      also: `${formatBytes(load.bytes)} in ${formatNumber(load.seconds)} s`,
+    },
+    { name: 'Startup p50', value: formatMs(startup.p50), also: `p99 ${formatMs(startup.p99)}` },
+    { name: 'Latency p50', value: formatMs(latency.steady.p50), also: 'steady state' },
+    { name: 'Latency p99', value: formatMs(latency.steady.p99), also: `max ${formatMs(latency.steady.max)}` },
+    {
+      name: 'Stalls',
+      value: formatNumber(stalls.count),
+      also: `${formatPercent(stalls.ratio)} of the time, without startup`,
+      bad: stalls.count > 0,
+    },
+    {
+      name: 'Frames missing',
+      value: stamped > 0 ? formatNumber(frames.missing) : '—',
+      also: stamped > 0 ? `of ${formatNumber(stamped + frames.missing)}` : 'no frame carried a stamp',
+      bad: frames.missing > 0,
+    },
+    {
+      name: 'Frames corrupt',
+      value: stamped > 0 ? formatNumber(frames.corrupt) : '—',
+      also: `${formatNumber(frames.duplicated)} duplicated, ${formatNumber(frames.reordered)} reordered`,
+      bad: frames.corrupt + frames.duplicated + frames.reordered > 0,
+    },
+  ];
+  return html`<dl class="tiles">${tiles.map(
+    ({ name, value, unit, also, bad }) =>
+      html`<div class="tile${bad && ' bad'}"><dt>${name}</dt><dd><span class="value">${value}${
+        unit !== undefined && html` <span class="unit">${unit}</span>`
+      }</span><span class="also">${also}</span></dd></div>`,
+  )}</dl>`;
+}
+
+function renderLost({ reasons, urls }: Load): Html {
+  const rows = Object.entries(reasons).toSorted((a, b) => b[1] - a[1]);
+  return html`${
+    rows.length > 0 &&
+    html`<h3>Why players failed or dropped</h3>
+<table class="plain"><thead><tr><th scope="col">Reason</th><th scope="col" class="number">Players</th></tr></thead>
+<tbody>${rows.map(([reason, count]) => html`<tr><th scope="row"><code>${reason}</code></th><td class="number">${formatNumber(count)}</td></tr>`)}</tbody></table>`
+  }
+<h3>${urls.length === 1 ? 'Played' : `Played, ${plural(urls.length, 'URL')}`}</h3>
+<ul class="urls">${urls.map((url) => html`<li><code>${url}</code></li>`)}</ul>`;
+}
+
+function renderDistributions({ startup, latency }: Load): Html {
+  const row = (name: string, of: Distribution) =>
+    html`<tr><th scope="row">${name}</th>${[of.p50, of.p90, of.p99, of.p999, of.max].map(
+      (value) => html`<td class="number">${formatMs(value)}</td>`,
+    )}<td class="number">${formatNumber(of.count)}</td></tr>`;
+  return html`<div class="scroll" tabindex="0" role="region" aria-labelledby="latency"><table class="plain">
+<thead><tr><th scope="col"><span class="unseen">Distribution</span></th>${[
+    'p50',
+    'p90',
+    'p99',
+    'p99.9',
+    'max',
+    'samples',
+  ].map((name) => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
+<tbody>${row('Steady state', latency.steady)}${row('At the join', latency.join)}${row('Startup', startup)}</tbody>
+</table></div>`;
+}
+
+function renderTimeline(timeline: readonly LoadSecond[]): Html {
+  const columns: [string, (of: LoadSecond) => string][] = [
+    ['Second', (of) => formatNumber(of.second)],
+    ['Joined', (of) => formatNumber(of.joined)],
+    ['Failed', (of) => formatNumber(of.failed)],
+    ['Mbit/s', (of) => formatNumber(of.mbitPerSecond)],
+    ['p50', (of) => formatMs(of.latencyP50)],
+    ['p99', (of) => formatMs(of.latencyP99)],
+    ['Stalls', (of) => formatNumber(of.stalls)],
+    ['Loop lag', (of) => formatMs(of.loopLagMs)],
+  ];
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Second by second"><table class="plain">
+<thead><tr>${columns.map(([name]) => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
+<tbody>${timeline.map((second) => html`<tr>${columns.map(([, cell]) => html`<td class="number">${cell(second)}</td>`)}</tr>`)}</tbody>
+</table></div>`;
+}
+
+function renderGenerator({ generator }: Load): Html {
+  const facts: [string, string][] = [
+    ['Event-loop lag p99, worst worker', formatMs(generator.loopLagP99Ms)],
+    ['Processor', plural(generator.cpuCores, 'core')],
+    ['Memory', `${formatNumber(generator.rssMb)} MB`],
+  ];
+  return html`<section aria-labelledby="generator">
+<h2 id="generator">Generator ${verdictBadge(
+    generator.healthy ? 'pass' : 'inconclusive',
+    generator.healthy ? 'healthy' : 'unhealthy',
+  )}</h2>
+<p>${
+    generator.healthy
+      ? 'The machine that played had time to spare: the figures are those of the server.'
+      : 'The machine that played was too slow to tell: its figures cannot be blamed on the server.'
+  }</p>
+${generator.reasons.length > 0 && html`<ul>${generator.reasons.map((reason) => html`<li>${reason}</li>`)}</ul>`}
+<dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+</section>`;
+}

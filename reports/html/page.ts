@@ -1,0 +1,93 @@
+/** `report.html`: one file that needs nothing else, no network, and no script to be read. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { formatInstant, formatSeconds, headline } from '../format.ts';
+import type { Results } from '../results.ts';
+import { chartData } from './charts.ts';
+import { renderEnvironment } from './environment.ts';
+import { renderFindings } from './findings.ts';
+import { Html, html, jsonBlock } from './html.ts';
+import { renderLoad } from './load.ts';
+import { renderMatrix } from './matrix.ts';
+import { renderKills } from './mutants.ts';
+import { SPRITE, verdictIcon } from './verdict.ts';
+
+export function renderReport(results: Results): string {
+  const style = [...(results.load ? [uplot('uPlot.min.css')] : []), asset('report.css')].join('\n');
+  const scripts = [
+    ...(results.load ? [uplot('uPlot.iife.min.js'), asset('charts.js')] : []),
+    asset('report.js'),
+  ];
+  const policy = [
+    "default-src 'none'",
+    `style-src ${sourceOf(style)}`,
+    `script-src ${scripts.map(sourceOf).join(' ')}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+  return `<!doctype html>\n${html`<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>${results.verdict}: liveproof ${results.kind}, ${formatInstant(results.startedAt)}</title>
+<style>${new Html(style)}</style>
+</head>
+<body>
+${SPRITE}
+<a class="skip" href="#main">Skip to the results</a>
+${renderHead(results)}
+<main id="main">
+${results.load && renderLoad(results.load)}
+${results.kind === 'mutants' ? renderKills(results.findings) : renderMatrix(results.findings)}
+${renderFindings(results)}
+${renderEnvironment(results)}
+</main>
+<footer>liveproof ${results.environment.liveproof} · ${results.schema}. This page carries its own results as JSON in the element <code>#results</code>.</footer>
+${jsonBlock('results', results)}
+${results.load && jsonBlock('charts', chartData(results.load))}
+${scripts.map((script) => new Html(`<script>${script}</script>`))}
+</body>
+</html>`}\n`;
+}
+
+function renderHead(results: Results): Html {
+  return html`<header>
+<p class="brand"><span class="dot" aria-hidden="true"></span>liveproof <span class="kind">${results.kind}</span></p>
+<div class="banner ${results.verdict}">
+<span class="seal">${verdictIcon(results.verdict)}</span>
+<div>
+<h1>${results.verdict}</h1>
+<p class="headline">${headline(results)}.</p>
+${results.interrupted && html`<p class="note">Interrupted: this is what was measured until then.</p>`}
+</div>
+</div>
+<dl class="facts">
+<div><dt>Started</dt><dd><time datetime="${results.startedAt}">${formatInstant(results.startedAt)}</time></dd></div>
+<div><dt>Took</dt><dd>${formatSeconds(results.durationMs)}</dd></div>
+<div class="wide"><dt>Command</dt><dd><code>${results.command.join(' ')}</code></dd></div>
+</dl>
+</header>`;
+}
+
+function asset(name: string): string {
+  return inline(readFileSync(new URL(name, import.meta.url), 'utf8'), name);
+}
+
+function uplot(name: string): string {
+  return inline(readFileSync(createRequire(import.meta.url).resolve(`uplot/dist/${name}`), 'utf8'), name);
+}
+
+/** What stands in a script or style element must not end it. */
+function inline(text: string, name: string): string {
+  if (/<\/(script|style)|<!--/i.test(text)) throw new Error(`${name} cannot be inlined`);
+  return text;
+}
+
+/** The hash source of an inline script or style (CSP Level 3, 2.3.1): nothing else on the page may run. */
+function sourceOf(text: string): string {
+  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+}

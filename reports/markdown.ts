@@ -1,0 +1,135 @@
+/** `summary.md`: for a pull request, a job summary or a chat. Strings from servers cannot form markup, links or mentions. */
+import {
+  areaOf,
+  countVerdicts,
+  formatInstant,
+  formatMs,
+  formatNumber,
+  formatPercent,
+  formatSeconds,
+  headline,
+  proofWord,
+} from './format.ts';
+import type { Distribution, Finding, Load, Results, Verdict } from './results.ts';
+
+const SIGN: Readonly<Record<Verdict, string>> = {
+  pass: '✅',
+  unsupported: '⚪',
+  inconclusive: '🟡',
+  fail: '❌',
+  error: '💥',
+};
+
+export function renderMarkdown(results: Results): string {
+  const { findings, environment } = results;
+  const bad = findings.filter(({ verdict }) => verdict !== 'pass');
+  return [
+    `## ${SIGN[results.verdict]} liveproof ${results.kind}: ${results.verdict}`,
+    `${text(headline(results))}.${results.interrupted ? ' **Interrupted**: this is what was measured until then.' : ''}`,
+    ...(results.load ? [loadTable(results.load)] : []),
+    ...(findings.length > 0 ? [areaTable(findings)] : []),
+    ...(bad.length > 0
+      ? ['### What did not pass', ...bad.map((finding) => details(finding, results.kind))]
+      : []),
+    `<sub>${[
+      formatInstant(results.startedAt),
+      formatSeconds(results.durationMs),
+      `liveproof ${environment.liveproof}`,
+      `Node ${environment.node}`,
+      environment.os,
+      `${environment.cores} × ${environment.cpu}`,
+      ...Object.entries(environment.programs).map(([name, version]) => `${name} ${version}`),
+    ]
+      .map(text)
+      .join(' · ')}</sub>`,
+    '',
+  ].join('\n\n');
+}
+
+function areaTable(findings: readonly Finding[]): string {
+  const areas = [...new Set(findings.map(({ check }) => areaOf(check)))];
+  const rows = areas.map((area) => {
+    const of = findings.filter(({ check }) => areaOf(check) === area);
+    return [
+      text(area),
+      countVerdicts(of)
+        .map(([verdict, count]) => `${SIGN[verdict]} ${count} ${verdict}`)
+        .join(', '),
+    ];
+  });
+  return table(['Area', 'Findings'], rows);
+}
+
+function loadTable(load: Load): string {
+  const row = (name: string, of: Distribution) => [
+    name,
+    ...[of.p50, of.p90, of.p99, of.p999, of.max].map(formatMs),
+    formatNumber(of.count),
+  ];
+  const { clients, stalls, frames, generator } = load;
+  const mbit = load.seconds > 0 ? (load.bytes * 8) / load.seconds / 1e6 : null;
+  return [
+    table(
+      [
+        'Players',
+        'Failed',
+        'Dropped',
+        'Mbit/s',
+        'Stalls',
+        'Rebuffer ratio',
+        'Frames',
+        'Missing',
+        'Corrupt',
+        'Generator',
+      ],
+      [
+        [
+          `${formatNumber(clients.joined)} of ${formatNumber(clients.requested)}`,
+          formatNumber(clients.failed),
+          formatNumber(clients.dropped),
+          formatNumber(mbit),
+          formatNumber(stalls.count),
+          formatPercent(stalls.ratio),
+          formatNumber(frames.received),
+          formatNumber(frames.missing),
+          formatNumber(frames.corrupt),
+          generator.healthy ? 'healthy' : '**unhealthy**',
+        ],
+      ],
+    ),
+    table(
+      ['', 'p50', 'p90', 'p99', 'p99.9', 'max', 'count'],
+      [
+        row('Startup', load.startup),
+        row('Latency at join', load.latency.join),
+        row('Latency, steady', load.latency.steady),
+      ],
+    ),
+  ].join('\n\n');
+}
+
+function details(finding: Finding, kind: Results['kind']): string {
+  const { check, topology, engine, mutant, verdict } = finding;
+  const word = kind === 'mutants' && mutant !== undefined ? proofWord(verdict) : verdict;
+  const where = [topology, engine, ...(mutant === undefined ? [] : [`mutant ${mutant}`])]
+    .map(text)
+    .join(', ');
+  return [
+    `- ${SIGN[verdict]} **${text(check)}** (${where}): ${word}${finding.title ? `. ${text(finding.title)}` : ''}`,
+    `  - expected: ${text(finding.expected)}`,
+    `  - actual: ${text(finding.actual)}`,
+    ...(finding.spec ? [`  - source: ${text(`${finding.spec.source}, ${finding.spec.where}`)}`] : []),
+  ].join('\n');
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** One line in which nothing is markup (CommonMark 2.4, 2.5; GFM autolinks and mentions begin with `:`, `w` and `@`). */
+function text(of: string): string {
+  return of
+    .replace(/[\p{Cc}\p{Cs}\u2028-\u202e\u2066-\u2069]+/gu, ' ')
+    .replace(/[&<>`*_[\]|~#@\\]|:(?=\/\/)|(?<=www)\./gi, (character) => `&#${character.codePointAt(0)};`);
+}
