@@ -44,10 +44,16 @@ export async function mediaNodeReady(
 
 /** S0 and S1 come after C0 and C1. */
 function rtmpAnswers(host: string, port: number): Promise<void> {
-  return exchange(host, port, Buffer.concat([Buffer.from([RTMP_VERSION]), Buffer.alloc(HANDSHAKE_SIZE)]), (got) => {
-    if (got.length > 0 && got[0] !== RTMP_VERSION) throw new Error(`${host}:${port}: S0 is ${got[0]}, not 3`);
-    return got.length >= 1 + HANDSHAKE_SIZE;
-  });
+  return exchange(
+    host,
+    port,
+    Buffer.concat([Buffer.from([RTMP_VERSION]), Buffer.alloc(HANDSHAKE_SIZE)]),
+    (got) => {
+      if (got.length > 0 && got[0] !== RTMP_VERSION)
+        throw new Error(`${host}:${port}: S0 is ${got[0]}, not 3`);
+      return got.length >= 1 + HANDSHAKE_SIZE;
+    },
+  );
 }
 
 function accepts(host: string, port: number): Promise<void> {
