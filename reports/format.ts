@@ -22,8 +22,8 @@ export function formatMs(ms: number | null): string {
 
 /** `0.8 s`, `12.3 s`, `2 min 5 s`. */
 export function formatSeconds(ms: number): string {
-  const seconds = Math.round(ms / 100) / 10;
-  if (seconds < 60) return `${seconds} s`;
+  const seconds = (ms / 1000).toFixed(1);
+  if (Number(seconds) < 60) return `${seconds} s`;
   const minutes = Math.floor(Math.round(ms / 1000) / 60);
   return `${minutes} min ${Math.round(ms / 1000) - minutes * 60} s`;
 }

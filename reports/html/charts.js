@@ -29,6 +29,14 @@
     const percent = 100 * (1 - 10 ** -nines);
     return `p${Number(percent.toFixed(Math.max(0, Math.ceil(nines) - 1)))}`;
   };
+  /** Fewer names where they would run into each other. */
+  const percentileSplits = (width) => {
+    const named = width < 500 ? [0, 1, 2, 3, 5] : [0, Math.log10(2), 1, 2, 3, 4, 5, 6];
+    return named.filter((nines) => nines <= percentiles.x.at(-1));
+  };
+  /** 1, 2 and 5 times the powers of ten from 10 microseconds to 10 000 s, in ms. */
+  const ROUND = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** (power - 2))).flat();
+
   const overTime = (series, more) => ({
     cursor: { sync: { key: 'seconds' }, focus: { prox: 24 } },
     scales: { x: { time: false }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
@@ -43,16 +51,17 @@
       data: [percentiles.x, percentiles.steady, percentiles.join, percentiles.startup],
       options: {
         cursor: { focus: { prox: 24 } },
-        scales: { x: { time: false }, y: { distr: 3 } },
+        scales: { x: { time: false }, y: { distr: 3, range: (_, min, max) => (min > 0 ? [min / 1.25, max * 1.25] : [1, 1000]) } },
         axes: [
           axis({
             size: 32,
-            splits: () => [0, Math.log10(2), 1, 2, 3, 4, 5, 6].filter((n) => n <= percentiles.x.at(-1)),
+            splits: (plot) => percentileSplits(plot.width),
             values: (_, splits) => splits.map(percentileName),
           }),
           axis({
-            size: 64,
-            values: (_, splits) => splits.map((s) => (/^[125]0*$/.test(String(s)) || /^0\.0*1$/.test(String(s)) ? `${number.format(s)} ms` : '')),
+            size: 72,
+            splits: (_, __, min, max) => ROUND.filter((ms) => ms >= min && ms <= max),
+            values: (_, splits) => splits.map((ms) => `${number.format(ms)} ms`),
           }),
         ],
         series: [

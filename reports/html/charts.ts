@@ -26,6 +26,8 @@ type TimelineColumn =
 /** Points of the curve per nine. */
 const POINTS_PER_NINE = 24;
 const MOST_NINES = 6;
+/** The scale is logarithmic: it has no zero. */
+const LEAST_MS = 0.01;
 
 export function chartData({ startup, latency, timeline }: Load): ChartData {
   const most = Math.max(startup.count, latency.join.count, latency.steady.count, 10);
@@ -57,6 +59,6 @@ function curve(of: Distribution, x: readonly number[]): Column {
   const histogram = decodeFromCompressedBase64(of.hdr, 32);
   const last = Math.log10(of.count) + 1 / POINTS_PER_NINE;
   return x.map((nines) =>
-    nines > last ? null : histogram.getValueAtPercentile(100 * (1 - 10 ** -nines)) / 1000,
+    nines > last ? null : Math.max(LEAST_MS, histogram.getValueAtPercentile(100 * (1 - 10 ** -nines)) / 1000),
   );
 }

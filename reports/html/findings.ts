@@ -44,16 +44,11 @@ function renderFinding({ finding, index }: Placed, kind: Results['kind'], open: 
 <summary>${verdictBadge(verdict, word)}<span class="what"><span class="title">${title ?? check}</span>
 <span class="where">${title !== undefined && html`<code>${check}</code>`}${
     mutant !== undefined && html`<span>mutant <code>${mutant}</code></span>`
-  }<span>${topology}, ${engine}</span>${level === 'should' && html`<span>should</span>`}<span>${formatSeconds(finding.durationMs)}</span></span></span></summary>
+  }<span>${topology}, ${engine}</span>${level !== undefined && html`<span>${level}</span>`}<span>${formatSeconds(finding.durationMs)}</span></span></span></summary>
 <dl class="judgement">
 <div><dt>Expected</dt><dd>${finding.expected}</dd></div>
 <div class="actual"><dt>Actual</dt><dd>${finding.actual}</dd></div>
-${
-  spec &&
-  html`<div><dt>Source</dt><dd>${spec.says} <cite>${spec.source}, ${spec.where}</cite>${
-    level && html` <span class="level">${level}</span>`
-  }</dd></div>`
-}
+${spec && html`<div><dt>Source</dt><dd>${spec.says} <cite>${spec.source}, ${spec.where}</cite></dd></div>`}
 </dl>
 ${evidence.length > 0 && renderEvidence(evidence)}
 </details>`;

@@ -4,13 +4,16 @@ import type { Distribution, Load, LoadSecond } from '../results.ts';
 import { type Html, html } from './html.ts';
 import { verdictBadge } from './verdict.ts';
 
-export function renderLoad(load: Load): Html {
+export function renderFigures(load: Load): Html {
   return html`<section aria-labelledby="figures">
 <h2 id="figures">Figures</h2>
 ${renderTiles(load)}
 ${renderLost(load)}
-</section>
-<section aria-labelledby="latency">
+</section>`;
+}
+
+export function renderCourse(load: Load): Html {
+  return html`<section aria-labelledby="latency">
 <h2 id="latency">Latency</h2>
 <p>From the publisher's stamp to the player, every frame of every player. Frames of a join are old by design (GOP cache), so they stand apart. Startup is the time from opening to the first picture of the player model.</p>
 ${renderDistributions(load)}
@@ -57,7 +60,7 @@ function renderTiles(load: Load): Html {
       bad: lost > 0 || clients.joined < clients.requested,
     },
     {
-      name: 'Throughput',
+      name: 'Throughput, mean',
       value: formatNumber(mbit),
       unit: 'Mbit/s',
       also: `${formatBytes(load.bytes)} in ${formatNumber(load.seconds)} s`,

@@ -27,7 +27,10 @@ function renderArea(area: string, all: readonly Finding[]): Html {
   )}</tr></thead>
 <tbody>${checks.map(
     (check) =>
-      html`<tr><th scope="row"><code>${check}</code></th>${[undefined, ...mutants].map((mutant) => {
+      html`<tr><th scope="row"><code>${area === '' ? check : check.slice(area.length + 1)}</code></th>${[
+        undefined,
+        ...mutants,
+      ].map((mutant) => {
         const cells = findings.filter((finding) => finding.check === check && finding.mutant === mutant);
         return html`<td>${cells.map((finding) => renderCell(finding, all.indexOf(finding)))}</td>`;
       })}</tr>`,

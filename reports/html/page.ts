@@ -8,7 +8,7 @@ import { chartData } from './charts.ts';
 import { renderEnvironment } from './environment.ts';
 import { renderFindings } from './findings.ts';
 import { Html, html, jsonBlock } from './html.ts';
-import { renderLoad } from './load.ts';
+import { renderCourse, renderFigures } from './load.ts';
 import { renderMatrix } from './matrix.ts';
 import { renderKills } from './mutants.ts';
 import { SPRITE, verdictIcon } from './verdict.ts';
@@ -41,9 +41,11 @@ ${SPRITE}
 <a class="skip" href="#main">Skip to the results</a>
 ${renderHead(results)}
 <main id="main">
-${results.load && renderLoad(results.load)}
-${results.kind === 'mutants' ? renderKills(results.findings) : renderMatrix(results.findings)}
+${results.load && renderFigures(results.load)}
+${results.kind === 'gate' && renderMatrix(results.findings)}
+${results.kind === 'mutants' && renderKills(results.findings)}
 ${renderFindings(results)}
+${results.load && renderCourse(results.load)}
 ${renderEnvironment(results)}
 </main>
 <footer>liveproof ${results.environment.liveproof} · ${results.schema}. This page carries its own results as JSON in the element <code>#results</code>.</footer>
