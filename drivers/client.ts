@@ -98,6 +98,8 @@ export interface Player extends Client {
 }
 
 export interface Publisher extends Client {
+  /** Bytes that were sent and that the system has not taken yet: the server does not read as fast as we send. */
+  readonly backlog: number;
   /**
    * Sends one FLV tag body. Returns false while the socket's buffer is above its mark, as `net.Socket.write` does.
    * The body is not kept after the call returns unless the socket could not take it at once.

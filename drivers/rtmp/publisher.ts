@@ -20,6 +20,10 @@ const SET_DATA_FRAME = Uint8Array.of(2, 0, 13, ...new TextEncoder().encode('@set
 const ON_META_DATA = Uint8Array.of(2, 0, 10, ...new TextEncoder().encode('onMetaData'));
 
 export class RtmpPublisher extends RtmpClient implements Publisher {
+  get backlog(): number {
+    return this.socket?.writableLength ?? 0;
+  }
+
   protected override onConnected(): void {
     this.control(MessageTypeId.SetChunkSize, encodeSetChunkSize(CHUNK_SIZE));
     this.writer.chunkSize = CHUNK_SIZE;

@@ -1,0 +1,122 @@
+/** Measures every video frame of one player: latency, continuity, damage, and what a viewer would have seen. */
+
+import { AccessUnitScanner } from '../../protocols/h264/stamp.ts';
+import { type MediaSink, MediaType } from '../../protocols/media.ts';
+import type { PhaseTiming } from '../client.ts';
+import { Continuity } from './continuity.ts';
+import { LatencyHistogram } from './histogram.ts';
+import { PlayerModel } from './player-model.ts';
+
+/** An AVC body of this length has no access unit in it: an end of sequence. */
+const EMPTY_AVC_BODY = 5;
+
+/** What the meters of one process fill together. */
+export class MeterHistograms {
+  /** From open to the first picture of the player model. */
+  readonly startup = new LatencyHistogram();
+  /** Frames that were published before the player came: old by design of a GOP cache. */
+  readonly join = new LatencyHistogram();
+  /** All others. */
+  readonly steady = new LatencyHistogram();
+  /** The lowest latency of all, in ms. Well below zero: the publisher's clock and ours do not agree. */
+  lowest = Number.POSITIVE_INFINITY;
+
+  reset(): void {
+    this.startup.reset();
+    this.join.reset();
+    this.steady.reset();
+  }
+}
+
+/** Shared by many meters. */
+export interface MeterObserver {
+  onFirstKeyframe?(meter: FrameMeter, now: number): void;
+  /** A video frame is complete and counted. */
+  onFrame?(meter: FrameMeter, now: number): void;
+}
+
+/** Plain fields: every frame of every player passes here. */
+export class FrameMeter implements MediaSink {
+  /** Video frames, whole ones and damaged ones. */
+  received = 0;
+  /** Frames without a stamp: nothing below is known of them. */
+  unstamped = 0;
+  /** The checksum does not fit, or the access unit is malformed. */
+  corrupt = 0;
+  joined = false;
+  readonly continuity = new Continuity();
+  readonly model: PlayerModel;
+  private readonly scanner = new AccessUnitScanner();
+  private readonly histograms: MeterHistograms;
+  private readonly observer: MeterObserver | undefined;
+  private timing: PhaseTiming | undefined = undefined;
+  private timestamp = 0;
+  private length = 0;
+
+  constructor(histograms: MeterHistograms, observer?: MeterObserver, model: PlayerModel = new PlayerModel()) {
+    this.histograms = histograms;
+    this.observer = observer;
+    this.model = model;
+  }
+
+  /** The record of the player that this meter is the sink of; `firstFrameShown` is written to it. */
+  attach(timing: PhaseTiming): void {
+    this.timing = timing;
+  }
+
+  begin(type: MediaType, timestamp: number, length: number): void {
+    if (type !== MediaType.video) return;
+    this.timestamp = timestamp;
+    this.length = length;
+    this.scanner.begin(length);
+  }
+
+  data(type: MediaType, bytes: Uint8Array, start: number, end: number): void {
+    if (type === MediaType.video) this.scanner.data(bytes, start, end);
+  }
+
+  end(type: MediaType, now: number): void {
+    if (type !== MediaType.video) return;
+    const scanner = this.scanner;
+    scanner.end();
+    if (scanner.config || (this.length <= EMPTY_AVC_BODY && !scanner.stamped)) return;
+    this.received++;
+    if (scanner.intact) {
+      this.continuity.frame(scanner.stream, scanner.frame);
+      const latency = now - scanner.sentAt;
+      if (latency < this.histograms.lowest) this.histograms.lowest = latency;
+      if (this.timing !== undefined && scanner.sentAt < this.timing.started)
+        this.histograms.join.record(latency);
+      else this.histograms.steady.record(latency);
+    } else {
+      this.irregular();
+    }
+    if (scanner.keyframe && !this.joined) {
+      this.joined = true;
+      this.observer?.onFirstKeyframe?.(this, now);
+    }
+    // A viewer's decoder starts at a keyframe, too.
+    if (this.joined && this.model.frame(this.timestamp, now)) this.shown(now);
+    this.observer?.onFrame?.(this, now);
+  }
+
+  private irregular(): void {
+    const { scanner, continuity } = this;
+    if (!scanner.stamped) {
+      if (scanner.malformed) this.corrupt++;
+      else this.unstamped++;
+      return;
+    }
+    this.corrupt++;
+    // Its number cannot be trusted, unless it is just the one that was due: then the frame is damaged, not missing.
+    if (scanner.stream === continuity.stream && scanner.frame === continuity.last + 1) {
+      continuity.frame(scanner.stream, scanner.frame);
+    }
+  }
+
+  private shown(now: number): void {
+    if (this.timing === undefined || !Number.isNaN(this.timing.firstFrameShown)) return;
+    this.timing.firstFrameShown = now;
+    this.histograms.startup.record(now - this.timing.started);
+  }
+}

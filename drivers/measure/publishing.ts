@@ -1,0 +1,155 @@
+/** Many publishers of one source, paced by DTS against an absolute schedule, with one timer for all of them. */
+import { randomInt } from 'node:crypto';
+import type { MediaType } from '../../protocols/media.ts';
+import type { Client, ClientObserver, ClientOptions, Publisher } from '../client.ts';
+import { ClientState } from '../client.ts';
+import { createPublisher } from '../create.ts';
+import { wallClock } from './clock.ts';
+import { LatencyHistogram } from './histogram.ts';
+import { type MediaSource, SourceCursor } from './source.ts';
+
+/** A server that does not read is not sent more than this ahead; frames then wait, and are late, not lost. */
+const MAX_BACKLOG = 1024 * 1024;
+/** How soon a publisher whose server does not read is looked at again. */
+const BACKLOG_RETRY_MS = 20;
+
+export interface PublicationObserver {
+  /** Publish.Start was received, headers follow. */
+  onStart?(publication: Publication): void;
+  /** One tag body was handed to the socket; `body` is only valid during the call. `now` is the stamp's clock. */
+  onSent?(publication: Publication, type: MediaType, timestamp: number, body: Uint8Array, now: number): void;
+  onEnd?(publication: Publication): void;
+}
+
+/** One stream on its way to a server. */
+export class Publication {
+  readonly url: string;
+  /** In every stamp; a publication that is started anew has another one. */
+  readonly stream: number;
+  readonly client: Publisher;
+  /** Video frames sent so far, which is the number of the next one. */
+  frames = 0;
+  bytes = 0;
+  readonly cursor: SourceCursor;
+  /** `performance.now()` at which timestamp 0 is due; NaN before Publish.Start. */
+  origin = Number.NaN;
+  #pausedAt = Number.NaN;
+  readonly #publishing: Publishing;
+
+  constructor(publishing: Publishing, url: string, source: MediaSource, options: ClientOptions | undefined) {
+    this.#publishing = publishing;
+    this.url = url;
+    this.stream = randomInt(2 ** 32);
+    this.cursor = new SourceCursor(source);
+    this.client = createPublisher(url, options, publishing);
+  }
+
+  get paused(): boolean {
+    return !Number.isNaN(this.#pausedAt);
+  }
+
+  /** Stops sending, keeps the connection. */
+  pause(): void {
+    if (!this.paused) this.#pausedAt = performance.now();
+  }
+
+  /** Goes on where it stopped: timestamps have no gap, and nothing bursts. */
+  resume(): void {
+    if (!this.paused) return;
+    this.origin += performance.now() - this.#pausedAt;
+    this.#pausedAt = Number.NaN;
+    this.#publishing.wake();
+  }
+
+  /** Unpublishes and closes. */
+  stop(): void {
+    this.client.close();
+  }
+}
+
+export class Publishing implements ClientObserver {
+  /** By how much items were sent later than due, in ms: the generator's own lag, and that of servers that do not read. */
+  readonly lag = new LatencyHistogram();
+  readonly #source: MediaSource;
+  readonly #observer: PublicationObserver | undefined;
+  readonly #publications = new Map<Client, Publication>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(source: MediaSource, observer?: PublicationObserver) {
+    this.#source = source;
+    this.#observer = observer;
+  }
+
+  /** Connects and publishes. Throws ProtocolError(Url). */
+  add(url: string, options?: ClientOptions): Publication {
+    const publication = new Publication(this, url, this.#source, options);
+    this.#publications.set(publication.client, publication);
+    publication.client.open();
+    return publication;
+  }
+
+  stop(): void {
+    for (const publication of this.#publications.values()) publication.client.close();
+  }
+
+  onState(client: Client, state: ClientState): void {
+    const publication = this.#publications.get(client);
+    if (publication === undefined || state !== ClientState.streaming) return;
+    this.#observer?.onStart?.(publication);
+    const now = wallClock.now();
+    for (const { type, body } of this.#source.headers) this.#send(publication, type, 0, body, now);
+    publication.origin = performance.now();
+    this.wake();
+  }
+
+  onClosed(client: Client): void {
+    const publication = this.#publications.get(client);
+    if (publication === undefined) return;
+    this.#publications.delete(client);
+    this.#observer?.onEnd?.(publication);
+    if (this.#publications.size === 0) clearTimeout(this.#timer);
+  }
+
+  /** Looks at the schedule now. */
+  wake(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#tick(), 0);
+  }
+
+  #tick(): void {
+    let next = Number.POSITIVE_INFINITY;
+    for (const publication of this.#publications.values()) {
+      if (Number.isNaN(publication.origin) || publication.paused) continue;
+      const due = this.#sendDue(publication);
+      if (due < next) next = due;
+    }
+    if (next === Number.POSITIVE_INFINITY) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#tick(), Math.max(1, next - performance.now()));
+  }
+
+  /** Sends what is due and no more. Returns when to look again. */
+  #sendDue(publication: Publication): number {
+    const { cursor } = publication;
+    for (;;) {
+      const due = publication.origin + cursor.timestamp;
+      const late = performance.now() - due;
+      if (late < 0) return due;
+      if (publication.client.state !== ClientState.streaming) return Number.POSITIVE_INFINITY;
+      if (publication.client.backlog > MAX_BACKLOG) return performance.now() + BACKLOG_RETRY_MS;
+      this.lag.record(late);
+      const { item, timestamp } = cursor;
+      cursor.advance();
+      const now = wallClock.now();
+      const body = item.template?.write(publication.stream, publication.frames, now) ?? item.body;
+      if (item.template !== undefined) publication.frames++;
+      this.#send(publication, item.type, timestamp, body, now);
+    }
+  }
+
+  #send(publication: Publication, type: MediaType, timestamp: number, body: Uint8Array, now: number): void {
+    publication.client.send(type, timestamp, body);
+    publication.bytes += body.length;
+    this.#observer?.onSent?.(publication, type, timestamp, body, now);
+  }
+}

@@ -1,0 +1,116 @@
+/** For checks: every item of one stream, whole, with its checksum and its stamp. */
+import { isSequenceHeader } from '../../protocols/flv/body.ts';
+import { Checksum } from '../../protocols/h264/checksum.ts';
+import { AccessUnitScanner } from '../../protocols/h264/stamp.ts';
+import { type MediaSink, MediaType } from '../../protocols/media.ts';
+
+/** One FLV tag body. The shape of `MediaItem` in scenarios/history.ts. */
+export interface RecordedItem {
+  readonly kind: 'metadata' | 'audio-config' | 'video-config' | 'audio' | 'video' | 'script';
+  /** DTS in ms as on the wire. */
+  readonly timestamp: number;
+  /** Body length in bytes. */
+  readonly size: number;
+  /** Checksum of the whole body (protocols/h264/checksum.ts). */
+  readonly sum: number;
+  /** Video: a keyframe by its FLV frame type. */
+  readonly key: boolean;
+  readonly stamp: {
+    readonly stream: number;
+    readonly frame: number;
+    readonly sentAt: number;
+    readonly intact: boolean;
+  } | null;
+}
+
+/** AMF0 string "onMetaData". */
+const ON_META_DATA = Uint8Array.of(2, 0, 10, ...new TextEncoder().encode('onMetaData'));
+
+class Track {
+  readonly sum = new Checksum();
+  readonly head = new Uint8Array(ON_META_DATA.length);
+  headLength = 0;
+  timestamp = 0;
+  length = 0;
+}
+
+export class MediaRecorder implements MediaSink {
+  readonly #onItem: (item: RecordedItem, now: number) => void;
+  readonly #scanner = new AccessUnitScanner();
+  readonly #tracks = {
+    [MediaType.audio]: new Track(),
+    [MediaType.video]: new Track(),
+    [MediaType.script]: new Track(),
+  };
+
+  constructor(onItem: (item: RecordedItem, now: number) => void) {
+    this.#onItem = onItem;
+  }
+
+  begin(type: MediaType, timestamp: number, length: number): void {
+    const track = this.#tracks[type];
+    track.sum.reset();
+    track.headLength = 0;
+    track.timestamp = timestamp;
+    track.length = length;
+    if (type === MediaType.video) this.#scanner.begin(length);
+  }
+
+  data(type: MediaType, bytes: Uint8Array, start: number, end: number): void {
+    const track = this.#tracks[type];
+    track.sum.update(bytes, start, end);
+    for (let at = start; at < end && track.headLength < track.head.length; at++) {
+      track.head[track.headLength++] = bytes[at]!;
+    }
+    if (type === MediaType.video) this.#scanner.data(bytes, start, end);
+  }
+
+  end(type: MediaType, now: number): void {
+    const track = this.#tracks[type];
+    const scanner = this.#scanner;
+    const video = type === MediaType.video;
+    if (video) scanner.end();
+    this.#onItem(
+      {
+        kind: kindOf(type, track.head.subarray(0, track.headLength)),
+        timestamp: track.timestamp,
+        size: track.length,
+        sum: track.sum.digest(),
+        key: video && scanner.keyframe,
+        stamp:
+          video && scanner.stamped
+            ? { stream: scanner.stream, frame: scanner.frame, sentAt: scanner.sentAt, intact: scanner.intact }
+            : null,
+      },
+      now,
+    );
+  }
+}
+
+/** The item of a body that is at hand as a whole: what a publisher sent. */
+export function describeItem(
+  type: MediaType,
+  timestamp: number,
+  body: Uint8Array,
+  now: number,
+): RecordedItem {
+  let described: RecordedItem | undefined;
+  const recorder = new MediaRecorder((item) => {
+    described = item;
+  });
+  recorder.begin(type, timestamp, body.length);
+  recorder.data(type, body, 0, body.length);
+  recorder.end(type, now);
+  return described!;
+}
+
+function kindOf(type: MediaType, head: Uint8Array): RecordedItem['kind'] {
+  if (type === MediaType.script) return startsWith(head, ON_META_DATA) ? 'metadata' : 'script';
+  const config = isSequenceHeader(type, head);
+  if (type === MediaType.video) return config ? 'video-config' : 'video';
+  return config ? 'audio-config' : 'audio';
+}
+
+function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
+  return bytes.length >= prefix.length && prefix.every((byte, at) => bytes[at] === byte);
+}
