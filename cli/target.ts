@@ -1,0 +1,41 @@
+/** Which URLs a command may drive: load on a machine of somebody else needs to be asked for. */
+import { ProtocolError } from '../protocols/errors.ts';
+import { parseRtmpUrl } from '../protocols/rtmp/url.ts';
+import { printable, UsageError } from './output.ts';
+
+/**
+ * Throws UsageError for a URL whose scheme is not one of `schemes`, that cannot be parsed, or whose host is not on
+ * loopback unless `allowRemote`. A name counts as remote, except localhost: what it resolves to may change.
+ */
+export function requireTarget(url: string, schemes: readonly string[], allowRemote: boolean): void {
+  const scheme = /^([a-z]+):\/\//i.exec(url)?.[1]?.toLowerCase();
+  if (scheme === undefined || !schemes.includes(scheme)) {
+    throw new UsageError(
+      `A URL of ${schemes.map((s) => `${s}://`).join(' or ')} is needed; got "${printable(url)}".`,
+    );
+  }
+  const host = hostOf(url, scheme);
+  if (allowRemote || isLoopback(host)) return;
+  throw new UsageError(
+    `${printable(host)} is not on loopback. Many clients can take a server down: add --allow-remote if it is yours to load.`,
+  );
+}
+
+/** Read by the same rules as the clients read it. */
+function hostOf(url: string, scheme: string): string {
+  try {
+    if (scheme === 'rtmp') return parseRtmpUrl(url).host;
+    return new URL(url).hostname.replace(/^\[(.*)\]$/, '$1');
+  } catch (error) {
+    if (error instanceof ProtocolError) throw new UsageError(printable(error.message));
+    if (error instanceof TypeError) throw new UsageError(`Not a URL: "${printable(url)}".`);
+    throw error;
+  }
+}
+
+/** 127.0.0.0/8 (RFC 1122 3.2.1.3), ::1 (RFC 4291 2.5.3), localhost (RFC 6761 6.3). */
+export function isLoopback(host: string): boolean {
+  if (host === '::1' || /^(.+\.)?localhost$/i.test(host)) return true;
+  const bytes = /^127\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(host)?.slice(1);
+  return bytes?.every((byte) => Number(byte) <= 255) ?? false;
+}

@@ -1,0 +1,124 @@
+/**
+ * The findings of a load. A generator that was too slow explains lost frames and lost players as well as a bad server
+ * does, so with an unhealthy generator nothing is blamed on the server: what would fail is inconclusive.
+ */
+import { formatMs, formatNumber, plural } from './format.ts';
+import type { Evidence, Finding, Load, Verdict } from './results.ts';
+
+/** Pure. The worst verdict of the findings is the verdict of the load. */
+export function judgeLoad(load: Load, run: { readonly interrupted: boolean }): Finding[] {
+  const judge = (check: string, title: string, said: Said): Finding => {
+    const blamed = said.verdict === 'fail' && !load.generator.healthy;
+    return {
+      check: `load/${check}`,
+      title,
+      topology: 'external',
+      engine: 'unknown',
+      verdict: blamed ? 'inconclusive' : said.verdict,
+      expected: said.expected,
+      actual: said.actual,
+      evidence: [
+        ...(said.evidence ?? []),
+        ...(blamed
+          ? [{ label: 'generator', detail: 'unhealthy: this may be its own doing, not the server’s' }]
+          : []),
+      ],
+      durationMs: load.seconds * 1000,
+    };
+  };
+  return [
+    judge('joined', 'Every player joins', joined(load, run.interrupted)),
+    judge('kept', 'No player is lost before the end', kept(load)),
+    judge('frames', 'Every frame arrives once, in order and intact', frames(load)),
+    judge('stamped', 'Every video frame can be judged', stamped(load)),
+    judge('generator', 'The generator had time to spare', generator(load)),
+    ...(run.interrupted
+      ? [
+          judge('complete', 'The run lasts as long as asked', {
+            verdict: 'inconclusive',
+            expected: 'a run to its end',
+            actual: `interrupted after ${formatNumber(load.seconds)} s`,
+          }),
+        ]
+      : []),
+  ];
+}
+
+interface Said {
+  readonly verdict: Verdict;
+  readonly expected: string;
+  readonly actual: string;
+  readonly evidence?: readonly Evidence[];
+}
+
+function joined({ clients, reasons }: Load, interrupted: boolean): Said {
+  const { requested, failed } = clients;
+  const waiting = requested - clients.joined - failed;
+  const actual = [`${formatNumber(clients.joined)} joined`];
+  if (failed > 0) actual.push(`${formatNumber(failed)} failed`);
+  if (waiting > 0) actual.push(`${formatNumber(waiting)} had neither joined nor failed at the end`);
+  return {
+    verdict: failed > 0 || (waiting > 0 && !interrupted) ? 'fail' : 'pass',
+    expected: `${plural(requested, 'player')} joined`,
+    actual: actual.join(', '),
+    evidence: failed > 0 ? reasonsOf(reasons) : [],
+  };
+}
+
+function kept({ clients, reasons }: Load): Said {
+  return {
+    verdict: clients.dropped > 0 ? 'fail' : 'pass',
+    expected: 'no player dropped',
+    actual: clients.dropped > 0 ? `${formatNumber(clients.dropped)} dropped` : 'none dropped',
+    evidence: clients.dropped > 0 ? reasonsOf(reasons) : [],
+  };
+}
+
+function reasonsOf(reasons: Load['reasons']): Evidence[] {
+  return Object.entries(reasons)
+    .toSorted((a, b) => b[1] - a[1])
+    .map(([label, count]) => ({ label, detail: plural(count, 'player') }));
+}
+
+function frames({ frames: of }: Load): Said {
+  const wrong = (['missing', 'duplicated', 'reordered', 'corrupt'] as const).filter((kind) => of[kind] > 0);
+  const judged = `${formatNumber(of.received - of.unstamped)} stamped frames`;
+  return {
+    verdict: wrong.length > 0 ? 'fail' : 'pass',
+    expected: 'no frame missing, duplicated, reordered or corrupt',
+    actual:
+      wrong.length > 0
+        ? `${wrong.map((kind) => `${formatNumber(of[kind])} ${kind}`).join(', ')}, of ${judged}`
+        : `none, of ${judged}`,
+  };
+}
+
+/** Unknown is never a pass: a frame without a stamp may be old, or missing its neighbours, and nobody can tell. */
+function stamped({ frames: { received, unstamped } }: Load): Said {
+  const expected = 'every video frame carries a stamp (liveproof publish adds it)';
+  if (received === 0) {
+    return {
+      verdict: 'inconclusive',
+      expected,
+      actual: 'no video frame was received',
+    };
+  }
+  return {
+    verdict: unstamped > 0 ? 'inconclusive' : 'pass',
+    expected,
+    actual:
+      unstamped === 0
+        ? `all ${formatNumber(received)} frames`
+        : `${formatNumber(unstamped)} of ${plural(received, 'frame')} without a stamp: their latency and loss are unknown`,
+  };
+}
+
+function generator({ generator: of }: Load): Said {
+  return {
+    verdict: of.healthy ? 'pass' : 'inconclusive',
+    expected: 'event-loop lag and processor share within their bounds in every worker',
+    actual: of.healthy
+      ? `event-loop lag p99 ${formatMs(of.loopLagP99Ms)}, ${plural(of.cpuCores, 'core')}`
+      : of.reasons.join('; ') || 'unhealthy',
+  };
+}
