@@ -80,7 +80,10 @@ export interface CheckContext {
   play(url: string, label?: string): RecordedPlayer;
   /** Many players of which only the figures go into the history. */
   crowd(request: CrowdRequest): Promise<Crowd>;
-  /** Takes down what a check opened by itself (a raw socket, say) when `run` ends. Runs once, last one first. */
+  /**
+   * Takes down what a check opened by itself (a raw socket, say) when `run` ends. Runs once, last one first; at once
+   * when `run` has already ended.
+   */
   cleanUp(action: () => void | Promise<void>): void;
   /**
    * Resolves when `matches` holds; it is asked now and after events, never by a timer. When `withinMs` is over it
@@ -100,7 +103,8 @@ export interface CheckContext {
     withinMs: number,
     matches: (reading: ApiReading) => boolean,
   ): Promise<ApiReading>;
-  step(step: string, data?: StepData): void;
+  /** Returns its time. */
+  step(step: string, data?: StepData): number;
   /** Controls a node and records it. */
   control(node: ClusterNode, action: 'kill' | 'freeze' | 'thaw' | 'restart'): Promise<void>;
 }

@@ -1,4 +1,5 @@
 /** What a check holds in its hands while it runs. One per check; the gate makes it and takes it apart. */
+import { wallClock } from '../drivers/measure/clock.ts';
 import type { ApiClient, Cluster, ClusterNode } from '../lab/cluster.ts';
 import type { Role } from '../lab/topology.ts';
 import { type ApiReading, type Check, type CheckContext, NotObservedError } from './check.ts';
@@ -28,6 +29,7 @@ export class GateContext implements CheckContext, StageHand {
   readonly #nonce = Math.floor(Math.random() * 36 ** 4).toString(36);
   readonly #labels = new Map<string, number>();
   readonly #cleanUps: (() => void | Promise<void>)[] = [];
+  #takenDown = false;
   readonly #awaited = new Set<string>();
   /** Nodes whose process this check ended or replaced itself. */
   readonly controlled = new Set<string>();
@@ -64,30 +66,28 @@ export class GateContext implements CheckContext, StageHand {
   }
 
   async publish(request: PublishRequest): Promise<RecordedPublisher> {
-    const label = this.#unique(request.label ?? 'publisher');
-    const publisher = await this.#stage.publish(this, { ...request, label });
-    this.cleanUp(() => publisher.stop());
-    return publisher;
+    this.signal.throwIfAborted();
+    return this.#stage.publish(this, { ...request, label: this.#unique(request.label ?? 'publisher') });
   }
 
   play(url: string, label = 'player'): RecordedPlayer {
-    const player = this.#stage.play(this, url, this.#unique(label));
-    this.cleanUp(() => player.stop());
-    return player;
+    this.signal.throwIfAborted();
+    return this.#stage.play(this, url, this.#unique(label));
   }
 
   async crowd(request: CrowdRequest): Promise<Crowd> {
-    const crowd = await this.#stage.crowd(this, { ...request, label: this.#unique(request.label) });
-    this.cleanUp(() => crowd.stop());
-    return crowd;
+    this.signal.throwIfAborted();
+    return this.#stage.crowd(this, { ...request, label: this.#unique(request.label) });
   }
 
   cleanUp(action: () => void | Promise<void>): void {
-    this.#cleanUps.push(action);
+    if (this.#takenDown) void action();
+    else this.#cleanUps.push(action);
   }
 
   /** Runs what `cleanUp` was given, last one first, each once. Rejects when one of them does, after all have run. */
   async takeDown(): Promise<void> {
+    this.#takenDown = true;
     const errors: unknown[] = [];
     for (let action = this.#cleanUps.pop(); action !== undefined; action = this.#cleanUps.pop()) {
       try {
@@ -191,19 +191,22 @@ export class GateContext implements CheckContext, StageHand {
     }
   }
 
-  step(step: string, data: StepData = {}): void {
-    this.history.append({ t: now(), type: 'step', step, data });
+  step(step: string, data: StepData = {}): number {
+    const t = wallClock.now();
+    this.history.append({ t, type: 'step', step, data });
+    return t;
   }
 
   async control(node: ClusterNode, action: 'kill' | 'freeze' | 'thaw' | 'restart'): Promise<void> {
+    this.signal.throwIfAborted();
     const { name } = node.spec;
     if (action === 'kill' || action === 'restart') this.controlled.add(name);
-    this.history.append({ t: now(), type: 'node.control', node: name, action });
+    this.history.append({ t: wallClock.now(), type: 'node.control', node: name, action });
     await node[action]();
   }
 
   #notObserved(what: string, withinMs: number): NotObservedError {
-    this.history.append({ t: now(), type: 'not-observed', what, withinMs });
+    this.history.append({ t: wallClock.now(), type: 'not-observed', what, withinMs });
     return new NotObservedError(what, withinMs);
   }
 
@@ -217,7 +220,7 @@ export class GateContext implements CheckContext, StageHand {
   }
 
   #recordReading(node: string, stream: string, reading: ApiReading): void {
-    this.history.append({ t: now(), type: 'api.stream', node, stream, ...reading });
+    this.history.append({ t: wallClock.now(), type: 'api.stream', node, stream, ...reading });
   }
 
   #directUrl(protocol: 'rtmp' | 'flv', stream: string, name: string): string {
@@ -266,9 +269,4 @@ function pathOf(url: string): string {
 
 function withoutExtension(path: string): string {
   return path.replace(/\.\w+$/, '');
-}
-
-/** Epoch milliseconds with fraction. */
-export function now(): number {
-  return performance.timeOrigin + performance.now();
 }

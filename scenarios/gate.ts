@@ -1,9 +1,10 @@
 /** Runs checks, one after the other, on a running cluster, and lets their judges speak. */
+import { wallClock } from '../drivers/measure/clock.ts';
 import type { MutantId } from '../lab/builtin/mutants.ts';
 import type { Capability, Cluster, TapEvent } from '../lab/cluster.ts';
 import { type Evidence, type Finding, VERDICTS, type Verdict } from '../reports/results.ts';
 import { type Check, type Judgement, NotObservedError } from './check.ts';
-import { GateContext, now } from './context.ts';
+import { GateContext } from './context.ts';
 import { History, type HistoryEvent } from './history.ts';
 import type { Stage } from './stage.ts';
 
@@ -139,7 +140,7 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
   for (const [name, node] of ending.interrupted ? [] : cluster.nodes) {
     if (context.controlled.has(name) || (node.state !== 'exited' && node.pid === pids.get(name))) continue;
     ending.dead.push(name);
-    history.append({ t: now(), type: 'node.exit', node: name });
+    history.append({ t: wallClock.now(), type: 'node.exit', node: name });
   }
   try {
     await bounded(context.takeDown(), TAKE_DOWN_MS, 'what the check had opened was closed');
@@ -152,7 +153,7 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
 
 function recordTap(history: History, from: string, event: TapEvent): void {
   const { tap, connection, open } = event;
-  history.append({ t: event.at, type: `tap.${event.type}`, tap, from, connection, open });
+  history.append({ t: wallClock.now(), type: `tap.${event.type}`, tap, from, connection, open });
 }
 
 /** Brings every node back to life and waits until no upstream is open. Returns what keeps the check from starting. */

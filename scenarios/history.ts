@@ -32,15 +32,9 @@ export type HistoryEvent = { readonly t: number } & (
   | { readonly type: 'client.state'; readonly client: string; readonly state: ClientState }
   | ({ readonly type: 'client.closed'; readonly client: string } & Closed)
   | { readonly type: 'client.redirect'; readonly client: string; readonly location: string }
-  /** `open` counts the tap's open connections after the event. */
-  | {
-      readonly type: 'tap.open' | 'tap.close' | 'tap.refused';
-      readonly tap: string;
-      /** The node whose connection it is. */
-      readonly from: string;
-      readonly connection: number;
-      readonly open: number;
-    }
+  | TapSeen<'tap.open'>
+  | TapSeen<'tap.close'>
+  | TapSeen<'tap.refused'>
   /** One reading of a node's HTTP API for one stream. */
   | ({ readonly type: 'api.stream'; readonly node: string; readonly stream: string } & ApiReading)
   | {
@@ -57,6 +51,16 @@ export type HistoryEvent = { readonly t: number } & (
   /** A step of the check itself, or an exchange that fits nothing above. */
   | { readonly type: 'step'; readonly step: string; readonly data: StepData }
 );
+
+interface TapSeen<T extends string> {
+  readonly type: T;
+  readonly tap: string;
+  /** The node whose connection it is. */
+  readonly from: string;
+  readonly connection: number;
+  /** The tap's open connections after the event. */
+  readonly open: number;
+}
 
 export interface ApiReading {
   /** All clients of the stream, its publisher too. */

@@ -58,12 +58,14 @@ export interface Crowd {
   stop(): Promise<void>;
 }
 
-/** What the figures of one check share: where they record, and how they wait. */
+/** What the figures of one check share: where they record, how they wait, and who takes them down. */
 export interface StageHand {
   readonly history: History;
   readonly signal: AbortSignal;
   /** See CheckContext.within. */
   within<T>(what: string, withinMs: number, promise: Promise<T>): Promise<T>;
+  /** See CheckContext.cleanUp. Every figure gives it its own `stop`, before anything of it can be awaited. */
+  cleanUp(action: () => void | Promise<void>): void;
 }
 
 /** Puts figures on the stage. The real one is scenarios/actors.ts; tests of the gate bring their own. */

@@ -29,6 +29,10 @@ export const MUTANTS = {
   },
   'edge-never-releases': { role: 'edge', says: 'The pull goes on after the last player has left' },
   'edge-releases-late': { role: 'edge', says: 'The pull is released 8 s after the last player has left' },
+  'edge-releases-at-first-leaver': {
+    role: 'edge',
+    says: 'The pull is released when any player leaves; the others wait until it is there again',
+  },
   'edge-releases-under-player': {
     role: 'edge',
     says: 'A release in progress takes the pull from a player who just came',
@@ -119,3 +123,6 @@ export type MutantId = keyof typeof MUTANTS;
 export function isMutantId(id: string): id is MutantId {
   return Object.hasOwn(MUTANTS, id);
 }
+
+/** The mutants that a node was started with. */
+export type Mutants = ReadonlySet<MutantId>;
