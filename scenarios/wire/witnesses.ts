@@ -1,0 +1,82 @@
+/** Players who must notice nothing of what is done to their node: an RTMP and an HTTP-FLV player on each. */
+import type { ClusterNode } from '../../lab/cluster.ts';
+import { PLAYING_WITHIN_MS } from '../bounds.ts';
+import type { CheckContext, Judgement } from '../check.ts';
+import type { History } from '../history.ts';
+import { compareFrames, failed, inconclusive, judged, videoOf } from '../judging.ts';
+import type { RecordedPlayer, RecordedPublisher } from '../stage.ts';
+import { stepsOf } from './attempt.ts';
+
+/** Frames that a witness must get after the deed: at 25 frames/s, more than two merged writes. */
+const FRAMES_AFTER = 25;
+const FRAMES_WITHIN_MS = 5000;
+
+const Step = { witness: 'witness', before: 'witnesses.before', after: 'witnesses.after' } as const;
+
+export class Witnesses {
+  readonly stream: string;
+  readonly publisher: RecordedPublisher;
+  readonly #t: CheckContext;
+  readonly #players: readonly RecordedPlayer[];
+
+  private constructor(
+    t: CheckContext,
+    stream: string,
+    publisher: RecordedPublisher,
+    players: RecordedPlayer[],
+  ) {
+    this.#t = t;
+    this.stream = stream;
+    this.publisher = publisher;
+    this.#players = players;
+  }
+
+  /** Publishes a stream of their own and resolves when all play it. */
+  static async start(t: CheckContext, nodes: readonly ClusterNode[]): Promise<Witnesses> {
+    const stream = t.stream('witnessed');
+    const publisher = await t.publish({ url: t.publishUrl(stream), label: 'witnessed' });
+    const players = nodes.flatMap(({ spec: { name } }) =>
+      (['rtmp', 'flv'] as const).map((protocol) => {
+        const player = t.play(t.playUrl(protocol, stream, name), `witness-${protocol}-${name}`);
+        t.step(Step.witness, { client: player.label, publisher: publisher.label, node: name, protocol });
+        return player;
+      }),
+    );
+    await Promise.all(players.map((player) => player.playing(PLAYING_WITHIN_MS)));
+    t.step(Step.before);
+    return new Witnesses(t, stream, publisher, players);
+  }
+
+  /** Call when the deed is done; resolves when every witness has gone on playing for a while. */
+  async goOn(): Promise<void> {
+    this.#t.step(Step.after);
+    await Promise.all(this.#players.map((player) => player.frames(FRAMES_AFTER, FRAMES_WITHIN_MS)));
+  }
+}
+
+/** Each witness was there before and has every frame of its stream, up to a while after the deed. */
+export function judgeWitnesses(history: History): Judgement[] {
+  const witnesses = stepsOf(history, Step.witness);
+  const expected = 'players of another stream on the same node get every frame, before and after';
+  if (witnesses.length === 0 || history.step(Step.before) === undefined) {
+    return [inconclusive(expected, 'they were not playing when it began')];
+  }
+  const after = history.of('step').find(({ step }) => step === Step.after)?.t;
+  if (after === undefined) return [inconclusive(expected, 'what was to be done to the node was not done')];
+  return witnesses.map(({ client, publisher }) => {
+    const name = String(client);
+    const got = history.got(name);
+    const closed = history
+      .of('client.closed')
+      .find((event) => event.client === name && event.reason !== 'local');
+    if (closed !== undefined) return failed(expected, `${name} lost its connection (${closed.code})`);
+    const { compared, differences } = compareFrames(history.sent(String(publisher)), got);
+    if (differences.length > 0) {
+      const { expected: wanted, actual } = differences[0]!;
+      return failed(expected, `${name} got ${actual} instead of ${wanted}`);
+    }
+    const later = videoOf(got).filter((event) => event.t > after).length;
+    const actual = `${name}: ${compared.video} video and ${compared.audio} audio frames equal, ${later} after it`;
+    return judged(later >= FRAMES_AFTER, expected, actual);
+  });
+}
