@@ -16,7 +16,7 @@ const SEED2 = 0x13198a2e | 0;
 const SEED3 = 0x03707344 | 0;
 
 /** A view of the buffer that was seen last: readers share one buffer, and a view costs more than a frame's stamp. */
-let view = new DataView(new ArrayBuffer(0));
+let view: DataView = new DataView(new ArrayBuffer(0));
 
 export class Checksum {
   // Plain fields: this runs over every byte of every player.
