@@ -86,7 +86,7 @@ export class ChunkWriter {
     if (payload.length === 0) return [head];
     if (payload.length <= this.chunkSize) return [head, payload];
     const next = continuationHeader(chunkStreamId, time);
-    const pieces = [head];
+    const pieces: Uint8Array[] = [head];
     for (let at = 0; at < payload.length; at += this.chunkSize) {
       if (at > 0) pieces.push(next);
       pieces.push(payload.subarray(at, Math.min(at + this.chunkSize, payload.length)));

@@ -123,17 +123,17 @@ export interface StatusInfo extends AmfObject {
 }
 
 /** onStatus (section 7.2.2): a server's word on a stream. */
-export function onStatusCommand(info: StatusInfo): Command {
+export function onStatus(info: StatusInfo): Command {
   return command('onStatus', 0, info);
 }
 
 /** The positive answer to a command. */
-export function resultCommand(transactionId: number, object: AmfValue, ...args: AmfValue[]): Command {
+export function result(transactionId: number, object: AmfValue, ...args: AmfValue[]): Command {
   return { name: '_result', transactionId, object, args };
 }
 
 /** The negative answer to a command. */
-export function errorCommand(transactionId: number, object: AmfValue, ...args: AmfValue[]): Command {
+export function error(transactionId: number, object: AmfValue, ...args: AmfValue[]): Command {
   return { name: '_error', transactionId, object, args };
 }
 
@@ -171,7 +171,7 @@ export function redirectOf(message: Command): Redirect | undefined {
 
 /** The refusal of a connect that sends the client elsewhere, in Adobe's form. */
 export function connectRedirectCommand(transactionId: number, location: string): Command {
-  return errorCommand(transactionId, null, {
+  return error(transactionId, null, {
     level: 'error',
     code: 'NetConnection.Connect.Rejected',
     description: 'RTMP 302 Redirect',
@@ -181,7 +181,7 @@ export function connectRedirectCommand(transactionId: number, location: string):
 
 /** The answer to a play that sends the client elsewhere, in SRS's form. `location` names application and stream. */
 export function playRedirectCommand(location: string): Command {
-  return onStatusCommand({
+  return onStatus({
     level: 'error',
     code: 'NetConnection.Connect.Rejected',
     description: 'RTMP 302 Redirect',
