@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { LabError, LabErrorCode } from '../lab/errors.ts';
+import { CommandError, ExitCode, painter, printable } from './output.ts';
 
 /** What a file of a command exports: it adds itself, with its options and its action, to the program. */
 interface CommandFile {
@@ -16,15 +18,18 @@ const COMMANDS: readonly { name: string; says: string; load(): Promise<CommandFi
   { name: 'report', says: 'write the reports of a run again', load: () => import('./report.ts') },
 ];
 
-/** Wrong use: commander's own errors leave with this code too. */
-const EXIT_USAGE = 2;
+/** A lab that does not come up is told apart from one that was asked for in the wrong way. */
+const WRONG_USE: readonly LabErrorCode[] = [LabErrorCode.Unknown, LabErrorCode.AlreadyUp];
+const HINTS: Partial<Record<LabErrorCode, string>> = {
+  [LabErrorCode.AlreadyUp]: '`lab status` looks at it, `lab down` takes it down, `--dir` makes another.',
+};
 
 async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('liveproof')
     .description('The lab, load generator and judge for live-streaming clusters of the SRS kind.')
     .showHelpAfterError('(--help tells more)')
     .exitOverride((error) => {
-      process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE);
+      process.exit(error.exitCode === 0 ? ExitCode.pass : ExitCode.usage);
     })
     .addHelpText(
       'after',
@@ -37,7 +42,8 @@ Examples:
   liveproof gate                            does a cluster behave?
   liveproof load rtmp://127.0.0.1/live/livestream --clients 1000`,
     );
-  const chosen = COMMANDS.find((command) => command.name === argv[0]);
+  const name = argv[0] === 'help' ? argv[1] : argv[0];
+  const chosen = COMMANDS.find((command) => command.name === name);
   if (chosen !== undefined) {
     (await chosen.load()).register(program);
   } else {
@@ -47,4 +53,29 @@ Examples:
   await program.parseAsync(argv, { from: 'user' });
 }
 
-await main(process.argv.slice(2));
+/** Says what went wrong to people, and returns the exit code. Anything that is not foreseen keeps its stack. */
+function explain(error: unknown): ExitCode {
+  const paint = painter(process.stderr);
+  const say = (text: string): void => console.error(`${paint('red', 'error')}: ${text}`);
+  if (error instanceof CommandError) {
+    say(error.message);
+    return error.exitCode;
+  }
+  if (error instanceof LabError) {
+    say(error.message);
+    if (error.log.length > 0) {
+      console.error(`the last lines of ${error.node ?? 'the lab'}:`);
+      for (const line of error.log) console.error(paint('dim', `  ${printable(line)}`));
+    }
+    const hint = HINTS[error.code];
+    if (hint !== undefined) console.error(hint);
+    return WRONG_USE.includes(error.code) ? ExitCode.usage : ExitCode.labNotUp;
+  }
+  throw error;
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = explain(error);
+}

@@ -91,7 +91,7 @@ backend flv-edges
     default-server inter 500ms fastinter 100ms rise 1 fall 2
 ${http.join('\n')}
 
-# Counters for people (/stats), programs (/stats;csv) and Prometheus (/metrics).
+# Counters for people (/stats), programs (${BALANCER_STATS_PATH}) and Prometheus (/metrics).
 frontend stats
     mode http
     timeout http-request 15s

@@ -12,6 +12,7 @@ export interface SrsInput {
   readonly settings: MediaSettings;
   /** For the pid file and what the HTTP server serves; exists. */
   readonly directory: string;
+  readonly logFile: string;
 }
 
 const onOff = (on: boolean): string => (on ? 'on' : 'off');
@@ -27,7 +28,8 @@ max_connections     ${settings.maxConnections};
 
 # The lab holds the process and keeps what it writes.
 daemon              off;
-srs_log_tank        console;
+srs_log_tank        file;
+srs_log_file        ${input.logFile};
 srs_log_level       trace;
 srs_log_level_v2    trace;
 pid                 ${input.directory}/${input.name}.pid;

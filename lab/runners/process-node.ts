@@ -1,12 +1,13 @@
 /** One node as one child process. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClusterNode, NodePorts, NodeState } from '../cluster.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
 import type { NodeSpec } from '../topology.ts';
 import { findProgram } from './find-program.ts';
+import { lastLines } from './last-lines.ts';
 import { readProcess } from './proc.ts';
 
 export interface Launch {
@@ -34,7 +35,6 @@ const TRANSITIONS: Record<NodeState, readonly NodeState[]> = {
 const READY_WITHIN_MS = 15_000;
 /** A refused request on loopback costs next to nothing. */
 const ASK_EVERY_MS = 15;
-const LOG_LINES = 15;
 
 export class ProcessNode implements ClusterNode {
   readonly spec: NodeSpec;
@@ -121,13 +121,13 @@ export class ProcessNode implements ClusterNode {
 
   async #spawn(): Promise<ChildProcess> {
     const { program, args, directory, logFile } = this.#launch;
-    // The kernel kills the child when its starter is gone, however it went.
+    // The kernel kills the child when its starter is gone, however it went. A builtin node also ends with its stdin.
     const setpriv = findProgram('setpriv');
     const argv =
       setpriv === undefined ? [program, ...args] : [setpriv, '--pdeathsig', 'KILL', '--', program, ...args];
     const log = openSync(logFile, 'a');
     try {
-      const child = spawn(argv[0]!, argv.slice(1), { cwd: directory, stdio: ['ignore', log, log] });
+      const child = spawn(argv[0]!, argv.slice(1), { cwd: directory, stdio: ['pipe', log, log] });
       this.#child = child;
       child.on('exit', () => {
         if (this.#child === child && this.#state !== 'exited') this.#enter('exited');
@@ -166,12 +166,4 @@ function hasExited(child: ChildProcess): boolean {
 
 function howItEnded(child: ChildProcess): string {
   return child.signalCode ?? `code ${child.exitCode}`;
-}
-
-function lastLines(file: string): string[] {
-  try {
-    return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-LOG_LINES);
-  } catch {
-    return [];
-  }
 }

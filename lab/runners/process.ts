@@ -9,13 +9,14 @@ import { MUTANTS, type MutantId } from '../builtin/mutants.ts';
 import type { Capability, Cluster, Entry, NodeApi } from '../cluster.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
 import { type AddressPlan, type PortChoice, planAddresses } from '../ports.ts';
-import { BALANCER_PID_PATH, BALANCER_STATS_PATH, renderHaproxy } from '../render/haproxy.ts';
+import { renderHaproxy } from '../render/haproxy.ts';
 import { renderSrs } from '../render/srs.ts';
 import { TcpTap } from '../taps/tcp-tap.ts';
 import type { EngineName, EntrySpec, MediaSettings, NodeSpec, Topology } from '../topology.ts';
+import { balancerReady } from './balancer.ts';
 import { findProgram, isExecutable } from './find-program.ts';
 import { type Launch, ProcessNode } from './process-node.ts';
-import { httpGet, mediaNodeReady } from './readiness.ts';
+import { mediaNodeReady } from './readiness.ts';
 
 export interface StartProgress {
   readonly node: string;
@@ -193,7 +194,8 @@ function media(
   if (options.engine === 'srs') {
     const origins = upstreams.map((tap) => `${tap.host}:${tap.port}`);
     const file = path.join(runDir, `${spec.name}.conf`);
-    writeFileSync(file, renderSrs({ ...listeners, origins, settings, directory: runDir }));
+    const logFile = path.join(runDir, `${spec.name}.log`);
+    writeFileSync(file, renderSrs({ ...listeners, origins, settings, directory: runDir, logFile }));
     return { program: path.resolve(options.srsPath!), args: ['-c', file] };
   }
   const config: BuiltinConfig = {
@@ -248,25 +250,6 @@ function balancer(
     args: ['-db', '-f', file],
     answers: (pid) => balancerReady(host, ports.api, pid, known.length),
   };
-}
-
-/** It is the process that was started, and its health checks have seen every edge. */
-async function balancerReady(host: string, statsPort: number, pid: number, servers: number): Promise<void> {
-  const told = (await httpGet(host, statsPort, BALANCER_PID_PATH)).trim();
-  if (told !== String(pid)) throw new Error(`${host}:${statsPort} is process ${told}, not ${pid}`);
-  const rows = parseStats(await httpGet(host, statsPort, BALANCER_STATS_PATH));
-  const up = rows.filter((row) => row.get('pxname') === 'flv-edges' && row.get('check_status') === 'L7OK');
-  if (up.length < servers) throw new Error(`${up.length} of ${servers} edges are up`);
-}
-
-/** HAProxy's management guide, section 9.1: CSV whose first line names the columns. */
-export function parseStats(csv: string): ReadonlyMap<string, string>[] {
-  const [head = '', ...lines] = csv.trim().split('\n');
-  const names = head.replace(/^# /, '').split(',');
-  return lines.map((line) => {
-    const values = line.split(',');
-    return new Map(names.map((name, at) => [name, values[at] ?? '']));
-  });
 }
 
 class ProcessCluster implements Cluster {

@@ -1,0 +1,213 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type LabState, labDown, labStatus, labUp } from '../lab/daemon.ts';
+import { DEFAULT_TOPOLOGY, TOPOLOGIES } from '../lab/topologies/index.ts';
+import type { EngineName } from '../lab/topology.ts';
+import { ExitCode, isTerminal, painter, table, UsageError } from './output.ts';
+
+interface DirectoryOption {
+  readonly dir: string;
+}
+
+interface UpCommandOptions extends DirectoryOption {
+  readonly topology: string;
+  readonly engine: EngineName;
+  readonly srs?: string;
+  readonly basePort?: number;
+}
+
+/** A process ended by SIGINT, as shells tell it. */
+const EXIT_INTERRUPTED = 130;
+
+const USE_TITLES = { publish: 'Publish', play: 'Play', observe: 'HTTP API' } as const;
+
+export function register(program: Command): void {
+  const lab = program
+    .command('lab')
+    .description('A cluster on this machine that stays up until it is taken down.')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  liveproof lab up                               the built-in edge cluster
+  liveproof lab up --engine srs --srs ./objs/srs the same cluster of a real SRS
+  liveproof lab status
+  liveproof lab down`,
+    );
+
+  lab
+    .command('up')
+    .description('Bring a cluster up, and print where to publish to and play from.')
+    .addOption(
+      new Option('--topology <name>', 'the cluster')
+        .choices(TOPOLOGIES.map((topology) => topology.name))
+        .default(DEFAULT_TOPOLOGY),
+    )
+    .addOption(engineOption())
+    .addOption(new Option('--srs <path>', 'the srs binary for engine srs').env('SRS_BIN'))
+    .option('--base-port <port>', 'first of the ports, instead of SRS’s own where they are free', parsePort)
+    .addOption(directoryOption())
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 up; 2 wrong use, or a lab is up already; 4 it did not come up.
+
+Examples:
+  liveproof lab up
+  liveproof lab up --base-port 21000
+  SRS_BIN=/usr/local/srs/objs/srs liveproof lab up --engine srs
+
+Then:
+  ffmpeg -re -i video.flv -c copy -f flv rtmp://127.0.0.1:1935/live/livestream
+  ffplay http://127.0.0.1:8080/live/livestream.flv`,
+    )
+    .action(up);
+
+  lab
+    .command('down')
+    .description('Take the cluster down. Nothing is left running, also after a crash.')
+    .addOption(directoryOption())
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 nothing is up any more; 2 wrong use.
+
+Examples:
+  liveproof lab down
+  liveproof lab down --dir out/other-lab`,
+    )
+    .action(down);
+
+  lab
+    .command('status')
+    .description('Show the nodes of the cluster, and its URLs.')
+    .addOption(directoryOption())
+    .option('--json', 'for programs')
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 up and whole; 1 up, but a node is not ready or the daemon is gone; 2 wrong use; 3 not up.
+
+Examples:
+  liveproof lab status
+  liveproof lab status --json`,
+    )
+    .action(status);
+}
+
+/** Also of the commands that bring a cluster up for themselves. */
+export function engineOption(): Option {
+  const engines: readonly EngineName[] = ['builtin', 'srs'];
+  return new Option('--engine <name>', 'the program that plays origin and edge')
+    .choices(engines)
+    .default('builtin');
+}
+
+function directoryOption(): Option {
+  return new Option('--dir <dir>', 'where the lab keeps its state and its logs; one lab each').default(
+    'out/lab',
+  );
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  // The topology needs a range from here on, below the ephemeral ports.
+  if (!Number.isInteger(port) || port < 1024 || port > 32_000) {
+    throw new InvalidArgumentError('A base port is a whole number from 1024 to 32000.');
+  }
+  return port;
+}
+
+async function up(options: UpCommandOptions): Promise<void> {
+  if (options.engine === 'srs' && options.srs === undefined) {
+    throw new UsageError('Engine srs needs --srs PATH or SRS_BIN.');
+  }
+  const interrupted = new AbortController();
+  const interrupt = (): void => interrupted.abort();
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  const live = isTerminal(process.stderr);
+  const ready: string[] = [];
+  try {
+    const state = await labUp({
+      directory: options.dir,
+      topology: options.topology,
+      engine: options.engine,
+      signal: interrupted.signal,
+      ...(options.srs === undefined ? {} : { srsPath: options.srs }),
+      ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
+      onProgress({ node, state, elapsedMs }) {
+        if (state !== 'ready') return;
+        ready.push(node);
+        if (live) process.stderr.write(`\r\u001b[Kready: ${ready.join(', ')}`);
+        else process.stderr.write(`ready: ${node} (${Math.round(elapsedMs)} ms)\n`);
+      },
+    });
+    if (live) process.stderr.write('\r\u001b[K');
+    const paint = painter(process.stdout);
+    console.log(`${paint('green', 'up')}: ${state.topology}, engine ${state.engine}\n`);
+    console.log(urls(state));
+    console.log(`\nLogs are in ${options.dir}. \`lab status\` looks at it, \`lab down\` ends it.`);
+  } catch (error) {
+    if (live) process.stderr.write('\r\u001b[K');
+    if (!interrupted.signal.aborted) throw error;
+    console.error('interrupted: everything was taken down');
+    process.exitCode = EXIT_INTERRUPTED;
+  } finally {
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+  }
+}
+
+function urls(state: LabState): string {
+  const rows = state.entries.map(({ use, node, protocol, url }) => [
+    USE_TITLES[use],
+    node,
+    protocol === 'api' ? '' : protocol.toUpperCase(),
+    url,
+  ]);
+  // The use is named once, at its first line.
+  const lines = rows.map((row, at) => (rows[at - 1]?.[0] === row[0] ? ['', ...row.slice(1)] : row));
+  return table(['', 'node', '', 'URL'], lines, { paint: painter(process.stdout) });
+}
+
+async function down({ dir }: DirectoryOption): Promise<void> {
+  console.log((await labDown(dir)) ? 'down' : 'no lab is up');
+}
+
+async function status({ dir, json }: DirectoryOption & { readonly json?: boolean }): Promise<void> {
+  const found = await labStatus(dir);
+  if (found === undefined) {
+    console.log(json ? JSON.stringify({ up: false }) : 'no lab is up');
+    process.exitCode = ExitCode.inconclusive;
+    return;
+  }
+  const { state, daemon, nodes } = found;
+  const whole = daemon && state.phase === 'up' && nodes.every((node) => node.state === 'ready');
+  if (!whole) process.exitCode = ExitCode.fail;
+  if (json) {
+    const { topology, engine, startedAt, entries } = state;
+    console.log(JSON.stringify({ up: true, whole, topology, engine, startedAt, daemon, nodes, entries }));
+    return;
+  }
+  const paint = painter(process.stdout);
+  const age = Math.round((Date.now() - state.startedAt) / 1000);
+  console.log(`${state.topology}, engine ${state.engine}, ${state.phase} for ${age} s\n`);
+  const rows = nodes.map((node) => [
+    node.name,
+    node.role,
+    node.engine,
+    String(node.pid),
+    paint(node.state === 'ready' ? 'green' : 'red', node.state),
+    node.rssMb.toFixed(0),
+    node.cpuSeconds.toFixed(1),
+    node.clients === undefined ? '?' : String(node.clients),
+  ]);
+  const head = ['node', 'role', 'engine', 'pid', 'state', 'RSS MB', 'CPU s', 'clients'];
+  console.log(`${table(head, rows, { right: [3, 5, 6, 7], paint })}\n`);
+  console.log(urls(state));
+  if (!daemon) {
+    console.log(
+      `\n${paint('red', 'The daemon is gone')}, and the taps with it: \`lab down\` clears what is left.`,
+    );
+  }
+}

@@ -1,0 +1,35 @@
+/** What a running HAProxy, configured by lab/render/haproxy.ts, tells of itself. */
+import { BALANCER_PID_PATH, BALANCER_STATS_PATH } from '../render/haproxy.ts';
+import { httpGet } from './readiness.ts';
+
+/** Resolves when it is the process that was started and its health checks have seen so many edges; else rejects. */
+export async function balancerReady(
+  host: string,
+  statsPort: number,
+  pid: number,
+  servers: number,
+): Promise<void> {
+  const told = (await httpGet(host, statsPort, BALANCER_PID_PATH)).trim();
+  if (told !== String(pid)) throw new Error(`${host}:${statsPort} is process ${told}, not ${pid}`);
+  const rows = parseStats(await httpGet(host, statsPort, BALANCER_STATS_PATH));
+  const up = rows.filter((row) => row.get('pxname') === 'flv-edges' && row.get('check_status') === 'L7OK');
+  if (up.length < servers) throw new Error(`${up.length} of ${servers} edges are up`);
+}
+
+/** Sessions of players and publishers that are open now. */
+export async function balancerSessions(host: string, statsPort: number): Promise<number> {
+  const rows = parseStats(await httpGet(host, statsPort, BALANCER_STATS_PATH));
+  return rows
+    .filter((row) => row.get('svname') === 'FRONTEND' && row.get('pxname') !== 'stats')
+    .reduce((sum, row) => sum + Number(row.get('scur')), 0);
+}
+
+/** HAProxy management guide, 9.1: CSV whose first line names the columns. */
+function parseStats(csv: string): ReadonlyMap<string, string>[] {
+  const [head = '', ...lines] = csv.trim().split('\n');
+  const names = head.replace(/^# /, '').split(',');
+  return lines.map((line) => {
+    const values = line.split(',');
+    return new Map(names.map((name, at) => [name, values[at] ?? '']));
+  });
+}
