@@ -1,5 +1,6 @@
 /** What a runner hands to a builtin node: one JSON document, as the last argument of `lab/builtin/main.ts`. */
 import type { MediaSettings } from '../topology.ts';
+import type { Timeouts } from './constants.ts';
 
 export interface BuiltinConfig {
   readonly role: 'origin' | 'edge';
@@ -14,4 +15,6 @@ export interface BuiltinConfig {
   readonly settings: MediaSettings;
   /** Ids from lab/builtin/mutants.ts. */
   readonly mutants: readonly string[];
+  /** In ms; SRS's own when left out (lab/builtin/constants.ts). A check of a stalled handshake shortens them. */
+  readonly timeouts?: Partial<Timeouts>;
 }

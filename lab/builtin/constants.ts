@@ -1,0 +1,61 @@
+/** Behaviours that players and publishers can see, with the place each comes from. Times in ms. */
+
+export interface Timeouts {
+  /** From TCP accept to the play or publish command: SRS waits 30 s (facts/srs.md 10.2). */
+  readonly handshake: number;
+  /** From Publish.Start to the first media message: SRS `firstpkt_timeout`, 20 s (10.2). */
+  readonly publishFirst: number;
+  /** Silence of a publisher: SRS `normal_timeout`, 5 s, looked at every 5 s (10.2). */
+  readonly publishSilence: number;
+  /** From TCP accept to a complete HTTP request head: 15 s (10.2). */
+  readonly httpRequest: number;
+  /** Edge: TCP connect to an origin, each answer of it, and silence after play: 5 s (1.1). */
+  readonly upstream: number;
+  /** Edge: pause between two attempts: 3 s (1.1). */
+  readonly upstreamRetry: number;
+}
+
+export const DEFAULT_TIMEOUTS: Timeouts = {
+  handshake: 30_000,
+  publishFirst: 20_000,
+  publishSilence: 5_000,
+  httpRequest: 15_000,
+  upstream: 5_000,
+  upstreamRetry: 3_000,
+};
+
+/** What a server of the SRS kind announces after connect (captures/srs-7.0.18/ffmpeg-play.s2c.bin). */
+export const WINDOW_ACK_SIZE = 2_500_000;
+export const CHUNK_SIZE = 60_000;
+
+/** Every stream gets this message stream id, so that its bytes are the same for all players (SRS does so too). */
+export const MESSAGE_STREAM_ID = 1;
+
+/** SRS `gop_cache_max_frames`: the cache is emptied when it would grow beyond (facts/srs.md 7.2). */
+export const GOP_CACHE_MAX_FRAMES = 2500;
+
+/** Audio messages after the last video one at which a stream counts as audio only: SRS source.cpp, 115. */
+export const AUDIO_ONLY_AFTER = 115;
+
+/** The players of a stream are written to in this many phases of the merged-write interval: the load is even. */
+export const WRITE_PHASES = 8;
+
+/** Shared buffers that a player who was behind gets in one go. */
+export const CATCH_UP_BUFFERS = 8;
+
+/** A stream without publisher and players is forgotten after this long: SRS, 3 s (facts/srs.md 1.1). */
+export const STREAM_LINGER_MS = 3_000;
+
+/** Redirects that an edge follows in a row (facts/srs.md 1.5). */
+export const MAX_REDIRECTS = 3;
+
+/** Bytes waiting for an origin at which a forwarded publisher is given up. */
+export const FORWARD_QUEUE_BYTES = 16 * 1024 * 1024;
+
+/** The longest HTTP request head that is read. */
+export const HTTP_HEAD_BYTES = 16 * 1024;
+
+/** The form of the API that is served, as `/api/v1/versions` tells it: SRS 7.0. */
+export const API_VERSION = { major: 7, minor: 0, revision: 18, version: '7.0.18' } as const;
+
+export const SERVER_NAME = 'liveproof';

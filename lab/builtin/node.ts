@@ -1,0 +1,147 @@
+/** One node of the lab: its listeners, its streams, and everybody who is connected. */
+import { createServer, type Server, type Socket } from 'node:net';
+import { createApi } from './api.ts';
+import { type ClientRecord, randomId } from './clients.ts';
+import type { BuiltinConfig } from './config.ts';
+import { DEFAULT_TIMEOUTS, STREAM_LINGER_MS, type Timeouts, WRITE_PHASES } from './constants.ts';
+import { Edge } from './edge.ts';
+import { serveFlv } from './http-flv.ts';
+import type { Log } from './log.ts';
+import { isMutantId, type Mutants } from './mutants.ts';
+import { Origin } from './origin.ts';
+import type { Role } from './role.ts';
+import { RtmpConnection } from './rtmp-connection.ts';
+import { Stream } from './stream.ts';
+
+export class MediaNode {
+  readonly config: BuiltinConfig;
+  readonly timeouts: Timeouts;
+  readonly mutants: Mutants;
+  readonly log: Log;
+  readonly role: Role;
+  /** Change with every start, as SRS's do: a restart can be seen. */
+  readonly serverId = `vid-${randomId()}`;
+  readonly vhostId = `vid-${randomId()}`;
+  readonly serviceId = randomId();
+  readonly startedAt = Date.now();
+  readonly streams = new Map<string, Stream>();
+  readonly clients = new Map<string, ClientRecord>();
+  readonly #connections = new Set<Socket>();
+  readonly #servers: Server[] = [];
+  #phase = 0;
+  #ticker: NodeJS.Timeout | undefined;
+  #sweeper: NodeJS.Timeout | undefined;
+
+  constructor(config: BuiltinConfig, log: Log) {
+    this.config = config;
+    this.log = log;
+    this.timeouts = { ...DEFAULT_TIMEOUTS, ...config.timeouts };
+    const unknown = config.mutants.filter((id) => !isMutantId(id));
+    if (unknown.length > 0) throw new Error(`no such mutant: ${unknown.join(', ')}`);
+    this.mutants = new Set(config.mutants.filter(isMutantId));
+    this.role = config.role === 'edge' ? new Edge(this) : new Origin(this.mutants, log);
+  }
+
+  /** Resolves when every listener is bound. */
+  async start(): Promise<void> {
+    const { host, rtmpPort, httpPort, apiPort } = this.config;
+    const media = { noDelay: true, highWaterMark: MEDIA_HIGH_WATER };
+    const rtmp = createServer(media, (socket) => {
+      if (this.#admit(socket)) new RtmpConnection(this, socket);
+    });
+    const http = createServer(media, (socket) => {
+      if (this.#admit(socket)) serveFlv(this, socket);
+    });
+    const api = createApi(this);
+    api.on('connection', (socket: Socket) => this.#admit(socket));
+    this.#servers.push(rtmp, http, api);
+    await Promise.all([
+      listen(rtmp, rtmpPort, host),
+      listen(http, httpPort, host),
+      listen(api, apiPort, host),
+    ]);
+    this.#ticker = setInterval(() => this.#tick(), this.config.settings.mergedWriteMs / WRITE_PHASES);
+    this.#sweeper = setInterval(() => this.#forgetStreams(), STREAM_LINGER_MS);
+  }
+
+  /** Found or made. */
+  stream(url: string): Stream {
+    let stream = this.streams.get(url);
+    if (!stream) {
+      stream = new Stream(url, { ...this.config.settings, mutants: this.mutants });
+      this.streams.set(url, stream);
+      this.role.onStream(stream);
+    }
+    return stream;
+  }
+
+  enter(client: ClientRecord): void {
+    this.clients.set(client.id, client);
+    this.log(`${client.type} ${client.url} client ${client.id} from ${client.ip}`);
+  }
+
+  leave(client: ClientRecord): void {
+    if (this.clients.delete(client.id)) this.log(`${client.type} ${client.url} client ${client.id} left`);
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  destroyConnections(): void {
+    for (const socket of this.#connections) socket.destroy();
+  }
+
+  close(): void {
+    clearInterval(this.#ticker);
+    clearInterval(this.#sweeper);
+    for (const server of this.#servers) server.close();
+    this.destroyConnections();
+    for (const stream of this.streams.values()) this.role.onStreamGone(stream);
+  }
+
+  /** Every open socket counts to max_connections, the API's too (facts/srs.md 3.1). */
+  #admit(socket: Socket): boolean {
+    socket.on('error', ignore);
+    if (this.#connections.size >= this.config.settings.maxConnections) {
+      this.log(`refused ${socket.remoteAddress}: max_connections ${this.config.settings.maxConnections}`);
+      socket.destroy();
+      return false;
+    }
+    this.#connections.add(socket);
+    socket.on('close', () => this.#connections.delete(socket));
+    return true;
+  }
+
+  #tick(): void {
+    const phase = this.#phase;
+    this.#phase = (phase + 1) % WRITE_PHASES;
+    for (const stream of this.streams.values()) stream.tick(phase);
+  }
+
+  #forgetStreams(): void {
+    const now = performance.now();
+    for (const [url, stream] of this.streams) {
+      if (stream.publisher || stream.playerCount > 0) stream.idleSince = now;
+      else if (now - stream.idleSince >= STREAM_LINGER_MS) {
+        this.streams.delete(url);
+        this.role.onStreamGone(stream);
+      }
+    }
+  }
+}
+
+/** Above any merged write, so that a player who keeps up is never asked to drain. */
+const MEDIA_HIGH_WATER = 1024 * 1024;
+
+function ignore(): void {}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, host, backlog: 4096 }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}

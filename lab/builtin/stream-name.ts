@@ -1,0 +1,30 @@
+/** Streams are known by `/app/stream`, without extension, query and vhost (facts/srs.md 3.6). */
+
+export interface StreamName {
+  readonly app: string;
+  /** As asked for, with extension and query. */
+  readonly requested: string;
+  readonly name: string;
+  readonly url: string;
+}
+
+/** Undefined when there is no app or no stream in it. */
+export function streamName(app: string, requested: string): StreamName | undefined {
+  const plainApp = withoutQuery(app).replace(/^\/+|\/+$/g, '');
+  const name = withoutQuery(requested)
+    .replace(/^\/+/, '')
+    .replace(/\.[^./]*$/, '');
+  if (plainApp === '' || name === '') return undefined;
+  return { app: plainApp, requested, name, url: `/${plainApp}/${name}` };
+}
+
+/** Of an HTTP-FLV request target: `/app/stream.flv?query`. */
+export function flvStreamName(target: string): StreamName | undefined {
+  const match = /^\/([^?]+)\/([^/?]+\.flv)(\?.*)?$/.exec(target);
+  return match ? streamName(match[1]!, match[2]!) : undefined;
+}
+
+function withoutQuery(text: string): string {
+  const at = text.indexOf('?');
+  return at < 0 ? text : text.slice(0, at);
+}

@@ -1,0 +1,252 @@
+/** One live stream of a node: its headers, its GOP cache, and the players that it is handed to. */
+
+import type { Socket } from 'node:net';
+import { type ClientRecord, randomId } from './clients.ts';
+import { closeSoon } from './close-soon.ts';
+import { AUDIO_ONLY_AFTER, GOP_CACHE_MAX_FRAMES } from './constants.ts';
+import { batchOf, Fanout, type FrameFilter, type FrameLog } from './fanout.ts';
+import { FlvFormat, type Format, RtmpFormat } from './format.ts';
+import { type Frame, FrameKind } from './frame.ts';
+import { frameFaults } from './frame-faults.ts';
+import type { Mutants } from './mutants.ts';
+import { type Batch, Player } from './player.ts';
+
+export type PlayerProtocol = 'rtmp' | 'flv';
+
+export interface StreamSettings {
+  readonly mergedWriteMs: number;
+  readonly queueSeconds: number;
+  readonly gopCache: boolean;
+  readonly mutants: Mutants;
+}
+
+/** Told when the stream gets its first player and loses its last: an edge pulls in between. */
+export interface StreamDemand {
+  /** Media is being fetched, or tried to. */
+  readonly active: boolean;
+  onPlayer(protocol: PlayerProtocol): void;
+  onPlayerLeft(protocol: PlayerProtocol): void;
+}
+
+export class Stream implements FrameLog {
+  /** In the words of the API. */
+  readonly id = `vid-${randomId()}`;
+  /** `/live/livestream` */
+  readonly url: string;
+  readonly app: string;
+  readonly name: string;
+  metadata: Frame | undefined;
+  audioHeader: Frame | undefined;
+  videoHeader: Frame | undefined;
+  /** Whole messages since publish, and their bytes. */
+  frames = 0;
+  recvBytes = 0;
+  publisher: ClientRecord | undefined;
+  /** Monotonic time at which somebody was last seen to use the stream. */
+  idleSince = performance.now();
+  demand: StreamDemand | undefined;
+  readonly fanouts: Readonly<Record<PlayerProtocol, Fanout>>;
+  #start = 0;
+  #log: Frame[] = [];
+  #gop: Frame[] = [];
+  #audioSinceVideo = 0;
+  #hasVideo = false;
+  #hasAudio = false;
+  #firstMediaAt = Number.NaN;
+  #hasInterframes = false;
+  /** HTTP-FLV players that have not been sent a response head: there is no media yet. */
+  readonly #waiting = new Set<Player>();
+  readonly #joinBatches: Partial<Record<PlayerProtocol, Uint8Array>> = {};
+  readonly #settings: StreamSettings;
+  readonly #faults: ((frame: Frame, pass: (frame: Frame) => void) => void) | undefined;
+
+  constructor(url: string, settings: StreamSettings) {
+    this.url = url;
+    const slash = url.lastIndexOf('/');
+    this.app = url.slice(1, slash);
+    this.name = url.slice(slash + 1);
+    this.#settings = settings;
+    this.#faults = frameFaults(settings.mutants);
+    const lossy = settings.mutants.has('media-every-7th-player-loses') ? every30thLost : undefined;
+    this.fanouts = {
+      rtmp: new Fanout(new RtmpFormat(), this, lossy),
+      flv: new Fanout(new FlvFormat(settings.mutants), this, lossy),
+    };
+  }
+
+  // FrameLog
+  get start(): number {
+    return this.#start;
+  }
+
+  get end(): number {
+    return this.#start + this.#log.length;
+  }
+
+  at(number: number): Frame {
+    return this.#log[number - this.#start]!;
+  }
+
+  get playerCount(): number {
+    return this.fanouts.rtmp.size + this.fanouts.flv.size + this.#waiting.size;
+  }
+
+  hasPlayers(protocol: PlayerProtocol): boolean {
+    return this.fanouts[protocol].size > 0 || (protocol === 'flv' && this.#waiting.size > 0);
+  }
+
+  /** A new source begins: what is known of the one before is forgotten, players stay. */
+  begin(): void {
+    this.metadata = undefined;
+    this.audioHeader = undefined;
+    this.videoHeader = undefined;
+    this.frames = 0;
+    this.#gop = [];
+    this.#audioSinceVideo = 0;
+    this.#hasVideo = false;
+    this.#hasAudio = false;
+    this.#hasInterframes = false;
+    this.#firstMediaAt = Number.NaN;
+    this.#forgetJoinBatches();
+  }
+
+  push(frame: Frame): void {
+    this.frames++;
+    this.recvBytes += frame.payload.length;
+    if (this.#faults) this.#faults(frame, this.#pass);
+    else this.#pass(frame);
+  }
+
+  readonly #pass = (frame: Frame): void => {
+    switch (frame.kind) {
+      case FrameKind.metadata:
+        this.#dropPlayersOnRestart();
+        this.metadata = frame;
+        break;
+      case FrameKind.audioHeader:
+        this.audioHeader = frame;
+        break;
+      case FrameKind.videoHeader:
+        this.videoHeader = frame;
+        break;
+      default:
+        this.#hasInterframes = true;
+        if (this.#settings.gopCache) this.#cache(frame);
+    }
+    if (frame.kind !== FrameKind.metadata) {
+      if (frame.kind === FrameKind.audio || frame.kind === FrameKind.audioHeader) this.#hasAudio = true;
+      else this.#hasVideo = true;
+      if (Number.isNaN(this.#firstMediaAt)) this.#firstMediaAt = performance.now();
+    }
+    this.#forgetJoinBatches();
+    this.#log.push(frame);
+  };
+
+  #cache(frame: Frame): void {
+    if (frame.kind === FrameKind.keyframe) {
+      if (!this.#settings.mutants.has('media-gop-cache-grows')) this.#gop = [];
+    } else if (this.#gop.length === 0) return;
+    this.#audioSinceVideo = frame.isVideo ? 0 : this.#audioSinceVideo + 1;
+    this.#gop.push(frame);
+    if (this.#audioSinceVideo > AUDIO_ONLY_AFTER || this.#gop.length > GOP_CACHE_MAX_FRAMES) this.#gop = [];
+  }
+
+  #dropPlayersOnRestart(): void {
+    if (!this.#settings.mutants.has('edge-drops-players-on-unpublish') || !this.#hasInterframes) return;
+    this.fanouts.rtmp.clear();
+    this.fanouts.flv.clear();
+  }
+
+  /** Gives the player headers and GOP at once, then its share of every merged write. */
+  addPlayer(protocol: PlayerProtocol, socket: Socket): Player {
+    const player = new Player(socket, this.#settings.queueSeconds * 1000, (timestamp) =>
+      this.#headersAt(this.fanouts[protocol].format, timestamp),
+    );
+    if (protocol === 'flv' && !this.#ready) this.#waiting.add(player);
+    else this.#join(protocol, player);
+    this.demand?.onPlayer(protocol);
+    return player;
+  }
+
+  removePlayer(protocol: PlayerProtocol, player: Player): void {
+    if (!this.#waiting.delete(player)) this.fanouts[protocol].remove(player);
+    this.demand?.onPlayerLeft(protocol);
+  }
+
+  /** HTTP-FLV players lose their connection when their stream ends at an origin (facts/srs.md 7.3). */
+  closeFlvPlayers(): void {
+    for (const { socket } of this.fanouts.flv.players()) {
+      socket.write('0\r\n\r\n', 'latin1');
+      closeSoon(socket);
+    }
+  }
+
+  tick(phase: number): void {
+    if (this.#waiting.size > 0 && this.#ready) {
+      const players = [...this.#waiting];
+      this.#waiting.clear();
+      for (const player of players) this.#join('flv', player);
+    }
+    const { rtmp, flv } = this.fanouts;
+    if (this.#settings.mutants.has('media-slow-reader-blocks') && this.#someoneIsBehind()) return;
+    rtmp.tick(phase);
+    flv.tick(phase);
+    const kept = Math.min(rtmp.oldest, flv.oldest) - this.#start;
+    if (kept > 0) {
+      this.#log = this.#log.slice(kept);
+      this.#start += kept;
+    }
+  }
+
+  /** Which media the FLV header announces is known when both came, or one has been alone for a merged write. */
+  get #ready(): boolean {
+    if (this.#hasAudio && this.#hasVideo) return true;
+    return performance.now() - this.#firstMediaAt > this.#settings.mergedWriteMs;
+  }
+
+  #join(protocol: PlayerProtocol, player: Player): void {
+    const fanout = this.fanouts[protocol];
+    let bytes = this.#joinBatches[protocol];
+    if (!bytes) {
+      const has = { audio: this.#hasAudio, video: this.#hasVideo };
+      const batch = batchOf(fanout.format, this.#joinFrames());
+      bytes = Buffer.concat([fanout.format.preamble(has), batch.bytes]);
+      this.#joinBatches[protocol] = bytes;
+    }
+    if (bytes.length > 0) player.socket.write(bytes);
+    fanout.add(player);
+  }
+
+  #joinFrames(): Frame[] {
+    const { mutants } = this.#settings;
+    const headers = [
+      mutants.has('media-no-metadata') ? undefined : this.metadata,
+      this.audioHeader,
+      this.videoHeader,
+    ].filter((frame) => frame !== undefined);
+    const gop = mutants.has('media-no-gop-cache') ? [] : this.#gop;
+    return mutants.has('media-headers-after-frames') ? [...gop, ...headers] : [...headers, ...gop];
+  }
+
+  #headersAt(format: Format, timestamp: number): Batch | undefined {
+    const at = Number.isNaN(timestamp) ? 0 : timestamp;
+    const headers = [this.videoHeader, this.audioHeader].filter((frame) => frame !== undefined);
+    if (headers.length === 0) return undefined;
+    return batchOf(
+      format,
+      headers.map((header) => header.at(at)),
+    );
+  }
+
+  #forgetJoinBatches(): void {
+    this.#joinBatches.rtmp = undefined;
+    this.#joinBatches.flv = undefined;
+  }
+
+  #someoneIsBehind(): boolean {
+    const { rtmp, flv } = this.fanouts;
+    return [...rtmp.players(), ...flv.players()].some((player) => player.behind);
+  }
+}
+
+const every30thLost: FrameFilter = (number, frame) => !(frame.isVideo && number % 30 === 0);
