@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import type { HistoryFile } from './results.ts';
 
 /** One event. `check` is the id of the check that saw it. */
-export type HistoryLine = { readonly check: string } & object;
+export type HistoryLine = { readonly check: string; readonly [field: string]: unknown };
 
 /** Above so many bytes that wait for the disk, `append` asks its caller to wait. */
 const HIGH_WATER_BYTES = 1 << 20;

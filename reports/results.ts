@@ -1,143 +1,203 @@
-/** `liveproof/results@1`: what every run leaves behind in `results.json`. */
+/**
+ * `liveproof/results@1`: what every run leaves behind in `results.json`. docs/results.md is made from the descriptions
+ * in this file (reports/describe.ts).
+ */
 import { z } from 'zod';
 
 /** From best to worst; the verdict of a run is the worst of its findings. */
 export const VERDICTS = ['pass', 'unsupported', 'inconclusive', 'fail', 'error'] as const;
-export const Verdict = z.enum(VERDICTS);
+export const Verdict = z.enum(VERDICTS).meta({
+  id: 'Verdict',
+  description:
+    'From best to worst. `unsupported`: the cluster lacks what is asked for. `inconclusive`: nobody can say. `error`: the judge itself failed, or nothing was selected.',
+});
 export type Verdict = z.infer<typeof Verdict>;
 
-/** A pointer into what was observed: short facts, or a file of the run with a line range. */
-export const Evidence = z.object({
-  label: z.string(),
-  detail: z.string(),
-});
+export const Evidence = z
+  .object({
+    label: z.string().describe('What was looked at: a tap, the API of a node, a client.'),
+    detail: z.string().describe('What was seen there, or a file of the run with a line range.'),
+  })
+  .meta({ id: 'Evidence', description: 'A pointer into what was observed.' });
 export type Evidence = z.infer<typeof Evidence>;
 
-export const Finding = z.object({
-  check: z.string(),
-  title: z.string().optional(),
-  level: z.enum(['must', 'should']).optional(),
-  /** The document that asks for it, and what it asks for in our own words. */
-  spec: z.object({ source: z.string(), where: z.string(), says: z.string() }).optional(),
-  topology: z.string(),
-  engine: z.string(),
-  /**
-   * The mutant that the cluster was started with; left out for a healthy one. With a mutant, `verdict` is the
-   * verdict of the proof: `pass` when the check turned red and so killed the mutant, `fail` when the mutant survived.
-   */
-  mutant: z.string().optional(),
-  verdict: Verdict,
-  expected: z.string(),
-  actual: z.string(),
-  evidence: z.array(Evidence),
-  durationMs: z.number().nonnegative(),
-});
+export const Finding = z
+  .object({
+    check: z.string().describe('`area/slug`: stable, never positional.'),
+    title: z.string().optional().describe('What the check is about, in one sentence.'),
+    level: z.enum(['must', 'should']).optional().describe('How strong the requirement is.'),
+    spec: z
+      .object({
+        source: z.string().describe('The document.'),
+        where: z.string().describe('Its section or chapter.'),
+        says: z.string().describe('The requirement, in our own words.'),
+      })
+      .optional()
+      .describe('The document that asks for it.'),
+    topology: z.string().describe('The cluster; `external` when it is not ours.'),
+    engine: z.string().describe('The program that played the media roles; `unknown` when it is not ours.'),
+    mutant: z
+      .string()
+      .optional()
+      .describe(
+        'The mutant that the cluster was started with; left out for a healthy one. With a mutant, `verdict` is the verdict of the proof: `pass` when the check turned red and so killed the mutant, `fail` when the mutant survived.',
+      ),
+    verdict: Verdict,
+    expected: z.string().describe('What the requirement asks for, in this run.'),
+    actual: z.string().describe('What was observed. May hold text that a server sent.'),
+    evidence: z.array(Evidence).describe('Where it was observed. May hold text that a server sent.'),
+    durationMs: z.number().nonnegative(),
+  })
+  .meta({ id: 'Finding', description: 'One requirement, judged on one cluster.' });
 export type Finding = z.infer<typeof Finding>;
 
-/** Milliseconds. A distribution without a sample has count 0 and null elsewhere: unknown is never zero. */
-export const Distribution = z.object({
-  p50: z.number().nullable(),
-  p90: z.number().nullable(),
-  p99: z.number().nullable(),
-  p999: z.number().nullable(),
-  max: z.number().nullable(),
-  count: z.number().int().nonnegative(),
-  /** HDR histogram V2, base64, in microseconds: mergeable. */
-  hdr: z.string().optional(),
-});
+export const Distribution = z
+  .object({
+    p50: z.number().nullable(),
+    p90: z.number().nullable(),
+    p99: z.number().nullable(),
+    p999: z.number().nullable(),
+    max: z.number().nullable(),
+    count: z.number().int().nonnegative().describe('Samples.'),
+    hdr: z
+      .string()
+      .optional()
+      .describe(
+        'The whole distribution: HDR histogram V2, compressed, base64, in microseconds. Those of several runs can be added.',
+      ),
+  })
+  .meta({
+    id: 'Distribution',
+    description:
+      'Milliseconds. Without a sample `count` is 0 and the rest is null: what is unknown is never zero.',
+  });
 export type Distribution = z.infer<typeof Distribution>;
 
-export const GeneratorHealth = z.object({
-  healthy: z.boolean(),
-  reasons: z.array(z.string()),
-  /** The worst worker's. */
-  loopLagP99Ms: z.number(),
-  /** Of all workers, in cores. */
-  cpuCores: z.number(),
-  /** Of all workers. */
-  rssMb: z.number(),
-});
+export const GeneratorHealth = z
+  .object({
+    healthy: z.boolean(),
+    reasons: z.array(z.string()).describe('Which bounds were broken, and by how much.'),
+    loopLagP99Ms: z.number().describe('Event-loop lag of the worst worker.'),
+    cpuCores: z.number().describe('Of all workers together.'),
+    rssMb: z.number().describe('Memory of all workers together.'),
+  })
+  .meta({
+    id: 'GeneratorHealth',
+    description: 'Whether the machine that played was fast enough for its figures to be those of the server.',
+  });
 export type GeneratorHealth = z.infer<typeof GeneratorHealth>;
 
-/** One second of a load. */
-export const LoadSecond = z.object({
-  second: z.number(),
-  joined: z.number(),
-  failed: z.number(),
-  mbitPerSecond: z.number(),
-  latencyP50: z.number().nullable(),
-  latencyP99: z.number().nullable(),
-  stalls: z.number(),
-  loopLagMs: z.number(),
-});
+export const LoadSecond = z
+  .object({
+    second: z.number().describe('Since the start of the run.'),
+    joined: z.number().describe('Clients that have joined so far and are still there.'),
+    failed: z.number().describe('Clients that have failed or dropped so far.'),
+    mbitPerSecond: z.number(),
+    latencyP50: z.number().nullable().describe('ms, of the frames of this second.'),
+    latencyP99: z.number().nullable().describe('ms, of the frames of this second.'),
+    stalls: z.number().describe('Stalls that began in this second.'),
+    loopLagMs: z.number().describe('Event-loop lag of the worst worker in this second.'),
+  })
+  .meta({ id: 'LoadSecond', description: 'One second of a load.' });
 export type LoadSecond = z.infer<typeof LoadSecond>;
 
-export const Load = z.object({
-  urls: z.array(z.string()),
-  seconds: z.number(),
-  clients: z.object({
-    requested: z.number().int(),
-    joined: z.number().int(),
-    failed: z.number().int(),
-    /** Joined, then lost before the end. */
-    dropped: z.number().int(),
-  }),
-  /** Why clients failed or dropped: code to count. */
-  reasons: z.record(z.string(), z.number().int()),
-  bytes: z.number(),
-  /** From open to the first frame shown by the player model. */
-  startup: Distribution,
-  latency: z.object({ join: Distribution, steady: Distribution }),
-  /** ratio = stalled / (played + stalled) time, startup excluded (CTA-2066). */
-  stalls: z.object({ count: z.number().int(), ratio: z.number() }),
-  frames: z.object({
-    received: z.number(),
-    /** Video frames without a stamp: they are counted in `received` and judged by nothing else. */
-    unstamped: z.number(),
-    missing: z.number(),
-    duplicated: z.number(),
-    reordered: z.number(),
-    corrupt: z.number(),
-  }),
-  generator: GeneratorHealth,
-  timeline: z.array(LoadSecond),
-});
+export const Load = z
+  .object({
+    urls: z.array(z.string()).describe('Clients are spread over these evenly.'),
+    seconds: z.number().describe('How long it was measured.'),
+    clients: z.object({
+      requested: z.number().int(),
+      joined: z.number().int().describe('Got their first keyframe.'),
+      failed: z.number().int().describe('Never joined.'),
+      dropped: z.number().int().describe('Joined, then lost before the end.'),
+    }),
+    reasons: z
+      .record(z.string(), z.number().int())
+      .describe('Why clients failed or dropped: a stable code, and how many.'),
+    bytes: z.number().describe('Read from all sockets.'),
+    startup: Distribution.describe('From opening to the first frame that the player model shows.'),
+    latency: z
+      .object({
+        join: Distribution.describe('Frames of a join, which are old by design (GOP cache).'),
+        steady: Distribution.describe('All frames after that.'),
+      })
+      .describe('From the clock in the stamp of a frame to its arrival, of every client.'),
+    stalls: z.object({
+      count: z.number().int(),
+      ratio: z.number().describe('Stalled / (played + stalled) time, startup excluded (CTA-2066).'),
+    }),
+    frames: z
+      .object({
+        received: z.number().describe('With and without a stamp.'),
+        unstamped: z.number().describe('Counted in `received` and judged by nothing else.'),
+        missing: z.number(),
+        duplicated: z.number(),
+        reordered: z.number(),
+        corrupt: z.number().describe('The checksum in the stamp differs from that of the slices.'),
+      })
+      .describe('Video frames of all clients.'),
+    generator: GeneratorHealth,
+    timeline: z.array(LoadSecond),
+  })
+  .meta({ id: 'Load', description: 'The figures of many players.' });
 export type Load = z.infer<typeof Load>;
 
-export const Environment = z.object({
-  liveproof: z.string(),
-  node: z.string(),
-  os: z.string(),
-  cpu: z.string(),
-  cores: z.number().int(),
-  memoryGb: z.number(),
-  /** Program name to version. */
-  programs: z.record(z.string(), z.string()),
-});
+export const Publish = z
+  .object({
+    urls: z.array(z.string()).describe('One per stream.'),
+    seconds: z.number().describe('How long it was published.'),
+    streams: z.object({
+      requested: z.number().int(),
+      published: z.number().int().describe('Were accepted by the server.'),
+      failed: z.number().int().describe('Were never accepted.'),
+      dropped: z.number().int().describe('Were accepted, then lost before the end.'),
+    }),
+    reasons: z
+      .record(z.string(), z.number().int())
+      .describe('Why streams failed or dropped: a stable code, and how many.'),
+    frames: z.number().describe('Video frames sent, of all streams.'),
+    bytes: z.number().describe('Sent, of all streams.'),
+    generator: GeneratorHealth,
+  })
+  .meta({ id: 'Publish', description: 'The figures of many publishers.' });
+export type Publish = z.infer<typeof Publish>;
+
+export const Environment = z
+  .object({
+    liveproof: z.string().describe('Version.'),
+    node: z.string().describe('Version.'),
+    os: z.string(),
+    cpu: z.string(),
+    cores: z.number().int(),
+    memoryGb: z.number(),
+    programs: z.record(z.string(), z.string()).describe('Programs that took part, with their versions.'),
+  })
+  .meta({ id: 'Environment', description: 'Where the run took place.' });
 export type Environment = z.infer<typeof Environment>;
 
-/** The history of a run: one event per line. */
-export const HistoryFile = z.object({
-  /** Relative to the directory of the run. */
-  file: z.string(),
-  lines: z.number().int().nonnegative(),
-});
+export const HistoryFile = z
+  .object({
+    file: z.string().describe('Relative to the directory of the run.'),
+    lines: z.number().int().nonnegative(),
+  })
+  .meta({ id: 'HistoryFile', description: 'The history of a run: one event per line, as JSON.' });
 export type HistoryFile = z.infer<typeof HistoryFile>;
 
 export const Results = z.object({
   schema: z.literal('liveproof/results@1'),
   kind: z.enum(['gate', 'mutants', 'load', 'publish']),
-  verdict: Verdict,
-  /** ISO 8601. */
-  startedAt: z.string(),
+  verdict: Verdict.describe('The worst of the findings.'),
+  startedAt: z.string().describe('ISO 8601.'),
   durationMs: z.number(),
-  /** True when the run was interrupted; what was measured until then is here. */
-  interrupted: z.boolean(),
-  command: z.array(z.string()),
+  interrupted: z
+    .boolean()
+    .describe('True when the run was interrupted; what was measured until then is here.'),
+  command: z.array(z.string()).describe('The command line.'),
   environment: Environment,
   findings: z.array(Finding),
-  load: Load.optional(),
-  history: HistoryFile.optional(),
+  load: Load.optional().describe('Only for a load.'),
+  publish: Publish.optional().describe('Only for publishers.'),
+  history: HistoryFile.optional().describe('Only when a history was kept.'),
 });
 export type Results = z.infer<typeof Results>;
 

@@ -54,11 +54,10 @@ export function chartData({ startup, latency, timeline }: Load): ChartData {
 }
 
 /** A percentile that lies beyond the number of samples is not drawn. Without a histogram there is no curve. */
-function curve(of: Distribution, x: readonly number[]): Column {
-  if (of.hdr === undefined || of.count === 0) return x.map(() => null);
-  const histogram = decodeFromCompressedBase64(of.hdr, 32);
-  const last = Math.log10(of.count) + 1 / POINTS_PER_NINE;
-  return x.map((nines) =>
-    nines > last ? null : Math.max(LEAST_MS, histogram.getValueAtPercentile(100 * (1 - 10 ** -nines)) / 1000),
-  );
+function curve({ hdr, count, max }: Distribution, x: readonly number[]): Column {
+  if (hdr === undefined || max === null) return x.map(() => null);
+  const histogram = decodeFromCompressedBase64(hdr, 32);
+  const last = Math.log10(count) + 1 / POINTS_PER_NINE;
+  const at = (nines: number) => histogram.getValueAtPercentile(100 * (1 - 10 ** -nines)) / 1000;
+  return x.map((nines) => (nines > last ? null : Math.max(LEAST_MS, Math.min(at(nines), max))));
 }

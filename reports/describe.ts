@@ -1,0 +1,88 @@
+/** docs/results.md, made from the schema: `node --import tsx reports/describe.ts > docs/results.md`. A test holds them equal. */
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { Results } from './results.ts';
+
+/** The parts of JSON Schema that our schema uses. */
+interface Schema {
+  readonly type?: string | readonly string[];
+  readonly const?: string;
+  readonly enum?: readonly string[];
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: Schema | boolean;
+  readonly items?: Schema;
+  readonly $ref?: string;
+  readonly $defs?: Readonly<Record<string, Schema>>;
+}
+
+const INTRODUCTION = `# The results of a run
+
+<!-- Made from reports/results.ts by reports/describe.ts. Change it there. -->
+
+Every run leaves a directory, \`out/<run>/\` or what \`--out\` names:
+
+| file | for | what |
+|---|---|---|
+| \`results.json\` | machines | this format |
+| \`junit.xml\` | CI | a suite per area, a case per finding; \`fail\` is a failure, \`error\` and \`inconclusive\` are errors, \`unsupported\` is skipped |
+| \`report.html\` | people | one page that needs no network; it carries \`results.json\` in its element \`#results\` |
+| \`summary.md\` | pull requests, chats | the verdict, the figures, what did not pass |
+| \`history.ndjson\` | anybody who doubts | one event per line with the check that saw it (a gate only) |
+
+The command's exit code says the same: 0 \`pass\`; 1 \`fail\` or \`error\`; 2 wrong use or nothing selected; 3 \`inconclusive\` or
+\`unsupported\`; 4 the lab did not come up.
+
+The format is versioned by \`schema\`. Within a version fields are only added; a reader must ignore what it does not know.
+A field with \`?\` may be left out.
+
+## How a load is judged
+
+A load has findings like a gate: \`load/joined\`, \`load/kept\`, \`load/frames\`, \`load/stamped\`, \`load/generator\` and, when it was
+interrupted, \`load/complete\`. Players that failed or dropped, and frames that are missing, duplicated, reordered or corrupt, are a
+\`fail\`. Frames without a stamp are \`inconclusive\`: their latency and loss are unknown. **With an unhealthy generator nothing is
+blamed on the server**: what would be a \`fail\` is \`inconclusive\`. An interrupted run is at best \`inconclusive\`, because nobody saw
+its end.
+`;
+
+export function describeResults(): string {
+  const schema = z.toJSONSchema(Results) as Schema;
+  return [
+    INTRODUCTION,
+    section('results.json', schema),
+    ...Object.entries(schema.$defs ?? {}).map(([name, of]) => section(name, of)),
+  ].join('\n');
+}
+
+function section(name: string, of: Schema): string {
+  const rows = of.properties === undefined ? [] : fields(of, '');
+  return [
+    `## ${name}`,
+    '',
+    ...(of.description === undefined ? [] : [of.description, '']),
+    ...(rows.length > 0 ? ['| field | type | meaning |', '|---|---|---|', ...rows, ''] : [typeOf(of), '']),
+  ].join('\n');
+}
+
+function fields({ properties = {}, required = [] }: Schema, path: string): string[] {
+  return Object.entries(properties).flatMap(([name, of]) => {
+    const field = `${path}${name}`;
+    const row = `| \`${field}\`${required.includes(name) ? '' : ' ?'} | ${typeOf(of)} | ${of.description ?? ''} |`;
+    return of.properties === undefined ? [row] : [row, ...fields(of, `${field}.`)];
+  });
+}
+
+function typeOf(of: Schema): string {
+  if (of.$ref !== undefined) {
+    const name = of.$ref.slice(of.$ref.lastIndexOf('/') + 1);
+    return `[${name}](#${name.toLowerCase()})`;
+  }
+  if (of.const !== undefined) return `\`"${of.const}"\``;
+  if (of.enum !== undefined) return of.enum.map((value) => `\`"${value}"\``).join(', ');
+  if (of.type === 'array') return `array of ${typeOf(of.items!)}`;
+  if (typeof of.additionalProperties === 'object') return `object of ${typeOf(of.additionalProperties)}`;
+  return [of.type].flat().join(' or ');
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.stdout.write(describeResults());

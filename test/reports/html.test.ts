@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import { chartData } from '../../reports/html/charts.ts';
+import { html } from '../../reports/html/html.ts';
+import { renderReport } from '../../reports/html/page.ts';
+import { Results, VERDICTS } from '../../reports/results.ts';
+import { finding, gate, load, loadFigures, mutants, NO_SAMPLE } from './samples.ts';
+
+const HOSTILE = `"><script>alert(1)</script><img src=x onerror=alert(2)>'</script><!-- ]]> & \u202e\u0000\ud800`;
+
+const SAMPLES: Record<string, Results> = {
+  gate: gate(),
+  load: load(),
+  mutants: mutants(),
+  nothing: { ...gate([]), verdict: 'error' },
+  hostile: hostile(),
+};
+
+function hostile(): Results {
+  const results = load({ urls: [HOSTILE], reasons: { [HOSTILE]: 3 } }, [
+    finding({
+      check: `load/${HOSTILE}`,
+      title: HOSTILE,
+      topology: HOSTILE,
+      engine: HOSTILE,
+      mutant: HOSTILE,
+      verdict: 'fail',
+      expected: HOSTILE,
+      actual: HOSTILE,
+      evidence: [{ label: HOSTILE, detail: HOSTILE }],
+      spec: { source: HOSTILE, where: HOSTILE, says: HOSTILE },
+    }),
+  ]);
+  return {
+    ...results,
+    command: [HOSTILE],
+    environment: { ...results.environment, programs: { [HOSTILE]: HOSTILE } },
+    load: { ...results.load!, generator: { ...results.load!.generator, reasons: [HOSTILE] } },
+  };
+}
+
+/** The content of every element of a name; the page has no nested ones of these. */
+function elements(page: string, name: 'script' | 'style'): { attributes: string; content: string }[] {
+  const found = page.matchAll(new RegExp(`<${name}([^>]*)>([\\s\\S]*?)</${name}>`, 'g'));
+  return [...found].map(([, attributes, content]) => ({ attributes: attributes!, content: content! }));
+}
+
+/** The page without the content of scripts and styles. */
+function markup(page: string): string {
+  return page.replace(/<(script|style)([^>]*)>[\s\S]*?<\/\1>/g, '<$1$2></$1>');
+}
+
+for (const [name, results] of Object.entries(SAMPLES)) {
+  const page = renderReport(results);
+
+  test(`${name}: the page asks nothing of the network`, () => {
+    const addresses = [...markup(page).matchAll(/\s(?:src|href|action|data|srcset|poster)\s*=\s*"([^"]*)"/g)];
+    for (const [, address] of addresses) assert.match(address!, /^#/);
+    assert.doesNotMatch(markup(page), /<(?:link|img|iframe|object|embed|base|form|audio|video)\b/);
+    for (const { content } of elements(page, 'style')) assert.doesNotMatch(content, /url\(|@import/);
+  });
+
+  test(`${name}: the policy allows exactly the page's own scripts and style`, () => {
+    const policy = /http-equiv="Content-Security-Policy" content="([^"]*)"/
+      .exec(page)![1]!
+      .replaceAll('&#39;', "'");
+    const hash = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+    const scripts = elements(page, 'script').filter(({ attributes }) => attributes === '');
+    const styles = elements(page, 'style');
+    assert.equal(styles.length, 1);
+    assert.equal(
+      policy,
+      [
+        "default-src 'none'",
+        `style-src ${hash(styles[0]!.content)}`,
+        `script-src ${scripts.map(({ content }) => hash(content)).join(' ')}`,
+        "base-uri 'none'",
+        "form-action 'none'",
+      ].join('; '),
+    );
+    assert.doesNotMatch(
+      markup(page),
+      /\s(?:style|on\w+)\s*=\s*"/,
+      'the policy would refuse these attributes',
+    );
+  });
+
+  test(`${name}: the page carries its results`, () => {
+    const data = elements(page, 'script').filter(({ attributes }) => attributes.includes('application/json'));
+    assert.equal(data.length, results.load ? 2 : 1);
+    const json = data.find(({ attributes }) => attributes.includes('id="results"'))!.content;
+    assert.deepEqual(Results.parse(JSON.parse(json)), results);
+  });
+
+  test(`${name}: every link leads to an element, every id is there once`, () => {
+    const ids = [...markup(page).matchAll(/\sid="([^"]*)"/g)].map(([, id]) => id!);
+    assert.deepEqual(
+      ids.filter((id, i) => ids.indexOf(id) !== i),
+      [],
+    );
+    for (const [, id] of markup(page).matchAll(/(?:href="#|aria-labelledby=")([^"]*)"/g)) {
+      assert.ok(ids.includes(id!), `#${id} is nowhere`);
+    }
+  });
+
+  test(`${name}: every finding is there with what was expected and what came`, () => {
+    for (const [index, { expected, actual }] of results.findings.entries()) {
+      const start = page.indexOf(`id="finding-${index + 1}"`);
+      assert.notEqual(start, -1);
+      const text = page.slice(start, page.indexOf('</details>', start));
+      assert.ok(text.includes(String(html`<dd>${expected}</dd>`)));
+      assert.ok(text.includes(String(html`<dd>${actual}</dd>`)));
+    }
+  });
+
+  test(`${name}: one first-level heading, and none is skipped below it`, () => {
+    const levels = [...markup(page).matchAll(/<h([1-6])\b/g)].map(([, level]) => Number(level));
+    assert.equal(levels.filter((level) => level === 1).length, 1);
+    for (const [i, level] of levels.entries()) assert.ok(level <= (levels[i - 1] ?? 0) + 1);
+  });
+}
+
+test('what a server says never becomes markup', () => {
+  const page = renderReport(hostile());
+  assert.equal(elements(page, 'script').length, elements(renderReport(load()), 'script').length);
+  assert.doesNotMatch(page, /<script>alert|<img|\sonerror="/);
+  assert.doesNotMatch(markup(page), /\u202e|[^\P{Cc}\n]/u);
+  assert.doesNotMatch(markup(page), /\p{Cs}/u);
+});
+
+test('each verdict has a word and a shape, not only a colour', () => {
+  for (const verdict of VERDICTS) {
+    const page = renderReport({ ...gate([finding({ verdict })]), verdict });
+    assert.match(page, new RegExp(`<h1>${verdict}</h1>`));
+    assert.match(page, new RegExp(`<symbol id="v-${verdict}"[^>]*><path`));
+    assert.match(page, new RegExp(`<span class="badge ${verdict}">.*?</svg>${verdict}</span>`));
+  }
+});
+
+test('the matrix has a column per topology and engine, and says where a check was not run', () => {
+  const page = renderReport(
+    gate([
+      finding({ check: 'a/one' }),
+      finding({ check: 'a/one', engine: 'srs', verdict: 'fail' }),
+      finding({ check: 'b/two', engine: 'srs' }),
+    ]),
+  );
+  const matrix = page.slice(page.indexOf('<table class="matrix">'), page.indexOf('</table>'));
+  assert.equal(matrix.match(/<th scope="col">/g)!.length, 3);
+  assert.equal(matrix.match(/<th scope="rowgroup"/g)!.length, 2);
+  assert.equal(matrix.match(/<th scope="row">/g)!.length, 2);
+  assert.equal(matrix.match(/not run/g)!.length, 1);
+  assert.equal(matrix.match(/href="#finding-2"/g)!.length, 1);
+});
+
+test('the kill matrix tells killed from survived', () => {
+  const page = renderReport(mutants());
+  const tables = page.slice(page.indexOf('<table class="kills">'), page.lastIndexOf('</table>'));
+  assert.equal(tables.match(/killed: edge-cluster/g)!.length, 7);
+  assert.equal(tables.match(/survived: edge-cluster/g)!.length, 1);
+  assert.match(page, /7 of 8 mutant runs killed; the healthy cluster passes 5 of 5 checks/);
+});
+
+test('what did not pass is open and stands before what passed', () => {
+  const page = renderReport(gate());
+  assert.ok(page.indexOf('id="finding-3"') < page.indexOf('id="finding-1"'));
+  assert.match(page, /id="finding-3" open>/);
+  assert.doesNotMatch(page, /id="finding-1" open>/);
+});
+
+test('an unhealthy generator and an interruption are said', () => {
+  const sick = {
+    healthy: false,
+    reasons: ['loop lag p99 190 ms is above 50 ms'],
+    loopLagP99Ms: 190,
+    cpuCores: 2,
+    rssMb: 1,
+  };
+  const page = renderReport({ ...load({ generator: sick }), interrupted: true });
+  assert.match(page, /loop lag p99 190 ms is above 50 ms/);
+  assert.match(page, /cannot be blamed on the server/);
+  assert.match(page, /Interrupted: this is what was measured until then/);
+});
+
+test('a latency without a sample is unknown, not zero', () => {
+  const figures = { latency: { join: NO_SAMPLE, steady: NO_SAMPLE }, startup: NO_SAMPLE, timeline: [] };
+  const page = renderReport(load(figures));
+  assert.match(page, /latency unknown/);
+  assert.match(page, /<dt>Latency p99<\/dt><dd><span class="value">—<\/span>/);
+  assert.ok(chartData(loadFigures(figures)).percentiles.steady.every((value) => value === null));
+});
+
+test('the percentile curve goes through the percentiles and ends with the samples', () => {
+  const figures = loadFigures();
+  const { x, steady, startup } = chartData(figures).percentiles;
+  const at = (nines: number) => steady[x.indexOf(nines)];
+  assert.equal(at(1), figures.latency.steady.p90);
+  assert.equal(at(2), figures.latency.steady.p99);
+  assert.equal(at(3), figures.latency.steady.p999);
+  assert.equal(steady.at(-1), figures.latency.steady.max);
+  const last = x[startup.findLastIndex((value) => value !== null)]!;
+  assert.ok(
+    last >= Math.log10(5000) && last < Math.log10(5000) + 0.1,
+    `the curve of 5000 samples ends at ${last}`,
+  );
+});

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { judgeLoad } from '../../reports/judge-load.ts';
+import { type Load, type Verdict, worstVerdict } from '../../reports/results.ts';
+import { loadFigures } from './samples.ts';
+
+const HEALTHY = loadFigures();
+const SICK = { ...HEALTHY.generator, healthy: false, reasons: ['loop lag p99 190 ms is above 50 ms'] };
+
+function verdictOf(of: Partial<Load>, interrupted = false): { verdict: Verdict; not: string[] } {
+  const findings = judgeLoad(loadFigures(of), { interrupted });
+  return {
+    verdict: worstVerdict(findings.map(({ verdict }) => verdict)),
+    not: findings.filter(({ verdict }) => verdict !== 'pass').map(({ check }) => check),
+  };
+}
+
+test('all joined, nothing lost, generator healthy: pass', () => {
+  assert.deepEqual(verdictOf({}), { verdict: 'pass', not: [] });
+});
+
+test('clients that fail, wait or drop are a fail', () => {
+  const clients = HEALTHY.clients;
+  assert.deepEqual(
+    verdictOf({ clients: { ...clients, joined: 4999, failed: 1 }, reasons: { 'tcp.refused': 1 } }),
+    {
+      verdict: 'fail',
+      not: ['load/joined'],
+    },
+  );
+  assert.deepEqual(verdictOf({ clients: { ...clients, joined: 4999 } }).not, ['load/joined']);
+  assert.deepEqual(verdictOf({ clients: { ...clients, dropped: 2 } }), {
+    verdict: 'fail',
+    not: ['load/kept'],
+  });
+});
+
+test('each kind of wrong frame is a fail', () => {
+  for (const kind of ['missing', 'duplicated', 'reordered', 'corrupt'] as const) {
+    assert.deepEqual(verdictOf({ frames: { ...HEALTHY.frames, [kind]: 1 } }), {
+      verdict: 'fail',
+      not: ['load/frames'],
+    });
+  }
+});
+
+test('an unhealthy generator never blames the server', () => {
+  assert.equal(verdictOf({ generator: SICK }).verdict, 'inconclusive');
+  const findings = judgeLoad(
+    loadFigures({
+      generator: SICK,
+      clients: { ...HEALTHY.clients, joined: 4000, failed: 1000, dropped: 5 },
+      frames: { ...HEALTHY.frames, missing: 9, corrupt: 1 },
+    }),
+    { interrupted: false },
+  );
+  assert.deepEqual([...new Set(findings.map(({ verdict }) => verdict))].sort(), ['inconclusive', 'pass']);
+  const joined = findings.find(({ check }) => check === 'load/joined')!;
+  assert.ok(joined.evidence.some(({ label }) => label === 'generator'));
+});
+
+test('frames that nobody can judge are inconclusive, but lost clients are still a fail', () => {
+  const frames = { ...HEALTHY.frames, unstamped: 10 };
+  assert.deepEqual(verdictOf({ frames }), { verdict: 'inconclusive', not: ['load/stamped'] });
+  const none = { ...HEALTHY.frames, received: 0 };
+  assert.equal(verdictOf({ frames: none }).verdict, 'inconclusive');
+  const clients = { ...HEALTHY.clients, joined: 0, failed: 5000 };
+  assert.equal(verdictOf({ frames: none, clients }).verdict, 'fail');
+});
+
+test('an interrupted run is at best inconclusive, and blames nobody for those still on their way', () => {
+  assert.deepEqual(verdictOf({}, true), { verdict: 'inconclusive', not: ['load/complete'] });
+  assert.deepEqual(verdictOf({ clients: { ...HEALTHY.clients, joined: 100 } }, true).verdict, 'inconclusive');
+  assert.equal(verdictOf({ clients: { ...HEALTHY.clients, dropped: 1 } }, true).verdict, 'fail');
+});

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatBytes, formatMs, formatNumber, formatPercent, formatSeconds } from '../../reports/format.ts';
+import { renderJunit } from '../../reports/junit.ts';
+import { renderMarkdown } from '../../reports/markdown.ts';
+import type { Verdict } from '../../reports/results.ts';
+import { finding, gate, load, mutants } from './samples.ts';
+
+const HOSTILE = `a|b\n# c @team [x](http://evil) <b> \`d\` ]]> & "q" \u0001\ud800`;
+
+test('JUnit: a suite per area, a case per finding, counts that add up', () => {
+  const xml = renderJunit(gate());
+  assert.match(
+    xml,
+    /<testsuites name="liveproof gate" tests="7" failures="1" errors="1" skipped="0" time="81\.400">/,
+  );
+  assert.deepEqual(
+    [...xml.matchAll(/<testsuite name="([^"]*)" tests="(\d+)"/g)].map(([, name, tests]) => [name, tests]),
+    [
+      ['back-to-source', '3'],
+      ['fan-out', '2'],
+      ['rtmp', '1'],
+      ['flv', '1'],
+    ],
+  );
+  assert.equal(xml.match(/<testcase /g)!.length, 7);
+  const names = [...xml.matchAll(/<testcase name="([^"]*)"/g)].map(([, name]) => name);
+  assert.equal(new Set(names).size, 7);
+});
+
+test('JUnit: only a pass is green, and what nobody could judge is an error', () => {
+  const element: Record<Verdict, RegExp> = {
+    pass: /<testcase [^>]*\/>/,
+    fail: /<testcase [^>]*>\s*<failure [^>]*type="fail"/,
+    error: /<testcase [^>]*>\s*<error [^>]*type="error"/,
+    inconclusive: /<testcase [^>]*>\s*<error [^>]*type="inconclusive"/,
+    unsupported: /<testcase [^>]*>\s*<skipped [^>]*type="unsupported"/,
+  };
+  for (const [verdict, pattern] of Object.entries(element)) {
+    assert.match(renderJunit(gate([finding({ verdict: verdict as Verdict })])), pattern);
+  }
+  assert.match(renderJunit({ ...gate([]), verdict: 'error' }), /<error message="nothing was judged"/);
+});
+
+test('JUnit: any text gives well-formed XML', () => {
+  const xml = renderJunit(
+    gate([finding({ verdict: 'fail', actual: HOSTILE, title: HOSTILE, mutant: HOSTILE })]),
+  );
+  assert.doesNotMatch(xml, /[^\P{Cc}\n]|\p{Cs}/u);
+  const open: string[] = [];
+  for (const [tag, name] of xml
+    .replace(/^<\?xml[^>]*\?>/, '')
+    .matchAll(/<\/?([a-z]+)(?: [a-z]+="[^"<]*")*\/?>/g)) {
+    if (tag.startsWith('</')) assert.equal(open.pop(), name);
+    else if (!tag.endsWith('/>')) open.push(name!);
+  }
+  assert.deepEqual(open, []);
+  const between = xml.replace(/<[^>]*>/g, '');
+  assert.doesNotMatch(between, /[<>]|&(?!#\d+;)/);
+});
+
+test('Markdown: verdict first, areas, and what did not pass', () => {
+  const text = renderMarkdown(gate());
+  assert.match(text, /^## ❌ liveproof gate: fail\n/);
+  assert.match(text, /\| back-to-source \| ❌ 1 fail, ✅ 2 pass \|/);
+  assert.match(text, /edge-2 still had its upstream connection after 4\.9 s/);
+  assert.doesNotMatch(text, /merged-per-edge/);
+  assert.match(
+    renderMarkdown(mutants()),
+    /\(edge-cluster, builtin, mutant edge-pulls-twice-under-herd\): survived/,
+  );
+});
+
+test('Markdown: a load shows its figures', () => {
+  const text = renderMarkdown(load());
+  assert.match(text, /5,000 of 5,000 players joined, no frame missing, steady latency p99 155 ms/);
+  assert.match(text, /\| Latency, steady \| 91 ms \| 128 ms \| 155 ms \| 184 ms \| 294 ms \| 200,000 \|/);
+});
+
+test('Markdown: text of a server cannot form markup, links, mentions or rows', () => {
+  const line = renderMarkdown(gate([finding({ verdict: 'fail', actual: HOSTILE })]))
+    .split('\n')
+    .find((candidate) => candidate.startsWith('  - actual: '))!;
+  assert.doesNotMatch(line.slice('  - actual: '.length), /[|@[\]<>`\p{Cc}]|:\/\/|(?<!&)#/u);
+});
+
+test('figures as people read them', () => {
+  assert.deepEqual([0, 0.04, 0.5, 3.16, 42.4, 1234567, null].map(formatNumber), [
+    '0',
+    '0.04',
+    '0.5',
+    '3.2',
+    '42',
+    '1,234,567',
+    '—',
+  ]);
+  assert.deepEqual([0.25, 155.2, 12_345, null].map(formatMs), ['0.25 ms', '155 ms', '12.3 s', '—']);
+  assert.deepEqual([980, 59_960, 125_000].map(formatSeconds), ['1.0 s', '1 min 0 s', '2 min 5 s']);
+  assert.deepEqual([0, 999, 8.4e9].map(formatBytes), ['0 B', '999 B', '8.4 GB']);
+  assert.deepEqual([0, 0.00001, 0.0123, 1].map(formatPercent), ['0 %', '< 0.01 %', '1.23 %', '100 %']);
+});
