@@ -238,7 +238,8 @@ export abstract class ConnectedClient implements Client, Deadlined {
 
   private broken(error: NodeJS.ErrnoException): void {
     const code = `tcp.${(error.code ?? 'failed').toLowerCase()}`;
-    if (this.state !== ClientState.connecting) this.fail(CloseReason.reset, code, error.message);
+    if (this.state !== ClientState.connecting)
+      this.fail(CloseReason.reset, `${code}.${this.state}`, error.message);
     else if (error.code === 'ETIMEDOUT') this.fail(CloseReason.timeout, code, error.message);
     else this.fail(CloseReason.refused, code, error.message);
   }

@@ -44,8 +44,10 @@ export class FrameMeter implements MediaSink {
   /** The checksum does not fit, or the access unit is malformed. */
   corrupt = 0;
   joined = false;
+  /** The owner's number for it. */
+  readonly index: number;
   readonly continuity = new Continuity();
-  readonly model: PlayerModel;
+  readonly model = new PlayerModel();
   private readonly scanner = new AccessUnitScanner();
   private readonly histograms: MeterHistograms;
   private readonly observer: MeterObserver | undefined;
@@ -53,10 +55,10 @@ export class FrameMeter implements MediaSink {
   private timestamp = 0;
   private length = 0;
 
-  constructor(histograms: MeterHistograms, observer?: MeterObserver, model: PlayerModel = new PlayerModel()) {
+  constructor(histograms: MeterHistograms, observer?: MeterObserver, index = 0) {
     this.histograms = histograms;
     this.observer = observer;
-    this.model = model;
+    this.index = index;
   }
 
   /** The record of the player that this meter is the sink of; `firstFrameShown` is written to it. */

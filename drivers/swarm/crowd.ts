@@ -1,0 +1,217 @@
+/** Many measured players in this process. */
+import {
+  type Client,
+  type ClientObserver,
+  type ClientOptions,
+  ClientState,
+  type Closed,
+  CloseReason,
+  type Player,
+} from '../client.ts';
+import { createPlayer } from '../create.ts';
+import { wallClock } from '../measure/clock.ts';
+import { FrameMeter, MeterHistograms, type MeterObserver } from '../measure/meter.ts';
+import { loopbackSource } from './addresses.ts';
+
+export interface CrowdOptions {
+  /** Players are spread over these in turn. */
+  readonly urls: readonly string[];
+  readonly clients: number;
+  /** Players are opened evenly over this time; all at once when 0. */
+  readonly rampMs: number;
+  /** Number of the first player, where several crowds make up a swarm. Default 0. */
+  readonly first?: number;
+  /** From one player's number to the next. Default 1. */
+  readonly step?: number;
+  readonly client?: Pick<ClientOptions, 'timeoutMs' | 'handshake' | 'maxRedirects'>;
+}
+
+export interface FrameTotals {
+  received: number;
+  unstamped: number;
+  missing: number;
+  duplicated: number;
+  reordered: number;
+  corrupt: number;
+}
+
+/** Plain data: it also goes from a worker to the swarm. Counters are totals of the run. */
+export interface CrowdSnapshot {
+  readonly requested: number;
+  readonly opened: number;
+  /** Got a whole keyframe. */
+  readonly joined: number;
+  readonly failed: number;
+  /** Joined, then lost. */
+  readonly dropped: number;
+  readonly reasons: Record<string, number>;
+  readonly bytes: number;
+  readonly frames: FrameTotals;
+  /** Publishers that came back, counted once per player. */
+  readonly restarts: number;
+  /** The least frames that any one player got. */
+  readonly framesOfWorst: number;
+  readonly stalls: { count: number; stalledMs: number; watchedMs: number };
+  /** In ms; null when no frame had a stamp. */
+  readonly lowestLatency: number | null;
+}
+
+/** How often players that are due are opened. */
+const RAMP_STEP_MS = 10;
+
+export class Crowd implements ClientObserver, MeterObserver {
+  readonly options: CrowdOptions;
+  /** Filled by all players; whoever reads and resets them decides on the interval. */
+  readonly histograms = new MeterHistograms();
+  readonly players: Player[] = [];
+  readonly meters: FrameMeter[] = [];
+  joined = 0;
+  failed = 0;
+  dropped = 0;
+  readonly reasons: Record<string, number> = {};
+  readonly #onSettled: (() => void) | undefined;
+  readonly #onFrame: ((player: number, frames: number) => void) | undefined;
+  #startedAt = 0;
+  #ramp: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  /**
+   * @param events `onSettled`: every player has joined or failed, once. `onFrame`: one more video frame of a player.
+   * @throws ProtocolError Url when one of the URLs cannot be played.
+   */
+  constructor(
+    options: CrowdOptions,
+    events: { onSettled?: () => void; onFrame?: (player: number, frames: number) => void } = {},
+  ) {
+    if (options.urls.length === 0) throw new Error('a crowd needs at least one URL');
+    this.options = options;
+    this.#onSettled = events.onSettled;
+    this.#onFrame = events.onFrame;
+    for (const url of options.urls) createPlayer(url, new FrameMeter(this.histograms));
+  }
+
+  /** Once. */
+  start(): void {
+    this.#startedAt = performance.now();
+    this.#open();
+    if (this.players.length < this.options.clients)
+      this.#ramp = setInterval(() => this.#open(), RAMP_STEP_MS);
+  }
+
+  /** When the last player has been opened. */
+  get opened(): boolean {
+    return this.players.length === this.options.clients;
+  }
+
+  #open(): void {
+    const { clients, rampMs } = this.options;
+    const due =
+      rampMs <= 0
+        ? clients
+        : Math.min(clients, Math.floor(((performance.now() - this.#startedAt) / rampMs) * clients) + 1);
+    while (this.players.length < due && !this.#stopped) this.#openOne(this.players.length);
+    if (this.opened) clearInterval(this.#ramp);
+  }
+
+  #openOne(index: number): void {
+    const number = (this.options.first ?? 0) + index * (this.options.step ?? 1);
+    const url = this.options.urls[number % this.options.urls.length]!;
+    const meter = new FrameMeter(this.histograms, this, index);
+    const player = createPlayer(
+      url,
+      meter,
+      { ...this.options.client, id: index, localAddress: loopbackSource(url, number) },
+      this,
+    );
+    meter.attach(player.timing);
+    this.players.push(player);
+    this.meters.push(meter);
+    player.open();
+  }
+
+  onFirstKeyframe(): void {
+    this.joined++;
+    this.#settle();
+  }
+
+  onFrame(meter: FrameMeter): void {
+    this.#onFrame?.(meter.index, meter.received);
+  }
+
+  onClosed(client: Client, closed: Closed, at: number): void {
+    const meter = this.meters[client.id]!;
+    meter.model.finish(at);
+    if (closed.reason === CloseReason.local) return;
+    this.#count(closed.code);
+    if (meter.joined) {
+      this.dropped++;
+      return;
+    }
+    this.failed++;
+    this.#settle();
+  }
+
+  #count(reason: string): void {
+    this.reasons[reason] = (this.reasons[reason] ?? 0) + 1;
+  }
+
+  #settle(): void {
+    if (this.joined + this.failed === this.options.clients) this.#onSettled?.();
+  }
+
+  /** Closes all players and finishes their models. A player that was opened and has not joined by now has failed. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    clearInterval(this.#ramp);
+    for (const [index, player] of this.players.entries()) {
+      if (player.state === ClientState.closed) continue;
+      if (!this.meters[index]!.joined) {
+        this.failed++;
+        this.#count(`no-keyframe.${player.state}`);
+      }
+      player.close();
+    }
+  }
+
+  snapshot(): CrowdSnapshot {
+    const now = wallClock.now();
+    const frames = { received: 0, unstamped: 0, missing: 0, duplicated: 0, reordered: 0, corrupt: 0 };
+    const stalls = { count: 0, stalledMs: 0, watchedMs: 0 };
+    let bytes = 0;
+    let restarts = 0;
+    let framesOfWorst = this.opened ? Number.POSITIVE_INFINITY : 0;
+    for (const [index, meter] of this.meters.entries()) {
+      const { timing, bytesIn } = this.players[index]!;
+      const { continuity, model } = meter;
+      bytes += bytesIn;
+      frames.received += meter.received;
+      frames.unstamped += meter.unstamped;
+      frames.corrupt += meter.corrupt;
+      frames.missing += continuity.missing;
+      frames.duplicated += continuity.duplicated;
+      frames.reordered += continuity.reordered;
+      restarts += continuity.restarts;
+      if (meter.received < framesOfWorst) framesOfWorst = meter.received;
+      const until = Number.isNaN(timing.closed) ? now : timing.closed;
+      stalls.count += model.stallsUntil(until);
+      stalls.stalledMs += model.stalledUntil(until);
+      stalls.watchedMs += model.watchedUntil(until);
+    }
+    const { lowest } = this.histograms;
+    return {
+      requested: this.options.clients,
+      opened: this.players.length,
+      joined: this.joined,
+      failed: this.failed,
+      dropped: this.dropped,
+      reasons: { ...this.reasons },
+      bytes,
+      frames,
+      restarts,
+      framesOfWorst: Number.isFinite(framesOfWorst) ? framesOfWorst : 0,
+      stalls,
+      lowestLatency: Number.isFinite(lowest) ? lowest : null,
+    };
+  }
+}

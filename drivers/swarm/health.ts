@@ -1,0 +1,118 @@
+/** Is the generator itself in order? A slow generator must never be reported as a slow server. */
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+
+/**
+ * Every latency may be wrong by the lag of the worker's event loop. A third of the 350 ms by which one hop of SRS's
+ * merged writing moves a frame anyway (facts/srs.md 7.3): above it, the generator would show in the percentiles.
+ */
+export const MAX_LOOP_LAG_P99_MS = 100;
+/** Of one core, for one worker over the run: a queue that is served at 90 % waits ten times its service time. */
+export const MAX_CPU_SHARE = 0.9;
+/** A frame cannot arrive before it was sent: below this the publisher's clock and ours do not agree. */
+export const MIN_LATENCY_MS = -2;
+
+/** Resolution of the loop monitor, which the delay it reports includes. */
+const RESOLUTION_MS = 10;
+
+/** What one worker says of itself. */
+export interface WorkerHealth {
+  /** Over the whole run, in ms. */
+  readonly loopLagP99Ms: number;
+  /** p99 since the last reading, in ms. */
+  readonly loopLagMs: number;
+  /** Since the last reading. */
+  readonly cpuCores: number;
+  /** Over the whole run. */
+  readonly cpuCoresMean: number;
+  readonly rssMb: number;
+  /** How often the system clock was set during the run. */
+  readonly clockJumps: number;
+}
+
+/** The shape of `GeneratorHealth` in reports/results.ts. */
+export interface GeneratorFigures {
+  healthy: boolean;
+  reasons: string[];
+  loopLagP99Ms: number;
+  cpuCores: number;
+  rssMb: number;
+}
+
+export class HealthMonitor {
+  readonly #whole: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  readonly #interval: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  readonly #startedAt = performance.now();
+  readonly #startCpu = process.cpuUsage();
+  #at = performance.now();
+  #cpu = process.cpuUsage();
+
+  constructor() {
+    this.#whole.enable();
+    this.#interval.enable();
+  }
+
+  read(clockJumps = 0): WorkerHealth {
+    const now = performance.now();
+    const cpu = process.cpuUsage();
+    const health = {
+      loopLagP99Ms: lagOf(this.#whole),
+      loopLagMs: lagOf(this.#interval),
+      cpuCores: cores(this.#cpu, cpu, now - this.#at),
+      cpuCoresMean: cores(this.#startCpu, cpu, now - this.#startedAt),
+      rssMb: process.memoryUsage.rss() / 2 ** 20,
+      clockJumps,
+    };
+    this.#interval.reset();
+    this.#at = now;
+    this.#cpu = cpu;
+    return health;
+  }
+
+  stop(): void {
+    this.#whole.disable();
+    this.#interval.disable();
+  }
+}
+
+function lagOf(histogram: IntervalHistogram): number {
+  return histogram.count === 0 ? 0 : Math.max(0, histogram.percentile(99) / 1e6 - RESOLUTION_MS);
+}
+
+function cores(from: NodeJS.CpuUsage, to: NodeJS.CpuUsage, ms: number): number {
+  return ms <= 0 ? 0 : (to.user - from.user + to.system - from.system) / 1000 / ms;
+}
+
+/**
+ * All workers together.
+ * @param lowestLatencyMs of every frame of the run; Infinity when there was none.
+ * @param reasons what else is known to be wrong, such as a dead worker.
+ */
+export function judgeGenerator(
+  workers: readonly WorkerHealth[],
+  lowestLatencyMs: number,
+  reasons: readonly string[] = [],
+): GeneratorFigures {
+  const found = [...reasons];
+  const loopLagP99Ms = Math.max(0, ...workers.map((worker) => worker.loopLagP99Ms));
+  if (loopLagP99Ms > MAX_LOOP_LAG_P99_MS) {
+    found.push(`event loop lag p99 ${loopLagP99Ms.toFixed(0)} ms, at most ${MAX_LOOP_LAG_P99_MS} ms`);
+  }
+  const share = Math.max(0, ...workers.map((worker) => worker.cpuCoresMean));
+  if (share > MAX_CPU_SHARE) {
+    found.push(`a worker used ${share.toFixed(2)} of a core, at most ${MAX_CPU_SHARE}`);
+  }
+  const jumps = Math.max(0, ...workers.map((worker) => worker.clockJumps));
+  if (jumps > 0) found.push(`the system clock was set ${jumps} times during the run`);
+  if (lowestLatencyMs < MIN_LATENCY_MS) {
+    found.push(
+      `a frame came ${(-lowestLatencyMs).toFixed(1)} ms before it was sent: the publisher's clock is ahead of ours`,
+    );
+  }
+  return {
+    healthy: found.length === 0,
+    reasons: found,
+    loopLagP99Ms,
+    cpuCores: workers.reduce((sum, worker) => sum + worker.cpuCoresMean, 0),
+    rssMb: workers.reduce((sum, worker) => sum + worker.rssMb, 0),
+  };
+}

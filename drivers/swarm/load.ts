@@ -1,0 +1,235 @@
+/** The two runs that the command line has: players on URLs, publishers on URLs. */
+import type { MediaSink } from '../../protocols/media.ts';
+import type { ClientOptions } from '../client.ts';
+import { createPlayer } from '../create.ts';
+import type { DistributionFigures } from '../measure/histogram.ts';
+import { type Publication, Publishing } from '../measure/publishing.ts';
+import { MediaSource } from '../measure/source.ts';
+import { loopbackSource } from './addresses.ts';
+import type { FrameTotals } from './crowd.ts';
+import { type GeneratorFigures, HealthMonitor, judgeGenerator } from './health.ts';
+import { Swarm, type SwarmTick } from './swarm.ts';
+
+export type LoadPhase = 'ramp' | 'steady';
+
+export interface LoadTick extends SwarmTick {
+  readonly phase: LoadPhase;
+}
+
+export interface LoadOptions {
+  readonly urls: readonly string[];
+  readonly clients: number;
+  readonly rampMs: number;
+  /** Counts from the end of the ramp. */
+  readonly durationMs: number;
+  /** Default: one per core. */
+  readonly workers?: number;
+  readonly client?: Pick<ClientOptions, 'timeoutMs' | 'handshake' | 'maxRedirects'>;
+  readonly onTick?: (tick: LoadTick) => void;
+  /** Ends the run early; what was measured until then is returned. */
+  readonly signal?: AbortSignal;
+}
+
+/** The shape of `LoadSecond` in reports/results.ts. */
+export interface LoadSecondFigures {
+  readonly second: number;
+  /** So far. */
+  readonly joined: number;
+  readonly failed: number;
+  readonly mbitPerSecond: number;
+  readonly latencyP50: number | null;
+  readonly latencyP99: number | null;
+  /** That began in this second. */
+  readonly stalls: number;
+  readonly loopLagMs: number;
+}
+
+/** The shape of `Load` in reports/results.ts. */
+export interface LoadFigures {
+  readonly urls: string[];
+  /** From the first client to the end, ramp included. */
+  readonly seconds: number;
+  readonly clients: { requested: number; joined: number; failed: number; dropped: number };
+  readonly reasons: Record<string, number>;
+  readonly bytes: number;
+  readonly startup: DistributionFigures;
+  readonly latency: { join: DistributionFigures; steady: DistributionFigures };
+  readonly stalls: { count: number; ratio: number };
+  readonly frames: FrameTotals;
+  readonly generator: GeneratorFigures;
+  readonly timeline: LoadSecondFigures[];
+}
+
+/** Plays. Throws ProtocolError(Url) before anything starts when a URL cannot be played. */
+export async function runLoad(options: LoadOptions): Promise<LoadFigures> {
+  const timeline: LoadSecondFigures[] = [];
+  let phase: LoadPhase = 'ramp';
+  for (const url of options.urls) assertPlayable(url);
+  const swarm = new Swarm(options, (tick) => {
+    timeline.push({
+      second: Math.round(tick.second),
+      joined: tick.joined,
+      failed: tick.failed,
+      mbitPerSecond: tick.intervalMbitPerSecond,
+      latencyP50: tick.intervalLatencyP50,
+      latencyP99: tick.intervalLatencyP99,
+      stalls: tick.intervalStalls,
+      loopLagMs: tick.intervalLoopLagMs,
+    });
+    options.onTick?.({ ...tick, phase });
+  });
+  try {
+    await swarm.start();
+    await delay(options.rampMs, options.signal);
+    phase = 'steady';
+    await delay(options.durationMs, options.signal);
+  } finally {
+    await swarm.stop();
+  }
+  const figures = await swarm.stop();
+  const { requested, joined, failed, dropped } = figures.clients;
+  return {
+    urls: [...options.urls],
+    seconds: figures.seconds,
+    clients: { requested, joined, failed, dropped },
+    reasons: figures.reasons,
+    bytes: figures.bytes,
+    startup: figures.startup.toDistribution(),
+    latency: { join: figures.join.toDistribution(), steady: figures.steady.toDistribution() },
+    stalls: figures.stalls,
+    frames: figures.frames,
+    generator: figures.generator,
+    timeline,
+  };
+}
+
+export interface PublishTick {
+  readonly second: number;
+  readonly requested: number;
+  readonly publishing: number;
+  readonly failed: number;
+  readonly dropped: number;
+  readonly intervalMbitPerSecond: number;
+  readonly lagP99Ms: number | null;
+  readonly loopLagMs: number;
+}
+
+export interface PublishOptions {
+  /** `%d` is the number of the stream, from 1. */
+  readonly url: string;
+  readonly streams: number;
+  /** An FLV file. */
+  readonly file: string;
+  /** Left out: until `signal`. */
+  readonly durationMs?: number;
+  readonly signal?: AbortSignal;
+  readonly onTick?: (tick: PublishTick) => void;
+}
+
+export interface PublishFigures {
+  readonly urls: string[];
+  readonly seconds: number;
+  readonly clients: { requested: number; joined: number; failed: number; dropped: number };
+  readonly reasons: Record<string, number>;
+  readonly bytes: number;
+  /** Video frames. */
+  readonly frames: number;
+  /** By how much items were sent later than due. */
+  readonly lag: DistributionFigures;
+  readonly generator: GeneratorFigures;
+}
+
+const TICK_MS = 1000;
+
+/** Publishes. Ends early when every publisher is gone. */
+export async function runPublish(options: PublishOptions): Promise<PublishFigures> {
+  if (options.streams > 1 && !options.url.includes('%d')) {
+    throw new Error(`${options.streams} streams need a %d in the URL, there is none in ${options.url}`);
+  }
+  const urls = Array.from({ length: options.streams }, (_, index) =>
+    options.url.replace('%d', String(index + 1)),
+  );
+  const started = new Set<Publication>();
+  const reasons: Record<string, number> = {};
+  let failed = 0;
+  let dropped = 0;
+  const allGone = new AbortController();
+  const publishing = new Publishing(MediaSource.load(options.file), {
+    onStart: (publication) => void started.add(publication),
+    onEnd: (publication) => {
+      const { closed } = publication.client;
+      if (closed === undefined || closed.reason === 'local') return;
+      reasons[closed.code] = (reasons[closed.code] ?? 0) + 1;
+      if (started.has(publication)) dropped++;
+      else failed++;
+      if (dropped + failed === options.streams) allGone.abort();
+    },
+  });
+  const health = new HealthMonitor();
+  const startedAt = performance.now();
+  const publications = urls.map((url, index) => publishing.add(url, sourceOptions(url, index)));
+  let last = { at: startedAt, bytes: 0 };
+  let reading = health.read();
+  const bytesSent = (): number => publications.reduce((sum, publication) => sum + publication.bytes, 0);
+  const ticks = setInterval(() => {
+    const now = performance.now();
+    const bytes = bytesSent();
+    reading = health.read();
+    options.onTick?.({
+      second: (now - startedAt) / 1000,
+      requested: options.streams,
+      publishing: started.size - dropped,
+      failed,
+      dropped,
+      intervalMbitPerSecond: ((bytes - last.bytes) * 8) / 1000 / (now - last.at),
+      lagP99Ms: publishing.lag.percentile(99),
+      loopLagMs: reading.loopLagMs,
+    });
+    last = { at: now, bytes };
+  }, TICK_MS);
+  const signal =
+    options.signal === undefined ? allGone.signal : AbortSignal.any([options.signal, allGone.signal]);
+  await delay(options.durationMs ?? Number.POSITIVE_INFINITY, signal);
+  clearInterval(ticks);
+  reading = health.read();
+  health.stop();
+  publishing.stop();
+  return {
+    urls,
+    seconds: (performance.now() - startedAt) / 1000,
+    clients: { requested: options.streams, joined: started.size, failed, dropped },
+    reasons,
+    bytes: bytesSent(),
+    frames: publications.reduce((sum, publication) => sum + publication.frames, 0),
+    lag: publishing.lag.toDistribution(),
+    generator: judgeGenerator([reading], Number.POSITIVE_INFINITY),
+  };
+}
+
+function sourceOptions(url: string, number: number): ClientOptions {
+  const localAddress = loopbackSource(url, number);
+  return localAddress === undefined ? {} : { localAddress };
+}
+
+const NO_SINK: MediaSink = { begin() {}, data() {}, end() {} };
+
+function assertPlayable(url: string): void {
+  createPlayer(url, NO_SINK);
+}
+
+/** Resolves when the time is over, or at once when aborted. Infinity waits for the signal alone. */
+async function delay(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  if (signal?.aborted) return;
+  await new Promise<void>((resolve) => {
+    const timer = Number.isFinite(ms) ? setTimeout(done, ms) : undefined;
+    // An abort signal alone does not keep a process alive.
+    const alive = timer === undefined ? setInterval(() => {}, 2 ** 30) : undefined;
+    function done(): void {
+      clearTimeout(timer);
+      clearInterval(alive);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    }
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}

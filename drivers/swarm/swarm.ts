@@ -1,0 +1,319 @@
+/** A crowd spread over worker processes, with one set of figures. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { LatencyHistogram } from '../measure/histogram.ts';
+import type { CrowdOptions, CrowdSnapshot, FrameTotals } from './crowd.ts';
+import { type GeneratorFigures, judgeGenerator } from './health.ts';
+import type { FromWorker, Report, ToWorker } from './messages.ts';
+
+export interface SwarmOptions extends Omit<CrowdOptions, 'first' | 'step'> {
+  /** Default: one per core, and no more than there are clients. */
+  readonly workers?: number;
+  /** Between ticks, in ms. Default 1000. */
+  readonly reportMs?: number;
+}
+
+/** The swarm as of now. Counters are totals; what has `interval` in its name is since the last tick. */
+export interface SwarmTick {
+  /** Since `start`, in seconds. */
+  readonly second: number;
+  readonly requested: number;
+  readonly opened: number;
+  readonly joined: number;
+  readonly failed: number;
+  readonly dropped: number;
+  readonly bytes: number;
+  readonly stalls: number;
+  readonly intervalMbitPerSecond: number;
+  readonly intervalStalls: number;
+  /** Steady-state latency in ms; null without a frame. */
+  readonly intervalLatencyP50: number | null;
+  readonly intervalLatencyP99: number | null;
+  /** Of the worst worker, p99. */
+  readonly intervalLoopLagMs: number;
+  readonly intervalCpuCores: number;
+  readonly generator: GeneratorFigures;
+}
+
+export interface SwarmFigures {
+  readonly seconds: number;
+  readonly clients: { requested: number; opened: number; joined: number; failed: number; dropped: number };
+  readonly reasons: Record<string, number>;
+  readonly bytes: number;
+  readonly frames: FrameTotals;
+  readonly restarts: number;
+  readonly framesOfWorst: number;
+  readonly stalls: { count: number; ratio: number };
+  readonly startup: LatencyHistogram;
+  readonly join: LatencyHistogram;
+  readonly steady: LatencyHistogram;
+  readonly generator: GeneratorFigures;
+}
+
+const REPORT_MS = 1000;
+/** Ticks come this much after the workers' reports are due, so that each shows the second that it names. */
+const REPORT_GRACE_MS = 200;
+/** A worker that does not answer `stop` within this time is counted as dead. Closing 5000 players takes 0.3 s. */
+const STOP_TIMEOUT_MS = 10_000;
+
+const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
+const TSX = import.meta.resolve('tsx');
+
+interface Worker {
+  readonly process: ChildProcess;
+  readonly crowd: CrowdOptions;
+  readonly ready: Promise<void>;
+  /** Resolves when the worker is gone, or has said its last word. */
+  readonly ended: Promise<void>;
+  report: Report | undefined;
+  settled: boolean;
+  final: boolean;
+  dead: boolean;
+}
+
+export class Swarm {
+  readonly #options: SwarmOptions;
+  readonly #onTick: ((tick: SwarmTick) => void) | undefined;
+  readonly #workers: Worker[];
+  readonly #startup = new LatencyHistogram();
+  readonly #join = new LatencyHistogram();
+  readonly #steady = new LatencyHistogram();
+  readonly #interval = new LatencyHistogram();
+  #startedAt = Number.NaN;
+  #ticks: NodeJS.Timeout | undefined;
+  #lastTick = { at: 0, bytes: 0, stalls: 0 };
+  #stopping: Promise<SwarmFigures> | undefined;
+  #settle: () => void = () => {};
+  /** Resolves when every player of every living worker has joined or failed. */
+  readonly settled: Promise<void>;
+
+  constructor(options: SwarmOptions, onTick?: (tick: SwarmTick) => void) {
+    this.#options = options;
+    this.#onTick = onTick;
+    const count = Math.max(1, Math.min(options.workers ?? availableParallelism(), options.clients));
+    this.settled = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    this.#workers = Array.from({ length: count }, (_, index) => this.#fork(index, count));
+  }
+
+  /** Process ids of the workers. */
+  get pids(): number[] {
+    return this.#workers.map((worker) => worker.process.pid ?? 0);
+  }
+
+  #fork(index: number, count: number): Worker {
+    const { urls, clients, rampMs, client } = this.#options;
+    const child = fork(WORKER, [], {
+      execArgv: ['--import', TSX],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    const share = Math.floor(clients / count) + (index < clients % count ? 1 : 0);
+    const crowd = { urls, clients: share, rampMs, first: index, step: count, ...(client && { client }) };
+    const exited = once(child, 'exit').then(() => {});
+    const worker: Worker = {
+      process: child,
+      crowd,
+      ready: Promise.race([once(child, 'message').then(() => {}), exited]),
+      ended: exited,
+      report: undefined,
+      settled: false,
+      final: false,
+      dead: false,
+    };
+    child.on('message', (message: FromWorker) => this.#onMessage(worker, message));
+    child.on('error', () => this.#onGone(worker));
+    child.once('exit', () => this.#onGone(worker));
+    return worker;
+  }
+
+  #onMessage(worker: Worker, message: FromWorker): void {
+    if (message.type === 'settled') {
+      worker.settled = true;
+      this.#checkSettled();
+    } else if (message.type === 'report' || message.type === 'final') {
+      worker.report = message.report;
+      worker.final = message.type === 'final';
+      const { startup, join, steady } = message.report.histograms;
+      if (startup !== '') this.#startup.mergeEncoded(startup);
+      if (join !== '') this.#join.mergeEncoded(join);
+      if (steady !== '') {
+        this.#steady.mergeEncoded(steady);
+        this.#interval.mergeEncoded(steady);
+      }
+    }
+  }
+
+  #onGone(worker: Worker): void {
+    if (!worker.final) worker.dead = true;
+    this.#checkSettled();
+  }
+
+  #checkSettled(): void {
+    if (this.#workers.every((worker) => worker.settled || worker.dead)) this.#settle();
+  }
+
+  /** Resolves when every worker has begun its ramp. */
+  async start(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.ready));
+    if (this.#stopping !== undefined) return;
+    this.#startedAt = performance.now();
+    this.#lastTick.at = this.#startedAt;
+    const reportMs = this.#options.reportMs ?? REPORT_MS;
+    for (const worker of this.#workers) this.#tell(worker, { type: 'start', crowd: worker.crowd, reportMs });
+    this.#ticks = setTimeout(() => {
+      this.#ticks = setInterval(() => this.#onTick?.(this.#tick()), reportMs);
+    }, REPORT_GRACE_MS);
+  }
+
+  #tell(worker: Worker, message: ToWorker): void {
+    // A worker that dies now is noticed by its exit.
+    if (worker.process.connected) worker.process.send(message, () => {});
+  }
+
+  #tick(): SwarmTick {
+    const now = performance.now();
+    const { crowd, generator } = this.#totals();
+    const ms = Math.max(1, now - this.#lastTick.at);
+    const healths = this.#workers.flatMap((worker) => worker.report?.health ?? []);
+    const tick = {
+      second: (now - this.#startedAt) / 1000,
+      requested: crowd.requested,
+      opened: crowd.opened,
+      joined: crowd.joined,
+      failed: crowd.failed,
+      dropped: crowd.dropped,
+      bytes: crowd.bytes,
+      stalls: crowd.stalls.count,
+      intervalMbitPerSecond: ((crowd.bytes - this.#lastTick.bytes) * 8) / 1000 / ms,
+      intervalStalls: crowd.stalls.count - this.#lastTick.stalls,
+      intervalLatencyP50: this.#interval.percentile(50),
+      intervalLatencyP99: this.#interval.percentile(99),
+      intervalLoopLagMs: Math.max(0, ...healths.map((health) => health.loopLagMs)),
+      intervalCpuCores: healths.reduce((sum, health) => sum + health.cpuCores, 0),
+      generator,
+    };
+    this.#lastTick = { at: now, bytes: crowd.bytes, stalls: crowd.stalls.count };
+    this.#interval.reset();
+    return tick;
+  }
+
+  /** Closes every player, ends the workers and returns what was measured, also when called early. Idempotent. */
+  stop(): Promise<SwarmFigures> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<SwarmFigures> {
+    clearInterval(this.#ticks);
+    const seconds = Number.isNaN(this.#startedAt) ? 0 : (performance.now() - this.#startedAt) / 1000;
+    await Promise.all(this.#workers.map((worker) => this.#end(worker)));
+    this.#settle();
+    const { crowd, generator } = this.#totals();
+    const { requested, opened, joined, failed, dropped } = crowd;
+    const { count, stalledMs, watchedMs } = crowd.stalls;
+    return {
+      seconds,
+      clients: { requested, opened, joined, failed, dropped },
+      reasons: crowd.reasons,
+      bytes: crowd.bytes,
+      frames: crowd.frames,
+      restarts: crowd.restarts,
+      framesOfWorst: crowd.framesOfWorst,
+      stalls: { count, ratio: watchedMs > 0 ? stalledMs / watchedMs : 0 },
+      startup: this.#startup,
+      join: this.#join,
+      steady: this.#steady,
+      generator,
+    };
+  }
+
+  async #end(worker: Worker): Promise<void> {
+    if (worker.process.exitCode !== null || worker.process.signalCode !== null) return;
+    const timer = setTimeout(() => worker.process.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    this.#tell(worker, { type: 'stop' });
+    await worker.ended;
+    clearTimeout(timer);
+  }
+
+  #totals(): { crowd: CrowdSnapshot; generator: GeneratorFigures } {
+    const crowd = addSnapshots(this.#workers.map(snapshotOf));
+    const dead = this.#workers.filter((worker) => worker.dead).length;
+    const generator = judgeGenerator(
+      this.#workers.flatMap((worker) => worker.report?.health ?? []),
+      crowd.lowestLatency ?? Number.POSITIVE_INFINITY,
+      dead > 0 ? [`${dead} of ${this.#workers.length} worker processes died`] : [],
+    );
+    return { crowd, generator };
+  }
+}
+
+/** The clients of a dead worker are lost: those that had joined were dropped, the others failed. */
+function snapshotOf(worker: Worker): CrowdSnapshot {
+  const last = worker.report?.crowd ?? empty(worker.crowd.clients);
+  if (!worker.dead) return last;
+  const dropped = last.joined - last.dropped;
+  const failed = last.requested - last.joined - last.failed;
+  return {
+    ...last,
+    failed: last.failed + failed,
+    dropped: last.joined,
+    reasons: { ...last.reasons, 'worker-died': dropped + failed },
+  };
+}
+
+function empty(requested: number): CrowdSnapshot {
+  return {
+    requested,
+    opened: 0,
+    joined: 0,
+    failed: 0,
+    dropped: 0,
+    reasons: {},
+    bytes: 0,
+    frames: { received: 0, unstamped: 0, missing: 0, duplicated: 0, reordered: 0, corrupt: 0 },
+    restarts: 0,
+    framesOfWorst: 0,
+    stalls: { count: 0, stalledMs: 0, watchedMs: 0 },
+    lowestLatency: null,
+  };
+}
+
+/** One crowd out of many. */
+export function addSnapshots(snapshots: readonly CrowdSnapshot[]): CrowdSnapshot {
+  const sum = (of: (snapshot: CrowdSnapshot) => number): number =>
+    snapshots.reduce((total, snapshot) => total + of(snapshot), 0);
+  const reasons: Record<string, number> = {};
+  for (const snapshot of snapshots) {
+    for (const [reason, count] of Object.entries(snapshot.reasons))
+      reasons[reason] = (reasons[reason] ?? 0) + count;
+  }
+  const lowest = snapshots.flatMap((snapshot) => snapshot.lowestLatency ?? []);
+  return {
+    requested: sum((s) => s.requested),
+    opened: sum((s) => s.opened),
+    joined: sum((s) => s.joined),
+    failed: sum((s) => s.failed),
+    dropped: sum((s) => s.dropped),
+    reasons,
+    bytes: sum((s) => s.bytes),
+    frames: {
+      received: sum((s) => s.frames.received),
+      unstamped: sum((s) => s.frames.unstamped),
+      missing: sum((s) => s.frames.missing),
+      duplicated: sum((s) => s.frames.duplicated),
+      reordered: sum((s) => s.frames.reordered),
+      corrupt: sum((s) => s.frames.corrupt),
+    },
+    restarts: sum((s) => s.restarts),
+    framesOfWorst: snapshots.length === 0 ? 0 : Math.min(...snapshots.map((s) => s.framesOfWorst)),
+    stalls: {
+      count: sum((s) => s.stalls.count),
+      stalledMs: sum((s) => s.stalls.stalledMs),
+      watchedMs: sum((s) => s.stalls.watchedMs),
+    },
+    lowestLatency: lowest.length === 0 ? null : Math.min(...lowest),
+  };
+}

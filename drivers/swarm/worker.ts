@@ -1,0 +1,61 @@
+/** A worker process: one crowd, told and asked over IPC. Ends with its parent. */
+import { wallClock } from '../measure/clock.ts';
+import type { LatencyHistogram } from '../measure/histogram.ts';
+import { Crowd } from './crowd.ts';
+import { HealthMonitor, type WorkerHealth } from './health.ts';
+import type { FromWorker, Report, ToWorker } from './messages.ts';
+
+function tell(message: FromWorker, done?: () => void): void {
+  if (process.connected) process.send?.(message, undefined, undefined, () => done?.());
+}
+
+function taken(histogram: LatencyHistogram): string {
+  return histogram.count === 0 ? '' : histogram.encode();
+}
+
+class Worker {
+  readonly #crowd: Crowd;
+  readonly #health = new HealthMonitor();
+  readonly #reports: NodeJS.Timeout;
+
+  constructor(start: Extract<ToWorker, { type: 'start' }>) {
+    this.#crowd = new Crowd(start.crowd, { onSettled: () => tell({ type: 'settled' }) });
+    this.#crowd.start();
+    this.#reports = setInterval(() => tell({ type: 'report', report: this.#report() }), start.reportMs);
+  }
+
+  #report(health: WorkerHealth = this.#health.read(wallClock.jumps)): Report {
+    const { histograms } = this.#crowd;
+    const report = {
+      crowd: this.#crowd.snapshot(),
+      histograms: {
+        startup: taken(histograms.startup),
+        join: taken(histograms.join),
+        steady: taken(histograms.steady),
+      },
+      health,
+    };
+    histograms.reset();
+    return report;
+  }
+
+  stop(): void {
+    clearInterval(this.#reports);
+    // Read first: closing thousands of players at once is not what the loop's lag is measured for.
+    const health = this.#health.read(wallClock.jumps);
+    this.#health.stop();
+    this.#crowd.stop();
+    tell({ type: 'final', report: this.#report(health) }, () => process.disconnect());
+  }
+}
+
+let worker: Worker | undefined;
+process.on('message', (message: ToWorker) => {
+  if (message.type === 'start') worker = new Worker(message);
+  else if (worker !== undefined) worker.stop();
+  else process.disconnect();
+});
+// A terminal's interrupt goes to the whole group; the parent decides when and how to stop.
+process.on('SIGINT', () => {});
+process.on('disconnect', () => process.exit());
+tell({ type: 'ready' });
