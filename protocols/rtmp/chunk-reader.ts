@@ -148,9 +148,9 @@ export class ChunkReader {
       this.carry[this.carried++] = bytes[at++]!;
       const next = this.readHeader(this.carry, 0, this.carried);
       if (next < 0) continue;
-      const payload = this.carry.slice(next, this.carried);
+      const collected = this.carried;
       this.carried = 0;
-      if (payload.length > 0) this.push(payload);
+      if (next < collected) this.push(this.carry.slice(next, collected));
       if (this.carried === 0) return at;
     }
     return at;

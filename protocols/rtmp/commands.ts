@@ -23,12 +23,16 @@ export function encodeCommand(command: Command): Uint8Array {
   return encodeAmf([command.name, command.transactionId, command.object, ...command.args]);
 }
 
+/** AMF0 section 2.1.1: how a name begins. */
+const stringMarker = 2;
+
 /**
  * Reads the payload of a CommandAmf0 message, or of a CommandAmf3 message that is AMF0 behind its format byte 0.
  * @throws ProtocolError RtmpCommand without a name or transaction id, and all that decodeAmf throws.
  */
 export function decodeCommand(payload: Uint8Array): Command {
-  const values = decodeAmf(payload[0] === 0 ? payload.subarray(1) : payload);
+  const behindFormat = payload[0] === 0 && payload[1] === stringMarker;
+  const values = decodeAmf(behindFormat ? payload.subarray(1) : payload);
   const [name, transactionId, object, ...args] = values;
   if (typeof name !== 'string' || typeof transactionId !== 'number') {
     throw new ProtocolError(
