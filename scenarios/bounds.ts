@@ -26,3 +26,9 @@ export const PLAYING_WITHIN_MS = PULL_RETRY_MS + TWO_HOPS_MS + 1000;
  * process that waits for one of two busy cores needs longer.
  */
 export const HANDOVER_MS = 200;
+
+/** By how much one player may delay another: a merged write, and the scheduler of a busy machine. */
+export const FAN_OUT_DELAY_MS = MERGED_WRITE_MS + 150;
+
+/** The players of an edge see a stream again: its retry, two hops, one GOP of a second, a second to spare. */
+export const RESUMED_WITHIN_MS = PULL_RETRY_MS + TWO_HOPS_MS + 2000;

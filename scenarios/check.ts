@@ -60,6 +60,11 @@ export class NotObservedError extends Error {
   }
 }
 
+/** What is waited for cannot come any more (its connection is closed, say); the message says why. */
+export class UnreachableError extends Error {
+  override readonly name = 'UnreachableError';
+}
+
 /** What a check may do. Everything it starts is taken down by the gate when `run` ends, however it ends. */
 export interface CheckContext {
   readonly cluster: Cluster;
@@ -90,7 +95,10 @@ export interface CheckContext {
    * records a `not-observed` and rejects with NotObservedError.
    */
   until(what: string, withinMs: number, matches: (history: History) => boolean): Promise<void>;
-  /** The same for a promise: NotObservedError when it is not settled in time. A rejection passes through. */
+  /**
+   * The same for a promise: not observed when it is not settled in time, or rejects with UnreachableError. Any other
+   * rejection passes through.
+   */
   within<T>(what: string, withinMs: number, promise: Promise<T>): Promise<T>;
   /** Lets real time pass because the check observes an absence; says why in the history. */
   observe(ms: number, why: string): Promise<void>;

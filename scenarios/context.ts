@@ -2,7 +2,13 @@
 import { wallClock } from '../drivers/measure/clock.ts';
 import type { ApiClient, Cluster, ClusterNode } from '../lab/cluster.ts';
 import type { Role } from '../lab/topology.ts';
-import { type ApiReading, type Check, type CheckContext, NotObservedError } from './check.ts';
+import {
+  type ApiReading,
+  type Check,
+  type CheckContext,
+  NotObservedError,
+  UnreachableError,
+} from './check.ts';
 import type { History, StepData } from './history.ts';
 import type {
   Crowd,
@@ -123,6 +129,7 @@ export class GateContext implements CheckContext, StageHand {
   }
 
   async within<T>(what: string, withinMs: number, promise: Promise<T>): Promise<T> {
+    promise.catch(() => {});
     this.signal.throwIfAborted();
     let timer: NodeJS.Timeout | undefined;
     let onAbort = () => {};
@@ -136,6 +143,9 @@ export class GateContext implements CheckContext, StageHand {
           this.signal.addEventListener('abort', onAbort, { once: true });
         }),
       ]);
+    } catch (error) {
+      if (error instanceof UnreachableError) throw this.#notObserved(`${what} (${error.message})`, withinMs);
+      throw error;
     } finally {
       clearTimeout(timer);
       this.signal.removeEventListener('abort', onAbort);

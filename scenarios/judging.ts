@@ -1,7 +1,7 @@
 /** What judges have in common: words for a verdict, and comparisons of what was sent with what came. Pure. */
 import type { Evidence } from '../reports/results.ts';
 import type { Judgement } from './check.ts';
-import type { EventOf, MediaItem } from './history.ts';
+import type { History, MediaItem } from './history.ts';
 
 export function judged(ok: boolean, expected: string, actual: string, evidence?: Evidence[]): Judgement {
   return { verdict: ok ? 'pass' : 'fail', expected, actual, ...(evidence ? { evidence } : {}) };
@@ -13,6 +13,19 @@ export function failed(expected: string, actual: string, evidence?: Evidence[]):
 
 export function inconclusive(expected: string, actual: string, evidence?: Evidence[]): Judgement {
   return { verdict: 'inconclusive', expected, actual, ...(evidence ? { evidence } : {}) };
+}
+
+/** The check did not get as far as to see what it is about. */
+export function notSeen(history: History, expected: string): Judgement {
+  const missed = history.of('not-observed')[0];
+  return inconclusive(expected, missed ? `not observed: ${missed.what}` : 'the check did not get that far');
+}
+
+/** The names in the datum of a step. */
+export function words(value: string | number | boolean | null | undefined): string[] {
+  return String(value ?? '')
+    .split(' ')
+    .filter((word) => word !== '');
 }
 
 /** `a: 1, b: 2`; `none` when empty. */
@@ -90,17 +103,4 @@ function sameFrame(a: MediaItem, b: MediaItem): boolean {
 
 function sameSize(a: MediaItem, b: MediaItem): boolean {
   return a.timestamp === b.timestamp && a.size === b.size;
-}
-
-/** Players' items by player. */
-export function byClient<E extends EventOf<'player.got'> | EventOf<'publisher.sent'>>(
-  events: readonly E[],
-): Map<string, E[]> {
-  const clients = new Map<string, E[]>();
-  for (const event of events) {
-    const items = clients.get(event.client);
-    if (items) items.push(event);
-    else clients.set(event.client, [event]);
-  }
-  return clients;
 }

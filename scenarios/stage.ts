@@ -2,11 +2,17 @@
 import type { Player, Publisher } from '../drivers/client.ts';
 import type { CrowdFigures, History } from './history.ts';
 
+/** A frame is sent every so often; from one keyframe to the next there are so many (fixtures/media/README.md). */
+export const FRAME_MS = 40;
+export const GOP_FRAMES = 25;
+
 export interface PublishRequest {
   /** Publish URL. */
   readonly url: string;
   /** Default `publisher`, `publisher-2`, … */
   readonly label?: string;
+  /** Bytes of filler data (H.264 7.3.1, nal_unit_type 12) that every video frame is made longer by. Default 0. */
+  readonly filler?: number;
   /** Default simple. */
   readonly handshake?: 'simple' | 'digest';
 }

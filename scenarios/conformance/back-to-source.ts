@@ -3,13 +3,23 @@ import type { ClusterNode } from '../../lab/cluster.ts';
 import { HANDOVER_MS, PLAYING_WITHIN_MS, PULL_RETRY_MS, RELEASED_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
 import type { History } from '../history.ts';
-import { compareFrames, failed, inconclusive, judged, listed, nameOf, videoOf } from '../judging.ts';
+import {
+  compareFrames,
+  failed,
+  inconclusive,
+  judged,
+  listed,
+  nameOf,
+  notSeen,
+  videoOf,
+  words,
+} from '../judging.ts';
 import type { RecordedPlayer } from '../stage.ts';
 import { disagreement, longestOverlap, openings, openOf } from './upstreams.ts';
 
 const EDGE_CLUSTER = ['edge-cluster'] as const;
 const SEED = 'Edge cluster on Kubernetes (seeds/000)';
-const MERGE = 'EdgeServer takes one stream from OriginServer, however many clients play it (合并回源)';
+const MERGE = 'An edge takes one stream from the origin, however many clients play it';
 
 /** Time within which the tap's count and the origin's API, which are read one after the other, must agree. */
 const AGREE_WITHIN_MS = 1000;
@@ -27,7 +37,7 @@ const mergedPerEdge = check({
   level: 'must',
   spec: {
     source: SEED,
-    where: 'merged back-to-source; facts/srs.md 1.2',
+    where: 'EdgeCluster: merged back-to-source (合并回源)',
     says: `${MERGE}; RTMP and HTTP-FLV players of one stream share the pull.`,
   },
   topologies: EDGE_CLUSTER,
@@ -58,8 +68,8 @@ const mergedPerEdge = check({
 
   judge(history) {
     const setting = history.step('all-play');
-    if (setting === undefined) return [nobodySaid(history, 'every player of every edge has a frame')];
-    const edges = String(setting.edges).split(' ');
+    if (setting === undefined) return [notSeen(history, 'every player of every edge has a frame')];
+    const edges = words(setting.edges);
     const disagree = disagreement(history, String(setting.stream), edges);
     if (disagree) return [disagree];
     return edges.map((edge) => {
@@ -82,7 +92,7 @@ const mergedUnderHerd = check({
   level: 'must',
   spec: {
     source: SEED,
-    where: 'merged back-to-source; facts/srs.md 1.2',
+    where: 'EdgeCluster: merged back-to-source (合并回源)',
     says: `${MERGE}; also when they all come before the first pull is up.`,
   },
   topologies: EDGE_CLUSTER,
@@ -116,7 +126,7 @@ const mergedUnderHerd = check({
 
   judge(history) {
     const setting = history.step('herd');
-    if (setting === undefined) return [nobodySaid(history, 'a herd')];
+    if (setting === undefined) return [notSeen(history, 'a herd')];
     const edge = String(setting.edge);
     const opened = openings(history, edge);
     const disagree = disagreement(history, String(setting.stream), [edge]);
@@ -149,7 +159,7 @@ const onePerEdgeAndStream = check({
   level: 'must',
   spec: {
     source: SEED,
-    where: 'merged back-to-source; facts/srs.md 1.2',
+    where: 'EdgeCluster: merged back-to-source (合并回源)',
     says: 'There is one pull per stream URL and edge process: streams do not share one, edges do not save one.',
   },
   topologies: EDGE_CLUSTER,
@@ -174,8 +184,8 @@ const onePerEdgeAndStream = check({
 
   judge(history) {
     const setting = history.step('published');
-    if (setting === undefined) return [nobodySaid(history, `${STREAMS} streams published`)];
-    const streams = String(setting.streams).split(' ');
+    if (setting === undefined) return [notSeen(history, `${STREAMS} streams published`)];
+    const streams = words(setting.streams);
     const publisherOf = new Map<number, string>();
     for (const sent of history.of('publisher.sent')) {
       if (sent.stamp) publisherOf.set(sent.stamp.stream, sent.stream);
@@ -192,9 +202,9 @@ const onePerEdgeAndStream = check({
         ),
       ];
     }
-    if (history.step('all-play') === undefined) return [nobodySaid(history, 'every player has a frame')];
+    if (history.step('all-play') === undefined) return [notSeen(history, 'every player has a frame')];
     const judgements: Judgement[] = [];
-    for (const edge of String(setting.edges).split(' ')) {
+    for (const edge of words(setting.edges)) {
       const opened = openings(history, edge);
       const expected = `${streams.length} upstream connections of ${edge} for ${streams.length} streams`;
       judgements.push(
@@ -206,9 +216,7 @@ const onePerEdgeAndStream = check({
     for (const stream of streams) {
       const reading = history.of('api.stream').findLast((event) => event.stream === stream);
       if (reading === undefined) continue;
-      const right = String(setting.edges)
-        .split(' ')
-        .every((edge) => reading.upstreamsOf[edge] === 1);
+      const right = words(setting.edges).every((edge) => reading.upstreamsOf[edge] === 1);
       judgements.push(
         judged(right, `1 play of ${stream} per edge in the origin's API`, listed(reading.upstreamsOf)),
       );
@@ -230,8 +238,8 @@ const lazy = check({
   title: 'Without a player nothing is pulled',
   level: 'must',
   spec: {
-    source: 'SRS edge (facts/srs.md)',
-    where: '1.2',
+    source: 'SRS 7.0.18',
+    where: 'app/srs_app_source.cpp, create_consumer; app/srs_app_edge.cpp, SrsPlayEdge::on_client_play',
     says: 'The pull is started by the first player of a stream on the edge, and by nothing else.',
   },
   topologies: EDGE_CLUSTER,
@@ -255,7 +263,7 @@ const lazy = check({
 
   judge(history) {
     const observed = history.of('step').find(({ step }) => step === 'absence-observed');
-    if (observed === undefined) return [nobodySaid(history, 'a live stream and no player')];
+    if (observed === undefined) return [notSeen(history, 'a live stream and no player')];
     const early = history.of('tap.open').filter((event) => event.t < observed.t);
     const reading = history.of('api.stream').findLast((event) => event.t <= observed.t)!;
     if (reading.publishers !== 1) {
@@ -270,9 +278,7 @@ const lazy = check({
       ];
     }
     const control = history.step('control');
-    const blind = String(control?.edges ?? '')
-      .split(' ')
-      .filter((edge) => openings(history, edge) === 0);
+    const blind = words(control?.edges).filter((edge) => openings(history, edge) === 0);
     if (control === undefined || blind.length > 0) {
       return [
         inconclusive(
@@ -295,8 +301,8 @@ const released = check({
   title: 'The pull ends with the last player, and not before',
   level: 'must',
   spec: {
-    source: 'SRS edge (facts/srs.md)',
-    where: '1.2',
+    source: 'SRS 7.0.18',
+    where: 'app/srs_app_source.cpp, on_consumer_destroy; app/srs_app_edge.cpp, on_all_client_stop',
     says: 'The upstream connection is closed when the last player of the stream on that edge is gone, at once, at the most after 2 s.',
   },
   topologies: EDGE_CLUSTER,
@@ -335,7 +341,7 @@ const released = check({
   judge(history) {
     const leaves = history.of('step').filter(({ step }) => step === 'last-leaves');
     if (history.step('all-play') === undefined || leaves.length === 0) {
-      return [nobodySaid(history, 'two edges with a player of each protocol')];
+      return [notSeen(history, 'two edges with a player of each protocol')];
     }
     const judgements: Judgement[] = [];
     for (const leave of leaves) {
@@ -398,8 +404,8 @@ const rejoinRace = check({
   title: 'A player who comes while the pull is being given up has exactly one pull',
   level: 'must',
   spec: {
-    source: 'SRS edge (facts/srs.md)',
-    where: '1.2, 1.1',
+    source: 'SRS 7.0.18',
+    where: 'app/srs_app_edge.cpp, SrsPlayEdge',
     says: 'The pull ends with the last player and begins with the first: whoever comes in between is served, without a second pull beside the first and without waiting for a retry.',
   },
   topologies: EDGE_CLUSTER,
@@ -437,8 +443,8 @@ const rejoinRace = check({
 
   judge(history) {
     const joins = history.of('step').filter(({ step }) => step === 'join');
-    if (joins.length === 0) return [nobodySaid(history, 'a player who comes after the last one left')];
-    const edges = String(history.step('edges')?.edges).split(' ');
+    if (joins.length === 0) return [notSeen(history, 'a player who comes after the last one left')];
+    const edges = words(history.step('edges')?.edges);
     const judgements: Judgement[] = [];
     for (const edge of edges) {
       if (openings(history, edge) === 0) {
@@ -491,8 +497,8 @@ const sameBytes = check({
   title: 'A player behind an edge gets frame for frame what the publisher sent',
   level: 'must',
   spec: {
-    source: 'SRS edge (facts/srs.md)',
-    where: '9.6, 7.4',
+    source: 'SRS 7.0.18',
+    where: 'app/srs_app_edge.cpp, SrsEdgeIngester::process_publish_message; conf/full.conf time_jitter',
     says: 'RTMP to RTMP and RTMP to HTTP-FLV, through an edge as well, relay audio and video byte-exact; with time_jitter off the timestamps are the publisher’s.',
   },
   topologies: EDGE_CLUSTER,
@@ -524,11 +530,9 @@ const sameBytes = check({
 
   judge(history) {
     const setting = history.step('players');
-    if (setting === undefined) return [nobodySaid(history, 'a publisher and two players')];
+    if (setting === undefined) return [notSeen(history, 'a publisher and two players')];
     const sent = history.sent(String(setting.publisher));
-    return String(setting.players)
-      .split(' ')
-      .flatMap((player) => judgeCopy(player, sent, history.got(player)));
+    return words(setting.players).flatMap((player) => judgeCopy(player, sent, history.got(player)));
   },
 });
 
@@ -603,12 +607,6 @@ function freshFrame(t: CheckContext, player: string, since: number): Promise<voi
   return t.until(`${player}: a frame that was sent after it came`, REJOINED_WITHIN_MS, (history) =>
     history.got(player).some((item) => item.stamp !== null && item.stamp.sentAt > since),
   );
-}
-
-/** The check did not get as far as to see what it is about. */
-function nobodySaid(history: History, expected: string): Judgement {
-  const missed = history.of('not-observed')[0];
-  return inconclusive(expected, missed ? `not observed: ${missed.what}` : 'the check did not get that far');
 }
 
 export const backToSource: readonly Check[] = [

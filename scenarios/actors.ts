@@ -1,0 +1,275 @@
+/** The stage with real figures: the drivers' publishers and players, recorded. */
+import { fileURLToPath } from 'node:url';
+import type { ClientObserver, Closed } from '../drivers/client.ts';
+import { createPlayer } from '../drivers/create.ts';
+import { wallClock } from '../drivers/measure/clock.ts';
+import { Publishing } from '../drivers/measure/publishing.ts';
+import { MediaRecorder } from '../drivers/measure/recorder.ts';
+import { MediaSource } from '../drivers/measure/source.ts';
+import { Crowd } from '../drivers/swarm/crowd.ts';
+import { UnreachableError } from './check.ts';
+import { paddedSource } from './filler.ts';
+import type { CrowdFigures, History } from './history.ts';
+import {
+  type CrowdRequest,
+  FRAME_MS,
+  GOP_FRAMES,
+  type PublishRequest,
+  type Crowd as RecordedCrowd,
+  type RecordedPlayer,
+  type RecordedPublisher,
+  type Stage,
+  type StageHand,
+} from './stage.ts';
+
+/** 25 frames/s, a keyframe every second, 480 kbit/s with audio (fixtures/media/README.md). */
+const MEDIA_FILE = fileURLToPath(new URL('../fixtures/media/av-480k.flv', import.meta.url));
+const STARTED_WITHIN_MS = 3000;
+/** Frames are long with filler, so fewer of them are kept: two GOPs, sent in a loop. */
+const PADDED_MS = 2 * GOP_FRAMES * FRAME_MS;
+
+const sources = new Map<number, MediaSource>();
+
+function sourceWith(filler: number): MediaSource {
+  let source = sources.get(filler);
+  if (source === undefined) {
+    source = filler === 0 ? MediaSource.load(MEDIA_FILE) : paddedSource(sourceWith(0), filler, PADDED_MS);
+    sources.set(filler, source);
+  }
+  return source;
+}
+
+export const actors: Stage = {
+  publish: (hand, request) => publish(hand, request),
+  play: (hand, url, label) => new Spectator(hand, url, label),
+  crowd: async (hand, request) => new PlayerCrowd(hand, request),
+};
+
+/** Waits for a number that only rises. */
+class Rising {
+  value = 0;
+  readonly #waiting = new Set<{ target: number; resolve: () => void; reject: (error: Error) => void }>();
+  #end: UnreachableError | undefined;
+
+  rise(): void {
+    this.value++;
+    for (const waiter of this.#waiting) {
+      if (this.value < waiter.target) continue;
+      this.#waiting.delete(waiter);
+      waiter.resolve();
+    }
+  }
+
+  /** It rises no more. */
+  end(why: string): void {
+    this.#end ??= new UnreachableError(why);
+    for (const { reject } of this.#waiting) reject(this.#end);
+    this.#waiting.clear();
+  }
+
+  reach(target: number): Promise<void> {
+    if (this.value >= target) return Promise.resolve();
+    if (this.#end) return Promise.reject(this.#end);
+    return new Promise((resolve, reject) => this.#waiting.add({ target, resolve, reject }));
+  }
+}
+
+/** The states and the end of one client, into the history. */
+function recorded(history: History, label: string, onClosed: (why: string) => void): ClientObserver {
+  return {
+    onState: (_, state, t) => history.append({ t, type: 'client.state', client: label, state }),
+    onRedirect: (_, location, t) => history.append({ t, type: 'client.redirect', client: label, location }),
+    onClosed(_, closed, t) {
+      history.append({ t, type: 'client.closed', client: label, ...closed });
+      onClosed(whyOf(closed));
+    },
+  };
+}
+
+function whyOf(closed: Closed): string {
+  return `closed: ${closed.reason} while ${closed.during}, ${closed.code}`;
+}
+
+/** Of the path of a URL, the last part without its extension. */
+function streamOf(url: string): string {
+  return new URL(url).pathname
+    .split('/')
+    .at(-1)!
+    .replace(/\.\w+$/, '');
+}
+
+async function publish(
+  hand: StageHand,
+  request: PublishRequest & { label: string },
+): Promise<RecordedPublisher> {
+  const { url, label } = request;
+  const stream = streamOf(url);
+  const frames = new Rising();
+  const started = new Rising();
+  const ended = new Rising();
+  let t = 0;
+  const recorder = new MediaRecorder((item) => {
+    hand.history.append({ t, type: 'publisher.sent', client: label, stream, ...item });
+    if (item.kind === 'video') frames.rise();
+  });
+  const publishing = new Publishing(sourceWith(request.filler ?? 0), {
+    onStart: () => started.rise(),
+    onSent(_, type, timestamp, body, now) {
+      t = now;
+      recorder.begin(type, timestamp, body.length);
+      recorder.data(type, body, 0, body.length);
+      recorder.end(type, now);
+    },
+    onEnd(publication) {
+      const closed = publication.client.closed!;
+      hand.history.append({ t: wallClock.now(), type: 'client.closed', client: label, ...closed });
+      for (const rising of [frames, started]) rising.end(whyOf(closed));
+      ended.rise();
+    },
+  });
+  const publication = publishing.add(url, request.handshake ? { handshake: request.handshake } : {});
+  const stop = () => {
+    publication.stop();
+    return ended.reach(1);
+  };
+  hand.cleanUp(stop);
+  await hand.within(`${label}: NetStream.Publish.Start`, STARTED_WITHIN_MS, started.reach(1));
+  return {
+    label,
+    client: publication.client,
+    get frames() {
+      return publication.frames;
+    },
+    pause: () => publication.pause(),
+    resume: () => publication.resume(),
+    sent: (count, withinMs) =>
+      hand.within(
+        `${label}: ${count} further video frames sent`,
+        withinMs,
+        frames.reach(frames.value + count),
+      ),
+    stop,
+  };
+}
+
+class Spectator implements RecordedPlayer {
+  readonly label: string;
+  readonly client;
+  readonly #hand: StageHand;
+  readonly #frames = new Rising();
+  readonly #keyframes = new Rising();
+  readonly #closed = new Rising();
+
+  constructor(hand: StageHand, url: string, label: string) {
+    this.label = label;
+    this.#hand = hand;
+    const stream = streamOf(url);
+    const recorder = new MediaRecorder((item, t) => {
+      hand.history.append({ t, type: 'player.got', client: label, stream, ...item });
+      if (item.kind !== 'video') return;
+      this.#frames.rise();
+      if (item.key && item.stamp) this.#keyframes.rise();
+    });
+    this.client = createPlayer(
+      url,
+      recorder,
+      {},
+      recorded(hand.history, label, (why) => {
+        this.#closed.rise();
+        for (const rising of [this.#frames, this.#keyframes]) rising.end(why);
+      }),
+    );
+    hand.cleanUp(() => this.stop());
+    this.client.open();
+  }
+
+  playing(withinMs: number): Promise<void> {
+    return this.#hand.within(`${this.label}: a video keyframe`, withinMs, this.#keyframes.reach(1));
+  }
+
+  frames(count: number, withinMs: number): Promise<void> {
+    return this.#hand.within(
+      `${this.label}: ${count} further video frames`,
+      withinMs,
+      this.#frames.reach(this.#frames.value + count),
+    );
+  }
+
+  closed(withinMs: number): Promise<void> {
+    return this.#hand.within(`${this.label}: its connection is closed`, withinMs, this.#closed.reach(1));
+  }
+
+  stop(): Promise<void> {
+    this.client.close();
+    return this.#closed.reach(1);
+  }
+}
+
+/** In this process: a thousand players of 480 kbit/s are a small part of a core. */
+class PlayerCrowd implements RecordedCrowd {
+  readonly label: string;
+  readonly #hand: StageHand;
+  readonly #crowd: Crowd;
+  readonly #settled = new Rising();
+  /** Players that do not have so many frames yet. */
+  #goal: { frames: number; behind: Set<number>; reached: Rising } | undefined;
+
+  constructor(hand: StageHand, { label, ...options }: CrowdRequest) {
+    this.label = label;
+    this.#hand = hand;
+    this.#crowd = new Crowd(options, {
+      onSettled: () => this.#settled.rise(),
+      onFrame: (player, frames) => {
+        const goal = this.#goal;
+        if (goal === undefined || frames < goal.frames) return;
+        if (goal.behind.delete(player) && goal.behind.size === 0) goal.reached.rise();
+      },
+    });
+    hand.cleanUp(() => this.stop());
+    this.#crowd.start();
+  }
+
+  get figures(): CrowdFigures {
+    const { requested, joined, failed, dropped, frames, framesOfWorst } = this.#crowd.snapshot();
+    const { received, missing, duplicated, reordered, corrupt } = frames;
+    return {
+      requested,
+      joined,
+      failed,
+      dropped,
+      frames: received,
+      missing,
+      duplicated,
+      reordered,
+      corrupt,
+      framesOfWorst,
+    };
+  }
+
+  joined(withinMs: number): Promise<void> {
+    const { clients } = this.#crowd.options;
+    const what = `${this.label}: a keyframe or an end for each of ${clients} players`;
+    return this.#hand.within(what, withinMs, this.#settled.reach(1));
+  }
+
+  frames(count: number, withinMs: number): Promise<void> {
+    const { clients } = this.#crowd.options;
+    const behind = new Set<number>();
+    for (let i = 0; i < clients; i++) {
+      if ((this.#crowd.meters[i]?.received ?? 0) < count) behind.add(i);
+    }
+    const reached = new Rising();
+    if (behind.size === 0) reached.rise();
+    this.#goal = { frames: count, behind, reached };
+    const what = `${this.label}: ${count} video frames for each of ${clients} players`;
+    return this.#hand.within(what, withinMs, reached.reach(1));
+  }
+
+  record(): void {
+    this.#hand.history.append({ t: wallClock.now(), type: 'crowd', crowd: this.label, ...this.figures });
+  }
+
+  async stop(): Promise<void> {
+    this.#crowd.stop();
+  }
+}
