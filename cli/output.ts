@@ -1,8 +1,26 @@
 /** What a command prints and leaves behind: colours, tables, the directory of a run, the exit code. */
 import { mkdirSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { Results, Verdict } from '../reports/results.ts';
+
+/**
+ * The action of a command: sets the exit code that `run` returns; a CommandError is said in one line, everything else
+ * is a defect of ours and keeps its stack trace.
+ */
+export function command<A extends readonly unknown[]>(
+  run: (...args: A) => Promise<ExitCode>,
+): (...args: A) => Promise<void> {
+  return async (...args) => {
+    try {
+      process.exitCode = await run(...args);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      process.stderr.write(`${painter(process.stderr)('red', 'error:')} ${error.message}\n`);
+      process.exitCode = error.exitCode;
+    }
+  };
+}
 
 export const ExitCode = {
   pass: 0,
@@ -100,6 +118,31 @@ export function printable(text: string): string {
     /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu,
     (character) => `\\u${character.codePointAt(0)!.toString(16).padStart(4, '0')}`,
   );
+}
+
+/** The end of every run: what did not pass, the verdict in one line, where the report is. */
+export function printFindings(
+  results: Results,
+  headline: string,
+  directory: string | undefined,
+  stdout: Writable,
+): void {
+  const paint = painter(stdout);
+  for (const { check, verdict, expected, actual, evidence } of results.findings) {
+    if (verdict === 'pass') continue;
+    const lines = [
+      `${paintVerdict(paint, verdict)}  ${paint('bold', printable(check))}`,
+      `  expected  ${printable(expected)}`,
+      `  actual    ${printable(actual)}`,
+      ...evidence.map(
+        ({ label, detail }) => `  ${paint('dim', `${printable(label)}: ${printable(detail)}`)}`,
+      ),
+    ];
+    stdout.write(`${lines.join('\n')}\n`);
+  }
+  const note = results.interrupted ? ' (interrupted)' : '';
+  stdout.write(`${paint('bold', paintVerdict(paint, results.verdict))}  ${printable(headline)}${note}\n`);
+  if (directory !== undefined) stdout.write(`report: ${join(directory, 'report.html')}\n`);
 }
 
 export interface TableOptions {

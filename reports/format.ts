@@ -81,6 +81,14 @@ export function headline(results: Results): string {
     );
     return parts.join(', ');
   }
+  if (results.kind === 'publish' && results.publish) {
+    const { clients, frames, bytes } = results.publish;
+    return [
+      `${formatNumber(clients.joined)} of ${plural(clients.requested, 'stream')} published`,
+      ...(clients.dropped > 0 ? [`${formatNumber(clients.dropped)} dropped`] : []),
+      `${plural(frames, 'frame')} and ${formatBytes(bytes)} sent`,
+    ].join(', ');
+  }
   if (findings.length === 0) return 'Nothing was judged';
   if (results.kind === 'mutants') {
     const proofs = findings.filter(({ mutant }) => mutant !== undefined);

@@ -90,11 +90,11 @@ export type GeneratorHealth = z.infer<typeof GeneratorHealth>;
 export const LoadSecond = z
   .object({
     second: z.number().describe('Since the start of the run.'),
-    joined: z.number().describe('Clients that have joined so far and are still there.'),
-    failed: z.number().describe('Clients that have failed or dropped so far.'),
+    joined: z.number().describe('So far.'),
+    failed: z.number().describe('So far.'),
     mbitPerSecond: z.number(),
-    latencyP50: z.number().nullable().describe('ms, of the frames of this second.'),
-    latencyP99: z.number().nullable().describe('ms, of the frames of this second.'),
+    latencyP50: z.number().nullable().describe('ms, steady state, of the frames of this second.'),
+    latencyP99: z.number().nullable().describe('ms, steady state, of the frames of this second.'),
     stalls: z.number().describe('Stalls that began in this second.'),
     loopLagMs: z.number().describe('Event-loop lag of the worst worker in this second.'),
   })
@@ -104,7 +104,7 @@ export type LoadSecond = z.infer<typeof LoadSecond>;
 export const Load = z
   .object({
     urls: z.array(z.string()).describe('Clients are spread over these evenly.'),
-    seconds: z.number().describe('How long it was measured.'),
+    seconds: z.number().describe('From the first client to the end, ramp included.'),
     clients: z.object({
       requested: z.number().int(),
       joined: z.number().int().describe('Got their first keyframe.'),
@@ -146,9 +146,9 @@ export const Publish = z
   .object({
     urls: z.array(z.string()).describe('One per stream.'),
     seconds: z.number().describe('How long it was published.'),
-    streams: z.object({
+    clients: z.object({
       requested: z.number().int(),
-      published: z.number().int().describe('Were accepted by the server.'),
+      joined: z.number().int().describe('Were accepted by the server.'),
       failed: z.number().int().describe('Were never accepted.'),
       dropped: z.number().int().describe('Were accepted, then lost before the end.'),
     }),
@@ -157,6 +157,7 @@ export const Publish = z
       .describe('Why streams failed or dropped: a stable code, and how many.'),
     frames: z.number().describe('Video frames sent, of all streams.'),
     bytes: z.number().describe('Sent, of all streams.'),
+    lag: Distribution.describe('By how much frames were sent later than due.'),
     generator: GeneratorHealth,
   })
   .meta({ id: 'Publish', description: 'The figures of many publishers.' });

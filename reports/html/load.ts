@@ -26,7 +26,7 @@ ${renderDistributions(load)}
 ${[
   ['clients', 'Players joined and failed'],
   ['throughput', 'Throughput, Mbit/s'],
-  ['latency', 'Latency of all frames, ms'],
+  ['latency', 'Latency, steady state, ms'],
   ['generator', 'Event-loop lag of the generator, ms'],
 ].map(
   ([name, title]) => html`<figure><figcaption>${title}</figcaption>

@@ -1,0 +1,69 @@
+/** The findings of a run of publishers. As with a load, an unhealthy generator blames nothing on the server. */
+import { formatMs, formatNumber, plural } from './format.ts';
+import type { Finding, Publish, Verdict } from './results.ts';
+
+/** Pure. The worst verdict of the findings is the verdict of the run. */
+export function judgePublish(publish: Publish, run: { readonly interrupted: boolean }): Finding[] {
+  const { clients, reasons, generator, lag } = publish;
+  const evidence = Object.entries(reasons).map(([label, count]) => ({
+    label,
+    detail: plural(count, 'stream'),
+  }));
+  const judge = (
+    check: string,
+    title: string,
+    verdict: Verdict,
+    expected: string,
+    actual: string,
+  ): Finding => ({
+    check: `publish/${check}`,
+    title,
+    topology: 'external',
+    engine: 'unknown',
+    verdict: verdict === 'fail' && !generator.healthy ? 'inconclusive' : verdict,
+    expected,
+    actual,
+    evidence: verdict === 'fail' ? evidence : [],
+    durationMs: publish.seconds * 1000,
+  });
+  return [
+    judge(
+      'accepted',
+      'Every stream is accepted',
+      clients.joined === clients.requested
+        ? 'pass'
+        : run.interrupted && clients.failed === 0
+          ? 'inconclusive'
+          : 'fail',
+      `${plural(clients.requested, 'stream')} published`,
+      `${formatNumber(clients.joined)} published, ${formatNumber(clients.failed)} refused or failed`,
+    ),
+    judge(
+      'kept',
+      'No stream is lost before the end',
+      clients.dropped > 0 ? 'fail' : 'pass',
+      'no stream dropped',
+      clients.dropped > 0 ? `${formatNumber(clients.dropped)} dropped` : 'none dropped',
+    ),
+    judge(
+      'generator',
+      'The generator had time to spare',
+      generator.healthy ? 'pass' : 'inconclusive',
+      'event-loop lag and processor share within their bounds',
+      generator.healthy
+        ? `event-loop lag p99 ${formatMs(generator.loopLagP99Ms)}, frames late by ${formatMs(lag.p99)} at p99`
+        : generator.reasons.join('; '),
+    ),
+    ...(run.interrupted
+      ? [
+          judge(
+            'complete',
+            'The run lasts as long as asked',
+            'inconclusive',
+            'a run to its end',
+            `interrupted after ${formatNumber(publish.seconds)} s`,
+          ),
+        ]
+      : []),
+  ];
+}
