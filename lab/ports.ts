@@ -99,7 +99,8 @@ async function choosePorts(
   const ports = { ...USUAL };
   const taken = new Set<number>();
   for (const kind of kinds) {
-    ports[kind] = usual && (await isFree(host, USUAL[kind])) ? USUAL[kind] : await randomPort(name, host, taken);
+    ports[kind] =
+      usual && (await isFree(host, USUAL[kind])) ? USUAL[kind] : await randomPort(name, host, taken);
     taken.add(ports[kind]);
   }
   return ports;
@@ -110,7 +111,9 @@ async function randomPort(name: string, host: string, taken: ReadonlySet<number>
     const port = RANDOM_PORTS.first + Math.floor(Math.random() * RANDOM_PORTS.count);
     if (!taken.has(port) && (await isFree(host, port))) return port;
   }
-  throw new LabError(LabErrorCode.Port, `no free port found on ${host} in ${ATTEMPTS} attempts`, { node: name });
+  throw new LabError(LabErrorCode.Port, `no free port found on ${host} in ${ATTEMPTS} attempts`, {
+    node: name,
+  });
 }
 
 /** Whether a listener could be bound there now. */
