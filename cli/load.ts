@@ -1,7 +1,8 @@
 /** `liveproof load`: plays URLs with many clients, measures, judges. */
 import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
-import { type LoadOptions, type LoadTick, runLoad } from '../drivers/swarm/load.ts';
+import { type LoadOptions, runLoad } from '../drivers/swarm/load.ts';
+import { loadLine, Progress } from '../drivers/swarm/progress.ts';
 import { collectEnvironment } from '../reports/environment.ts';
 import { formatMs, formatNumber, formatPercent, headline } from '../reports/format.ts';
 import { judgeLoad } from '../reports/judge-load.ts';
@@ -9,7 +10,6 @@ import { type Load, type Results, worstVerdict } from '../reports/results.ts';
 import { writeRun } from '../reports/write.ts';
 import { type Interruption, listenForInterrupt } from './interrupt.ts';
 import {
-  command,
   type ExitCode,
   exitCodeOf,
   makeRunDirectory,
@@ -19,7 +19,6 @@ import {
   printFindings,
   table,
 } from './output.ts';
-import { Progress } from './progress.ts';
 import { requireTarget } from './target.ts';
 
 const SCHEMES = ['rtmp', 'http', 'https'] as const;
@@ -62,7 +61,9 @@ Examples:
   liveproof load http://127.0.0.1:8080/live/a.flv -n 100 --json | jq .load.latency.steady
   liveproof load rtmp://media.example.net/live/a -n 50 --allow-remote --out out/evening`,
     )
-    .action(command((urls: string[], options: LoadArguments) => load(urls, options)));
+    .action(async (urls: string[], options: LoadArguments) => {
+      process.exitCode = await load(urls, options);
+    });
 }
 
 /** What the command touches outside itself. */
@@ -101,7 +102,7 @@ export async function load(
   try {
     const figures = await run({
       ...request,
-      onTick: (tick) => progress.show(progressLine(tick)),
+      onTick: (tick) => progress.line(loadLine(tick)),
       signal: interruption.signal,
     });
     progress.end();
@@ -143,19 +144,6 @@ function resultsOf(
     findings,
     load: figures,
   };
-}
-
-export function progressLine(tick: LoadTick): string {
-  const lost = tick.failed + tick.dropped;
-  return [
-    `${Math.round(tick.second)} s ${tick.phase}`,
-    `${formatNumber(tick.joined)} of ${formatNumber(tick.requested)} joined`,
-    ...(lost > 0 ? [`${formatNumber(tick.failed)} failed, ${formatNumber(tick.dropped)} dropped`] : []),
-    `${formatNumber(tick.intervalMbitPerSecond)} Mbit/s`,
-    `p50 ${formatMs(tick.intervalLatencyP50)} p99 ${formatMs(tick.intervalLatencyP99)}`,
-    `${formatNumber(tick.stalls)} stalls`,
-    tick.generator.healthy ? `lag ${formatMs(tick.intervalLoopLagMs)}` : 'GENERATOR UNHEALTHY',
-  ].join(' | ');
 }
 
 function printLoad(results: Results, directory: string, stdout: Writable): void {

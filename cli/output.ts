@@ -4,24 +4,6 @@ import { join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { Results, Verdict } from '../reports/results.ts';
 
-/**
- * The action of a command: sets the exit code that `run` returns; a CommandError is said in one line, everything else
- * is a defect of ours and keeps its stack trace.
- */
-export function command<A extends readonly unknown[]>(
-  run: (...args: A) => Promise<ExitCode>,
-): (...args: A) => Promise<void> {
-  return async (...args) => {
-    try {
-      process.exitCode = await run(...args);
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-      process.stderr.write(`${painter(process.stderr)('red', 'error:')} ${error.message}\n`);
-      process.exitCode = error.exitCode;
-    }
-  };
-}
-
 export const ExitCode = {
   pass: 0,
   fail: 1,

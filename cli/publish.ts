@@ -4,20 +4,15 @@ import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import {
-  type PublishFigures,
-  type PublishOptions,
-  type PublishTick,
-  runPublish,
-} from '../drivers/swarm/load.ts';
+import { type PublishFigures, type PublishOptions, runPublish } from '../drivers/swarm/load.ts';
+import { Progress, publishLine } from '../drivers/swarm/progress.ts';
 import { collectEnvironment } from '../reports/environment.ts';
-import { formatMs, formatNumber, headline } from '../reports/format.ts';
+import { headline } from '../reports/format.ts';
 import { judgePublish } from '../reports/judge-publish.ts';
 import { type Results, worstVerdict } from '../reports/results.ts';
 import { writeRun } from '../reports/write.ts';
 import { type Interruption, listenForInterrupt } from './interrupt.ts';
 import {
-  command,
   type ExitCode,
   exitCodeOf,
   makeRunDirectory,
@@ -27,7 +22,6 @@ import {
   printFindings,
   UsageError,
 } from './output.ts';
-import { Progress } from './progress.ts';
 import { requireTarget } from './target.ts';
 
 const DEFAULT_FILE = fileURLToPath(new URL('../fixtures/media/av-480k.flv', import.meta.url));
@@ -66,7 +60,9 @@ Examples:
   liveproof publish rtmp://127.0.0.1/live/stream-%d --streams 100 --duration 2m --out out/hundred
   liveproof publish rtmp://127.0.0.1/live/mine --file mine.flv`,
     )
-    .action(command((url: string, options: PublishArguments) => publish(url, options)));
+    .action(async (url: string, options: PublishArguments) => {
+      process.exitCode = await publish(url, options);
+    });
 }
 
 /** What the command touches outside itself. */
@@ -111,7 +107,7 @@ export async function publish(
       streams,
       file,
       ...(durationMs === undefined ? {} : { durationMs }),
-      onTick: (tick) => progress.show(progressLine(tick)),
+      onTick: (tick) => progress.line(publishLine(tick)),
       signal: interruption.signal,
     });
     progress.end();
@@ -141,17 +137,4 @@ export async function publish(
     progress.end();
     interruption.release();
   }
-}
-
-export function progressLine(tick: PublishTick): string {
-  return [
-    `${Math.round(tick.second)} s`,
-    `${formatNumber(tick.publishing)} of ${formatNumber(tick.requested)} publishing`,
-    ...(tick.failed + tick.dropped > 0
-      ? [`${formatNumber(tick.failed)} failed, ${formatNumber(tick.dropped)} dropped`]
-      : []),
-    `${formatNumber(tick.intervalMbitPerSecond)} Mbit/s`,
-    `late p99 ${formatMs(tick.lagP99Ms)}`,
-    `lag ${formatMs(tick.loopLagMs)}`,
-  ].join(' | ');
 }
