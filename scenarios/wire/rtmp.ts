@@ -55,7 +55,7 @@ export interface HandshakeOptions {
   /** Default whole. */
   readonly delivery?: HandshakeDelivery;
   /** Sent right behind C2; with `coalesced` in the same write. */
-  readonly then?: Uint8Array;
+  readonly followedBy?: Uint8Array;
 }
 
 /** What is kept of one server, in bytes of payload. A check watches seconds of a small stream. */
@@ -104,7 +104,7 @@ export class WireRtmp {
 
   /** The whole handshake. What the server answered is verified, not judged. @throws WireError */
   async handshake(options: HandshakeOptions = {}): Promise<HandshakeAnswer> {
-    const { form = 'simple', delivery = 'whole', then = Buffer.alloc(0) } = options;
+    const { form = 'simple', delivery = 'whole', followedBy = Buffer.alloc(0) } = options;
     const c1 = form === 'simple' ? simpleC1() : digestC1(form);
     const c0c1 = Buffer.concat([Buffer.of(RTMP_VERSION), c1]);
     if (delivery === 'trickled') await this.socket.trickle(c0c1);
@@ -118,12 +118,12 @@ export class WireRtmp {
     const c2 = form === 'simple' || s1Digest === undefined ? simpleC2(s1, 0) : digestC2(s1Digest);
     if (delivery === 'trickled') {
       await this.socket.trickle(c2);
-      this.raw(then);
+      this.raw(followedBy);
     } else if (delivery === 'coalesced') {
-      this.raw(Buffer.concat([c2, then]));
+      this.raw(Buffer.concat([c2, followedBy]));
     } else {
       this.raw(c2);
-      this.raw(then);
+      this.raw(followedBy);
     }
     return {
       version: answer[0]!,
