@@ -1,4 +1,5 @@
 /** Runs checks, one after the other, on a running cluster, and lets their judges speak. */
+import { setMaxListeners } from 'node:events';
 import { wallClock } from '../drivers/measure/clock.ts';
 import type { MutantId } from '../lab/builtin/mutants.ts';
 import type { Capability, Cluster, TapEvent } from '../lab/cluster.ts';
@@ -112,6 +113,8 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
   const { cluster, stage, signal } = request;
   const ending: Ending = { interrupted: false, dead: [] };
   const abort = new AbortController();
+  // One for everything that a check waits for at a time.
+  setMaxListeners(0, abort.signal);
   const onAbort = () => abort.abort(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   const withinMs = check.deadlineMs ?? DEADLINE_MS;

@@ -1,0 +1,51 @@
+/** Brings a cluster up for checks, runs them, takes it down, whatever happens. */
+import type { MutantId } from '../lab/builtin/mutants.ts';
+import type { Cluster } from '../lab/cluster.ts';
+import { type StartProgress, startCluster } from '../lab/runners/process.ts';
+import type { EngineName, MediaSettings, Topology } from '../lab/topology.ts';
+import type { Finding } from '../reports/results.ts';
+import { actors } from './actors.ts';
+import { type GateRequest, runGate } from './gate.ts';
+
+/**
+ * Merged write of the nodes that checks run on: they wait for frames all the time, and SRS's default of 350 ms would
+ * be half of their duration. The bounds of judges hold for 350 ms.
+ */
+const SETTINGS: Partial<MediaSettings> = { mergedWriteMs: 100 };
+
+export interface ClusterRequest {
+  readonly topology: Topology;
+  readonly engine: EngineName;
+  readonly srsPath?: string;
+  readonly basePort?: number;
+  /** Configurations and logs of the nodes go here. */
+  readonly runDir: string;
+  readonly onProgress?: (progress: StartProgress) => void;
+  /** Once, when it is up. */
+  readonly onUp?: (cluster: Cluster) => Promise<void> | void;
+}
+
+/** Rejects with LabError when the cluster does not come up. */
+export async function runOnCluster(
+  where: ClusterRequest,
+  what: Omit<GateRequest, 'cluster' | 'stage'>,
+): Promise<Finding[]> {
+  const { topology, engine, srsPath, basePort, runDir, onProgress } = where;
+  const cluster = await startCluster({
+    topology,
+    engine,
+    runDir,
+    settings: SETTINGS,
+    signal: what.signal,
+    ...(srsPath === undefined ? {} : { srsPath }),
+    ...(basePort === undefined ? {} : { basePort }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+    ...(what.mutant === undefined ? {} : { mutants: [what.mutant] satisfies MutantId[] }),
+  });
+  try {
+    await where.onUp?.(cluster);
+    return await runGate({ ...what, cluster, stage: actors });
+  } finally {
+    await cluster.down();
+  }
+}
