@@ -56,7 +56,7 @@ const SP = 32;
 const SEMICOLON = 59;
 
 const STATUS_LINE = /^HTTP\/1\.[01] ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
-const FIELD_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*([\t\x20-\x7e\x80-\xff]*)$/;
+const FIELD_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)$/;
 
 /**
  * Push parser for one response. Bytes after its end are ignored. Not to be used after it threw.
@@ -310,24 +310,39 @@ function parseFields(lines: string[]): Map<string, string> {
   let last: string | undefined;
   for (const line of lines) {
     if (last !== undefined && (line[0] === ' ' || line[0] === '\t')) {
-      headers.set(last, `${headers.get(last)} ${checkedLine(line, `x:${line}`)[2]!.trim()}`.trim());
+      const before = headers.get(last)!;
+      const more = trimWhitespace(matchField(line, `folded:${line}`)[2]!);
+      headers.set(last, before === '' || more === '' ? before + more : `${before} ${more}`);
       continue;
     }
-    const match = checkedLine(line, line);
+    const match = matchField(line, line);
     last = match[1]!.toLowerCase();
-    const value = match[2]!.replace(/[\t ]+$/, '');
+    const value = trimWhitespace(match[2]!);
     const before = headers.get(last);
     headers.set(last, before === undefined ? value : `${before}, ${value}`);
   }
   return headers;
 }
 
-function checkedLine(line: string, candidate: string): RegExpExecArray {
+function matchField(line: string, candidate: string): RegExpExecArray {
   const match = FIELD_LINE.exec(candidate);
   if (match === null) {
     throw new ProtocolError(ProtocolErrorCode.HttpHeader, 'name: value', JSON.stringify(line.slice(0, 80)));
   }
   return match;
+}
+
+/** OWS, by hand: a regular expression for it takes quadratic time on a hostile line. */
+function trimWhitespace(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isWhitespace(text.charCodeAt(start))) start++;
+  while (start < end && isWhitespace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isWhitespace(code: number): boolean {
+  return code === SP || code === HT;
 }
 
 /** RFC 9112 section 6.3 point 5: a list of one value repeated is that value. */

@@ -173,6 +173,19 @@ test('nothing is collected without bounds', () => {
   assert.equal(codeOf(`HTTP/1.1 200 OK\r\nX: ${'a'.repeat(60_000)}\r\n\r\n`), undefined);
 });
 
+test('no header section takes longer than its length', () => {
+  const sections = [
+    `X: a${' '.repeat(60_000)}b\r\n`,
+    `X:${' '.repeat(60_000)}\x01\r\n`,
+    `X: a\r\n${' b\r\n'.repeat(15_000)}`,
+    'X: a\r\n'.repeat(10_000),
+  ];
+  const begin = performance.now();
+  for (const section of sections) codeOf(`HTTP/1.1 200 OK\r\n${section}\r\n`);
+  const took = performance.now() - begin;
+  assert.ok(took < 1000, `${took} ms for four sections of 60 KB`);
+});
+
 test('any body in any chunks, cut anywhere, comes out whole', () => {
   fc.assert(
     fc.property(
