@@ -1,0 +1,218 @@
+/**
+ * `npm run bench:drivers`: what a player costs, beside a bare reader of the same bytes in the same run. The floor is
+ * what Node itself needs to read a socket; the driver's own part is what is above it.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { FromFeeder } from './feeder.ts';
+import type { ReaderKind, ReaderResult, ReaderTask } from './reader.ts';
+
+const USAGE = `bench:drivers: cores per 1000 players, and how many times a bare reader that is
+  --clients N[,N…]   crowds to measure           (500,2000,5000)
+  --rounds N         repetitions, median counts  (3)
+  --window SECONDS   of each measurement         (6)
+  --protocol P       rtmp, flv or both           (both)
+  --json FILE        write the figures too
+  --help`;
+
+/** Required: a player costs at most this many times a bare reader, at REFERENCE_CLIENTS. */
+const MAX_RATIO = 2.0;
+const REFERENCE_CLIENTS = 2000;
+const MAX_KB_PER_CLIENT = 40;
+/** Ratios of all crowd sizes lie within this of the one at REFERENCE_CLIENTS. */
+const FLATNESS = 0.2;
+
+const MEDIA = fileURLToPath(new URL('../../fixtures/media/av-480k.flv', import.meta.url));
+const TSX = import.meta.resolve('tsx');
+const PROTOCOLS = ['rtmp', 'flv'] as const;
+type Protocol = (typeof PROTOCOLS)[number];
+
+interface Row {
+  protocol: Protocol;
+  clients: number;
+  bareCoresPer1000: number;
+  playerCoresPer1000: number;
+  /** Median of the rounds' ratios. */
+  ratio: number;
+  ratios: number[];
+  kbPerClient: number;
+  heapKbPerClient: number;
+  bareKbPerClient: number;
+  loopLagP99Ms: number;
+  missing: number;
+  corrupt: number;
+  /** Every client received, at the rate of the source, in every round. */
+  valid: boolean;
+}
+
+function start(file: string, args: string[] = []): ChildProcess {
+  return fork(fileURLToPath(new URL(file, import.meta.url)), args, {
+    execArgv: ['--expose-gc', '--import', TSX, ...(process.env.LIVEPROOF_BENCH_NODE_ARGS?.split(' ') ?? [])],
+  });
+}
+
+async function measure(task: ReaderTask): Promise<ReaderResult> {
+  const child = start('reader.ts');
+  await once(child, 'message');
+  const result = new Promise<ReaderResult>((resolve, reject) => {
+    child.on('message', (message: { result?: ReaderResult }) => {
+      if (message.result !== undefined) resolve(message.result);
+    });
+    child.once('exit', (code) => reject(new Error(`a reader exited with ${code}`)));
+  });
+  child.send(task);
+  const measured = await result;
+  if (child.exitCode === null) await once(child, 'exit');
+  return measured;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+const { values } = parseArgs({
+  options: {
+    clients: { type: 'string', default: '500,2000,5000' },
+    rounds: { type: 'string', default: '3' },
+    window: { type: 'string', default: '6' },
+    protocol: { type: 'string', default: 'both' },
+    json: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
+const sizes = values.clients.split(',').map(Number);
+const rounds = Number(values.rounds);
+const windowMs = Number(values.window) * 1000;
+const protocols = PROTOCOLS.filter((protocol) => values.protocol === 'both' || values.protocol === protocol);
+if (protocols.length === 0 || ![...sizes, rounds, windowMs].every((value) => value > 0)) {
+  console.error(USAGE);
+  process.exit(2);
+}
+
+const feeder = start('feeder.ts', [MEDIA]);
+const [ports] = (await once(feeder, 'message')) as [FromFeeder];
+const urls: Record<Protocol, string> = {
+  rtmp: `rtmp://127.0.0.1:${ports.rtmpPort}/live/bench`,
+  flv: `http://127.0.0.1:${ports.flvPort}/live/bench.flv`,
+};
+const rate = ports.bitsPerSecond / 8;
+console.log(
+  `${cpus()[0]?.model ?? 'cpu'}, ${availableParallelism()} cores, Node ${process.version}; ` +
+    `${(ports.bitsPerSecond / 1000).toFixed(0)} kbit/s H.264 and AAC in bursts of 350 ms; ${rounds} rounds of ${values.window} s`,
+);
+
+const rows: Row[] = [];
+for (const clients of sizes) {
+  const measured = new Map<string, ReaderResult[]>();
+  for (let round = 0; round < rounds; round++) {
+    for (const protocol of protocols) {
+      for (const kind of ['bare', 'player'] satisfies ReaderKind[]) {
+        const key = `${protocol}/${kind}`;
+        const task = {
+          kind,
+          url: urls[protocol],
+          clients,
+          rampMs: Math.max(500, clients / 2),
+          settleMs: 3000,
+          windowMs,
+        };
+        const result = await measure(task);
+        measured.set(key, [...(measured.get(key) ?? []), result]);
+        process.stderr.write(
+          `  ${key} ${clients}, round ${round + 1}: ${((result.cores / clients) * 1000).toFixed(4)} cores per 1000\n`,
+        );
+      }
+    }
+  }
+  for (const protocol of protocols) {
+    const bare = measured.get(`${protocol}/bare`)!;
+    const player = measured.get(`${protocol}/player`)!;
+    const ratios = player.map((result, round) => result.cores / bare[round]!.cores);
+    const per1000 = (results: ReaderResult[]): number =>
+      (median(results.map((r) => r.cores)) / clients) * 1000;
+    rows.push({
+      protocol,
+      clients,
+      bareCoresPer1000: per1000(bare),
+      playerCoresPer1000: per1000(player),
+      ratio: median(ratios),
+      ratios,
+      kbPerClient: median(player.map((r) => r.bytesPerClient)) / 1024,
+      heapKbPerClient: median(player.map((r) => r.heapPerClient)) / 1024,
+      bareKbPerClient: median(bare.map((r) => r.bytesPerClient)) / 1024,
+      loopLagP99Ms: Math.max(...player.map((r) => r.loopLagP99Ms)),
+      missing: player.reduce((sum, r) => sum + r.missing, 0),
+      corrupt: player.reduce((sum, r) => sum + r.corrupt, 0),
+      valid: [...bare, ...player].every(
+        (r) => r.receiving === clients && Math.abs(r.bytesPerSecond / clients / rate - 1) < 0.1,
+      ),
+    });
+  }
+}
+feeder.disconnect();
+
+const columns = [
+  'protocol',
+  'clients',
+  'bare/1000',
+  'player/1000',
+  'ratio',
+  'rounds',
+  'KB/client',
+  'heap',
+  'bare KB',
+  'lag p99',
+  'valid',
+];
+console.log(columns.map((column) => column.padStart(11)).join(''));
+for (const row of rows) {
+  const cells = [
+    row.protocol,
+    row.clients,
+    row.bareCoresPer1000.toFixed(4),
+    row.playerCoresPer1000.toFixed(4),
+    row.ratio.toFixed(2),
+    row.ratios.map((ratio) => ratio.toFixed(1)).join('/'),
+    row.kbPerClient.toFixed(1),
+    row.heapKbPerClient.toFixed(1),
+    row.bareKbPerClient.toFixed(1),
+    `${row.loopLagP99Ms.toFixed(0)} ms`,
+    row.valid && row.missing === 0 && row.corrupt === 0 ? 'yes' : 'NO',
+  ];
+  console.log(cells.map((cell) => String(cell).padStart(11)).join(''));
+}
+
+const findings = protocols.flatMap((protocol) => {
+  const own = rows.filter((row) => row.protocol === protocol);
+  const reference = own.find((row) => row.clients === REFERENCE_CLIENTS);
+  if (reference === undefined) return [];
+  return [
+    { what: `${protocol}: ratio at ${REFERENCE_CLIENTS}`, value: reference.ratio, limit: MAX_RATIO },
+    { what: `${protocol}: KB per client, at most`, value: reference.kbPerClient, limit: MAX_KB_PER_CLIENT },
+    {
+      what: `${protocol}: ratio off the reference, at most`,
+      value: Math.max(...own.map((row) => Math.abs(row.ratio / reference.ratio - 1))),
+      limit: FLATNESS,
+    },
+  ].map((finding) => ({ ...finding, ok: finding.value <= finding.limit }));
+});
+for (const { what, value, limit, ok } of findings) {
+  console.log(`${ok ? 'ok  ' : 'MISS'} ${what}: ${value.toFixed(2)} (limit ${limit})`);
+}
+const invalid = rows.some((row) => !row.valid);
+if (invalid) console.log('VOID a client did not receive at the rate of the source: the machine is too busy');
+if (values.json !== undefined) {
+  const machine = { cpu: cpus()[0]?.model, cores: availableParallelism(), node: process.version };
+  writeFileSync(values.json, `${JSON.stringify({ machine, rows, findings }, null, 2)}\n`);
+}
+process.exitCode = invalid ? 3 : findings.every((finding) => finding.ok) ? 0 : 1;
