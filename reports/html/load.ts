@@ -1,14 +1,16 @@
-/** A load: its figures as tiles, latency as a curve, the run second by second, the health of the generator. */
+/** A load: its figures as tiles, latency as a curve, the run second by second. */
 import { formatBytes, formatMs, formatNumber, formatPercent, plural } from '../format.ts';
 import type { Distribution, Load, LoadSecond } from '../results.ts';
+import { renderReasons, renderTiles, renderUrls, type Tile } from './figures.ts';
+import { renderGenerator } from './generator.ts';
 import { type Html, html } from './html.ts';
-import { verdictBadge } from './verdict.ts';
 
 export function renderFigures(load: Load): Html {
   return html`<section aria-labelledby="figures">
 <h2 id="figures">Figures</h2>
-${renderTiles(load)}
-${renderLost(load)}
+${renderTiles(tilesOf(load))}
+${renderReasons('Why players failed or dropped', 'Players', load.reasons)}
+${renderUrls('Played', load.urls)}
 </section>`;
 }
 
@@ -35,23 +37,15 @@ ${[
 </div>
 <details class="data"><summary>The same as a table</summary>${renderTimeline(load.timeline)}</details>
 </section>
-${renderGenerator(load)}`;
+${renderGenerator(load.generator)}`;
 }
 
-interface Tile {
-  readonly name: string;
-  readonly value: string;
-  readonly unit?: string;
-  readonly also: string;
-  readonly bad?: boolean;
-}
-
-function renderTiles(load: Load): Html {
+function tilesOf(load: Load): Tile[] {
   const { clients, startup, latency, stalls, frames } = load;
   const mbit = load.seconds > 0 ? (load.bytes * 8) / load.seconds / 1e6 : null;
   const lost = clients.failed + clients.dropped;
   const stamped = frames.received - frames.unstamped;
-  const tiles: Tile[] = [
+  return [
     {
       name: 'Players joined',
       value: formatNumber(clients.joined),
@@ -87,24 +81,6 @@ function renderTiles(load: Load): Html {
       bad: frames.corrupt + frames.duplicated + frames.reordered > 0,
     },
   ];
-  return html`<dl class="tiles">${tiles.map(
-    ({ name, value, unit, also, bad }) =>
-      html`<div class="tile${bad && ' bad'}"><dt>${name}</dt><dd><span class="value">${value}${
-        unit !== undefined && html` <span class="unit">${unit}</span>`
-      }</span><span class="also">${also}</span></dd></div>`,
-  )}</dl>`;
-}
-
-function renderLost({ reasons, urls }: Load): Html {
-  const rows = Object.entries(reasons).toSorted((a, b) => b[1] - a[1]);
-  return html`${
-    rows.length > 0 &&
-    html`<h3>Why players failed or dropped</h3>
-<table class="plain"><thead><tr><th scope="col">Reason</th><th scope="col" class="number">Players</th></tr></thead>
-<tbody>${rows.map(([reason, count]) => html`<tr><th scope="row"><code>${reason}</code></th><td class="number">${formatNumber(count)}</td></tr>`)}</tbody></table>`
-  }
-<h3>${urls.length === 1 ? 'Played' : `Played, ${plural(urls.length, 'URL')}`}</h3>
-<ul class="urls">${urls.map((url) => html`<li><code>${url}</code></li>`)}</ul>`;
 }
 
 function renderDistributions({ startup, latency }: Load): Html {
@@ -140,25 +116,4 @@ function renderTimeline(timeline: readonly LoadSecond[]): Html {
 <thead><tr>${columns.map(([name]) => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
 <tbody>${timeline.map((second) => html`<tr>${columns.map(([, cell]) => html`<td class="number">${cell(second)}</td>`)}</tr>`)}</tbody>
 </table></div>`;
-}
-
-function renderGenerator({ generator }: Load): Html {
-  const facts: [string, string][] = [
-    ['Event-loop lag p99, worst worker', formatMs(generator.loopLagP99Ms)],
-    ['Processor', plural(generator.cpuCores, 'core')],
-    ['Memory', `${formatNumber(generator.rssMb)} MB`],
-  ];
-  return html`<section aria-labelledby="generator">
-<h2 id="generator">Generator ${verdictBadge(
-    generator.healthy ? 'pass' : 'inconclusive',
-    generator.healthy ? 'healthy' : 'unhealthy',
-  )}</h2>
-<p>${
-    generator.healthy
-      ? 'The machine that played had time to spare: the figures are those of the server.'
-      : 'The machine that played was too slow to tell: its figures cannot be blamed on the server.'
-  }</p>
-${generator.reasons.length > 0 && html`<ul>${generator.reasons.map((reason) => html`<li>${reason}</li>`)}</ul>`}
-<dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
-</section>`;
 }

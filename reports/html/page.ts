@@ -7,10 +7,12 @@ import type { Results } from '../results.ts';
 import { chartData } from './charts.ts';
 import { renderEnvironment } from './environment.ts';
 import { renderFindings } from './findings.ts';
+import { renderGenerator } from './generator.ts';
 import { Html, html, jsonBlock } from './html.ts';
 import { renderCourse, renderFigures } from './load.ts';
 import { renderMatrix } from './matrix.ts';
 import { renderKills } from './mutants.ts';
+import { renderPublish } from './publish.ts';
 import { SPRITE, verdictIcon } from './verdict.ts';
 
 export function renderReport(results: Results): string {
@@ -42,10 +44,12 @@ ${SPRITE}
 ${renderHead(results)}
 <main id="main">
 ${results.load && renderFigures(results.load)}
+${results.publish && renderPublish(results.publish)}
 ${results.kind === 'gate' && renderMatrix(results.findings)}
 ${results.kind === 'mutants' && renderKills(results.findings)}
 ${renderFindings(results)}
 ${results.load && renderCourse(results.load)}
+${results.publish && renderGenerator(results.publish.generator)}
 ${renderEnvironment(results)}
 </main>
 <footer>liveproof ${results.environment.liveproof} · ${results.schema}. This page carries its own results as JSON in the element <code>#results</code>.</footer>
