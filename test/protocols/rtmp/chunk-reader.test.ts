@@ -110,6 +110,10 @@ describe('headers, written out by hand from RTMP 1.0 section 5.3.1', () => {
       '4:9:1@4294967280 aa',
       '4:9:1@16 bb',
     ]);
+    assert.deepEqual(ends('04 ffffff 000001 09 01000000 fffffff0 aa 84 000008 bb c4 cc c4 dd').slice(2), [
+      '4:9:1@0 cc',
+      '4:9:1@8 dd',
+    ]);
   });
 });
 

@@ -125,6 +125,30 @@ test('both forms and both schemas, at any split; what follows the handshake is l
   );
 });
 
+test('the digest stands at the sum of four bytes modulo 728, in either block', () => {
+  for (const [schema, block] of [
+    [1, 8],
+    [0, 772],
+  ] as const) {
+    for (const [offset, expected] of [
+      [[255, 255, 217, 0], 727],
+      [[255, 255, 218, 0], 0],
+      [[255, 255, 220, 0], 2],
+      [[255, 255, 255, 255], 292],
+    ] as const) {
+      const bytes = random(1528);
+      bytes.set(offset, block - 8);
+      const c1 = new ClientHandshake({ form: 'digest', schema, hmac, random: replay(bytes) })
+        .start()
+        .subarray(1);
+      const at = block + 4 + expected;
+      const key = new TextEncoder().encode('Genuine Adobe Flash Player 001');
+      const signed = new Uint8Array(Buffer.concat([c1.subarray(0, at), c1.subarray(at + 32)]));
+      assertSame(c1.subarray(at, at + 32), hmac(key, signed));
+    }
+  }
+});
+
 test('byte by byte, as at once', () => {
   const c2s = recorded('srs-7.0.18/edge-pull', 'c2s');
   const server = new ServerHandshake({ random, hmac });
