@@ -36,10 +36,10 @@ const USUAL: Required<NodePorts> = { rtmp: 1935, http: 8080, api: 1985 };
 /** The balancer is where people come in. */
 const BALANCER_HOST = '127.0.0.1';
 
-/** Nodes live in 127.200.0.0 - 127.249.255.255; clients that spread over loopback keep out of it, so that an address tells a node. */
-const SUBNETS = { first: 200, count: 50 };
+/** Nodes live in 127.1.0.0 - 127.15.255.255; clients that spread over loopback keep out of it, so that an address tells a node. */
+const SUBNETS = { first: 1, count: 15 };
 /** The subnet of a cluster with fixed ports, so that its addresses are fixed too. */
-const FIXED_SUBNET = '127.200.0';
+const FIXED_SUBNET = '127.1.0';
 const FIRST_NODE = 1;
 const FIRST_TAP = 101;
 

@@ -88,7 +88,7 @@ backend flv-edges
     option http-no-delay
     option httpchk GET /api/v1/versions
     timeout check 1s
-    default-server inter 500ms fastinter 100ms rise 1 fall 2
+    default-server inter 500ms fastinter 100ms downinter 100ms rise 1 fall 2
 ${http.join('\n')}
 
 # Counters for people (/stats), programs (${BALANCER_STATS_PATH}) and Prometheus (/metrics).

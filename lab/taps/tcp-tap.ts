@@ -3,6 +3,8 @@ import net from 'node:net';
 import type { Direction, Tap, TapEvent, Toxic } from '../cluster.ts';
 import { createStage, type Random, type Stage, type StageOutput } from './toxics.ts';
 
+const NOTHING = Buffer.alloc(0);
+
 export interface TapOptions {
   /** Names of the two ends: the tap is called `from>to`. */
   readonly from: string;
@@ -266,7 +268,7 @@ class Lane implements StageOutput {
     });
     this.#source.on('end', () => {
       this.#isEnding = true;
-      (this.#stages[0] ?? this).end();
+      this.#unlessReset(() => (this.#stages[0] ?? this).end());
     });
     this.#sink.on('drain', () => {
       this.#sinkIsFull = false;
@@ -277,7 +279,11 @@ class Lane implements StageOutput {
   }
 
   addToxic(toxic: Toxic): void {
-    const stage: Stage = createStage(toxic, this.#outputOf(() => stage), this.#random);
+    const stage: Stage = createStage(
+      toxic,
+      this.#outputOf(() => stage),
+      this.#random,
+    );
     this.#stages.push(stage);
   }
 
@@ -316,6 +322,20 @@ class Lane implements StageOutput {
 
   room(): void {
     this.#regulate();
+  }
+
+  /**
+   * libuv tells a reset that comes together with bytes as an end (uv__stream_io, POLLHUP after a partial read). Writing
+   * nothing tells them apart: it fails on a socket that was reset, which then errors.
+   */
+  #unlessReset(then: () => void): void {
+    // Bytes that wait to be written find out by themselves.
+    if (this.#source.writableLength > 0 || this.#source.writableEnded) then();
+    else {
+      this.#source.write(NOTHING, (error) => {
+        if (!error) then();
+      });
+    }
   }
 
   /** What a stage writes goes to the stage after it, or to the socket. */

@@ -53,8 +53,7 @@ export function createStage(toxic: Toxic, output: StageOutput, random: Random): 
     case 'slicer':
       return new DelayStage(toxic, output, PACED_CAPACITY, {
         due: (now, previous) => Math.max(now, previous + toxic.delay),
-        piece: () =>
-          Math.max(1, Math.round(toxic.averageSize + toxic.sizeVariation * (random() * 2 - 1))),
+        piece: () => Math.max(1, Math.round(toxic.averageSize + toxic.sizeVariation * (random() * 2 - 1))),
       });
     case 'slow_close':
       return new DelayStage(toxic, output, LATENCY_CAPACITY, {

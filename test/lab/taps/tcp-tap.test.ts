@@ -1,0 +1,404 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
+import { afterEach, describe, it } from 'node:test';
+import type { TapEvent, Toxic } from '../../../lab/cluster.ts';
+import { TcpTap } from '../../../lab/taps/tcp-tap.ts';
+
+const CLIENT_ADDRESS = '127.0.9.9';
+/** What a loaded machine may add to a delay of ours. */
+const SLACK_MS = 60;
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** A server on loopback and a tap in front of it. */
+async function tapTo(
+  onConnection: (socket: net.Socket) => void,
+): Promise<{ tap: TcpTap; server: net.Server }> {
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => {});
+    cleanups.push(() => socket.destroy());
+    onConnection(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  cleanups.push(() => server.close());
+  const tap = new TcpTap({
+    from: 'edge-1',
+    to: 'origin',
+    listen: { host: '127.0.0.1', port: 0 },
+    target: { host: '127.0.0.1', port: (server.address() as net.AddressInfo).port },
+    localAddress: CLIENT_ADDRESS,
+  });
+  await tap.listen();
+  cleanups.push(() => tap.close());
+  return { tap, server };
+}
+
+const echo = (socket: net.Socket): void => {
+  socket.pipe(socket);
+};
+
+async function dial(tap: TcpTap): Promise<net.Socket> {
+  const socket = net.connect({ ...tap.address, allowHalfOpen: true, noDelay: true });
+  cleanups.push(() => socket.destroy());
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** Resolves with the next `length` bytes. */
+function read(socket: net.Socket, length: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    let got = Buffer.alloc(0);
+    socket.on('error', reject);
+    socket.on('end', () => reject(new Error(`ended after ${got.length} of ${length} bytes`)));
+    socket.on('data', (bytes) => {
+      got = Buffer.concat([got, bytes]);
+      if (got.length >= length) resolve(got);
+    });
+  });
+}
+
+/** ms until a byte that is sent comes back. */
+async function roundTrip(socket: net.Socket): Promise<number> {
+  const began = performance.now();
+  const answer = once(socket, 'data');
+  socket.write('x');
+  await answer;
+  return performance.now() - began;
+}
+
+function pattern(length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  for (let at = 0; at < length; at += 1) bytes[at] = (at * 31 + (at >> 8)) & 255;
+  return bytes;
+}
+
+function within(actual: number, least: number, most: number, what: string): void {
+  assert.ok(
+    actual >= least && actual <= most,
+    `${what}: expected ${least} to ${most}, got ${actual.toFixed(1)}`,
+  );
+}
+
+/** Resolves at the next event of this type. */
+function nextEvent(tap: TcpTap, type: TapEvent['type']): Promise<TapEvent> {
+  return new Promise((resolve) => {
+    const end = tap.subscribe((event) => {
+      if (event.type !== type) return;
+      end();
+      resolve(event);
+    });
+  });
+}
+
+describe('a tap without toxics', () => {
+  it('passes every byte both ways, counts them, and shows the client by its own address', async () => {
+    const { tap, server } = await tapTo(echo);
+    const accepted = once(server, 'connection');
+    const opened = nextEvent(tap, 'open');
+    const socket = await dial(tap);
+    const [peer] = (await accepted) as [net.Socket];
+    assert.equal(peer.remoteAddress, CLIENT_ADDRESS);
+    assert.deepEqual(
+      { ...(await opened), at: 0 },
+      { tap: 'edge-1>origin', type: 'open', connection: 1, at: 0, open: 1 },
+    );
+    const sent = pattern(3_000_000);
+    socket.write(sent);
+    assert.ok((await read(socket, sent.length)).equals(sent));
+    assert.equal(tap.bytesUp, sent.length);
+    assert.equal(tap.bytesDown, sent.length);
+    const closed = nextEvent(tap, 'close');
+    socket.end();
+    assert.equal((await closed).open, 0);
+    assert.equal(tap.open, 0);
+    assert.equal(tap.total, 1);
+  });
+
+  it('passes a half-close on, and what comes after it the other way', async () => {
+    const { tap } = await tapTo((socket) => {
+      let got = '';
+      socket.on('data', (bytes) => {
+        got += bytes;
+      });
+      socket.on('end', () => socket.end(`you said ${got}`));
+    });
+    const socket = await dial(tap);
+    socket.end('hello');
+    assert.equal(String(await read(socket, 14)), 'you said hello');
+  });
+
+  it('passes a reset on at once, in both directions', async () => {
+    const { tap, server } = await tapTo(() => {});
+    const first = once(server, 'connection');
+    const client = await dial(tap);
+    const [peer] = (await first) as [net.Socket];
+    const peerError = once(peer, 'error');
+    client.resetAndDestroy();
+    assert.equal(((await peerError) as unknown as [NodeJS.ErrnoException])[0].code, 'ECONNRESET');
+
+    const second = once(server, 'connection');
+    const other = await dial(tap);
+    const [otherPeer] = (await second) as [net.Socket];
+    const clientError = once(other, 'error');
+    otherPeer.resetAndDestroy();
+    assert.equal(((await clientError) as unknown as [NodeJS.ErrnoException])[0].code, 'ECONNRESET');
+  });
+
+  it('does not read more than it can pass on', async () => {
+    const { tap, server } = await tapTo((socket) => socket.pause());
+    const accepted = once(server, 'connection');
+    const socket = await dial(tap);
+    const [peer] = (await accepted) as [net.Socket];
+    const block = Buffer.alloc(1024 * 1024);
+    let written = 0;
+    while (socket.write(block) || socket.writableLength < 64 * block.length) written += 1;
+    // The kernel takes some MB on each of the two connections; the rest must wait at the sender.
+    await assertStops(() => tap.bytesUp);
+    assert.ok(
+      tap.bytesUp < written * block.length,
+      `${tap.bytesUp} of ${written * block.length} bytes were read`,
+    );
+    assert.ok(socket.writableLength > 0);
+    peer.resume();
+    await once(socket, 'drain');
+  });
+
+  it('resets a client, and tells it, when the target refuses', async () => {
+    const { tap, server } = await tapTo(echo);
+    server.close();
+    const refused = nextEvent(tap, 'refused');
+    const socket = net.connect(tap.address);
+    const error = once(socket, 'error');
+    assert.equal((await refused).open, 0);
+    assert.equal(((await error) as unknown as [NodeJS.ErrnoException])[0].code, 'ECONNRESET');
+    assert.equal(tap.total, 0);
+  });
+
+  it('carries 200 connections at once', async () => {
+    const { tap } = await tapTo(echo);
+    const count = 200;
+    const sockets = await Promise.all(Array.from({ length: count }, () => dial(tap)));
+    const message = pattern(1000);
+    await Promise.all(
+      sockets.map(async (socket) => {
+        const answer = read(socket, message.length);
+        socket.write(message);
+        assert.ok((await answer).equals(message));
+      }),
+    );
+    assert.equal(tap.open, count);
+    assert.equal(tap.total, count);
+    assert.equal(tap.bytesUp, count * message.length);
+    assert.equal(tap.bytesDown, count * message.length);
+    const allClosed = new Promise<void>((resolve) => {
+      tap.subscribe((event) => {
+        if (event.open === 0) resolve();
+      });
+    });
+    for (const socket of sockets) socket.end();
+    await allClosed;
+  });
+});
+
+describe('cut and restore', () => {
+  it('resets what is open, refuses what comes, and passes again', async () => {
+    const { tap } = await tapTo(echo);
+    const socket = await dial(tap);
+    await roundTrip(socket);
+    const reset = once(socket, 'error');
+    tap.cut();
+    assert.equal(((await reset) as unknown as [NodeJS.ErrnoException])[0].code, 'ECONNRESET');
+    const refused = nextEvent(tap, 'refused');
+    const late = net.connect(tap.address);
+    const lateReset = once(late, 'error');
+    await refused;
+    await lateReset;
+    assert.equal(tap.open, 0);
+    tap.restore();
+    await roundTrip(await dial(tap));
+    assert.equal(tap.total, 2);
+  });
+});
+
+describe('toxics', () => {
+  it('latency adds that delay, in its direction only, and in both when it is there twice', async () => {
+    const { tap } = await tapTo(echo);
+    const socket = await dial(tap);
+    const before = await roundTrip(socket);
+    assert.ok(before < SLACK_MS, `${before} ms without a toxic`);
+    const removeUp = tap.addToxic('upstream', { type: 'latency', latency: 80 });
+    within(await roundTrip(socket), 80, 80 + SLACK_MS, 'one direction');
+    tap.addToxic('downstream', { type: 'latency', latency: 50 });
+    within(await roundTrip(socket), 130, 130 + SLACK_MS, 'both directions');
+    removeUp();
+    within(await roundTrip(socket), 50, 50 + SLACK_MS, 'the other direction');
+  });
+
+  it('latency is the same for every byte of a burst, and keeps order when it jitters', async () => {
+    const { tap } = await tapTo(echo);
+    tap.addToxic('downstream', { type: 'latency', latency: 40, jitter: 30 });
+    const socket = await dial(tap);
+    const sent = pattern(500_000);
+    const began = performance.now();
+    const answer = read(socket, sent.length);
+    for (let at = 0; at < sent.length; at += 10_000) socket.write(sent.subarray(at, at + 10_000));
+    assert.ok((await answer).equals(sent));
+    within(performance.now() - began, 10, 70 + SLACK_MS, 'the whole burst');
+  });
+
+  it('latency holds a half-close back as long as bytes', async () => {
+    const { tap } = await tapTo((socket) => socket.on('end', () => socket.end()).resume());
+    tap.addToxic('upstream', { type: 'latency', latency: 80 });
+    const socket = await dial(tap);
+    socket.resume();
+    const began = performance.now();
+    socket.end('bye');
+    await once(socket, 'end');
+    within(performance.now() - began, 80, 80 + SLACK_MS, 'half-close');
+  });
+
+  it('passes a reset at once whatever is held', async () => {
+    const { tap, server } = await tapTo((socket) => socket.resume());
+    tap.addToxic('upstream', { type: 'latency', latency: 10_000 });
+    const accepted = once(server, 'connection');
+    const socket = await dial(tap);
+    const [peer] = (await accepted) as [net.Socket];
+    const reset = once(peer, 'error');
+    socket.write('held');
+    socket.resetAndDestroy();
+    await reset;
+    assert.equal(tap.bytesUp, 0);
+  });
+
+  it('bandwidth gives out bytes at that rate, and the sender feels it', async () => {
+    const { tap } = await tapTo(echo);
+    const remove = tap.addToxic('upstream', { type: 'bandwidth', rate: 100_000 });
+    const socket = await dial(tap);
+    const sent = pattern(50_000);
+    const began = performance.now();
+    const answer = read(socket, sent.length);
+    socket.write(sent);
+    assert.ok((await answer).equals(sent));
+    within(performance.now() - began, 480, 500 + SLACK_MS * 2, '50 kB at 100 kB/s');
+    const flood = Buffer.alloc(8_000_000);
+    const rest = read(socket, flood.length);
+    socket.write(flood);
+    await once(socket, 'data');
+    assert.ok(socket.writableLength > 0, 'the sender was not held back');
+    remove();
+    await rest;
+    assert.equal(tap.bytesUp, sent.length + flood.length);
+  });
+
+  it('slicer passes pieces of that size with that pause', async () => {
+    const pieces: number[] = [];
+    const { tap, server } = await tapTo((socket) => socket.on('data', (bytes) => pieces.push(bytes.length)));
+    tap.addToxic('upstream', { type: 'slicer', averageSize: 100, sizeVariation: 20, delay: 15 });
+    const accepted = once(server, 'connection');
+    const socket = await dial(tap);
+    const [peer] = (await accepted) as [net.Socket];
+    const began = performance.now();
+    socket.end(pattern(1000));
+    await once(peer, 'end');
+    assert.equal(
+      pieces.reduce((sum, length) => sum + length, 0),
+      1000,
+    );
+    within(pieces.length, 7, 13, 'pieces');
+    within(performance.now() - began, (pieces.length - 2) * 15, 13 * 15 + SLACK_MS * 2, 'ms');
+  });
+
+  it('slow_close delays the end, not the bytes', async () => {
+    const { tap } = await tapTo((socket) => socket.end('bye'));
+    tap.addToxic('downstream', { type: 'slow_close', delay: 120 });
+    const began = performance.now();
+    const socket = await dial(tap);
+    await once(socket, 'data');
+    within(performance.now() - began, 0, SLACK_MS, 'bytes');
+    await once(socket, 'end');
+    within(performance.now() - began, 118, 120 + SLACK_MS, 'end');
+  });
+
+  it('timeout stops data and then closes; 0 never closes, but taking it away does', async () => {
+    const { tap } = await tapTo(echo);
+    const socket = await dial(tap);
+    await roundTrip(socket);
+    tap.addToxic('upstream', { type: 'timeout', timeout: 100 });
+    const began = performance.now();
+    socket.write('lost');
+    await once(socket, 'end');
+    within(performance.now() - began, 95, 100 + SLACK_MS, 'closed');
+    assert.equal(tap.bytesUp, 1);
+
+    const { tap: silent } = await tapTo(echo);
+    const remove = silent.addToxic('upstream', { type: 'timeout', timeout: 0 });
+    const other = await dial(silent);
+    other.resume();
+    other.write('lost');
+    await assertStops(() => silent.bytesUp);
+    assert.equal(silent.open, 1);
+    const ended = once(other, 'end');
+    remove();
+    await ended;
+    assert.equal(silent.bytesUp, 0);
+  });
+
+  it('reset_peer passes bytes, then resets both sides', async () => {
+    const { tap, server } = await tapTo(echo);
+    tap.addToxic('downstream', { type: 'reset_peer', timeout: 100 });
+    const accepted = once(server, 'connection');
+    const began = performance.now();
+    const socket = await dial(tap);
+    const [peer] = (await accepted) as [net.Socket];
+    await roundTrip(socket);
+    const codes = await Promise.all([once(socket, 'error'), once(peer, 'error')]);
+    within(performance.now() - began, 95, 100 + SLACK_MS, 'reset');
+    assert.deepEqual(
+      codes.map(([error]) => (error as NodeJS.ErrnoException).code),
+      ['ECONNRESET', 'ECONNRESET'],
+    );
+  });
+
+  it('limit_data closes after so many bytes', async () => {
+    const { tap } = await tapTo((socket) => socket.write(pattern(10_000)));
+    tap.addToxic('downstream', { type: 'limit_data', bytes: 1234 });
+    const socket = await dial(tap);
+    let got = 0;
+    socket.on('data', (bytes) => {
+      got += bytes.length;
+    });
+    await once(socket, 'end');
+    assert.equal(got, 1234);
+    assert.equal(tap.bytesDown, 1234);
+  });
+
+  it('work one after the other, in the order in which they were added', async () => {
+    const { tap } = await tapTo(echo);
+    const toxics: Toxic[] = [
+      { type: 'slicer', averageSize: 64, sizeVariation: 0, delay: 0 },
+      { type: 'latency', latency: 60 },
+      { type: 'bandwidth', rate: 1_000_000 },
+    ];
+    for (const toxic of toxics) tap.addToxic('upstream', toxic);
+    const socket = await dial(tap);
+    const sent = pattern(20_000);
+    const began = performance.now();
+    const answer = read(socket, sent.length);
+    socket.write(sent);
+    assert.ok((await answer).equals(sent));
+    within(performance.now() - began, 60, 80 + SLACK_MS, 'ms');
+  });
+});
+
+/** Resolves when a figure has been the same for 100 ms. */
+async function assertStops(figure: () => number): Promise<void> {
+  for (let last = -1; last !== figure(); ) {
+    last = figure();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
