@@ -95,10 +95,14 @@ export function chunksOf(message: ChunkedMessage, sizes: number | readonly numbe
   return chunks;
 }
 
-/** A protocol control message: chunk stream 2, message stream 0, one chunk (RTMP 1.0 section 5.4). */
-export function controlChunk(type: number, payload: Uint8Array): Buffer {
+/** A protocol control message: chunk stream 2, message stream 0 (RTMP 1.0 section 5.4). One chunk by default. */
+export function controlChunk(
+  type: number,
+  payload: Uint8Array,
+  chunkSize = Math.max(payload.length, 1),
+): Buffer {
   const message = { chunkStreamId: ChunkStream.control, type, messageStreamId: 0, time: 0, payload };
-  return Buffer.concat(chunksOf(message, Math.max(payload.length, 1)));
+  return Buffer.concat(chunksOf(message, chunkSize));
 }
 
 /** 32 bits, big endian. */

@@ -1,4 +1,5 @@
-/** A raw HTTP/1.1 client for checks: requests as bytes, well-formed or not, and what came back, unread. */
+/** A raw HTTP/1.1 client for checks: requests as bytes, well-formed or not, and what came back. */
+import { type ResponseHead, ResponseReader } from '../../protocols/http1/response-reader.ts';
 import { WireSocket, type WireTarget } from './socket.ts';
 
 /** What is kept of one answer, in bytes: some seconds of a small stream. */
@@ -8,6 +9,10 @@ const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})[ \r]/;
 export class WireHttp {
   readonly socket: WireSocket;
   readonly #pieces: Uint8Array[] = [];
+  readonly #reader: ResponseReader;
+  #head: ResponseHead | undefined;
+  #body: Buffer[] = [];
+  #readable = true;
   #kept = 0;
 
   private constructor(socket: WireSocket) {
@@ -16,7 +21,15 @@ export class WireHttp {
       if (this.#kept >= KEPT_BYTES) return;
       this.#kept += bytes.length;
       this.#pieces.push(bytes);
+      this.#read(bytes);
     };
+    this.#reader = new ResponseReader({
+      onHead: (head) => {
+        this.#head = head;
+      },
+      onBody: (bytes, start, end) => this.#body.push(Buffer.from(bytes.subarray(start, end))),
+      onEnd: () => {},
+    });
   }
 
   /** TCP only. @throws WireError(Refused) */
@@ -46,7 +59,28 @@ export class WireHttp {
     return match === null ? undefined : Number(match[1]);
   }
 
+  /** Head of the first answer; undefined until it is whole. */
+  head(): ResponseHead | undefined {
+    return this.#head;
+  }
+
+  /** Body of the first answer so far, without its framing. */
+  body(): Buffer {
+    if (this.#body.length > 1) this.#body = [Buffer.concat(this.#body)];
+    return this.#body[0] ?? Buffer.alloc(0);
+  }
+
   close(): void {
     this.socket.close();
+  }
+
+  /** What cannot be read stays in `received`. */
+  #read(bytes: Uint8Array): void {
+    if (!this.#readable) return;
+    try {
+      this.#reader.push(bytes, 0, bytes.length);
+    } catch {
+      this.#readable = false;
+    }
   }
 }

@@ -147,7 +147,7 @@ export class WireRtmp {
 
   /** Set Chunk Size, and from here on chunks of that size. */
   setChunkSize(size: number): void {
-    this.raw(controlChunk(MessageType.setChunkSize, uint32(size)));
+    this.raw(controlChunk(MessageType.setChunkSize, uint32(size), this.chunkSize));
     this.chunkSize = size;
   }
 
