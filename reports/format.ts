@@ -75,7 +75,8 @@ export function headline(results: Results): string {
     const { clients, frames, latency } = load;
     const parts = [`${formatNumber(clients.joined)} of ${plural(clients.requested, 'player')} joined`];
     if (clients.dropped > 0) parts.push(`${formatNumber(clients.dropped)} dropped`);
-    parts.push(frames.missing === 0 ? 'no frame missing' : `${plural(frames.missing, 'frame')} missing`);
+    if (frames.received === 0) parts.push('no frame received');
+    else parts.push(frames.missing === 0 ? 'no frame missing' : `${plural(frames.missing, 'frame')} missing`);
     parts.push(
       latency.steady.p99 === null ? 'latency unknown' : `steady latency p99 ${formatMs(latency.steady.p99)}`,
     );

@@ -60,6 +60,7 @@
           }),
           axis({
             size: 72,
+            filter: (_, splits) => splits,
             splits: (_, __, min, max) => ROUND.filter((ms) => ms >= min && ms <= max),
             values: (_, splits) => splits.map((ms) => `${number.format(ms)} ms`),
           }),

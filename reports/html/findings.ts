@@ -44,7 +44,7 @@ function renderFinding({ finding, index }: Placed, kind: Results['kind'], open: 
 <summary>${verdictBadge(verdict, word)}<span class="what"><span class="title">${title ?? check}</span>
 <span class="where">${title !== undefined && html`<code>${check}</code>`}${
     mutant !== undefined && html`<span>mutant <code>${mutant}</code></span>`
-  }<span>${topology}, ${engine}</span>${level !== undefined && html`<span>${level}</span>`}<span>${formatSeconds(finding.durationMs)}</span></span></span></summary>
+  }${kind !== 'load' && kind !== 'publish' && html`<span>${topology}, ${engine}</span>`}${level !== undefined && html`<span>${level}</span>`}<span>${formatSeconds(finding.durationMs)}</span></span></span></summary>
 <dl class="judgement">
 <div><dt>Expected</dt><dd>${finding.expected}</dd></div>
 <div class="actual"><dt>Actual</dt><dd>${finding.actual}</dd></div>

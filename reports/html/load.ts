@@ -1,5 +1,5 @@
 /** A load: its figures as tiles, latency as a curve, the run second by second. */
-import { formatBytes, formatMs, formatNumber, formatPercent, plural } from '../format.ts';
+import { formatBytes, formatMs, formatNumber, formatPercent } from '../format.ts';
 import type { Distribution, Load, LoadSecond } from '../results.ts';
 import { renderReasons, renderTiles, renderUrls, type Tile } from './figures.ts';
 import { renderGenerator } from './generator.ts';

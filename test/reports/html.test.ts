@@ -5,7 +5,7 @@ import { chartData } from '../../reports/html/charts.ts';
 import { html } from '../../reports/html/html.ts';
 import { renderReport } from '../../reports/html/page.ts';
 import { Results, VERDICTS } from '../../reports/results.ts';
-import { finding, gate, load, loadFigures, mutants, NO_SAMPLE } from './samples.ts';
+import { finding, gate, load, loadFigures, mutants, NO_SAMPLE, publish } from './samples.ts';
 
 const HOSTILE = `"><script>alert(1)</script><img src=x onerror=alert(2)>'</script><!-- ]]> & \u202e\u0000\ud800`;
 
@@ -13,6 +13,7 @@ const SAMPLES: Record<string, Results> = {
   gate: gate(),
   load: load(),
   mutants: mutants(),
+  publish: publish(),
   nothing: { ...gate([]), verdict: 'error' },
   hostile: hostile(),
 };

@@ -178,6 +178,24 @@ export function loadFigures(of: Partial<Load> = {}): Load {
   };
 }
 
+export function publish(): Results {
+  return results({
+    kind: 'publish',
+    verdict: 'fail',
+    findings: [finding({ check: 'publish/accepted', verdict: 'fail' })],
+    publish: {
+      urls: Array.from({ length: 10 }, (_, i) => `rtmp://127.0.0.1/live/stream-${i + 1}`),
+      seconds: 25.1,
+      clients: { requested: 10, joined: 9, failed: 1, dropped: 0 },
+      reasons: { 'rtmp.rejected': 1 },
+      frames: 5625,
+      bytes: 13.5e6,
+      lag: distribution(5625, 2, 0.4),
+      generator: { healthy: true, reasons: [], loopLagP99Ms: 3.4, cpuCores: 0.05, rssMb: 90 },
+    },
+  });
+}
+
 export function load(
   of: Partial<Load> = {},
   findings: Finding[] = [finding({ check: 'load/joined' })],
