@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { ProtocolError } from '../../../protocols/errors.ts';
 import { isKeyframe, isSequenceHeader } from '../../../protocols/flv/body.ts';
 import { joinAvcc, splitAvcc } from '../../../protocols/h264/avcc.ts';
+import { Checksum } from '../../../protocols/h264/checksum.ts';
 import {
   AccessUnitScanner,
   encodeStamp,
@@ -227,12 +228,36 @@ test('a slice lost, added or in another order, or a stamp behind its slice, is n
     assert.equal(scanner.intact, false);
   }
   assert.equal(scan(bodyOf([first, stamp, second])).stamped, false);
+  const alone = encodeStamp({ stream: 1, frame: 2, sentAt: CLOCK }, []);
+  assert.equal(scan(bodyOf([alone])).intact, false, 'a stamp on nothing');
 });
 
 test('another SEI of the same size is not a stamp', () => {
   const other = encodeStamp({ stream: 1, frame: 1, sentAt: CLOCK }, []);
   other[18]! ^= 1;
   assert.equal(scan(bodyOf([other, slice(1)])).stamped, false);
+});
+
+test('of two stamps the first one counts', () => {
+  const [stamp, picture] = splitAvcc(
+    insertStamp(bodyOf([slice(1)]), { stream: 1, frame: 2, sentAt: CLOCK }),
+    5,
+  ) as [Uint8Array, Uint8Array];
+  const other = encodeStamp({ stream: 8, frame: 9, sentAt: CLOCK }, [picture]);
+  const scanner = scan(bodyOf([stamp, other, picture]));
+  assert.deepEqual([scanner.stream, scanner.frame, scanner.intact], [1, 2, true]);
+});
+
+test('a stamp of another version is not trusted, whatever its checksum', () => {
+  const picture = slice(1);
+  const stamp = encodeStamp({ stream: 1, frame: 2, sentAt: CLOCK }, [picture]);
+  stamp[19] = '2'.charCodeAt(0);
+  const checksum = new Checksum();
+  checksum.update(stamp, 19, 50);
+  checksum.update(picture, 0, picture.length);
+  stamp.set(Buffer.from(checksum.digest().toString(16).padStart(8, '0')), 50);
+  const scanner = scan(bodyOf([stamp, picture]));
+  assert.deepEqual([scanner.stamped, scanner.intact], [true, false]);
 });
 
 test('lengths of one and two bytes', () => {
@@ -261,6 +286,17 @@ test('a body that ends too early or claims too much is malformed and never intac
   }
   const empty = scan(Uint8Array.of(...header, 0, 0, 0, 0));
   assert.equal(empty.malformed, true);
+  const emptyBetween = Uint8Array.of(
+    ...stamped.subarray(0, stampEnd),
+    0,
+    0,
+    0,
+    0,
+    ...stamped.subarray(stampEnd),
+  );
+  assert.deepEqual([scan(emptyBetween).malformed, scan(emptyBetween).intact], [true, false]);
+  const trailing = scan(Uint8Array.of(...stamped, 0, 0));
+  assert.deepEqual([trailing.stamped, trailing.malformed, trailing.intact], [true, true, false]);
   const huge = scan(Uint8Array.of(...header, 0xff, 0xff, 0xff, 0xff, 1, 2, 3));
   assert.equal(huge.malformed, true);
   const early = new AccessUnitScanner();
