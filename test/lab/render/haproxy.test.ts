@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { renderHaproxy } from '../../../lab/render/haproxy.ts';
+import { findProgram } from '../../../lab/runners/find-program.ts';
+
+const server = (n: number) => ({
+  name: `edge-${n}`,
+  host: `127.1.0.${n}`,
+  rtmpPort: 1935,
+  httpPort: 8080,
+  apiPort: 1985,
+});
+
+const input = {
+  host: '127.0.0.1',
+  rtmpPort: 21935,
+  httpPort: 21936,
+  statsPort: 21937,
+  servers: [server(1), server(2), server(3)],
+  maxConnections: 1000,
+  threads: 2,
+};
+
+describe('haproxy.cfg', () => {
+  it('is accepted by haproxy without a warning', () => {
+    const directory = mkdtempSync(path.join(os.tmpdir(), 'liveproof-haproxy-'));
+    try {
+      const file = path.join(directory, 'haproxy.cfg');
+      writeFileSync(file, renderHaproxy(input));
+      const result = spawnSync(findProgram('haproxy') ?? 'haproxy', ['-c', '-f', file], { encoding: 'utf8' });
+      assert.equal(result.status, 0, result.stderr);
+      assert.doesNotMatch(result.stderr, /WARNING|ALERT/);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it('gives both protocols every edge, and leaves loopback for nothing', () => {
+    const text = renderHaproxy(input);
+    assert.equal(text.match(/^ {4}server edge-\d 127\.1\.0\.\d:8080 check port 1985$/gm)?.length, 3);
+    assert.equal(text.match(/^ {4}server edge-\d 127\.1\.0\.\d:1935 track flv-edges\/edge-\d$/gm)?.length, 3);
+    const binds = [...text.matchAll(/^ {4}bind (\S+)$/gm)].map((match) => match[1]);
+    assert.deepEqual(binds, ['127.0.0.1:21935', '127.0.0.1:21936', '127.0.0.1:21937']);
+  });
+});
