@@ -3,7 +3,7 @@ import type { ClusterNode } from '../../lab/cluster.ts';
 import { PLAYING_WITHIN_MS } from '../bounds.ts';
 import type { CheckContext, Judgement } from '../check.ts';
 import type { History } from '../history.ts';
-import { compareFrames, failed, inconclusive, judged, videoOf } from '../judging.ts';
+import { compareFrames, inconclusive, judged, videoOf } from '../judging.ts';
 import type { RecordedPlayer, RecordedPublisher } from '../stage.ts';
 import { stepsOf } from './attempt.ts';
 
@@ -63,20 +63,31 @@ export function judgeWitnesses(history: History): Judgement[] {
   }
   const after = history.of('step').find(({ step }) => step === Step.after)?.t;
   if (after === undefined) return [inconclusive(expected, 'what was to be done to the node was not done')];
-  return witnesses.map(({ client, publisher }) => {
-    const name = String(client);
-    const got = history.got(name);
-    const closed = history
-      .of('client.closed')
-      .find((event) => event.client === name && event.reason !== 'local');
-    if (closed !== undefined) return failed(expected, `${name} lost its connection (${closed.code})`);
-    const { compared, differences } = compareFrames(history.sent(String(publisher)), got);
-    if (differences.length > 0) {
-      const { expected: wanted, actual } = differences[0]!;
-      return failed(expected, `${name} got ${actual} instead of ${wanted}`);
-    }
-    const later = videoOf(got).filter((event) => event.t > after).length;
-    const actual = `${name}: ${compared.video} video and ${compared.audio} audio frames equal, ${later} after it`;
-    return judged(later >= FRAMES_AFTER, expected, actual);
-  });
+  const seen = witnesses.map(({ client, publisher }) =>
+    witnessed(history, String(client), String(publisher), after),
+  );
+  const losers = seen.filter(({ lost }) => lost);
+  const told = (losers.length > 0 ? losers : seen).map(({ says }) => says).join(', ');
+  return [judged(losers.length === 0, expected, told)];
+}
+
+function witnessed(
+  history: History,
+  name: string,
+  publisher: string,
+  after: number,
+): { readonly lost: boolean; readonly says: string } {
+  const got = history.got(name);
+  const closed = history
+    .of('client.closed')
+    .find((event) => event.client === name && event.reason !== 'local');
+  if (closed !== undefined) return { lost: true, says: `${name} lost its connection (${closed.code})` };
+  const { compared, differences } = compareFrames(history.sent(publisher), got);
+  if (differences.length > 0) {
+    const { expected, actual } = differences[0]!;
+    return { lost: true, says: `${name} got ${actual} instead of ${expected}` };
+  }
+  const later = videoOf(got).filter((event) => event.t > after).length;
+  const says = `${name}: ${compared.video} video and ${compared.audio} audio frames equal, ${later} after it`;
+  return { lost: later < FRAMES_AFTER, says };
 }
