@@ -98,6 +98,7 @@ export abstract class ConnectedClient implements Client, Deadlined {
 
   /** Enters a state; every state up to `streaming` has its own timeout. */
   protected enter(state: ClientState): void {
+    if (this.state === ClientState.closed) return;
     this.state = state;
     if (state === ClientState.streaming) forgetDeadline(this);
     else watchDeadline(this, this.options.timeoutMs ?? TIMEOUT_MS);
@@ -120,6 +121,7 @@ export abstract class ConnectedClient implements Client, Deadlined {
       return;
     }
     this.observer?.onRedirect?.(this, location, wallClock.now());
+    if (this.state === ClientState.closed) return;
     this.release();
     this.location = location;
     this.dial();
