@@ -51,26 +51,36 @@ interface Said {
   readonly evidence?: readonly Evidence[];
 }
 
+/** Begins the reasons of players that were still waiting for their first keyframe when the run ended. */
+const STILL_WAITING = 'no-keyframe.';
+
+/** Who interrupts a run cannot blame the server for players that were still on their way. */
 function joined({ clients, reasons }: Load, interrupted: boolean): Said {
   const { requested, failed } = clients;
-  const waiting = requested - clients.joined - failed;
+  const waiting = Object.entries(reasons)
+    .filter(([reason]) => reason.startsWith(STILL_WAITING))
+    .reduce((sum, [, count]) => sum + count, 0);
+  const unopened = requested - clients.joined - failed;
+  const lost = interrupted ? failed - Math.min(waiting, failed) : failed + unopened;
   const actual = [`${formatNumber(clients.joined)} joined`];
   if (failed > 0) actual.push(`${formatNumber(failed)} failed`);
-  if (waiting > 0) actual.push(`${formatNumber(waiting)} had neither joined nor failed at the end`);
+  if (unopened > 0) actual.push(`${formatNumber(unopened)} had neither joined nor failed at the end`);
   return {
-    verdict: failed > 0 || (waiting > 0 && !interrupted) ? 'fail' : 'pass',
+    verdict: lost > 0 ? 'fail' : clients.joined < requested ? 'inconclusive' : 'pass',
     expected: `${plural(requested, 'player')} joined`,
     actual: actual.join(', '),
     evidence: failed > 0 ? reasonsOf(reasons) : [],
   };
 }
 
-function kept({ clients, reasons }: Load): Said {
+function kept({ clients: { joined, dropped }, reasons }: Load): Said {
+  const expected = 'no player dropped';
+  if (joined === 0) return { verdict: 'inconclusive', expected, actual: 'there was no player to keep' };
   return {
-    verdict: clients.dropped > 0 ? 'fail' : 'pass',
-    expected: 'no player dropped',
-    actual: clients.dropped > 0 ? `${formatNumber(clients.dropped)} dropped` : 'none dropped',
-    evidence: clients.dropped > 0 ? reasonsOf(reasons) : [],
+    verdict: dropped > 0 ? 'fail' : 'pass',
+    expected,
+    actual: `${dropped > 0 ? formatNumber(dropped) : 'none'} of ${formatNumber(joined)} dropped`,
+    evidence: dropped > 0 ? reasonsOf(reasons) : [],
   };
 }
 
@@ -82,10 +92,14 @@ function reasonsOf(reasons: Load['reasons']): Evidence[] {
 
 function frames({ frames: of }: Load): Said {
   const wrong = (['missing', 'duplicated', 'reordered', 'corrupt'] as const).filter((kind) => of[kind] > 0);
-  const judged = `${formatNumber(of.received - of.unstamped)} stamped frames`;
+  const count = of.received - of.unstamped;
+  const judged = plural(count, 'stamped frame');
+  const expected = 'no frame missing, duplicated, reordered or corrupt';
+  if (count === 0)
+    return { verdict: 'inconclusive', expected, actual: 'there was no stamped frame to judge' };
   return {
     verdict: wrong.length > 0 ? 'fail' : 'pass',
-    expected: 'no frame missing, duplicated, reordered or corrupt',
+    expected,
     actual:
       wrong.length > 0
         ? `${wrong.map((kind) => `${formatNumber(of[kind])} ${kind}`).join(', ')}, of ${judged}`

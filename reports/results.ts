@@ -108,7 +108,10 @@ export const Load = z
     clients: z.object({
       requested: z.number().int(),
       joined: z.number().int().describe('Got their first keyframe.'),
-      failed: z.number().int().describe('Never joined.'),
+      failed: z
+        .number()
+        .int()
+        .describe('Never joined, `no-keyframe.…` among them: still waiting at the end.'),
       dropped: z.number().int().describe('Joined, then lost before the end.'),
     }),
     reasons: z

@@ -55,7 +55,7 @@ ${evidence.length > 0 && renderEvidence(evidence)}
 }
 
 function renderEvidence(evidence: readonly Evidence[]): Html {
-  return html`<table class="evidence"><caption>Evidence</caption><tbody>
+  return html`<div class="evidence" tabindex="0" role="region" aria-label="Evidence"><table><caption>Evidence</caption><tbody>
 ${evidence.map(({ label, detail }) => html`<tr><th scope="row">${label}</th><td>${detail}</td></tr>`)}
-</tbody></table>`;
+</tbody></table></div>`;
 }

@@ -63,6 +63,7 @@ test('frames that nobody can judge are inconclusive, but lost clients are still 
   const frames = { ...HEALTHY.frames, unstamped: 10 };
   assert.deepEqual(verdictOf({ frames }), { verdict: 'inconclusive', not: ['load/stamped'] });
   const none = { ...HEALTHY.frames, received: 0 };
+  assert.deepEqual(verdictOf({ frames: none }).not, ['load/frames', 'load/stamped']);
   assert.equal(verdictOf({ frames: none }).verdict, 'inconclusive');
   const clients = { ...HEALTHY.clients, joined: 0, failed: 5000 };
   assert.equal(verdictOf({ frames: none, clients }).verdict, 'fail');
@@ -70,6 +71,17 @@ test('frames that nobody can judge are inconclusive, but lost clients are still 
 
 test('an interrupted run is at best inconclusive, and blames nobody for those still on their way', () => {
   assert.deepEqual(verdictOf({}, true), { verdict: 'inconclusive', not: ['load/complete'] });
-  assert.deepEqual(verdictOf({ clients: { ...HEALTHY.clients, joined: 100 } }, true).verdict, 'inconclusive');
+  assert.deepEqual(verdictOf({ clients: { ...HEALTHY.clients, joined: 100 } }, true), {
+    verdict: 'inconclusive',
+    not: ['load/joined', 'load/complete'],
+  });
+  const waiting = { ...HEALTHY.clients, joined: 4990, failed: 10 };
+  const reasons = { 'no-keyframe.requesting': 7, 'no-keyframe.streaming': 3 };
+  assert.equal(verdictOf({ clients: waiting, reasons }, true).verdict, 'inconclusive');
+  assert.equal(verdictOf({ clients: waiting, reasons }).verdict, 'fail');
+  assert.equal(
+    verdictOf({ clients: waiting, reasons: { 'no-keyframe.streaming': 9, 'tcp.refused': 1 } }, true).verdict,
+    'fail',
+  );
   assert.equal(verdictOf({ clients: { ...HEALTHY.clients, dropped: 1 } }, true).verdict, 'fail');
 });

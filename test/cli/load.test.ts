@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type LoadArguments, type LoadSurroundings, load } from '../../cli/load.ts';
+import { ExitCode, UsageError } from '../../cli/output.ts';
+import type { LoadOptions, LoadTick } from '../../drivers/swarm/load.ts';
+import { type Load, Results } from '../../reports/results.ts';
+import { loadFigures } from '../reports/samples.ts';
+import { resultsIn, surroundings, temporary } from './surroundings.ts';
+
+const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+const URL_OF_FLV = 'http://127.0.0.1:8080/live/a.flv';
+const ARGUMENTS: LoadArguments = { clients: '10', ramp: '500ms', duration: '2m' };
+
+const TICK: LoadTick = {
+  second: 3.01,
+  phase: 'steady',
+  requested: 10,
+  opened: 10,
+  joined: 9,
+  failed: 1,
+  dropped: 0,
+  bytes: 1e6,
+  stalls: 2,
+  intervalMbitPerSecond: 4.8,
+  intervalStalls: 0,
+  intervalLatencyP50: 92,
+  intervalLatencyP99: null,
+  intervalLoopLagMs: 3,
+  intervalCpuCores: 0.1,
+  generator: { healthy: true, reasons: [], loopLagP99Ms: 3, cpuCores: 0.1, rssMb: 80 },
+};
+
+/** A swarm that was asked for nothing real. */
+function fakeRun(figures: Load, onRun: (options: LoadOptions) => void = () => {}): LoadSurroundings['run'] {
+  return async (options) => {
+    onRun(options);
+    options.onTick?.(TICK);
+    return figures;
+  };
+}
+
+test('the swarm gets what was asked for, the run its directory, the shell its exit code', async (t) => {
+  const out = temporary(t);
+  const around = surroundings();
+  let asked: LoadOptions | undefined;
+  const run = fakeRun(loadFigures(), (options) => {
+    asked = options;
+  });
+  const code = await load([URL_OF_FLV], { ...ARGUMENTS, workers: '2', out }, { ...around, run });
+  assert.equal(code, ExitCode.pass);
+  const { urls, clients, rampMs, durationMs, workers } = asked!;
+  assert.deepEqual([urls, clients, rampMs, durationMs, workers], [[URL_OF_FLV], 10, 500, 120_000, 2]);
+  assert.deepEqual(readdirSync(out).sort(), ['junit.xml', 'report.html', 'results.json', 'summary.md']);
+  const results = resultsIn(out);
+  assert.equal(results.verdict, 'pass');
+  assert.equal(results.interrupted, false);
+  assert.deepEqual(results.load, loadFigures());
+  assert.match(around.stdout.text, /^pass {2}5,000 of 5,000 players joined, no frame missing/m);
+  assert.match(around.stdout.text, /report: .*report\.html\n$/);
+  assert.match(around.stderr.text, /^3 s steady \| 9\/10 joined, 1 failed .*p50 92 ms p99 -/);
+  assert.ok(around.state.released);
+});
+
+test('--json prints the results on stdout and nothing else', async (t) => {
+  const out = temporary(t);
+  const around = surroundings();
+  await load([URL_OF_FLV], { ...ARGUMENTS, json: true, out }, { ...around, run: fakeRun(loadFigures()) });
+  assert.deepEqual(Results.parse(JSON.parse(around.stdout.text)), resultsIn(out));
+  assert.match(around.stderr.text, /joined/);
+});
+
+test('lost clients exit 1, an unhealthy generator 3, and the reason is printed', async (t) => {
+  const clients = { requested: 10, joined: 9, failed: 1, dropped: 0 };
+  const reasons = { 'tcp.econnrefused': 1 };
+  const sick = { ...loadFigures().generator, healthy: false, reasons: ['event loop lag p99 190 ms'] };
+  const around = surroundings();
+  const args = { ...ARGUMENTS, out: temporary(t) };
+  const failed = fakeRun(loadFigures({ clients, reasons }));
+  assert.equal(await load([URL_OF_FLV], args, { ...around, run: failed }), ExitCode.fail);
+  assert.match(
+    around.stdout.text,
+    /fail {2}load\/joined\n.*\n.*9 joined, 1 failed\n.*tcp\.econnrefused: 1 player\n/,
+  );
+  const unhealthy = fakeRun(loadFigures({ clients, reasons, generator: sick }));
+  assert.equal(await load([URL_OF_FLV], args, { ...surroundings(), run: unhealthy }), ExitCode.inconclusive);
+});
+
+test('wrong use is told before anything is started or written', async (t) => {
+  const out = join(temporary(t), 'never');
+  const run = fakeRun(loadFigures(), () => assert.fail('the swarm was started'));
+  const wrong: [string[], Partial<LoadArguments>, RegExp][] = [
+    [['rtmp://10.0.0.7/live/a'], {}, /10\.0\.0\.7 is not on loopback.*--allow-remote/],
+    [['http://127.0.0.1@media.example/a.flv'], {}, /media\.example is not on loopback/],
+    [[URL_OF_FLV, 'http://media.example/a.flv'], {}, /media\.example is not on loopback/],
+    [['rtmp://127.0.0.1.example.com/live/a'], {}, /is not on loopback/],
+    [['srt://127.0.0.1:9000'], {}, /rtmp:\/\/ or http:\/\/ or https:\/\//],
+    [['rtmp://127.0.0.1'], {}, /url: expected/],
+    [['http://[::1/a.flv'], {}, /Not a URL/],
+    [[URL_OF_FLV], { clients: '0' }, /count is a whole number of at least 1/],
+    [[URL_OF_FLV], { clients: '1e3' }, /count is a whole number of at least 1/],
+    [[URL_OF_FLV], { ramp: '5' }, /500ms, 30s, 2m or 1h; got "5"/],
+    [[URL_OF_FLV], { duration: '-1s' }, /got "-1s"/],
+    [[URL_OF_FLV], { workers: 'two' }, /got "two"/],
+  ];
+  for (const [urls, args, message] of wrong) {
+    await assert.rejects(load(urls, { ...ARGUMENTS, out, ...args }, { ...surroundings(), run }), (error) => {
+      assert.ok(error instanceof UsageError && error.exitCode === ExitCode.usage, String(error));
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+  assert.throws(() => readdirSync(out), { code: 'ENOENT' });
+});
+
+test('a remote server is loaded when that is asked for, loopback always', async (t) => {
+  const out = temporary(t);
+  const urls = ['rtmp://media.example/live/a', 'https://media.example/live/a.flv'];
+  const run = fakeRun(loadFigures());
+  assert.equal(
+    await load(urls, { ...ARGUMENTS, allowRemote: true, out }, { ...surroundings(), run }),
+    ExitCode.pass,
+  );
+  const near = [
+    'rtmp://127.9.8.7:1935/live/a',
+    'http://localhost/a.flv',
+    'rtmp://[::1]/live/a',
+    'http://[::1]:80/a.flv',
+  ];
+  assert.equal(await load(near, { ...ARGUMENTS, out }, { ...surroundings(), run }), ExitCode.pass);
+});
+
+test('an interrupted load writes what was measured', async (t) => {
+  const out = temporary(t);
+  const around = surroundings();
+  const run = fakeRun(loadFigures(), () => around.interrupt());
+  assert.equal(await load([URL_OF_FLV], { ...ARGUMENTS, out }, { ...around, run }), ExitCode.inconclusive);
+  assert.equal(resultsIn(out).interrupted, true);
+  assert.match(around.stdout.text, /\(interrupted\)/);
+});
+
+test('a load that breaks gives the signals back', async (t) => {
+  const around = surroundings();
+  const run = () => Promise.reject(new Error('the swarm broke'));
+  await assert.rejects(
+    load([URL_OF_FLV], { ...ARGUMENTS, out: temporary(t) }, { ...around, run }),
+    /swarm broke/,
+  );
+  assert.ok(around.state.released);
+});
+
+/** The real command against a server that accepts and says nothing, up to its first line of progress. */
+async function startReal(t: TestContext, out: string): Promise<ChildProcess> {
+  const server = createServer((socket) => void socket.on('error', () => {}));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `rtmp://127.0.0.1:${(server.address() as AddressInfo).port}/live/a`;
+  const args = ['load', url, '-n', '3', '--workers', '1', '--ramp', '0', '--duration', '60s', '--out', out];
+  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  t.after(() => {
+    child.kill('SIGKILL');
+    server.close();
+  });
+  const lines = createInterface({ input: child.stderr! });
+  for await (const line of lines) {
+    if (line.includes('joined')) break;
+  }
+  child.stderr!.resume();
+  return child;
+}
+
+test('SIGINT ends a real load, which writes its report and blames nobody: exit code 3', async (t) => {
+  const out = temporary(t);
+  const child = await startReal(t, out);
+  child.kill('SIGINT');
+  const [code] = await once(child, 'exit');
+  assert.equal(code, ExitCode.inconclusive);
+  const { interrupted, load: figures } = resultsIn(out);
+  assert.equal(interrupted, true);
+  assert.deepEqual(figures!.clients, { requested: 3, joined: 0, failed: 3, dropped: 0 });
+});

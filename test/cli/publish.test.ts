@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { ExitCode, UsageError } from '../../cli/output.ts';
+import { type PublishArguments, type PublishSurroundings, publish } from '../../cli/publish.ts';
+import type { PublishFigures, PublishOptions } from '../../drivers/swarm/load.ts';
+import { distribution } from '../reports/samples.ts';
+import { resultsIn, surroundings, temporary } from './surroundings.ts';
+
+const URL_OF_STREAM = 'rtmp://127.0.0.1/live/a';
+
+const FIGURES: PublishFigures = {
+  urls: [URL_OF_STREAM],
+  seconds: 10,
+  clients: { requested: 1, joined: 1, failed: 0, dropped: 0 },
+  reasons: {},
+  bytes: 600_000,
+  frames: 250,
+  lag: distribution(250, 2, 0.4),
+  generator: { healthy: true, reasons: [], loopLagP99Ms: 2, cpuCores: 0.02, rssMb: 70 },
+};
+
+function fakeRun(
+  figures: PublishFigures,
+  onRun: (options: PublishOptions) => void = () => {},
+): PublishSurroundings['run'] {
+  return async (options) => {
+    onRun(options);
+    options.onTick?.({
+      second: 1,
+      requested: 1,
+      publishing: 1,
+      failed: 0,
+      dropped: 0,
+      intervalMbitPerSecond: 0.48,
+      lagP99Ms: 2,
+      loopLagMs: 1,
+    });
+    return figures;
+  };
+}
+
+test('one stream of the fixture until Ctrl-C, which is then no interruption; nothing is written', async () => {
+  const around = surroundings();
+  let asked: PublishOptions | undefined;
+  const run = fakeRun(FIGURES, (options) => {
+    asked = options;
+    around.interrupt();
+  });
+  assert.equal(await publish(URL_OF_STREAM, { streams: '1' }, { ...around, run }), ExitCode.pass);
+  assert.equal(asked!.url, URL_OF_STREAM);
+  assert.equal(asked!.streams, 1);
+  assert.equal(asked!.durationMs, undefined);
+  assert.match(asked!.file, /fixtures\/media\/av-480k\.flv$/);
+  assert.match(around.stderr.text, /^1 s \| 1\/1 publishing, 0 failed \| 0\.5 Mbit\/s/);
+  assert.match(around.stdout.text, /^pass {2}1 of 1 stream published, 250 frames and 600 kB sent\n$/);
+  assert.ok(around.state.released);
+});
+
+test('with --out the results are written', async (t) => {
+  const out = temporary(t);
+  const run = fakeRun(FIGURES);
+  const args = { streams: '1', duration: '10s', out };
+  assert.equal(await publish(URL_OF_STREAM, args, { ...surroundings(), run }), ExitCode.pass);
+  const results = resultsIn(out);
+  assert.equal(results.kind, 'publish');
+  assert.deepEqual(results.publish, FIGURES);
+  assert.deepEqual(readdirSync(out).sort(), ['junit.xml', 'report.html', 'results.json', 'summary.md']);
+});
+
+test('the verdict: refused and lost streams fail, an unhealthy generator or an early end is inconclusive', async () => {
+  const exit = (
+    figures: Partial<PublishFigures>,
+    args: Partial<PublishArguments> = {},
+    interrupted = false,
+  ) => {
+    const around = surroundings();
+    const run = fakeRun({ ...FIGURES, ...figures }, () => interrupted && around.interrupt());
+    return publish(URL_OF_STREAM, { streams: '1', ...args }, { ...around, run });
+  };
+  const refused = { requested: 1, joined: 0, failed: 1, dropped: 0 };
+  const lost = { requested: 1, joined: 1, failed: 0, dropped: 1 };
+  const generator = { ...FIGURES.generator, healthy: false, reasons: ['event loop lag'] };
+  assert.equal(await exit({ clients: refused }), ExitCode.fail);
+  assert.equal(await exit({ clients: lost }), ExitCode.fail);
+  assert.equal(await exit({ clients: lost, generator }), ExitCode.inconclusive);
+  assert.equal(await exit({}, { duration: '1h' }, true), ExitCode.inconclusive);
+});
+
+test('wrong use is told before anything is started or written', async (t) => {
+  const out = join(temporary(t), 'never');
+  const run = fakeRun(FIGURES, () => assert.fail('the publishers were started'));
+  const wrong: [string, Partial<PublishArguments>, RegExp][] = [
+    ['rtmp://media.example/live/a', {}, /media\.example is not on loopback/],
+    ['http://127.0.0.1/a.flv', {}, /A URL of rtmp:\/\/ is needed/],
+    [URL_OF_STREAM, { streams: '3' }, /3 streams need a name each: put %d/],
+    [URL_OF_STREAM, { streams: '-1' }, /count is a whole number/],
+    [URL_OF_STREAM, { file: '/nowhere/a.flv' }, /There is no file \/nowhere\/a\.flv/],
+    [URL_OF_STREAM, { duration: 'long' }, /A duration is a number with a unit/],
+  ];
+  for (const [url, args, message] of wrong) {
+    await assert.rejects(
+      publish(url, { streams: '1', out, ...args }, { ...surroundings(), run }),
+      (error) => {
+        assert.ok(error instanceof UsageError, String(error));
+        assert.match(error.message, message);
+        return true;
+      },
+    );
+  }
+  assert.throws(() => readdirSync(out), { code: 'ENOENT' });
+});
