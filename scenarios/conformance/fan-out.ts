@@ -207,7 +207,8 @@ function judgeHeaders(
   const expected = `${player}: metadata, audio and video sequence header, keyframe`;
   const firstFrame = got.findIndex(isFrame);
   if (firstFrame < 0) return inconclusive(expected, 'no frame was seen');
-  const before = got.slice(0, firstFrame);
+  // RTMP servers send |RtmpSampleAccess before everything else; it is not of the stream.
+  const before = got.slice(0, firstFrame).filter(({ kind }) => kind !== 'script');
   const kinds = before.map(({ kind }) => kind);
   const actual = [...kinds, `then ${nameOf(got[firstFrame]!)}`].join(', ');
   const video = videoOf(got)[0];
