@@ -3,10 +3,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { findProgram } from '../lab/runners/find-program.ts';
-import { missingPrograms, type Purpose } from './programs.ts';
+import { ExitCode } from './output.ts';
+import { missingPrograms, type Purpose, type SystemProgram } from './programs.ts';
 
-const EXIT_USAGE = 2;
-const EXIT_MISSING = 4;
 const PURPOSES: readonly Purpose[] = ['lab', 'gate', 'test'];
 
 const HELP = `Usage: npm run setup [-- lab|gate|test]
@@ -21,89 +20,103 @@ Examples:
   npm run setup
   npm run setup -- gate`;
 
+/** The machine, as far as setup has to do with it. */
+export interface Machine {
+  missing(purpose: Purpose): SystemProgram[];
+  /** Debian or Ubuntu, or of their family. */
+  readonly hasApt: boolean;
+  readonly isRoot: boolean;
+  /** Runs a command to its end. `loud` shows what it complains of. */
+  run(argv: readonly string[], loud?: boolean): boolean;
+  /** Forbids packages to start services; returns what allows it again. */
+  forbidServices(): () => void;
+  say(line: string): void;
+}
+
+/** Returns the exit code. */
+export function setup(argv: readonly string[], machine: Machine): ExitCode {
+  const [word = 'test', ...rest] = argv;
+  if (word === '--help' || word === '-h') {
+    machine.say(HELP);
+    return ExitCode.pass;
+  }
+  const purpose = PURPOSES.find((candidate) => candidate === word);
+  if (purpose === undefined || rest.length > 0) {
+    machine.say(`error: setup is for one of ${PURPOSES.join(', ')}, not '${argv.join(' ')}'`);
+    return ExitCode.usage;
+  }
+  const missing = machine.missing(purpose);
+  if (missing.length === 0) return ExitCode.pass;
+  const prefix = machine.hasApt ? rootPrefix(machine) : undefined;
+  if (prefix !== undefined) install(prefix, packagesOf(missing), machine);
+  const left = machine.missing(purpose);
+  if (left.length === 0) return ExitCode.pass;
+  machine.say(`error: not installed: ${left.map((program) => program.name).join(', ')}`);
+  machine.say(`type:  ${commandToType(packagesOf(left), machine.isRoot)}`);
+  return ExitCode.labNotUp;
+}
+
+function packagesOf(programs: readonly SystemProgram[]): string[] {
+  return programs.map((program) => program.package);
+}
+
+/** What to put before a command so that root runs it; undefined when that needs a password. */
+function rootPrefix(machine: Machine): string[] | undefined {
+  if (machine.isRoot) return [];
+  return machine.run(['sudo', '-n', 'true']) ? ['sudo', '-n'] : undefined;
+}
+
+/** The package lists are fetched only when the installation fails without: a fresh machine has none, or old ones. */
+function install(prefix: readonly string[], packages: readonly string[], machine: Machine): void {
+  const aptGet = (args: readonly string[], loud?: boolean): boolean =>
+    machine.run(
+      [...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', 'RUNLEVEL=1', 'apt-get', '-q', ...args],
+      loud,
+    );
+  const installation = ['install', '-y', '--no-install-recommends', ...packages];
+  machine.say(`setup: installing ${packages.join(' ')} with apt-get`);
+  const allowServices = machine.forbidServices();
+  try {
+    if (aptGet(installation)) return;
+    aptGet(['update']);
+    aptGet(installation, true);
+  } finally {
+    allowServices();
+  }
+}
+
+function commandToType(packages: readonly string[], isRoot: boolean): string {
+  const root = isRoot ? '' : 'sudo ';
+  return `${root}apt-get update && ${root}apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+}
+
 /** Debian policy 9.11.4: a script that answers 101 forbids packages to start their services. */
 const POLICY_FILE = '/usr/sbin/policy-rc.d';
 const POLICY = '#!/bin/sh\n# Of liveproof setup: packages shall not start services.\nexit 101\n';
 
-function main(argv: readonly string[]): number {
-  const [word = 'test', ...rest] = argv;
-  if (word === '--help' || word === '-h') {
-    console.log(HELP);
-    return 0;
-  }
-  const purpose = PURPOSES.find((candidate) => candidate === word);
-  if (purpose === undefined || rest.length > 0) {
-    console.error(`error: setup is for one of ${PURPOSES.join(', ')}, not '${argv.join(' ')}'`);
-    return EXIT_USAGE;
-  }
-  const missing = missingPrograms(purpose);
-  if (missing.length === 0) return 0;
-  const packages = missing.map((program) => program.package);
-  const prefix = rootPrefix();
-  if (hasApt() && prefix !== undefined) {
-    console.error(`setup: installing ${packages.join(' ')} with apt-get`);
-    install(prefix, packages);
-  }
-  const left = missingPrograms(purpose);
-  if (left.length === 0) return 0;
-  console.error(`error: not installed: ${left.map((program) => program.name).join(', ')}`);
-  console.error(`type:  ${commandToType(left.map((program) => program.package))}`);
-  return EXIT_MISSING;
+function thisMachine(): Machine {
+  const isRoot = process.getuid?.() === 0;
+  return {
+    missing: missingPrograms,
+    isRoot,
+    hasApt: findProgram('apt-get') !== undefined && isOfDebian(),
+    run([program, ...args], loud = false) {
+      const stdio = ['ignore', 'ignore', loud ? 'inherit' : 'ignore'] as const;
+      return spawnSync(findProgram(program!) ?? program!, args, { stdio: [...stdio] }).status === 0;
+    },
+    forbidServices() {
+      // The administrator's policy stands. Without root `RUNLEVEL=1` must do, which most packages heed.
+      if (!isRoot || existsSync(POLICY_FILE)) return () => {};
+      writeFileSync(POLICY_FILE, POLICY, { mode: 0o755, flag: 'wx' });
+      return () => rmSync(POLICY_FILE, { force: true });
+    },
+    say: (line) => console.error(line),
+  };
 }
 
-function hasApt(): boolean {
-  if (findProgram('apt-get') === undefined || !existsSync('/etc/os-release')) return false;
-  return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(readFileSync('/etc/os-release', 'utf8'));
+function isOfDebian(): boolean {
+  const file = '/etc/os-release';
+  return existsSync(file) && /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(readFileSync(file, 'utf8'));
 }
 
-/** What to put before a command so that root runs it; undefined when that needs a password. */
-function rootPrefix(): string[] | undefined {
-  if (process.getuid?.() === 0) return [];
-  const sudo = findProgram('sudo');
-  if (sudo === undefined || spawnSync(sudo, ['-n', 'true'], { stdio: 'ignore' }).status !== 0)
-    return undefined;
-  return [sudo, '-n'];
-}
-
-/** The package lists are fetched only when the installation fails without: a fresh machine has none, or old ones. */
-function install(prefix: readonly string[], packages: readonly string[]): void {
-  const forbidden = forbidServices(prefix);
-  try {
-    const installation = ['install', '-y', '-q', '--no-install-recommends', ...packages];
-    if (aptGet(prefix, installation)) return;
-    aptGet(prefix, ['update', '-q']);
-    aptGet(prefix, installation, 'inherit');
-  } finally {
-    if (forbidden) rmSync(POLICY_FILE, { force: true });
-  }
-}
-
-function aptGet(
-  prefix: readonly string[],
-  args: readonly string[],
-  errors: 'ignore' | 'inherit' = 'ignore',
-): boolean {
-  const [program, ...rest] = [
-    ...prefix,
-    'env',
-    'DEBIAN_FRONTEND=noninteractive',
-    'RUNLEVEL=1',
-    'apt-get',
-    ...args,
-  ];
-  return spawnSync(program!, rest, { stdio: ['ignore', 'ignore', errors] }).status === 0;
-}
-
-/** Only as root, and only where the administrator has no policy; `RUNLEVEL=1` does the same for most packages. */
-function forbidServices(prefix: readonly string[]): boolean {
-  if (prefix.length > 0 || existsSync(POLICY_FILE)) return false;
-  writeFileSync(POLICY_FILE, POLICY, { mode: 0o755, flag: 'wx' });
-  return true;
-}
-
-function commandToType(packages: readonly string[]): string {
-  const root = process.getuid?.() === 0 ? '' : 'sudo ';
-  return `${root}apt-get update && ${root}apt-get install -y --no-install-recommends ${packages.join(' ')}`;
-}
-
-process.exitCode = main(process.argv.slice(2));
+if (import.meta.filename === process.argv[1]) process.exitCode = setup(process.argv.slice(2), thisMachine());

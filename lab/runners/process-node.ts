@@ -64,28 +64,37 @@ export class ProcessNode implements ClusterNode {
     return this.#state;
   }
 
-  /** Starts the process; `onSpawn` is called when it has a pid. Resolves when it is ready, or rejects with its last words. */
+  /** Starts the process; `onSpawn` is called when it has a pid. Resolves when it is ready; else nothing is left of it. */
   async start(signal?: AbortSignal, onSpawn?: () => void): Promise<void> {
     this.#enter('starting');
-    const child = await this.#spawn();
-    onSpawn?.();
+    try {
+      const child = await this.#spawn();
+      onSpawn?.();
+      await this.#untilReady(child, signal);
+      this.#enter('ready');
+    } catch (error) {
+      await this.kill();
+      throw error;
+    }
+  }
+
+  async #untilReady(child: ChildProcess, signal: AbortSignal | undefined): Promise<void> {
     const deadline = performance.now() + READY_WITHIN_MS;
     for (;;) {
       const refusal = await this.#launch.answers(this.pid).then(
         () => undefined,
         (error: Error) => error,
       );
-      if (this.#child !== child || hasExited(child)) {
+      if (hasExited(child)) {
         throw this.#error(LabErrorCode.Exited, `exited (${howItEnded(child)}) before it was ready`);
       }
       if (signal?.aborted) throw this.#error(LabErrorCode.Aborted, 'the start was interrupted');
-      if (refusal === undefined) break;
+      if (refusal === undefined) return;
       if (performance.now() > deadline) {
         throw this.#error(LabErrorCode.Timeout, `not ready in ${READY_WITHIN_MS} ms: ${refusal.message}`);
       }
       await delay(ASK_EVERY_MS);
     }
-    this.#enter('ready');
   }
 
   async kill(): Promise<void> {
@@ -135,6 +144,7 @@ export class ProcessNode implements ClusterNode {
       await once(child, 'spawn');
       return child;
     } catch (error) {
+      this.#child = undefined;
       this.#enter('exited');
       throw new LabError(LabErrorCode.Program, `${this.spec.name}: cannot execute ${program}`, {
         node: this.spec.name,

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { HttpNodeApi } from '../api.ts';
 import type { BuiltinConfig } from '../builtin/config.ts';
 import { MUTANTS, type MutantId } from '../builtin/mutants.ts';
-import type { Capability, Cluster, Entry, NodeApi } from '../cluster.ts';
+import { type Capability, type Cluster, type Entry, type NodeApi, type Patience, SRS_PATIENCE } from '../cluster.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
 import { type AddressPlan, type PortChoice, planAddresses } from '../ports.ts';
 import { renderHaproxy } from '../render/haproxy.ts';
@@ -34,6 +34,8 @@ export interface StartOptions {
   /** Configurations and logs go here; made when missing. */
   readonly runDir: string;
   readonly settings?: Partial<MediaSettings>;
+  /** Of builtin nodes; the others' is SRS_PATIENCE, as is theirs when left out. */
+  readonly patience?: Patience;
   /** The same as a number for `ports`. */
   readonly basePort?: number;
   /** `free` by default. */
@@ -198,6 +200,7 @@ function media(
     writeFileSync(file, renderSrs({ ...listeners, origins, settings, directory: runDir, logFile }));
     return { program: path.resolve(options.srsPath!), args: ['-c', file] };
   }
+  const patience = patienceOf(options);
   const config: BuiltinConfig = {
     ...listeners,
     role,
@@ -206,6 +209,7 @@ function media(
       return { host: tap.host, port: tap.port, api: `http://${origin.host}:${origin.ports.api}` };
     }),
     settings,
+    timeouts: { handshake: patience.rtmpHandshake, httpRequest: patience.httpRequest },
     mutants: (options.mutants ?? []).filter((id) => ['media', role].includes(MUTANTS[id].role)),
   };
   return {

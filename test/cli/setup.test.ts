@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { missingPrograms, PROGRAMS, type SystemProgram } from '../../cli/programs.ts';
+import { type Machine, setup } from '../../cli/setup.ts';
+
+const haproxy: SystemProgram = {
+  name: 'haproxy',
+  package: 'haproxy',
+  neededBy: ['gate'],
+  isThere: () => false,
+};
+
+/** A machine that lacks haproxy until `installs` says that this apt-get installs it. */
+function machine(
+  options: Partial<Machine> & { installs?: (argv: readonly string[], runs: readonly string[]) => boolean },
+) {
+  const runs: string[] = [];
+  const said: string[] = [];
+  const services: string[] = [];
+  let isThere = false;
+  const result: Machine = {
+    missing: () => (isThere ? [] : [haproxy]),
+    hasApt: true,
+    isRoot: true,
+    run(argv) {
+      const succeeds = options.installs?.(argv, runs) ?? false;
+      runs.push(argv.join(' '));
+      if (succeeds && argv.includes('install')) isThere = true;
+      return succeeds;
+    },
+    forbidServices() {
+      services.push('forbidden');
+      return () => services.push('allowed');
+    },
+    say: (line) => said.push(line),
+    ...options,
+  };
+  return { machine: result, runs, said, services };
+}
+
+const APT = 'env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -q';
+const INSTALL = `${APT} install -y --no-install-recommends haproxy`;
+
+describe('setup', () => {
+  it('is silent when nothing is missing, and runs nothing', () => {
+    const { machine: there, runs, said } = machine({ missing: () => [] });
+    assert.equal(setup(['gate'], there), 0);
+    assert.deepEqual([runs, said], [[], []]);
+  });
+
+  it('installs as root, without fetching lists that are good, and lets no service start', () => {
+    const { machine: root, runs, said, services } = machine({ installs: () => true });
+    assert.equal(setup(['gate'], root), 0);
+    assert.deepEqual(runs, [INSTALL]);
+    assert.deepEqual(said, ['setup: installing haproxy with apt-get']);
+    assert.deepEqual(services, ['forbidden', 'allowed']);
+  });
+
+  it('fetches the lists when there are none', () => {
+    const { machine: fresh, runs } = machine({ installs: (_, before) => before.includes(`${APT} update`) });
+    assert.equal(setup(['gate'], fresh), 0);
+    assert.deepEqual(runs, [INSTALL, `${APT} update`, INSTALL]);
+  });
+
+  it('uses a sudo that asks for no password', () => {
+    const { machine: user, runs } = machine({ isRoot: false, installs: () => true });
+    assert.equal(setup(['gate'], user), 0);
+    assert.deepEqual(runs, ['sudo -n true', `sudo -n ${INSTALL}`]);
+  });
+
+  it('tells the command to type when it may not install', () => {
+    const { machine: user, runs, said } = machine({ isRoot: false });
+    assert.equal(setup(['gate'], user), 4);
+    assert.deepEqual(runs, ['sudo -n true']);
+    assert.deepEqual(said, [
+      'error: not installed: haproxy',
+      'type:  sudo apt-get update && sudo apt-get install -y --no-install-recommends haproxy',
+    ]);
+  });
+
+  it('tells the command to type when apt fails', () => {
+    const { machine: offline, said, services } = machine({});
+    assert.equal(setup(['gate'], offline), 4);
+    assert.match(said.at(-1)!, /^type: {2}apt-get update && apt-get install/);
+    assert.deepEqual(services, ['forbidden', 'allowed']);
+  });
+
+  it('touches nothing on a machine without apt', () => {
+    const { machine: other, runs } = machine({ hasApt: false });
+    assert.equal(setup(['gate'], other), 4);
+    assert.deepEqual(runs, []);
+  });
+
+  it('knows wrong use from a purpose', () => {
+    assert.equal(setup(['everything'], machine({}).machine), 2);
+    assert.equal(setup(['gate', 'test'], machine({}).machine), 2);
+  });
+
+  it('as a command is quick and silent when everything is there', () => {
+    assert.deepEqual(missingPrograms('test'), []);
+    const file = fileURLToPath(new URL('../../cli/setup.ts', import.meta.url));
+    const result = spawnSync(process.execPath, ['--import', 'tsx', file, 'test'], { encoding: 'utf8' });
+    assert.deepEqual([result.status, result.stdout, result.stderr], [0, '', '']);
+  });
+
+  it('asks of the tests whatever the lab and the gate need', () => {
+    assert.ok(PROGRAMS.every((program) => program.neededBy.includes('test')));
+  });
+});
