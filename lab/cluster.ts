@@ -136,9 +136,22 @@ export type Capability =
   | 'control.process'
   | 'balancer';
 
+/** How long a media node waits for a peer that has stopped in the middle of what it was sending. ms. */
+export interface Patience {
+  /** From TCP to the play or publish command. */
+  readonly rtmpHandshake: number;
+  /** From TCP to a complete HTTP request head. */
+  readonly httpRequest: number;
+}
+
+/** SRS's own, which its configuration cannot change (facts/srs.md 10.2). */
+export const SRS_PATIENCE: Patience = { rtmpHandshake: 30_000, httpRequest: 15_000 };
+
 export interface Cluster {
   readonly topology: Topology;
   readonly engine: EngineName;
+  /** SRS_PATIENCE when left out. */
+  readonly patience?: Patience;
   readonly capabilities: ReadonlySet<Capability>;
   readonly entries: readonly Entry[];
   readonly nodes: ReadonlyMap<string, ClusterNode>;

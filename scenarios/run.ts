@@ -1,6 +1,6 @@
 /** Brings a cluster up for checks, runs them, takes it down, whatever happens. */
 import type { MutantId } from '../lab/builtin/mutants.ts';
-import type { Cluster } from '../lab/cluster.ts';
+import type { Cluster, Patience } from '../lab/cluster.ts';
 import { type StartProgress, startCluster } from '../lab/runners/process.ts';
 import type { EngineName, MediaSettings, Topology } from '../lab/topology.ts';
 import type { Finding } from '../reports/results.ts';
@@ -12,6 +12,12 @@ import { type GateRequest, runGate } from './gate.ts';
  * be half of their duration. The bounds of judges hold for 350 ms.
  */
 const SETTINGS: Partial<MediaSettings> = { mergedWriteMs: 100 };
+
+/**
+ * Of builtin nodes with peers that stall, so that a check need not wait for half a minute; still far above what a
+ * herd of a thousand takes to shake hands on a busy machine.
+ */
+const PATIENCE: Patience = { rtmpHandshake: 6000, httpRequest: 4000 };
 
 export interface ClusterRequest {
   readonly topology: Topology;
@@ -36,6 +42,7 @@ export async function runOnCluster(
     engine,
     runDir,
     settings: SETTINGS,
+    patience: PATIENCE,
     signal: what.signal,
     ...(srsPath === undefined ? {} : { srsPath }),
     ...(basePort === undefined ? {} : { basePort }),

@@ -6,7 +6,14 @@ import { fileURLToPath } from 'node:url';
 import { HttpNodeApi } from '../api.ts';
 import type { BuiltinConfig } from '../builtin/config.ts';
 import { MUTANTS, type MutantId } from '../builtin/mutants.ts';
-import { type Capability, type Cluster, type Entry, type NodeApi, type Patience, SRS_PATIENCE } from '../cluster.ts';
+import {
+  type Capability,
+  type Cluster,
+  type Entry,
+  type NodeApi,
+  type Patience,
+  SRS_PATIENCE,
+} from '../cluster.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
 import { type AddressPlan, type PortChoice, planAddresses } from '../ports.ts';
 import { renderHaproxy } from '../render/haproxy.ts';
@@ -85,7 +92,7 @@ export async function startCluster(options: StartOptions): Promise<Cluster> {
   const nodes = new Map<string, ProcessNode>();
   for (const spec of topology.nodes)
     nodes.set(spec.name, new ProcessNode(launchOf(spec, options, plan, runDir)));
-  const cluster = new ProcessCluster(topology, options.engine, nodes, taps);
+  const cluster = new ProcessCluster(options, nodes, taps);
   try {
     await Promise.all(taps.map((tap) => tap.listen()));
     await startAll([...nodes.values()], options);
@@ -132,6 +139,10 @@ export function openFilesLimit(): number {
 function mediaSettings(options: StartOptions): MediaSettings {
   const maxConnections = Math.min(WANTED_CONNECTIONS, openFilesLimit() - SPARE_FILES);
   return { ...DEFAULT_SETTINGS, maxConnections, ...options.settings };
+}
+
+function patienceOf({ engine, patience }: StartOptions): Patience {
+  return engine === 'builtin' && patience !== undefined ? patience : SRS_PATIENCE;
 }
 
 /** HAProxy holds two sockets per connection, and refuses to start when it could run out. */
@@ -259,20 +270,18 @@ function balancer(
 class ProcessCluster implements Cluster {
   readonly topology: Topology;
   readonly engine: EngineName;
+  readonly patience: Patience;
   readonly capabilities: ReadonlySet<Capability>;
   readonly entries: readonly Entry[];
   readonly nodes: ReadonlyMap<string, ProcessNode>;
   readonly taps: readonly TcpTap[];
   #down: Promise<void> | undefined;
 
-  constructor(
-    topology: Topology,
-    engine: EngineName,
-    nodes: ReadonlyMap<string, ProcessNode>,
-    taps: readonly TcpTap[],
-  ) {
+  constructor(options: StartOptions, nodes: ReadonlyMap<string, ProcessNode>, taps: readonly TcpTap[]) {
+    const { topology } = options;
     this.topology = topology;
-    this.engine = engine;
+    this.engine = options.engine;
+    this.patience = patienceOf(options);
     this.nodes = nodes;
     this.taps = taps;
     this.entries = topology.entries.map((spec) => entryOf(spec, this.#node(spec.node)));

@@ -1,5 +1,5 @@
 /** HTTP-FLV on the wire: the answer, the file that it carries, and what a server owes to those who get it wrong. */
-import type { ClusterNode } from '../../lab/cluster.ts';
+import { type ClusterNode, SRS_PATIENCE } from '../../lab/cluster.ts';
 import { MediaType } from '../../protocols/media.ts';
 import { PLAYING_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
@@ -12,6 +12,7 @@ import { wallClock } from '../wire/socket.ts';
 import { judgeWitnesses, Witnesses } from '../wire/witnesses.ts';
 import { judgeAbsent, seekAbsent } from './absent-stream.ts';
 import { judgeMonotonic } from './monotonic.ts';
+import { judgeStalls, recordStall } from './stalls.ts';
 
 const EDGE_CLUSTER = ['edge-cluster'] as const;
 const FLV_SPEC = 'Adobe Flash Video File Format Specification 10.1';
@@ -290,4 +291,62 @@ const malformed = check({
   judge: judgeAttacks,
 });
 
-export const FLV_CHECKS: readonly Check[] = [structure, timestampsMonotonic, missingStream, malformed];
+// stalled-request
+
+/** One more byte of a header this often: a peer that is slow without end. */
+const DRIP_MS = 500;
+
+const STALLS: readonly { readonly name: string; readonly bytes: string; readonly drips: boolean }[] = [
+  { name: 'before the request', bytes: '', drips: false },
+  { name: 'in the request line', bytes: 'GET /live/', drips: false },
+  {
+    name: 'in the header',
+    bytes: 'GET /live/stalled.flv HTTP/1.1\r\nHost: liveproof\r\nX-Slow: ',
+    drips: false,
+  },
+  { name: 'in a header that drips', bytes: 'GET /live/slow.flv HTTP/1.1\r\nX-Slow: ', drips: true },
+];
+
+const stalledRequest = check({
+  id: 'flv/stalled-request',
+  title: 'A client that does not end its request is not kept for ever',
+  level: 'must',
+  spec: {
+    source: 'SRS',
+    where:
+      'facts/srs.md 10.2 (15 s for a request header); builtin nodes of the gate wait less, which the cluster tells',
+    says: 'Whoever does not finish the head of a request in time, also a byte at a time, loses the connection.',
+  },
+  topologies: EDGE_CLUSTER,
+  needs: ['play.flv'],
+  mutants: ['http-no-header-timeout'],
+  deadlineMs: SRS_PATIENCE.httpRequest + 10_000,
+
+  async run(t) {
+    const { httpRequest: boundMs } = t.cluster.patience ?? SRS_PATIENCE;
+    const cases = oneOfEachRole(t).flatMap((node) => STALLS.map((one) => ({ node, ...one })));
+    t.step('stalls', { count: cases.length, boundMs });
+    const stalls = cases.map(({ node, name, bytes, drips }) =>
+      attempt(t, `${name} at ${node.spec.name}`, async () => {
+        const client = await openHttp(t, node);
+        const opened = wallClock();
+        client.raw(bytes);
+        const timer = drips ? setInterval(() => client.raw('x'), DRIP_MS) : undefined;
+        await recordStall(t, `${name} at ${node.spec.name}`, client.socket, opened, boundMs).finally(() =>
+          clearInterval(timer),
+        );
+      }),
+    );
+    await Promise.all(stalls);
+  },
+
+  judge: judgeStalls,
+});
+
+export const FLV_CHECKS: readonly Check[] = [
+  structure,
+  timestampsMonotonic,
+  missingStream,
+  malformed,
+  stalledRequest,
+];

@@ -1,5 +1,5 @@
 /** RTMP on the wire: handshakes, commands, chunks, timestamps, and what a server owes to those who get it wrong. */
-import type { ClusterNode } from '../../lab/cluster.ts';
+import { type ClusterNode, SRS_PATIENCE } from '../../lab/cluster.ts';
 import type { AmfValue } from '../../protocols/amf0/amf0.ts';
 import { decodeUserControl, UserControlEvent } from '../../protocols/rtmp/messages.ts';
 import { PLAYING_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
@@ -15,7 +15,7 @@ import {
   MessageType,
   uint32,
 } from '../wire/chunks.ts';
-import { DIGEST_SCHEMES } from '../wire/handshake.ts';
+import { DIGEST_SCHEMES, RTMP_VERSION, simpleC1 } from '../wire/handshake.ts';
 import { RTMP_ATTACKS, type RtmpAttack } from '../wire/malformed-rtmp.ts';
 import { audioTag, videoConfigTag, videoTag } from '../wire/media.ts';
 import { FRAME_MS, judgeRelay, Relay } from '../wire/relay.ts';
@@ -24,6 +24,7 @@ import { wallClock } from '../wire/socket.ts';
 import { judgeWitnesses, Witnesses } from '../wire/witnesses.ts';
 import { judgeAbsent, seekAbsent } from './absent-stream.ts';
 import { judgeMonotonic } from './monotonic.ts';
+import { judgeStalls, recordStall } from './stalls.ts';
 
 const EDGE_CLUSTER = ['edge-cluster'] as const;
 const RTMP_SPEC = 'RTMP 1.0 (Adobe, 21 December 2012)';
@@ -38,9 +39,9 @@ async function shakeHands(t: CheckContext, forms: readonly HandshakeForm[]): Pro
     forms.flatMap((form) => DELIVERIES.map((delivery) => ({ node, form, delivery }))),
   );
   t.step('handshakes', { count: cases.length });
-  for (const { node, form, delivery } of cases) {
+  const shakes = cases.map(({ node, form, delivery }) => {
     const name = `${form} handshake, ${delivery}, with ${node.spec.name}`;
-    await attempt(t, name, async () => {
+    return attempt(t, name, async () => {
       const client = await openRtmp(t, node);
       const answer = await client.handshake({ form, delivery, followedBy: client.connectBytes(APP) });
       t.step('handshake', { name, ...answer });
@@ -48,23 +49,26 @@ async function shakeHands(t: CheckContext, forms: readonly HandshakeForm[]): Pro
       t.step('connected', { name, reply });
       client.close();
     });
-  }
+  });
+  await Promise.all(shakes);
 }
 
 function judgeHandshakes(history: History, right: (answer: StepData) => string | undefined): Judgement[] {
   const wanted = Number(history.step('handshakes')?.count ?? 0);
   const answers = stepsOf(history, 'handshake');
   const connected = stepsOf(history, 'connected');
-  const mistakes = judgeAttempts(history);
+  const expected = `${wanted} handshakes answered by the book, and the connect behind each`;
+  const mistakes: string[] = [];
   for (const answer of answers) {
     const wrong = answer.version !== 3 ? `S0 names version ${answer.version}` : right(answer);
-    if (wrong !== undefined) mistakes.push(failed(`${answer.name}: an answer by the book`, wrong));
+    if (wrong !== undefined) mistakes.push(`${answer.name}: ${wrong}`);
   }
   for (const { name, reply } of connected) {
-    if (reply !== '_result') mistakes.push(failed(`${name}: connect is answered by _result`, String(reply)));
+    if (reply !== '_result') mistakes.push(`${name}: connect is answered by ${reply}`);
   }
-  if (mistakes.length > 0) return mistakes;
-  const expected = `${wanted} handshakes answered by the book, and the connect behind each`;
+  const broken = judgeAttempts(history);
+  if (mistakes.length > 0) return [...broken, failed(expected, mistakes.join('; '))];
+  if (broken.length > 0) return broken;
   const actual = `${answers.length} handshakes, ${connected.length} answers to connect`;
   if (wanted === 0 || connected.length < wanted) return [inconclusive(expected, actual)];
   return [judged(true, expected, actual)];
@@ -797,6 +801,60 @@ const nestedAmf = check({
 
 // stalled-handshake
 
+const STALLS: readonly { readonly name: string; stall(client: WireRtmp): Promise<void> }[] = [
+  { name: 'before C0', stall: async () => {} },
+  {
+    name: 'in C1',
+    stall: async (client) =>
+      client.raw(Buffer.concat([Buffer.of(RTMP_VERSION), simpleC1().subarray(0, 700)])),
+  },
+  {
+    name: 'before C2',
+    stall: async (client) => {
+      client.sendC0C1();
+      await client.serverAnswer();
+    },
+  },
+  {
+    name: 'before connect',
+    stall: async (client) => {
+      await client.handshake();
+    },
+  },
+];
+
+const stalledHandshake = check({
+  id: 'rtmp/stalled-handshake',
+  title: 'A client that stops in the handshake is not kept for ever',
+  level: 'must',
+  spec: {
+    source: 'SRS',
+    where: 'facts/srs.md 10.2 (30 s); builtin nodes of the gate wait less, which the cluster tells',
+    says: 'Whoever does not go on with handshake and connect loses the connection; who asks slowly may take a while.',
+  },
+  topologies: EDGE_CLUSTER,
+  needs: ['play.rtmp'],
+  mutants: ['rtmp-no-handshake-timeout'],
+  deadlineMs: SRS_PATIENCE.rtmpHandshake + 10_000,
+
+  async run(t) {
+    const { rtmpHandshake: boundMs } = t.cluster.patience ?? SRS_PATIENCE;
+    const cases = oneOfEachRole(t).flatMap((node) => STALLS.map((one) => ({ node, ...one })));
+    t.step('stalls', { count: cases.length, boundMs });
+    const stalls = cases.map(({ node, name, stall }) =>
+      attempt(t, `${name} at ${node.spec.name}`, async () => {
+        const client = await openRtmp(t, node);
+        const opened = wallClock();
+        await stall(client);
+        await recordStall(t, `${name} at ${node.spec.name}`, client.socket, opened, boundMs);
+      }),
+    );
+    await Promise.all(stalls);
+  },
+
+  judge: judgeStalls,
+});
+
 export const RTMP_CHECKS: readonly Check[] = [
   handshakeSimple,
   handshakeDigest,
@@ -811,4 +869,5 @@ export const RTMP_CHECKS: readonly Check[] = [
   missingStream,
   malformed,
   nestedAmf,
+  stalledHandshake,
 ];
