@@ -164,7 +164,7 @@ function printLoad(results: Results, directory: string, stdout: Writable): void 
       ),
       '',
       `stalls     ${formatNumber(stalls.count)}, ${formatPercent(stalls.ratio)} of the time`,
-      `frames     ${formatNumber(frames.received)} received, ${formatNumber(frames.missing)} missing, ${formatNumber(frames.corrupt)} corrupt, ${formatNumber(frames.duplicated)} duplicated, ${formatNumber(frames.reordered)} reordered`,
+      `frames     ${formatNumber(frames.received)} received, ${formatNumber(frames.missing)} missing, ${formatNumber(frames.corrupt)} corrupt, ${formatNumber(frames.duplicated)} duplicated, ${formatNumber(frames.reordered)} reordered${frames.unstamped > 0 ? `, ${formatNumber(frames.unstamped)} without a stamp` : ''}`,
       `generator  ${generator.healthy ? 'healthy' : paint('yellow', 'unhealthy')}, lag p99 ${formatMs(generator.loopLagP99Ms)}, ${formatNumber(generator.cpuCores)} cores, ${formatNumber(generator.rssMb)} MB`,
       '',
     ].join('\n')}\n`,

@@ -76,6 +76,7 @@ export function headline(results: Results): string {
     const parts = [`${formatNumber(clients.joined)} of ${plural(clients.requested, 'player')} joined`];
     if (clients.dropped > 0) parts.push(`${formatNumber(clients.dropped)} dropped`);
     if (frames.received === 0) parts.push('no frame received');
+    else if (frames.received === frames.unstamped) parts.push('no frame with a stamp');
     else parts.push(frames.missing === 0 ? 'no frame missing' : `${plural(frames.missing, 'frame')} missing`);
     parts.push(
       latency.steady.p99 === null ? 'latency unknown' : `steady latency p99 ${formatMs(latency.steady.p99)}`,

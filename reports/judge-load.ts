@@ -30,6 +30,7 @@ export function judgeLoad(load: Load, run: { readonly interrupted: boolean }): F
     judge('joined', 'Every player joins', joined(load, run.interrupted)),
     judge('kept', 'No player is lost before the end', kept(load)),
     judge('frames', 'Every frame arrives once, in order and intact', frames(load)),
+    judge('flowing', 'Media flows until the end', flowing(load)),
     judge('stamped', 'Every video frame can be judged', stamped(load)),
     judge('generator', 'The generator had time to spare', generator(load)),
     ...(run.interrupted
@@ -104,6 +105,34 @@ function frames({ frames: of }: Load): Said {
       wrong.length > 0
         ? `${wrong.map((kind) => `${formatNumber(of[kind])} ${kind}`).join(', ')}, of ${judged}`
         : `none, of ${judged}`,
+  };
+}
+
+/**
+ * Seconds in a row without a byte for anybody that no live stream explains: SRS's merged writing holds a frame back for
+ * 350 ms at each hop (facts/srs.md 7.3).
+ */
+const SILENCE_SECONDS = 2;
+
+/** Frames that never came after the last one are missing to nobody's knowledge: silence is what shows them. */
+function flowing({ timeline, bytes }: Load): Said {
+  const first = timeline.findIndex(({ mbitPerSecond }) => mbitPerSecond > 0);
+  let silent = 0;
+  let longest = 0;
+  for (const { mbitPerSecond } of first === -1 ? [] : timeline.slice(first)) {
+    silent = mbitPerSecond > 0 ? 0 : silent + 1;
+    longest = Math.max(longest, silent);
+  }
+  const nothing = first === -1 && (timeline.length > 0 || bytes === 0);
+  const stopped = nothing || longest >= SILENCE_SECONDS;
+  return {
+    verdict: stopped ? 'inconclusive' : 'pass',
+    expected: `no ${SILENCE_SECONDS} s without a byte for any player`,
+    actual: nothing
+      ? 'no second with a byte'
+      : stopped
+        ? `${longest} s without a byte: the publisher or the server stopped, nobody here can tell which`
+        : 'bytes all the time',
   };
 }
 

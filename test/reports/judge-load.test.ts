@@ -69,6 +69,20 @@ test('frames that nobody can judge are inconclusive, but lost clients are still 
   assert.equal(verdictOf({ frames: none, clients }).verdict, 'fail');
 });
 
+test('a stream that stops is never a pass, a short gap and the time before the first byte are', () => {
+  const silent = (from: number, to: number) =>
+    HEALTHY.timeline.map((second, i) => (i >= from && i < to ? { ...second, mbitPerSecond: 0 } : second));
+  assert.deepEqual(verdictOf({ timeline: silent(25, 30) }), {
+    verdict: 'inconclusive',
+    not: ['load/flowing'],
+  });
+  assert.deepEqual(verdictOf({ timeline: silent(10, 12) }).not, ['load/flowing']);
+  assert.deepEqual(verdictOf({ timeline: silent(10, 11) }).not, []);
+  assert.deepEqual(verdictOf({ timeline: silent(0, 4) }).not, []);
+  assert.deepEqual(verdictOf({ timeline: silent(0, 30) }).not, ['load/flowing']);
+  assert.deepEqual(verdictOf({ timeline: [] }).not, [], 'a load of less than a second');
+});
+
 test('an interrupted run is at best inconclusive, and blames nobody for those still on their way', () => {
   assert.deepEqual(verdictOf({}, true), { verdict: 'inconclusive', not: ['load/complete'] });
   assert.deepEqual(verdictOf({ clients: { ...HEALTHY.clients, joined: 100 } }, true), {
