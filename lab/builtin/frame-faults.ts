@@ -16,8 +16,8 @@ export function frameFaults(mutants: Mutants): Fault | undefined {
   if (mutants.has('media-drops-audio')) faults.push(dropAudio);
   if (mutants.has('media-drops-frames')) faults.push(everyNth(EVERY, () => {}));
   if (mutants.has('media-doubles-frames')) faults.push(everyNth(EVERY, passTwice));
-  if (mutants.has('media-flips-byte')) faults.push(everyNth(EVERY, (frame, pass) => pass(flipByte(frame))));
-  if (mutants.has('media-swaps-frames')) faults.push(swapFrames());
+  if (mutants.has('media-flips-byte')) faults.push(everyNth(EVERY, (frame, pass) => pass(changeByte(frame))));
+  if (mutants.has('media-swaps-frames')) faults.push(delayFrames());
   if (mutants.has('media-resets-timestamps')) faults.push(resetTimestamps());
   if (mutants.has('rtmp-timestamp-24-bits')) faults.push(cutTimestamp(0x00ffffff));
   if (mutants.has('rtmp-timestamp-31-bits')) faults.push(cutTimestamp(0x7fffffff));
@@ -42,25 +42,31 @@ function everyNth(n: number, fault: Fault): Fault {
   };
 }
 
-/** The last byte: it belongs to a slice, so that lengths and headers stay readable. */
-function flipByte(frame: Frame): Frame {
+/**
+ * The last byte: it belongs to a slice, so that lengths and headers stay readable. An edge with the same defect does not
+ * undo what its origin did.
+ */
+function changeByte(frame: Frame): Frame {
   const payload = frame.payload.slice();
   const at = payload.length - 1;
-  payload[at] = payload[at]! ^ 0xff;
+  payload[at] = payload[at]! + 1;
   return new Frame(frame.type, frame.timestamp, payload);
 }
 
-function swapFrames(): Fault {
+/** By two places: an edge with the same defect makes three of it, where a swap of neighbours would be undone. */
+function delayFrames(): Fault {
   let videos = 0;
   let held: Frame | undefined;
   return (frame, pass) => {
     if (!frame.isVideo) return pass(frame);
-    if (++videos % EVERY === 0) {
+    const turn = ++videos % EVERY;
+    if (turn === 0) {
       held = frame;
       return;
     }
     pass(frame);
-    if (held) pass(held);
+    if (turn !== 2 || held === undefined) return;
+    pass(held);
     held = undefined;
   };
 }

@@ -44,14 +44,17 @@ export const MUTANTS = {
   // frames
   'media-drops-frames': { role: 'media', says: 'Every 40th video frame is not passed on' },
   'media-doubles-frames': { role: 'media', says: 'Every 40th video frame is passed on twice' },
-  'media-swaps-frames': { role: 'media', says: 'Every 40th video frame changes place with the next' },
-  'media-flips-byte': { role: 'media', says: 'One byte of every 40th video frame is inverted' },
+  'media-swaps-frames': { role: 'media', says: 'Every 40th video frame comes after the two that follow it' },
+  'media-flips-byte': { role: 'media', says: 'One byte of every 40th video frame is another' },
   'media-drops-audio': { role: 'media', says: 'Audio is not passed on' },
   'media-resets-timestamps': {
     role: 'media',
     says: 'Timestamps start at 0 again after every 50th video frame',
   },
-  'media-every-7th-player-loses': { role: 'media', says: 'Every 7th player misses every 30th frame' },
+  'media-every-7th-player-loses': {
+    role: 'media',
+    says: 'Every 7th player misses a video frame or two of every 30 frames',
+  },
   // joining
   'media-no-gop-cache': { role: 'media', says: 'A joiner starts at the next frame, whatever it is' },
   'media-gop-cache-grows': { role: 'media', says: 'The GOP cache is not emptied at a keyframe' },

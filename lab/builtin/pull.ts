@@ -75,6 +75,7 @@ export class Pull implements StreamDemand {
     if (this.#players() > 0) {
       if (mutants.has('edge-pulls-per-player')) this.#dropExtra();
       if (mutants.has('edge-pulls-per-protocol') && !this.#bothProtocols()) this.#dropExtra();
+      if (mutants.has('edge-releases-at-first-leaver')) this.#upstream?.close('a player left', 0);
       return;
     }
     if (mutants.has('edge-never-releases') || this.#eager) return;
