@@ -36,10 +36,8 @@ const PROFILES: Readonly<Record<number, string>> = {
   244: 'High 4:4:4',
 };
 
-/** ISO/IEC 14496-3 table 1.18. */
-const SAMPLE_RATES = [
-  96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350,
-];
+/** SoundRate of FLV (v10.1 section E.4.2.1). */
+const SOUND_RATES = [5512, 11025, 22050, 44100];
 const AUDIO_OBJECT_TYPES: Readonly<Record<number, string>> = {
   1: 'Main',
   2: 'LC',
@@ -63,14 +61,17 @@ export function videoInfo(body: Uint8Array): VideoInfo | null {
   }
 }
 
-/** Null for anything but AAC; reads AudioSpecificConfig (ISO/IEC 14496-3 section 1.6.2.1). */
+/**
+ * Null for anything but AAC. Rate and channels are those of the FLV flags, as SRS tells them: for AAC these always
+ * say 44100 and stereo. The profile is that of AudioSpecificConfig (ISO/IEC 14496-3 section 1.6.2.1).
+ */
 export function audioInfo(body: Uint8Array): AudioInfo | null {
   if (soundFormat(body) !== SoundFormat.aac || body.length < 4) return null;
-  const bits = (body[2]! << 8) | body[3]!;
+  const flags = body[0]!;
   return {
     codec: 'AAC',
-    sample_rate: SAMPLE_RATES[(bits >> 7) & 0x0f] ?? 0,
-    channel: (bits >> 3) & 0x0f,
-    profile: AUDIO_OBJECT_TYPES[bits >> 11] ?? 'Other',
+    sample_rate: SOUND_RATES[(flags >> 2) & 3]!,
+    channel: (flags & 1) + 1,
+    profile: AUDIO_OBJECT_TYPES[body[2]! >> 3] ?? 'Other',
   };
 }

@@ -69,7 +69,7 @@ export const MUTANTS = {
   'balancer-one-server': { role: 'balancer', says: 'The balancer knows one edge only' },
   // rtmp
   'rtmp-simple-handshake-wrong': { role: 'media', says: 'S2 does not echo C1' },
-  'rtmp-digest-handshake-wrong': { role: 'media', says: 'The digest of S2 is not keyed by the digest of C1' },
+  'rtmp-digest-handshake-wrong': { role: 'media', says: 'The digest of S2 does not verify' },
   'rtmp-play-status-missing': { role: 'media', says: 'NetStream.Play.Start is not sent' },
   'rtmp-wrong-transaction': { role: 'media', says: 'createStream is answered with another transaction id' },
   'rtmp-double-publish-accepted': { role: 'media', says: 'A second publisher is let in beside the first' },
