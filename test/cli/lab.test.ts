@@ -188,8 +188,8 @@ describe('lab', () => {
   });
 
   it('helps with examples', async () => {
-    for (const args of [['lab'], ['lab', 'up'], ['lab', 'down'], ['lab', 'status']]) {
-      const { code, stdout } = await liveproof(...args, '--help');
+    const commands = [['lab'], ['lab', 'up'], ['lab', 'down'], ['lab', 'status']];
+    for (const { code, stdout } of await Promise.all(commands.map((args) => liveproof(...args, '--help')))) {
       assert.equal(code, 0);
       assert.match(stdout, /Examples:\n {2}/);
     }
