@@ -139,6 +139,40 @@ test('each verdict has a word and a shape, not only a colour', () => {
   }
 });
 
+test('text has the contrast of WCAG 2.2 1.4.3 on its ground, light and dark', () => {
+  const css = elements(renderReport(gate()), 'style')[0]!.content;
+  const [light, dark] = [...css.matchAll(/:root \{([^}]*)\}/g)].map(
+    ([, block]) =>
+      new Map([...block!.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, name, value]) => [name!, value!])),
+  );
+  const pairs = [
+    ...VERDICTS.map((verdict) => [verdict, `${verdict}-tint`]),
+    ...VERDICTS.map((verdict) => [verdict, 'card']),
+    ...VERDICTS.map((verdict) => ['ink', `${verdict}-tint`]),
+    ...['ink', 'ink-soft', 'link'].flatMap((ink) => [
+      [ink, 'paper'],
+      [ink, 'card'],
+    ]),
+  ];
+  for (const colours of [light!, dark!]) {
+    for (const [ink, ground] of pairs) {
+      const ratio = contrast(colours.get(ink!)!, colours.get(ground!)!);
+      assert.ok(ratio >= 4.5, `${ink} on ${ground}: ${ratio.toFixed(2)}`);
+    }
+  }
+});
+
+/** Contrast ratio of two sRGB colours (WCAG 2.2). */
+function contrast(a: string, b: string): number {
+  const luminance = (colour: string) =>
+    [1, 3, 5]
+      .map((at) => Number.parseInt(colour.slice(at, at + 2), 16) / 255)
+      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+      .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i]!, 0);
+  const [dim, bright] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+  return (bright! + 0.05) / (dim! + 0.05);
+}
+
 test('the matrix has a column per topology and engine, and says where a check was not run', () => {
   const page = renderReport(
     gate([
