@@ -2,5 +2,7 @@
 import type { Check } from '../check.ts';
 import { backToSource } from './back-to-source.ts';
 import { fanOut } from './fan-out.ts';
+import { FLV_CHECKS } from './flv.ts';
+import { RTMP_CHECKS } from './rtmp.ts';
 
-export const CHECKS: readonly Check[] = [...backToSource, ...fanOut];
+export const CHECKS: readonly Check[] = [...backToSource, ...fanOut, ...RTMP_CHECKS, ...FLV_CHECKS];
