@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { build } from 'hdr-histogram-js';
 import { PhaseTiming } from '../../drivers/client.ts';
 import { WallClock } from '../../drivers/measure/clock.ts';
 import { Continuity } from '../../drivers/measure/continuity.ts';
@@ -199,7 +200,40 @@ test('histogram: the merge of parts equals one big run, encoded or not', () => {
   assert.deepEqual(merged.toDistribution(), whole.toDistribution());
   const { hdr, ...figures } = whole.toDistribution();
   assert.deepEqual({ ...fromText.toDistribution(), hdr: undefined }, { ...figures, hdr: undefined });
-  assert.match(hdr!, /^HISTFAAAA/);
+  assert.match(hdr!, /^HISTFAAA/);
+});
+
+test('histogram: its own counting has the layout of the library', () => {
+  const values = [
+    0,
+    1,
+    2047,
+    2048,
+    2049,
+    4095,
+    4096,
+    4097,
+    65_535,
+    1_000_003,
+    2 ** 30,
+    2 ** 31 - 1,
+    2 ** 31,
+    3_599_999_999,
+  ];
+  const library = build({
+    bitBucketSize: 32,
+    highestTrackableValue: 3_600_000_000,
+    numberOfSignificantValueDigits: 3,
+  });
+  const histogram = new LatencyHistogram();
+  for (const value of values) {
+    library.recordValue(value);
+    histogram.record(value / 1000);
+  }
+  for (let percent = 0; percent <= 100; percent += 2.5) {
+    assert.equal(histogram.percentile(percent), library.getValueAtPercentile(percent) / 1000, `p${percent}`);
+  }
+  assert.equal(histogram.count, values.length);
 });
 
 test('histogram: nothing recorded is unknown, not zero; figures are right to three digits', () => {
