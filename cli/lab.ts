@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type LabState, labDown, labStatus, labUp } from '../lab/daemon.ts';
 import { DEFAULT_TOPOLOGY, TOPOLOGIES } from '../lab/topologies/index.ts';
 import type { EngineName } from '../lab/topology.ts';
+import { listenForInterrupt } from './interrupt.ts';
 import { ExitCode, isTerminal, painter, table, UsageError } from './output.ts';
 
 interface DirectoryOption {
@@ -94,8 +95,7 @@ Examples:
     .action(status);
 }
 
-/** Also of the commands that bring a cluster up for themselves. */
-export function engineOption(): Option {
+function engineOption(): Option {
   const engines: readonly EngineName[] = ['builtin', 'srs'];
   return new Option('--engine <name>', 'the program that plays origin and edge')
     .choices(engines)
@@ -121,10 +121,7 @@ async function up(options: UpCommandOptions): Promise<void> {
   if (options.engine === 'srs' && options.srs === undefined) {
     throw new UsageError('Engine srs needs --srs PATH or SRS_BIN.');
   }
-  const interrupted = new AbortController();
-  const interrupt = (): void => interrupted.abort();
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
+  const interruption = listenForInterrupt();
   const live = isTerminal(process.stderr);
   const ready: string[] = [];
   try {
@@ -132,7 +129,7 @@ async function up(options: UpCommandOptions): Promise<void> {
       directory: options.dir,
       topology: options.topology,
       engine: options.engine,
-      signal: interrupted.signal,
+      signal: interruption.signal,
       ...(options.srs === undefined ? {} : { srsPath: options.srs }),
       ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
       onProgress({ node, state, elapsedMs }) {
@@ -149,12 +146,11 @@ async function up(options: UpCommandOptions): Promise<void> {
     console.log(`\nLogs are in ${options.dir}. \`lab status\` looks at it, \`lab down\` ends it.`);
   } catch (error) {
     if (live) process.stderr.write('\r\u001b[K');
-    if (!interrupted.signal.aborted) throw error;
+    if (!interruption.signal.aborted) throw error;
     console.error('interrupted: everything was taken down');
     process.exitCode = EXIT_INTERRUPTED;
   } finally {
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
+    interruption.release();
   }
 }
 

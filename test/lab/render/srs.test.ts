@@ -66,7 +66,10 @@ describe('srs.conf', () => {
         for (const input of [origin, edge]) {
           const file = path.join(directory, `${input.name}.conf`);
           writeFileSync(file, renderSrs({ ...input, directory, logFile: path.join(directory, 'srs.log') }));
-          const result: SpawnSyncReturns<string> = spawnSync(srs, ['-t', '-c', file], { cwd: directory, encoding: 'utf8' });
+          const result: SpawnSyncReturns<string> = spawnSync(srs, ['-t', '-c', file], {
+            cwd: directory,
+            encoding: 'utf8',
+          });
           assert.equal(result.status, 0, result.stdout + result.stderr);
         }
       } finally {
