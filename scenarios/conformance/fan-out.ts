@@ -313,13 +313,13 @@ const spread = check({
 
 // slow-reader
 
-/** Fat frames fill the buffers of the slow player's connection: 5 MB/s. */
-const FILLER_BYTES = 200_000;
+/** Fat frames fill the buffers of the slow player's connection: 2.5 MB/s, which SRS carries with its defaults. */
+const FILLER_BYTES = 100_000;
 /**
- * Sent while the slow players do not read: more than Linux lets a connection hold in both directions by default
- * (tcp(7): tcp_wmem 4 MiB and tcp_rmem 6 MiB at the most).
+ * Sent while the slow players do not read: more than Linux holds of a connection whose receiver has not read yet
+ * (tcp(7): tcp_wmem 4 MiB at the most, tcp_rmem 128 KiB at the start).
  */
-const STALLED_BYTES = 11 * 1024 * 1024;
+const STALLED_BYTES = 4.5 * 1024 * 1024;
 const STALLED_FRAMES = Math.ceil(STALLED_BYTES / FILLER_BYTES);
 const BEFORE_FRAMES = 20;
 
@@ -340,23 +340,29 @@ const slowReader = check({
     const stream = t.stream();
     const publisher = await t.publish({ url: t.publishUrl(stream), filler: FILLER_BYTES });
     const { warm } = places(t);
-    const slow = PROTOCOLS.map((protocol) => t.play(t.playUrl(protocol, stream, warm), `slow-${protocol}`));
     const others = PROTOCOLS.map((protocol) =>
       t.play(t.playUrl(protocol, stream, warm), `other-${protocol}`),
     );
-    t.step('players', { others: labels(others), slow: labels(slow), publisher: publisher.label });
-    await allPlaying([...slow, ...others]);
+    await allPlaying(others);
     t.step('before');
     await Promise.all(
       others.map((player) => player.frames(BEFORE_FRAMES, BEFORE_FRAMES * FRAME_MS + TWO_HOPS_MS)),
     );
-    for (const player of slow) player.client.pause();
-    t.step('stalled');
+    const slow = PROTOCOLS.map((protocol) => t.play(t.playUrl(protocol, stream, warm), `slow-${protocol}`));
+    t.step('players', { others: labels(others), slow: labels(slow), publisher: publisher.label });
     await Promise.all(
-      others.map((player) =>
-        player.frames(STALLED_FRAMES, STALLED_FRAMES * FRAME_MS + TWO_HOPS_MS + FAN_OUT_DELAY_MS),
-      ),
+      slow.map(async (player) => {
+        await t.until(
+          `${player.label}: served`,
+          PLAYING_WITHIN_MS,
+          () => player.client.state === 'streaming',
+        );
+        player.client.pause();
+      }),
     );
+    t.step('stalled');
+    const withinMs = STALLED_FRAMES * FRAME_MS + TWO_HOPS_MS + FAN_OUT_DELAY_MS;
+    await Promise.all(others.map((player) => player.frames(STALLED_FRAMES, withinMs)));
     t.step('end');
   },
 
