@@ -7,6 +7,7 @@ import { collectEnvironment } from '../reports/environment.ts';
 import { formatMs, formatNumber, formatPercent, headline } from '../reports/format.ts';
 import { judgeLoad } from '../reports/judge-load.ts';
 import { type Load, type Results, worstVerdict } from '../reports/results.ts';
+import { maskDeep } from '../reports/secrets.ts';
 import { writeRun } from '../reports/write.ts';
 import { type Interruption, listenForInterrupt } from './interrupt.ts';
 import {
@@ -108,7 +109,7 @@ export async function load(
     progress.end();
     const results = resultsOf(figures, startedAt, interruption.signal.aborted, options, request);
     await writeRun(directory, results);
-    if (options.json) stdout.write(`${JSON.stringify(results, null, 2)}\n`);
+    if (options.json) stdout.write(`${JSON.stringify(maskDeep(results), null, 2)}\n`);
     else printLoad(results, directory, stdout);
     return exitCodeOf(results.verdict);
   } finally {

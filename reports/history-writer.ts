@@ -2,6 +2,7 @@
 import { close, openSync, write, writeSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { HistoryFile } from './results.ts';
+import { maskSecrets } from './secrets.ts';
 
 /** One event. `check` is the id of the check that saw it. */
 export type HistoryLine = { readonly check: string; readonly [field: string]: unknown };
@@ -35,7 +36,7 @@ export class HistoryWriter {
   append(line: HistoryLine): boolean {
     if (this.#error) throw this.#error;
     if (this.#closed) throw new Error(`${this.#file} is closed`);
-    const text = `${JSON.stringify(line)}\n`;
+    const text = `${maskSecrets(JSON.stringify(line))}\n`;
     this.#waiting.push(text);
     this.#waitingBytes += text.length;
     this.#lines++;

@@ -5,10 +5,11 @@ import { renderReport } from './html/page.ts';
 import { renderJunit } from './junit.ts';
 import { renderMarkdown } from './markdown.ts';
 import { type HistoryFile, Results } from './results.ts';
+import { maskDeep } from './secrets.ts';
 
 /**
  * Writes `results.json`, `junit.xml`, `report.html` and `summary.md`; makes the directory when it is not there. A file is
- * there whole or not at all. Throws when the results break their own schema: a wrong file is never written.
+ * there whole or not at all. Secrets in URLs are masked. Throws when the results break their own schema: a wrong file is never written.
  * `history` is what `HistoryWriter.close()` returned.
  */
 export async function writeRun(
@@ -16,7 +17,7 @@ export async function writeRun(
   results: Results,
   options: { readonly history?: HistoryFile } = {},
 ): Promise<void> {
-  const valid = Results.parse(options.history ? { ...results, history: options.history } : results);
+  const valid = maskDeep(Results.parse(options.history ? { ...results, history: options.history } : results));
   await mkdir(directory, { recursive: true });
   await writeWhole(join(directory, 'results.json'), `${JSON.stringify(valid, null, 2)}\n`);
   await writeWhole(join(directory, 'junit.xml'), renderJunit(valid));

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { HistoryWriter } from '../../reports/history-writer.ts';
+import { maskSecrets } from '../../reports/secrets.ts';
+import { writeRun } from '../../reports/write.ts';
+import { load } from './samples.ts';
+
+test('tokens, signatures and passwords in URLs are masked, and nothing else is', () => {
+  assert.equal(
+    maskSecrets('rtmp://h/live/x?token=abc&vhost=v&auth_key=1-2-3 and http://me:pw@h/x.flv?Sign=s#f'),
+    'rtmp://h/live/x?token=***&vhost=v&auth_key=*** and http://***@h/x.flv?Sign=***',
+  );
+  const plain = 'rtmp://127.0.0.1:1935/live/x?vhost=a&monkey_business keys=3';
+  assert.equal(maskSecrets(plain), plain);
+});
+
+test('no file of a run carries a secret', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'liveproof-secrets-'));
+  const url = 'rtmp://user:hunter2@127.0.0.1/live/x?token=hunter2';
+  const history = new HistoryWriter(join(directory, 'history.ndjson'));
+  history.append({ check: 'a/b', location: url });
+  const sample = load();
+  assert.ok(sample.load);
+  await writeRun(
+    directory,
+    {
+      ...sample,
+      command: ['load', url],
+      load: { ...sample.load, urls: [url], reasons: { [`x ${url}`]: 1 } },
+    },
+    { history: await history.close() },
+  );
+  const files = await readdir(directory);
+  assert.ok(files.length >= 5, files.join());
+  for (const file of files) {
+    const text = await readFile(join(directory, file), 'utf8');
+    assert.ok(!text.includes('hunter2'), file);
+    if (file === 'history.ndjson') assert.equal(JSON.parse(text).check, 'a/b');
+  }
+});
