@@ -28,11 +28,18 @@ export async function attempt<T>(
   }
 }
 
-/** A failure for each exchange in which the server did not do its part. */
+/** How many broken exchanges a finding tells. */
+const TOLD = 4;
+
+/** One failure for all exchanges in which the server did not do its part; none when it always did. */
 export function judgeAttempts(history: History): Judgement[] {
-  return stepsOf(history, FAILED).map(({ what, expected, actual }) =>
-    failed(`${what}: ${expected}`, String(actual)),
-  );
+  const broken = stepsOf(history, FAILED);
+  if (broken.length === 0) return [];
+  const told = broken
+    .slice(0, TOLD)
+    .map(({ what, expected, actual }) => `${what}: no ${expected}, but ${actual}`);
+  const more = broken.length > TOLD ? `; and ${broken.length - TOLD} more` : '';
+  return [failed('the server answers what it is asked by the book', told.join('; ') + more)];
 }
 
 /** The data of all steps of one name, in order. */

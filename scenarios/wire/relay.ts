@@ -5,7 +5,7 @@
 import { PLAYING_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
 import type { CheckContext, Judgement } from '../check.ts';
 import type { History, MediaItem, StepData } from '../history.ts';
-import { failed, inconclusive, isFrame, judged, nameOf } from '../judging.ts';
+import { inconclusive, isFrame, judged, nameOf } from '../judging.ts';
 import { attempt, judgeAttempts, openRtmp, stepsOf } from './attempt.ts';
 import { type ChunkedMessage, ChunkStream, chunksOf } from './chunks.ts';
 import {
@@ -155,11 +155,18 @@ export function judgeRelay(history: History): Judgement[] {
   }
   const sent = history.step(Step.sent);
   if (sent === undefined) return [...broken, inconclusive('the deed', 'it was not done')];
-  return [...broken, ...players.map((player) => judgePlayer(history, player, sent))];
+  const seen = players.map((player) => relayed(history, player, sent));
+  const losers = seen.filter(({ lost }) => lost);
+  const told = (losers.length > 0 ? losers : seen).map(({ says }) => says).join('; ');
+  const expected = 'every player gets every frame once, whole, in order, with its timestamp';
+  return [...broken, judged(losers.length === 0, expected, told)];
 }
 
-function judgePlayer(history: History, player: string, least: StepData): Judgement {
-  const expected = 'every frame once, whole, in order, with its timestamp';
+function relayed(
+  history: History,
+  player: string,
+  least: StepData,
+): { readonly lost: boolean; readonly says: string } {
   const got = framesOf(history, player);
   for (const kind of ['video', 'audio'] as const) {
     const source = ofKind(history.sent(PUBLISHER), kind);
@@ -175,10 +182,10 @@ function judgePlayer(history: History, player: string, least: StepData): Judgeme
         continue;
       const what = `${actual ? nameOf(actual) : 'nothing'} instead of ${wanted ? nameOf(wanted) : 'nothing'}`;
       const where = `${player}, ${kind} ${at + 1} of ${least[kind]}`;
-      return failed(expected, `${where}: ${what}${sameBut(wanted, actual) ? ', other bytes' : ''}`);
+      return { lost: true, says: `${where}: ${what}${sameBut(wanted, actual) ? ', other bytes' : ''}` };
     }
   }
-  return judged(true, expected, `${player}: ${got.length} frames, all as sent`);
+  return { lost: false, says: `${player}: ${got.length} frames, all as sent` };
 }
 
 function sameBut(a: MediaItem | undefined, b: MediaItem | undefined): boolean {
