@@ -313,13 +313,16 @@ const spread = check({
 
 // slow-reader
 
-/** Fat frames fill the buffers of the slow player's connection: 2.5 MB/s, which SRS carries with its defaults. */
-const FILLER_BYTES = 100_000;
+/**
+ * Fat frames fill the buffers of the slow player's connection: 10 Mbit/s. With twice that SRS 7.0.18 falls behind on a
+ * single RTMP connection, slow readers or not.
+ */
+const FILLER_BYTES = 50_000;
 /**
  * Sent while the slow players do not read: more than Linux holds of a connection whose receiver has not read yet
  * (tcp(7): tcp_wmem 4 MiB at the most, tcp_rmem 128 KiB at the start).
  */
-const STALLED_BYTES = 4.5 * 1024 * 1024;
+const STALLED_BYTES = 4.25 * 1024 * 1024;
 const STALLED_FRAMES = Math.ceil(STALLED_BYTES / FILLER_BYTES);
 const BEFORE_FRAMES = 20;
 
