@@ -231,7 +231,9 @@ const commandOrder = check({
 
   judge(history) {
     const setting = history.step('dialogues');
-    if (setting === undefined) return [inconclusive('clients that go by the book', 'none')];
+    if (setting === undefined) {
+      return [...judgeAttempts(history), inconclusive('clients that go by the book', 'none')];
+    }
     const players = String(setting.players).split(' ');
     return [
       ...judgeAttempts(history),

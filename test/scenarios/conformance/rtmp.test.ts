@@ -1,0 +1,318 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { RTMP_CHECKS } from '../../../scenarios/conformance/rtmp.ts';
+import type { MediaItem, StepData } from '../../../scenarios/history.ts';
+import { frames, Script, verdictOf } from './histories.ts';
+
+function judge(id: string, script: Script): { verdict: string; says: string } {
+  const check = RTMP_CHECKS.find((one) => one.id === id);
+  assert.ok(check, id);
+  return verdictOf(check.judge(script.history));
+}
+
+/** Witnesses as they should be: all of 60 frames, 30 of them after the deed. */
+function witnessed(
+  script: Script,
+  deed: (script: Script) => void,
+  options: { after?: MediaItem[] } = {},
+): Script {
+  const after = options.after ?? frames(30, 30);
+  script.step('witness', { client: 'w', publisher: 'witnessed', node: 'origin', protocol: 'rtmp' });
+  script.sent('witnessed', frames(60)).got('w', frames(30)).step('witnesses.before');
+  deed(script);
+  return script.step('witnesses.after').got('w', after);
+}
+
+test('ids are of the area and unique, sources and mutants are named', () => {
+  assert.equal(new Set(RTMP_CHECKS.map(({ id }) => id)).size, RTMP_CHECKS.length);
+  for (const { id, spec, mutants } of RTMP_CHECKS) {
+    assert.match(id, /^rtmp\/[a-z0-9-]+$/);
+    assert.ok(spec.source && spec.where && spec.says, id);
+    assert.ok(mutants.length > 0, id);
+  }
+});
+
+test('no check passes a history in which nothing was seen', () => {
+  for (const { id, judge: judgeOf } of RTMP_CHECKS) {
+    assert.notEqual(verdictOf(judgeOf(new Script().history)).verdict, 'pass', id);
+  }
+});
+
+test('a server that does not answer fails every check that speaks to it', () => {
+  const silent = { what: 'connect', code: 'wire.timeout', expected: 'an answer', actual: 'nothing of it' };
+  for (const id of [
+    'handshake-simple',
+    'command-order',
+    'double-publish',
+    'chunk-size',
+    'malformed',
+    'nested-amf',
+  ]) {
+    const { verdict, says } = judge(`rtmp/${id}`, new Script().step('wire.failed', silent));
+    assert.equal(verdict, 'fail', id);
+    assert.match(says, /connect: no an answer|nothing of it/);
+  }
+});
+
+describe('handshakes', () => {
+  const right = { name: 'simple, whole', version: 3, echoMistakes: 0, s1Digest: false, s2Digest: false };
+  const script = (answer: StepData, reply = '_result'): Script =>
+    new Script()
+      .step('handshakes', { count: 1 })
+      .step('handshake', answer)
+      .step('connected', { name: answer.name ?? null, reply });
+
+  test('an echo passes, one wrong byte or another version fails', () => {
+    assert.equal(judge('rtmp/handshake-simple', script(right)).verdict, 'pass');
+    assert.equal(judge('rtmp/handshake-simple', script({ ...right, echoMistakes: 1 })).verdict, 'fail');
+    assert.equal(judge('rtmp/handshake-simple', script({ ...right, version: 6 })).verdict, 'fail');
+    assert.equal(judge('rtmp/handshake-simple', script(right, '_error')).verdict, 'fail');
+  });
+
+  test('both digests must verify', () => {
+    const digest = { ...right, echoMistakes: 1520, s1Digest: true, s2Digest: true };
+    assert.equal(judge('rtmp/handshake-digest', script(digest)).verdict, 'pass');
+    assert.equal(judge('rtmp/handshake-digest', script({ ...digest, s1Digest: false })).verdict, 'fail');
+    assert.equal(judge('rtmp/handshake-digest', script({ ...digest, s2Digest: false })).verdict, 'fail');
+  });
+
+  test('a handshake that was not seen to its end is no pass', () => {
+    const half = new Script().step('handshakes', { count: 2 }).step('handshake', right);
+    assert.equal(judge('rtmp/handshake-simple', half).verdict, 'inconclusive');
+  });
+});
+
+describe('command-order', () => {
+  const empty = {
+    messageStreamId: 0,
+    event: null,
+    command: null,
+    transactionId: null,
+    code: null,
+    value: null,
+  };
+  const sent = (fields: Partial<StepData>): StepData => ({ ...empty, ...fields }) as StepData;
+  const status = (code: string): StepData =>
+    sent({ type: 20, messageStreamId: 1, command: 'onStatus', transactionId: 0, code });
+  const connected = [
+    sent({ type: 5 }),
+    sent({ type: 6 }),
+    sent({ type: 20, command: '_result', transactionId: 1, code: 'NetConnection.Connect.Success' }),
+    sent({ type: 20, command: '_result', transactionId: 17, value: 1 }),
+  ];
+  const played = [
+    ...connected,
+    sent({ type: 4, event: 0 }),
+    status('NetStream.Play.Reset'),
+    status('NetStream.Play.Start'),
+    sent({ type: 9, messageStreamId: 1 }),
+  ];
+  const published = [...connected, status('NetStream.Publish.Start')];
+
+  function verdict(player: readonly StepData[], publisher: readonly StepData[] = published): string {
+    const script = new Script().step('dialogues', { players: 'edge', origin: 'origin' });
+    script.steps(
+      'server-sent',
+      publisher.map((data) => ({ ...data, name: 'publisher of origin' })),
+    );
+    script.steps(
+      'server-sent',
+      player.map((data) => ({ ...data, name: 'player of edge' })),
+    );
+    return judge('rtmp/command-order', script.step('survived-unknown', { name: 'player of edge' })).verdict;
+  }
+
+  test('by the book', () => assert.equal(verdict(played), 'pass'));
+
+  test('Play.Reset may be left out, everything else may not', () => {
+    assert.equal(verdict(played.filter(({ code }) => code !== 'NetStream.Play.Reset')), 'pass');
+    for (const [at, message] of played.entries()) {
+      if (message.code !== 'NetStream.Play.Reset')
+        assert.equal(verdict(played.toSpliced(at, 1)), 'fail', `${at}`);
+    }
+    assert.equal(verdict(played, connected), 'fail');
+  });
+
+  test('no two neighbours may change places where the order means something', () => {
+    for (const at of [0, 1, 2, 3, 4, 5, 6]) {
+      const swapped = played.with(at, played[at + 1]!).with(at + 1, played[at]!);
+      // Stream Begin and Play.Reset are free among themselves.
+      assert.equal(verdict(swapped), at === 4 ? 'pass' : 'fail', `${at}`);
+    }
+  });
+
+  test('another transaction id, another message stream, a status with a transaction', () => {
+    const change = (at: number, fields: Partial<StepData>): readonly StepData[] =>
+      played.with(at, { ...played[at]!, ...fields } as StepData);
+    assert.equal(verdict(change(2, { transactionId: 2 })), 'fail');
+    assert.equal(verdict(change(3, { transactionId: 18 })), 'fail');
+    assert.equal(verdict(change(6, { messageStreamId: 0 })), 'fail');
+    assert.equal(verdict(change(6, { transactionId: 4 })), 'fail');
+    assert.equal(verdict(change(7, { messageStreamId: 2 })), 'fail');
+  });
+});
+
+describe('double-publish', () => {
+  const refused = { node: 'origin', boundMs: 1000, refused: 'fin', afterMs: 5 };
+  const script = (second: StepData): Script =>
+    witnessed(new Script(), (deed) => deed.step('second-publisher', second));
+
+  test('a refusal in time passes; late, or none, fails', () => {
+    assert.equal(judge('rtmp/double-publish', script(refused)).verdict, 'pass');
+    assert.equal(judge('rtmp/double-publish', script({ ...refused, afterMs: 1001 })).verdict, 'fail');
+    assert.equal(
+      judge('rtmp/double-publish', script({ ...refused, refused: null, afterMs: null })).verdict,
+      'fail',
+    );
+  });
+
+  test('the first publisher must not lose its connection, nor its players a frame', () => {
+    assert.equal(judge('rtmp/double-publish', script(refused).closed('witnessed')).verdict, 'fail');
+    assert.equal(judge('rtmp/double-publish', script(refused).closed('w')).verdict, 'fail');
+    const deed = (s: Script): Script => s.step('second-publisher', refused);
+    const gap = witnessed(new Script(), deed, { after: frames(29, 31) });
+    assert.match(judge('rtmp/double-publish', gap).says, /instead of/);
+    const short = witnessed(new Script(), deed, { after: frames(3, 30) });
+    assert.equal(judge('rtmp/double-publish', short).verdict, 'fail');
+  });
+});
+
+describe('relays', () => {
+  const script = (got: readonly MediaItem[]): Script =>
+    new Script()
+      .step('relay.player', { client: 'p' })
+      .step('relay.begun')
+      .sent('wire-publisher', frames(12))
+      .step('relay.sent', { video: 10, audio: 10 })
+      .got('p', got);
+
+  test('the frames of the deed must be there; fillers behind them may be under way', () => {
+    assert.equal(judge('rtmp/chunk-size', script(frames(12))).verdict, 'pass');
+    assert.equal(judge('rtmp/chunk-size', script(frames(10))).verdict, 'pass');
+    assert.equal(judge('rtmp/chunk-size', script(frames(9))).verdict, 'fail');
+    assert.equal(judge('rtmp/chunk-size', script([])).verdict, 'fail');
+  });
+
+  test('one missing, doubled, swapped, damaged or mistimed frame fails', () => {
+    const all = frames(12);
+    const damage: Record<string, MediaItem[]> = {
+      missing: all.toSpliced(6, 1),
+      doubled: all.toSpliced(6, 0, all[6]!),
+      swapped: all.with(6, all[8]!).with(8, all[6]!),
+      damaged: all.with(6, { ...all[6]!, sum: 999 }),
+      mistimed: all.with(6, { ...all[6]!, timestamp: all[6]!.timestamp + 1 }),
+      longer: all.with(6, { ...all[6]!, size: all[6]!.size + 1 }),
+    };
+    for (const [name, got] of Object.entries(damage)) {
+      for (const id of ['chunk-size', 'message-interleaving', 'extended-timestamp', 'timestamp-wrap']) {
+        assert.equal(judge(`rtmp/${id}`, script(got)).verdict, 'fail', `${id}: ${name}`);
+      }
+    }
+  });
+
+  test('players who never came say nothing about the deed', () => {
+    assert.equal(
+      judge('rtmp/chunk-size', new Script().step('relay.player', { client: 'p' })).verdict,
+      'inconclusive',
+    );
+  });
+});
+
+describe('timestamps-monotonic', () => {
+  const script = (items: readonly MediaItem[]): Script =>
+    new Script().step('monotonic', { players: 'p' }).got('p', items);
+  const at = (items: readonly MediaItem[], shift: number): MediaItem[] =>
+    items.map((item) => ({ ...item, timestamp: (item.timestamp + shift) % 2 ** 32 }));
+
+  test('going on passes, also over 2^32; going back by a millisecond fails', () => {
+    assert.equal(judge('rtmp/timestamps-monotonic', script(frames(70))).verdict, 'pass');
+    assert.equal(judge('rtmp/timestamps-monotonic', script(at(frames(70), 2 ** 32 - 1000))).verdict, 'pass');
+    const back = frames(70).map((item, i) => (i === 81 ? { ...item, timestamp: item.timestamp - 41 } : item));
+    assert.equal(judge('rtmp/timestamps-monotonic', script(back)).verdict, 'fail');
+  });
+
+  test('few frames, or no audio, prove nothing', () => {
+    assert.equal(judge('rtmp/timestamps-monotonic', script(frames(59))).verdict, 'inconclusive');
+    const mute = frames(70).filter(({ kind }) => kind === 'video');
+    assert.equal(judge('rtmp/timestamps-monotonic', script(mute)).verdict, 'inconclusive');
+  });
+});
+
+describe('missing-stream', () => {
+  interface Absence {
+    pulls?: number;
+    media?: boolean;
+    left?: number;
+  }
+  function script({ pulls = 1, media = false, left = 0 }: Absence): Script {
+    return witnessed(new Script(), (deed) => {
+      const tap = { tap: 'edge>origin', from: 'edge' };
+      // The witnesses' own pull, before anybody asks.
+      deed.event({ type: 'tap.open', ...tap, connection: 0, open: 1 });
+      deed.step('absent.seeking', { stream: 'absent', nodes: 'origin edge', edges: 'edge' });
+      for (let i = 0; i < pulls; i++)
+        deed.event({ type: 'tap.open', ...tap, connection: i + 1, open: i + 2 });
+      deed.step('absent.seeker', { node: 'edge', answer: 'silence', media });
+      deed.step('absent.leaving');
+      const counts = { clients: left, upstreams: 0, upstreamsOf: {}, publishers: 0 };
+      deed.event({ type: 'api.stream', node: 'edge', stream: 'absent', ...counts });
+      if (left === 0) deed.step('absent.gone');
+    });
+  }
+
+  test('one pull, no media, nothing left', () => {
+    assert.equal(judge('rtmp/missing-stream', script({})).verdict, 'pass');
+  });
+
+  test('a second pull, media, or a client that stays in the API fails', () => {
+    assert.equal(judge('rtmp/missing-stream', script({ pulls: 2 })).verdict, 'fail');
+    assert.equal(judge('rtmp/missing-stream', script({ media: true })).verdict, 'fail');
+    assert.equal(judge('rtmp/missing-stream', script({ left: 1 })).verdict, 'fail');
+  });
+
+  test('an edge that was not seen to ask proves nothing', () => {
+    assert.equal(judge('rtmp/missing-stream', script({ pulls: 0 })).verdict, 'inconclusive');
+  });
+});
+
+describe('malformed', () => {
+  const closed = { name: 'noise at origin', ending: 'server', against: '5', ended: 'fin', afterMs: 3 };
+  const script = (attacks: readonly StepData[], forgotten = true): Script => {
+    const all = witnessed(new Script(), (deed) =>
+      deed.step('attacks', { count: 2 }).steps('attack', attacks),
+    );
+    return forgotten ? all.step('forgotten') : all;
+  };
+
+  test('all closed passes, one kept fails', () => {
+    assert.equal(judge('rtmp/malformed', script([closed, closed])).verdict, 'pass');
+    const kept = { ...closed, name: 'half at origin', ended: null, afterMs: null };
+    assert.match(judge('rtmp/malformed', script([closed, kept])).says, /half at origin/);
+  });
+
+  test('an attack that did not come off, or traces in the API, are no pass', () => {
+    assert.equal(judge('rtmp/malformed', script([closed])).verdict, 'inconclusive');
+    assert.equal(judge('rtmp/malformed', script([closed, closed], false)).verdict, 'fail');
+  });
+
+  test('witnesses who lose something fail it', () => {
+    assert.equal(judge('rtmp/malformed', script([closed, closed]).closed('w')).verdict, 'fail');
+  });
+});
+
+describe('stalled-handshake', () => {
+  const script = (stalls: readonly StepData[]): Script =>
+    new Script().step('stalls', { count: 2, boundMs: 6000 }).steps('stall', stalls);
+  const closed = { name: 'in C1', ended: 'fin', afterMs: 6002 };
+
+  test('closed in time passes; kept, or closed at once, fails; not seen is inconclusive', () => {
+    assert.equal(judge('rtmp/stalled-handshake', script([closed, closed])).verdict, 'pass');
+    const kept = { ...closed, ended: null, afterMs: null };
+    assert.equal(judge('rtmp/stalled-handshake', script([closed, kept])).verdict, 'fail');
+    assert.equal(
+      judge('rtmp/stalled-handshake', script([closed, { ...closed, afterMs: 3 }])).verdict,
+      'fail',
+    );
+    assert.equal(judge('rtmp/stalled-handshake', script([closed])).verdict, 'inconclusive');
+  });
+});
