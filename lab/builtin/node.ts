@@ -122,7 +122,7 @@ export class MediaNode {
   #forgetStreams(): void {
     const now = performance.now();
     for (const [url, stream] of this.streams) {
-      if (stream.publisher || stream.playerCount > 0) stream.idleSince = now;
+      if (stream.publisher || stream.playerCount > 0 || stream.demand?.active) stream.idleSince = now;
       else if (now - stream.idleSince >= STREAM_LINGER_MS) {
         this.streams.delete(url);
         this.role.onStreamGone(stream);

@@ -53,7 +53,8 @@ type State = (typeof State)[keyof typeof State];
 export class RtmpConnection {
   readonly #node: MediaNode;
   readonly #socket: Socket;
-  readonly #handshake: ServerHandshake;
+  /** Until it is done. */
+  #handshake: ServerHandshake | undefined;
   readonly #reader: ChunkReader;
   readonly #writer = new ChunkWriter();
   #state: State = State.handshake;
@@ -113,16 +114,17 @@ export class RtmpConnection {
       this.#deaf = true;
       return bytes.length;
     }
-    const { consumed, send, done } = this.#handshake.push(bytes, 0, bytes.length);
-    if (send) this.#socket.write(this.#spoilHandshake(send));
+    const handshake = this.#handshake!;
+    const { consumed, send, done } = handshake.push(bytes, 0, bytes.length);
+    if (send) this.#socket.write(this.#spoilHandshake(send, handshake.form === 'digest'));
     if (!done) return bytes.length;
+    this.#handshake = undefined;
     this.#state = State.connecting;
     return mutants.has('rtmp-handshake-drops-rest') ? bytes.length : consumed;
   }
 
-  #spoilHandshake(s0s1s2: Uint8Array): Uint8Array {
+  #spoilHandshake(s0s1s2: Uint8Array, digest: boolean): Uint8Array {
     const { mutants } = this.#node;
-    const digest = this.#handshake.form === 'digest';
     if (!mutants.has(digest ? 'rtmp-digest-handshake-wrong' : 'rtmp-simple-handshake-wrong')) return s0s1s2;
     const spoilt = s0s1s2.slice();
     for (let at = spoilt.length - 32; at < spoilt.length; at++) spoilt[at] = spoilt[at]! ^ 0xff;
