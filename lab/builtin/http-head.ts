@@ -47,8 +47,24 @@ function couldBeRequest(text: string): boolean {
 }
 
 function parseHead(head: string): RequestHead | undefined {
-  const [requestLine = '', ...fields] = head.split('\r\n');
+  const [requestLine = '', ...lines] = head.split('\r\n');
   const match = REQUEST_LINE.exec(requestLine);
-  if (!match || !fields.every((field) => FIELD_LINE.test(field))) return undefined;
-  return { method: match[1]!, target: match[2]! };
+  if (!match || !lines.every((line) => FIELD_LINE.test(line))) return undefined;
+  const fields = lines.map((line): [string, string] => {
+    const colon = line.indexOf(':');
+    return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+  });
+  return framingIsSound(fields) ? { method: match[1]!, target: match[2]! } : undefined;
+}
+
+/** One Content-Length of digits at most, and not beside a Transfer-Encoding (RFC 9112 section 6.3); one Host at most. */
+function framingIsSound(fields: readonly [string, string][]): boolean {
+  const of = (name: string): string[] => fields.filter(([other]) => other === name).map(([, value]) => value);
+  const lengths = of('content-length');
+  return (
+    lengths.length <= 1 &&
+    lengths.every((length) => /^\d+$/.test(length)) &&
+    (lengths.length === 0 || of('transfer-encoding').length === 0) &&
+    of('host').length <= 1
+  );
 }

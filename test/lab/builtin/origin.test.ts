@@ -221,6 +221,8 @@ describe('refusals and limits', () => {
       ['\x16\x03\x01\x02\x00\x01', /^HTTP\/1\.1 400 /],
       ['GET\r\n\r\n', /^HTTP\/1\.1 400 /],
       ['GET /live/x.flv HTTP/1.1\r\nno colon\r\n\r\n', /^HTTP\/1\.1 400 /],
+      ['GET /live/x.flv HTTP/1.1\r\nContent-Length: -1\r\n\r\n', /^HTTP\/1\.1 400 /],
+      ['GET /live/x.flv HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n', /^HTTP\/1\.1 400 /],
       [`GET /live/x.flv HTTP/1.1\r\nA: ${'a'.repeat(20_000)}`, /^HTTP\/1\.1 431 /],
       ['GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n', /^HTTP\/1\.1 404 /],
     ];
