@@ -10,6 +10,12 @@ import { PlayerModel } from './player-model.ts';
 /** An AVC body of this length has no access unit in it: an end of sequence. */
 const EMPTY_AVC_BODY = 5;
 
+/**
+ * Scans every body that comes in one piece, which nearly all do: begin, data and end then follow each other with
+ * nothing between, so that all meters can share one scanner, which stays in the processor's cache.
+ */
+const shared = new AccessUnitScanner();
+
 /** What the meters of one process fill together. */
 export class MeterHistograms {
   /** From open to the first picture of the player model. */
@@ -48,12 +54,16 @@ export class FrameMeter implements MediaSink {
   readonly index: number;
   readonly continuity = new Continuity();
   readonly model = new PlayerModel();
-  private readonly scanner = new AccessUnitScanner();
+  private scanner = shared;
+  /** For bodies that come in pieces; made when the first one does. */
+  private ownScanner: AccessUnitScanner | undefined = undefined;
   private readonly histograms: MeterHistograms;
   private readonly observer: MeterObserver | undefined;
   private timing: PhaseTiming | undefined = undefined;
   private timestamp = 0;
   private length = 0;
+  /** The scanner has begun the present body. */
+  private begun = false;
 
   constructor(histograms: MeterHistograms, observer?: MeterObserver, index = 0) {
     this.histograms = histograms;
@@ -70,15 +80,29 @@ export class FrameMeter implements MediaSink {
     if (type !== MediaType.video) return;
     this.timestamp = timestamp;
     this.length = length;
-    this.scanner.begin(length);
+    this.begun = false;
   }
 
   data(type: MediaType, bytes: Uint8Array, start: number, end: number): void {
-    if (type === MediaType.video) this.scanner.data(bytes, start, end);
+    if (type !== MediaType.video) return;
+    if (!this.begun) this.beginScan(end - start === this.length);
+    this.scanner.data(bytes, start, end);
+  }
+
+  private beginScan(whole: boolean): void {
+    if (whole) {
+      this.scanner = shared;
+    } else {
+      this.ownScanner ??= new AccessUnitScanner();
+      this.scanner = this.ownScanner;
+    }
+    this.begun = true;
+    this.scanner.begin(this.length);
   }
 
   end(type: MediaType, now: number): void {
     if (type !== MediaType.video) return;
+    if (!this.begun) this.beginScan(true);
     const scanner = this.scanner;
     scanner.end();
     if (scanner.config || (this.length <= EMPTY_AVC_BODY && !scanner.stamped)) return;

@@ -49,9 +49,12 @@ interface Row {
   valid: boolean;
 }
 
+/** For profiles: `LIVEPROOF_BENCH_NODE_ARGS='--cpu-prof --cpu-prof-dir=/tmp/prof'`. */
+const profile = (process.env.LIVEPROOF_BENCH_NODE_ARGS ?? '').split(' ').filter((arg) => arg !== '');
+
 function start(file: string, args: string[] = []): ChildProcess {
   return fork(fileURLToPath(new URL(file, import.meta.url)), args, {
-    execArgv: ['--expose-gc', '--import', TSX, ...(process.env.LIVEPROOF_BENCH_NODE_ARGS?.split(' ') ?? [])],
+    execArgv: ['--expose-gc', '--import', TSX, ...profile],
   });
 }
 
