@@ -11,21 +11,34 @@ import { stepsOf } from './attempt.ts';
 const FRAMES_AFTER = 25;
 const FRAMES_WITHIN_MS = 5000;
 
-const Step = { witness: 'witness', before: 'witnesses.before', after: 'witnesses.after' } as const;
+/** A process that has closed its sockets is about to be gone; a core may be written first. */
+const GONE_WITHIN_MS = 2000;
+const GONE_LOOK_MS = 100;
+
+const Step = {
+  witness: 'witness',
+  before: 'witnesses.before',
+  after: 'witnesses.after',
+  /** The process that a node's API answers for; null when it does not answer. */
+  process: 'witnesses.process',
+} as const;
 
 export class Witnesses {
   readonly stream: string;
   readonly publisher: RecordedPublisher;
   readonly #t: CheckContext;
+  readonly #nodes: readonly ClusterNode[];
   readonly #players: readonly RecordedPlayer[];
 
   private constructor(
     t: CheckContext,
+    nodes: readonly ClusterNode[],
     stream: string,
     publisher: RecordedPublisher,
-    players: RecordedPlayer[],
+    players: readonly RecordedPlayer[],
   ) {
     this.#t = t;
+    this.#nodes = nodes;
     this.stream = stream;
     this.publisher = publisher;
     this.#players = players;
@@ -43,14 +56,34 @@ export class Witnesses {
       }),
     );
     await Promise.all(players.map((player) => player.playing(PLAYING_WITHIN_MS)));
+    const witnesses = new Witnesses(t, nodes, stream, publisher, players);
+    await witnesses.#recordProcesses();
     t.step(Step.before);
-    return new Witnesses(t, stream, publisher, players);
+    return witnesses;
   }
 
   /** Call when the deed is done; resolves when every witness has gone on playing for a while. */
   async goOn(): Promise<void> {
     this.#t.step(Step.after);
+    await this.#recordProcesses();
     await Promise.all(this.#players.map((player) => player.frames(FRAMES_AFTER, FRAMES_WITHIN_MS)));
+  }
+
+  /** Waits for the end of a node that does not answer, so that its death is not laid to whatever comes next. */
+  async #recordProcesses(): Promise<void> {
+    for (const node of this.#nodes) {
+      const { name } = node.spec;
+      const pid = await this.#t.cluster
+        .api(name)
+        .versions()
+        .then((versions) => versions.pid)
+        .catch(() => null);
+      this.#t.step(Step.process, { node: name, pid });
+      for (let waited = 0; pid === null && waited < GONE_WITHIN_MS && node.state !== 'exited'; ) {
+        await this.#t.observe(GONE_LOOK_MS, `${name} does not answer, and its process has not ended`);
+        waited += GONE_LOOK_MS;
+      }
+    }
   }
 }
 
@@ -68,7 +101,24 @@ export function judgeWitnesses(history: History): Judgement[] {
   );
   const losers = seen.filter(({ lost }) => lost);
   const told = (losers.length > 0 ? losers : seen).map(({ says }) => says).join(', ');
-  return [judged(losers.length === 0, expected, told)];
+  return [judged(losers.length === 0, expected, told), ...judgeProcesses(history)];
+}
+
+/** The same process answers before and after the deed. */
+function judgeProcesses(history: History): Judgement[] {
+  const readings = stepsOf(history, Step.process);
+  const nodes = [...new Set(readings.map(({ node }) => String(node)))];
+  return nodes.map((node) => {
+    const pids = readings.filter((reading) => reading.node === node).map(({ pid }) => pid);
+    const expected = `${node} lives: its API answers for the same process before and after`;
+    if (pids.length < 2 || pids[0] === null) return inconclusive(expected, `asked ${pids.length} times`);
+    const [before, after] = [pids[0], pids.at(-1)];
+    return judged(
+      before === after,
+      expected,
+      after === null ? 'no answer' : `process ${before}, then ${after}`,
+    );
+  });
 }
 
 function witnessed(

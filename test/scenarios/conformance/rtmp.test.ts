@@ -18,9 +18,13 @@ function witnessed(
 ): Script {
   const after = options.after ?? frames(30, 30);
   script.step('witness', { client: 'w', publisher: 'witnessed', node: 'origin', protocol: 'rtmp' });
-  script.sent('witnessed', frames(60)).got('w', frames(30)).step('witnesses.before');
+  script.sent('witnessed', frames(60)).got('w', frames(30));
+  script.step('witnesses.process', { node: 'origin', pid: '7' }).step('witnesses.before');
   deed(script);
-  return script.step('witnesses.after').got('w', after);
+  return script
+    .step('witnesses.after')
+    .step('witnesses.process', { node: 'origin', pid: '7' })
+    .got('w', after);
 }
 
 test('ids are of the area and unique, sources and mutants are named', () => {
@@ -290,9 +294,27 @@ describe('malformed', () => {
     assert.match(judge('rtmp/malformed', script([closed, kept])).says, /half at origin/);
   });
 
-  test('an attack that did not come off, or traces in the API, are no pass', () => {
+  test('an attack that did not come off is no pass, nor is an API that was not read', () => {
     assert.equal(judge('rtmp/malformed', script([closed])).verdict, 'inconclusive');
-    assert.equal(judge('rtmp/malformed', script([closed, closed], false)).verdict, 'fail');
+    assert.equal(judge('rtmp/malformed', script([closed, closed], false)).verdict, 'inconclusive');
+  });
+
+  test('an attacker who is left in the API fails it', () => {
+    const counts = { clients: 1, upstreams: 0, upstreamsOf: {}, publishers: 0 };
+    const left = script([closed, closed], false).event({
+      type: 'api.stream',
+      node: 'origin',
+      stream: 's',
+      ...counts,
+    });
+    assert.match(judge('rtmp/malformed', left).says, /origin: 1/);
+  });
+
+  test('a node that does not answer any more, or is another process, fails it', () => {
+    for (const pid of [null, '8']) {
+      const after = script([closed, closed]).step('witnesses.process', { node: 'origin', pid });
+      assert.equal(judge('rtmp/malformed', after).verdict, 'fail', `${pid}`);
+    }
   });
 
   test('witnesses who lose something fail it', () => {
