@@ -533,16 +533,40 @@ function interleave(messages: readonly ChunkedMessage[], chunkSizeOf: number): B
   );
 }
 
+/** Size of audio and video body for each form of message header; forms 2 and 3 inherit the size of the one before. */
+const FORMS: readonly { readonly form: ChunkForm; readonly audio: number; readonly video: number }[] = [
+  { form: 0, audio: 300, video: 2000 },
+  { form: 1, audio: 310, video: 2100 },
+  { form: 2, audio: 310, video: 2100 },
+  { form: 3, audio: 310, video: 2100 },
+  { form: 3, audio: 310, video: 2100 },
+  { form: 1, audio: 90, video: 400 },
+];
+
+/** Message headers of every form, with deltas of one frame, on two chunk streams that take turns. */
+function sendEveryForm(relay: Relay): void {
+  for (const { form, audio, video } of FORMS) {
+    const timestamp = relay.tick();
+    const time = form === 0 ? timestamp : FRAME_MS;
+    const messages = [
+      relay.message(videoTag(false, video), timestamp, { form, time, chunkStreamId: 13 }),
+      relay.message(audioTag(audio), timestamp, { form, time, chunkStreamId: 12 }),
+    ];
+    relay.client.raw(interleave(messages, relay.client.chunkSize));
+  }
+}
+
 const messageInterleaving = check({
   id: 'rtmp/message-interleaving',
-  title: 'Chunks of several messages may take turns',
+  title: 'Chunks of several messages may take turns, under every form of header',
   level: 'must',
   spec: {
     source: RTMP_SPEC,
-    where: '5.3 Chunking, 5.3.1.1 (chunk stream ids of 1, 2 and 3 bytes)',
+    where: '5.3 Chunking, 5.3.1.1 (chunk stream ids of 1, 2 and 3 bytes), 5.3.1.2 (types 0 to 3)',
     says:
       'Messages of different chunk streams may be sent a chunk at a time each; a receiver puts each together by its ' +
-      'chunk stream id, of which there are three forms.',
+      'chunk stream id, of which there are three forms. What a message header leaves out is that of the message before ' +
+      'on its chunk stream.',
   },
   ...RELAYED,
   mutants: ['rtmp-interleaving-mixed'],
@@ -562,6 +586,7 @@ const messageInterleaving = check({
         ];
         relay.client.raw(interleave(i % 2 === 0 ? messages : messages.reverse(), relay.client.chunkSize));
       }
+      sendEveryForm(relay);
     }),
   judge: judgeRelay,
 });
