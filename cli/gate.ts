@@ -18,7 +18,6 @@ import { type ClusterRequest, runOnCluster } from '../scenarios/run.ts';
 import { selectChecks } from '../scenarios/select.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import {
-  CommandError,
   ExitCode,
   exitCodeOf,
   makeRunDirectory,
@@ -144,7 +143,7 @@ export async function runAndReport(
   const paint = painter(process.stdout);
   const findings: Finding[] = [];
   let programs: Readonly<Record<string, string>> = {};
-  let failure: unknown;
+  let failure: Error | undefined;
   try {
     await work({
       cluster: {
@@ -166,9 +165,10 @@ export async function runAndReport(
       },
     });
   } catch (error) {
-    failure = error;
+    failure = error instanceof Error ? error : new Error(String(error));
   }
   const interrupted = interruption.signal.aborted;
+  if (failure !== undefined && !interrupted) findings.push(notUp(options, failure));
   const results: Results = {
     schema: 'liveproof/results@1',
     kind,
@@ -190,10 +190,22 @@ export async function runAndReport(
   // What was not run is not passed.
   process.exitCode =
     interrupted && results.verdict === 'pass' ? ExitCode.inconclusive : exitCodeOf(results.verdict);
-  if (failure === undefined || interrupted) return results;
-  if (!(failure instanceof LabError)) throw failure;
-  const log = failure.log.map((line) => `\n  ${printable(line)}`).join('');
-  throw new CommandError(`${failure.message}${log}`, ExitCode.labNotUp);
+  if (failure !== undefined && !interrupted) throw failure;
+  return results;
+}
+
+/** So that the report says, too, why there is nothing in it. */
+function notUp({ topology, engine }: ClusterOptions, failure: Error): Finding {
+  return {
+    check: 'lab/up',
+    topology,
+    engine,
+    verdict: 'error',
+    expected: 'the cluster comes up, and stays up as long as checks run',
+    actual: failure.message,
+    evidence: failure instanceof LabError ? failure.log.map((detail) => ({ label: 'log', detail })) : [],
+    durationMs: 0,
+  };
 }
 
 const VERDICT_WIDTH = 'inconclusive'.length;

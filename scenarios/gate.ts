@@ -31,6 +31,8 @@ export interface GateRequest {
    * and run it, for mutants whose very defect is that they never let go. Default `error`.
    */
   readonly unrest?: 'error' | 'restart';
+  /** How long the upstream connections of one check may last until the next. Default 5 s. */
+  readonly restMs?: number;
   readonly signal: AbortSignal;
   readonly onStart?: (check: Check) => void;
   readonly onFinding?: (finding: Finding) => void;
@@ -173,21 +175,23 @@ async function restore(
       return { expected: `${node.spec.name} starts again`, actual: messageOf(error) };
     }
   }
-  if (await atRest(cluster, request.signal)) return undefined;
+  const restMs = request.restMs ?? REST_MS;
+  if (await atRest(cluster, restMs, request.signal)) return undefined;
   const busy = cluster.taps.filter((tap) => tap.open > 0);
+  const open = busy.map((tap) => `${tap.name}: ${tap.open} open`).join(', ');
   if (request.signal.aborted) return { expected: 'a cluster at rest', actual: 'interrupted' };
   // Whatever comes next, it is not to be judged by what an earlier check left behind.
   for (const name of new Set(busy.map((tap) => tap.from))) await cluster.nodes.get(name)?.restart();
-  const rested = await atRest(cluster, request.signal);
+  const rested = await atRest(cluster, restMs, request.signal);
   if (rested && request.unrest === 'restart') return undefined;
   return {
-    expected: `no upstream connection open ${REST_MS / 1000} s after the last player of the check before`,
-    actual: `${busy.map((tap) => `${tap.name}: ${tap.open}`).join(', ')} open${rested ? '; edges restarted' : ''}`,
+    expected: `no upstream connection open ${restMs} ms after the last player of the check before`,
+    actual: open + (rested ? '; the edges were restarted' : ''),
   };
 }
 
-/** Resolves with whether no tap has a connection open, at the latest after REST_MS. */
-function atRest(cluster: Cluster, signal: AbortSignal): Promise<boolean> {
+/** Resolves with whether no tap has a connection open, at the latest after `withinMs`. */
+function atRest(cluster: Cluster, withinMs: number, signal: AbortSignal): Promise<boolean> {
   const quiet = () => cluster.taps.every((tap) => tap.open === 0);
   return new Promise((resolve) => {
     const ends: (() => void)[] = [];
@@ -197,7 +201,7 @@ function atRest(cluster: Cluster, signal: AbortSignal): Promise<boolean> {
       for (const end of ends) end();
       resolve(quiet());
     };
-    const timer = setTimeout(settle, REST_MS);
+    const timer = setTimeout(settle, withinMs);
     signal.addEventListener('abort', settle, { once: true });
     for (const tap of cluster.taps) ends.push(tap.subscribe(() => quiet() && settle()));
     if (quiet() || signal.aborted) settle();

@@ -1,0 +1,317 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type Judgement, UnreachableError } from '../../scenarios/check.ts';
+import { runGate } from '../../scenarios/gate.ts';
+import type { HistoryEvent } from '../../scenarios/history.ts';
+import { emptyStage, pretendCheck, pretendCluster, request } from './pretend.ts';
+
+const pass: Judgement = { verdict: 'pass', expected: 'a', actual: 'a' };
+const fail: Judgement = { verdict: 'fail', expected: 'b', actual: 'c' };
+const shrug: Judgement = { verdict: 'inconclusive', expected: 'd', actual: 'e' };
+
+async function one(changes: Parameters<typeof pretendCheck>[0], gate: Parameters<typeof request>[1] = {}) {
+  const [finding] = await runGate(request([pretendCheck(changes)], gate));
+  return finding!;
+}
+
+describe('verdicts', () => {
+  test('the worst judgement is the verdict, and says why', async () => {
+    const finding = await one({ judge: () => [pass, shrug, fail] });
+    assert.deepEqual([finding.verdict, finding.expected, finding.actual], ['fail', 'b', 'c']);
+  });
+
+  test('passing judgements are all told', async () => {
+    const finding = await one({ judge: () => [pass, { ...pass, actual: 'b' }] });
+    assert.deepEqual([finding.verdict, finding.actual], ['pass', 'a; b']);
+  });
+
+  test('nothing judged is vacuous', async () => {
+    const finding = await one({ judge: () => [] });
+    assert.equal(finding.verdict, 'inconclusive');
+    assert.match(finding.actual, /vacuous/);
+  });
+
+  test('a judge that throws is an error', async () => {
+    const finding = await one({
+      judge: () => {
+        throw new Error('bad judge');
+      },
+    });
+    assert.deepEqual([finding.verdict, finding.actual], ['error', 'bad judge']);
+  });
+
+  test('a run that throws is an error, whatever the judge would have said', async () => {
+    const finding = await one({
+      run: async () => {
+        throw new Error('bad run');
+      },
+    });
+    assert.deepEqual([finding.verdict, finding.actual], ['error', 'bad run']);
+  });
+
+  test('a capability that is missing is unsupported, and nothing is run', async () => {
+    let ran = false;
+    const finding = await one(
+      {
+        needs: ['observe.api', 'play.flv'],
+        run: async () => {
+          ran = true;
+        },
+      },
+      { cluster: pretendCluster(['observe.api']).cluster },
+    );
+    assert.equal(finding.verdict, 'unsupported');
+    assert.match(finding.expected, /observe\.api/);
+    assert.doesNotMatch(finding.expected, /play\.flv/);
+    assert.equal(ran, false);
+  });
+});
+
+describe('what is not observed', () => {
+  const waits = { run: async (t: { until: Until }) => t.until('the moon', 5, () => false) };
+  type Until = (what: string, ms: number, matches: () => boolean) => Promise<void>;
+
+  test('goes to the judge, who can say what it means', async () => {
+    const finding = await one({ ...waits, judge: () => [fail] });
+    assert.equal(finding.verdict, 'fail');
+    assert.deepEqual(finding.evidence, [{ label: 'not observed', detail: 'the moon within 5 ms' }]);
+  });
+
+  test('is never a pass, even when the judge has nothing to say against it', async () => {
+    const finding = await one({ ...waits, judge: () => [pass] });
+    assert.equal(finding.verdict, 'inconclusive');
+    assert.match(finding.expected, /the moon/);
+  });
+
+  test('is in the history', async () => {
+    const events: HistoryEvent[] = [];
+    await one(waits, { onEvent: (_, event) => events.push(event) });
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ['not-observed'],
+    );
+  });
+
+  test('is known at once when it cannot come any more', async () => {
+    const began = performance.now();
+    const finding = await one({
+      run: (t) => t.within('a frame', 10_000, Promise.reject(new UnreachableError('closed'))),
+      judge: () => [fail],
+    });
+    assert.ok(performance.now() - began < 5000);
+    assert.match(finding.evidence[0]!.detail, /a frame \(closed\)/);
+  });
+
+  test('until is asked about the past and after each event, without a timer', async () => {
+    const finding = await one({
+      async run(t) {
+        t.step('first');
+        await t.until('the past', 10, (history) => history.step('first') !== undefined);
+        setImmediate(() => t.step('second'));
+        await t.until('the future', 1000, (history) => history.step('second') !== undefined);
+      },
+    });
+    assert.equal(finding.verdict, 'pass');
+  });
+});
+
+describe('the end of a check', () => {
+  test('a deadline is an error that names what was awaited', async () => {
+    const finding = await one({
+      deadlineMs: 20,
+      run: (t) => t.until('Godot', 60_000, () => false),
+    });
+    assert.equal(finding.verdict, 'error');
+    assert.match(finding.actual, /Godot/);
+  });
+
+  test('a deadline does not hide a failure that the judge saw', async () => {
+    const finding = await one({
+      deadlineMs: 20,
+      run: () => new Promise(() => {}),
+      judge: () => [fail],
+    });
+    assert.equal(finding.verdict, 'fail');
+  });
+
+  test('everything is taken down, last one first, also when run throws', async () => {
+    const order: number[] = [];
+    await one({
+      run: async (t) => {
+        t.cleanUp(() => void order.push(1));
+        t.cleanUp(() => void order.push(2));
+        throw new Error('bad run');
+      },
+    });
+    assert.deepEqual(order, [2, 1]);
+  });
+
+  test('what cannot be taken down is an error', async () => {
+    const finding = await one({
+      run: async (t) =>
+        t.cleanUp(() => {
+          throw new Error('it hangs on');
+        }),
+    });
+    assert.equal(finding.verdict, 'error');
+    assert.match(finding.actual, /it hangs on/);
+  });
+
+  test('taps are not listened to any more', async () => {
+    const { cluster, taps } = pretendCluster();
+    await one({}, { cluster });
+    assert.deepEqual(
+      taps.map(({ listeners }) => listeners),
+      [0, 0, 0],
+    );
+  });
+
+  test('what goes on after it can neither start nor leave anything', async () => {
+    const cleaned: string[] = [];
+    let later: Promise<unknown> | undefined;
+    await one({
+      run: async (t) => {
+        later = (async () => {
+          await new Promise((resolve) => t.signal.addEventListener('abort', resolve));
+          t.cleanUp(() => void cleaned.push('late'));
+          assert.throws(() => t.play('rtmp://127.0.0.1/live/x'), /the check is over/);
+        })();
+      },
+    });
+    await later;
+    await new Promise(setImmediate);
+    assert.deepEqual(cleaned, ['late']);
+  });
+
+  test('an interrupt ends the check and begins no other', async () => {
+    const controller = new AbortController();
+    const findings = await runGate(
+      request(
+        [
+          pretendCheck({
+            run: (t) => {
+              queueMicrotask(() => controller.abort(new Error('interrupted')));
+              return t.until('never', 60_000, () => false);
+            },
+          }),
+          pretendCheck({ id: 'pretend/second' }),
+        ],
+        { signal: controller.signal },
+      ),
+    );
+    assert.deepEqual(
+      findings.map(({ check, verdict, actual }) => [check, verdict, actual]),
+      [['pretend/check', 'inconclusive', 'interrupted']],
+    );
+  });
+});
+
+describe('nodes', () => {
+  test('one that dies fails the check that it died in, and lives again for the next', async () => {
+    const { cluster, nodes } = pretendCluster();
+    const origin = nodes.get('origin')!;
+    const findings = await runGate(
+      request(
+        [
+          pretendCheck({
+            run: async () => {
+              origin.state = 'exited';
+              throw new Error('connection refused');
+            },
+          }),
+          pretendCheck({ id: 'pretend/second' }),
+        ],
+        { cluster },
+      ),
+    );
+    assert.deepEqual(
+      findings.map(({ verdict }) => verdict),
+      ['fail', 'pass'],
+    );
+    assert.match(findings[0]!.expected, /origin goes on running/);
+    assert.equal(origin.restarts, 1);
+  });
+
+  test('one that was started anew behind our back fails the check', async () => {
+    const { cluster, nodes } = pretendCluster();
+    const finding = await one(
+      {
+        run: async () => {
+          nodes.get('edge-1')!.pid++;
+        },
+      },
+      { cluster },
+    );
+    assert.equal(finding.verdict, 'fail');
+  });
+
+  test('one that the check killed is no finding', async () => {
+    const { cluster, nodes } = pretendCluster();
+    const edge = nodes.get('edge-1')!;
+    const finding = await one({ run: (t) => t.control(t.nodes('edge')[0]!, 'kill') }, { cluster });
+    assert.equal(finding.verdict, 'pass');
+    assert.equal(edge.state, 'exited');
+  });
+
+  test('one that does not start again is an error of the next check', async () => {
+    const { cluster, nodes } = pretendCluster();
+    const edge = nodes.get('edge-1')!;
+    edge.state = 'exited';
+    edge.restart = async () => {
+      throw new Error('port taken');
+    };
+    const finding = await one({}, { cluster });
+    assert.deepEqual([finding.verdict, finding.actual], ['error', 'port taken']);
+  });
+});
+
+describe('rest between checks', () => {
+  test('is awaited by events', async () => {
+    const { cluster, taps } = pretendCluster();
+    taps[0]!.change('open');
+    setTimeout(() => taps[0]!.change('close'), 20);
+    const events: string[] = [];
+    const finding = await one({}, { cluster, onEvent: (_, event) => events.push(event.type) });
+    assert.equal(finding.verdict, 'pass');
+    assert.deepEqual(events, [], 'what an earlier check left is not in the history of this one');
+  });
+
+  test('that does not come is an error, and the edge starts anew', async () => {
+    const { cluster, taps, nodes } = pretendCluster();
+    taps[0]!.change('open');
+    nodes.get('edge-1')!.onRestart = () => taps[0]!.change('close');
+    const [finding, again] = await runGate(
+      request([pretendCheck({}), pretendCheck({})], { cluster, restMs: 20 }),
+    );
+    assert.equal(finding!.verdict, 'error');
+    assert.match(finding!.actual, /edge-1>origin: 1 open/);
+    assert.equal(again!.verdict, 'pass');
+  });
+
+  test('is forced where a mutant never rests, and the check is run', async () => {
+    const { cluster, taps, nodes } = pretendCluster();
+    taps[0]!.change('open');
+    nodes.get('edge-1')!.onRestart = () => taps[0]!.change('close');
+    const finding = await one({}, { cluster, restMs: 20, unrest: 'restart' });
+    assert.equal(finding.verdict, 'pass');
+    assert.equal(nodes.get('edge-1')!.restarts, 1);
+    assert.equal(nodes.get('edge-2')!.restarts, 0);
+  });
+});
+
+test('events of taps are in the history with the node that they are of', async () => {
+  const { cluster, taps } = pretendCluster();
+  const events: HistoryEvent[] = [];
+  await one({ run: async () => taps[1]!.change('open') }, { cluster, onEvent: (_, e) => events.push(e) });
+  const [event] = events;
+  assert.ok(event?.type === 'tap.open');
+  assert.deepEqual([event.from, event.tap, event.open], ['edge-2', 'edge-2>origin', 1]);
+});
+
+test('a stage that cannot is an error of the check', async () => {
+  const finding = await one(
+    { run: async (t) => void t.play('rtmp://127.0.0.1/live/x') },
+    { stage: emptyStage },
+  );
+  assert.deepEqual([finding.verdict, finding.actual], ['error', 'nobody plays here']);
+});
