@@ -9,6 +9,7 @@ import { failed, inconclusive, judged } from '../judging.ts';
 import { attempt, judgeAttempts, oneOfEachRole, openRtmp, stepsOf } from '../wire/attempt.ts';
 import {
   type ChunkedMessage,
+  type ChunkForm,
   ChunkStream,
   chunksOf,
   controlChunk,
