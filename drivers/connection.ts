@@ -22,6 +22,12 @@ import { wallClock } from './measure/clock.ts';
  */
 const READ_BUFFER = new Uint8Array(64 * 1024);
 
+/**
+ * When those bytes came. One variable for the process, as one socket is read at a time: a field would be a number
+ * object per client, cold in the cache whenever its turn comes.
+ */
+let arrival = 0;
+
 /** SRS's FLV edge follows three (facts/srs.md 1.5). */
 const MAX_REDIRECTS = 3;
 /** SRS waits 30 s for a peer; a viewer does not. */
@@ -44,8 +50,6 @@ export abstract class ConnectedClient implements Client, Deadlined {
   state: ClientState = ClientState.idle;
   closed: Closed | undefined = undefined;
   bytesIn = 0;
-  /** Arrival time of the bytes that are being parsed. */
-  protected now = 0;
   /** For the sweep. */
   deadline = 0;
   protected readonly options: ClientOptions;
@@ -61,6 +65,11 @@ export abstract class ConnectedClient implements Client, Deadlined {
     this.location = url;
     this.options = options;
     this.observer = observer;
+  }
+
+  /** Arrival time of the bytes that are being parsed, in epoch ms. */
+  protected get now(): number {
+    return arrival;
   }
 
   /** Throws ProtocolError(Url) when `location` is not for this client. Resets what belongs to one connection. */
@@ -197,7 +206,7 @@ export abstract class ConnectedClient implements Client, Deadlined {
     this.socket = socket;
     socket.once(target.tls ? 'secureConnect' : 'connect', () => {
       if (this.socket !== socket) return;
-      this.now = wallClock.now();
+      arrival = wallClock.now();
       this.timing.tcp = this.now;
       this.connected();
     });
@@ -206,7 +215,7 @@ export abstract class ConnectedClient implements Client, Deadlined {
     });
     socket.once('end', () => {
       if (this.socket !== socket) return;
-      this.now = wallClock.now();
+      arrival = wallClock.now();
       this.guarded(() => this.ended());
     });
     socket.once('close', () => {
@@ -217,7 +226,7 @@ export abstract class ConnectedClient implements Client, Deadlined {
 
   private read(length: number): void {
     this.bytesIn += length;
-    this.now = wallClock.now();
+    arrival = wallClock.now();
     try {
       this.received(READ_BUFFER, length);
     } catch (error) {

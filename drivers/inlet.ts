@@ -10,7 +10,7 @@ const HEAD_SIZE = 2;
 export class MediaInlet implements MediaSink {
   private readonly sink: MediaSink;
   private readonly timing: PhaseTiming;
-  /** Until the first keyframe is complete. */
+  /** Until the first keyframe is complete. After it, a player may as well go to its sink directly. */
   private watching = true;
   private readonly head = new Uint8Array(HEAD_SIZE);
   private headLength = 0;

@@ -13,7 +13,8 @@ const BUFFER_LENGTH_MS = 1000;
 
 export class RtmpPlayer extends RtmpClient implements Player {
   readonly sink: MediaSink;
-  private readonly inlet: MediaInlet;
+  /** Watches for the first keyframe, and then makes way for the sink itself. */
+  private inlet: MediaSink;
   /** Chunk stream whose message of this type is under way; 0 when none is. */
   private openVideo = 0;
   private openAudio = 0;
@@ -82,6 +83,7 @@ export class RtmpPlayer extends RtmpClient implements Player {
       if (message.chunkStreamId !== this.openVideo) return;
       this.openVideo = 0;
       this.inlet.end(type, this.now);
+      if (this.inlet !== this.sink) this.makeWay();
     } else if (type === MediaType.audio) {
       if (message.chunkStreamId !== this.openAudio) return;
       this.openAudio = 0;
@@ -93,6 +95,10 @@ export class RtmpPlayer extends RtmpClient implements Player {
     } else {
       super.onMessageEnd(message);
     }
+  }
+
+  private makeWay(): void {
+    if (!Number.isNaN(this.timing.firstKeyframe)) this.inlet = this.sink;
   }
 
   override onMessageAbort(message: MessageHeader): void {
