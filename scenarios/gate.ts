@@ -19,6 +19,7 @@ const TAKE_DOWN_MS = 5000;
  */
 const REST_MS = 5000;
 const SHOWN_AWAITED = 3;
+const INTERRUPTED = { expected: 'the check runs to its end', actual: 'interrupted' };
 
 export interface GateRequest {
   readonly checks: readonly Check[];
@@ -78,6 +79,7 @@ async function judgeOne(check: Check, request: GateRequest): Promise<Outcome> {
   history.subscribe((event) => request.onEvent?.(check.id, event));
 
   const unrest = await restore(cluster, request);
+  if (request.signal.aborted) return { verdict: 'inconclusive', ...INTERRUPTED, evidence: [] };
   if (unrest !== undefined) return { verdict: 'error', ...unrest, evidence: [] };
 
   const ending = await drive(check, request, history);
@@ -179,7 +181,7 @@ async function restore(
   if (await atRest(cluster, restMs, request.signal)) return undefined;
   const busy = cluster.taps.filter((tap) => tap.open > 0);
   const open = busy.map((tap) => `${tap.name}: ${tap.open} open`).join(', ');
-  if (request.signal.aborted) return { expected: 'a cluster at rest', actual: 'interrupted' };
+  if (request.signal.aborted) return undefined;
   // Whatever comes next, it is not to be judged by what an earlier check left behind.
   for (const name of new Set(busy.map((tap) => tap.from))) await cluster.nodes.get(name)?.restart();
   const rested = await atRest(cluster, restMs, request.signal);
@@ -219,7 +221,7 @@ function verdictOf(judgements: readonly Judgement[], history: History, ending: E
   }
   const failed = all.some(({ verdict }) => verdict === 'fail');
   if (ending.interrupted && !failed) {
-    all.push({ verdict: 'inconclusive', expected: 'the check runs to its end', actual: 'interrupted' });
+    all.push({ verdict: 'inconclusive', ...INTERRUPTED });
   }
   if (ending.overdue && !failed) {
     const { withinMs, awaited } = ending.overdue;

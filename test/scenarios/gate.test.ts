@@ -288,6 +288,15 @@ describe('rest between checks', () => {
     assert.equal(again!.verdict, 'pass');
   });
 
+  test('that is interrupted is no error', async () => {
+    const { cluster, taps } = pretendCluster();
+    taps[0]!.change('open');
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 5);
+    const finding = await one({}, { cluster, signal: controller.signal });
+    assert.deepEqual([finding.verdict, finding.actual], ['inconclusive', 'interrupted']);
+  });
+
   test('is forced where a mutant never rests, and the check is run', async () => {
     const { cluster, taps, nodes } = pretendCluster();
     taps[0]!.change('open');

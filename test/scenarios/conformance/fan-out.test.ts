@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { fanOut } from '../../../scenarios/conformance/fan-out.ts';
+import type { MediaItem } from '../../../scenarios/history.ts';
+import { audio, headers, judgeWith, Timeline, video } from './timeline.ts';
+
+function judge(id: string, timeline: Timeline): { verdict: string; says: string } {
+  return judgeWith(fanOut, `fan-out/${id}`, timeline);
+}
+
+test('no check passes a history in which nothing was seen', () => {
+  for (const { id, judge: judgeOf } of fanOut) {
+    const verdicts = judgeOf(new Timeline().history).map(({ verdict }) => verdict);
+    assert.ok(verdicts.length > 0 && !verdicts.includes('pass'), id);
+  }
+});
+
+describe('every-player-every-frame', () => {
+  const crowd = (figures: Parameters<Timeline['crowd']>[2]) =>
+    judge('every-player-every-frame', new Timeline().crowd(1, 'crowd', figures));
+
+  test('all there passes', () => assert.equal(crowd({}).verdict, 'pass'));
+
+  for (const flaw of ['missing', 'duplicated', 'reordered', 'corrupt', 'dropped'] as const) {
+    test(`one ${flaw} fails`, () => {
+      const { verdict, says } = crowd({ [flaw]: 1 });
+      assert.equal(verdict, 'fail');
+      assert.match(says, new RegExp(`${flaw}: 1|1 ${flaw}`));
+    });
+  }
+
+  test('one who does not join fails', () => assert.equal(crowd({ joined: 9, failed: 1 }).verdict, 'fail'));
+  test('one who gets fewer frames fails', () => assert.equal(crowd({ framesOfWorst: 59 }).verdict, 'fail'));
+  test('no frame at all is inconclusive', () => assert.equal(crowd({ frames: 0 }).verdict, 'inconclusive'));
+});
+
+describe('first-frame-from-gop-cache', () => {
+  /** The publisher is at frame 62 when the player joins; frames 25 and 50 are keyframes, 50 is still on its way. */
+  const joinAt = 62 * 40;
+  const first = (item: MediaItem | undefined) =>
+    judge(
+      'first-frame-from-gop-cache',
+      new Timeline()
+        .sent('publisher', video({ count: 70 }))
+        .step(joinAt, 'join', { player: 'p', publisher: 'publisher' })
+        .got('p', item ? [item] : []),
+    );
+  const frame = (number: number) => video({ from: number, count: 1 })[0]!;
+
+  test('the keyframe of the GOP under way passes, or of the one that is not yet here', () => {
+    assert.equal(first(frame(50)).verdict, 'pass');
+    assert.equal(first(frame(25)).verdict, 'pass');
+  });
+  test('an older GOP fails', () => assert.equal(first(frame(0)).verdict, 'fail'));
+  test('a frame that is no keyframe fails', () => assert.equal(first(frame(62)).verdict, 'fail'));
+  test('the next keyframe fails: the player waited for it', () => {
+    const { verdict, says } = first(frame(75));
+    assert.equal(verdict, 'fail');
+    assert.match(says, /sent 520 ms after/);
+  });
+  test('nothing at all is inconclusive', () => assert.equal(first(undefined).verdict, 'inconclusive'));
+});
+
+describe('headers-first', () => {
+  const [metadata, sound, picture] = headers as [MediaItem, MediaItem, MediaItem];
+  const key = video({ count: 1 })[0]!;
+  const noise = audio({ count: 1 })[0]!;
+  const access: MediaItem = { ...metadata, kind: 'script' };
+  const begins = (...items: MediaItem[]) =>
+    judge(
+      'headers-first',
+      new Timeline()
+        .step(0, 'players', { players: 'p', publisher: 'publisher' })
+        .sent('publisher', [...headers, ...video({ count: 2 })])
+        .got('p', items),
+    ).verdict;
+
+  test('metadata, both headers, keyframe pass', () => {
+    assert.equal(begins(metadata, sound, picture, key), 'pass');
+    assert.equal(begins(metadata, picture, sound, key), 'pass');
+  });
+  test('|RtmpSampleAccess may come first', () =>
+    assert.equal(begins(access, metadata, sound, picture, key), 'pass'));
+  test('audio may come before the keyframe', () =>
+    assert.equal(begins(metadata, sound, picture, noise, key), 'pass'));
+  test('headers after frames fail', () => assert.equal(begins(metadata, key, sound, picture), 'fail'));
+  test('no metadata fails', () => assert.equal(begins(sound, picture, key), 'fail'));
+  test('metadata after the headers fail', () => assert.equal(begins(sound, picture, metadata, key), 'fail'));
+  test('one header missing fails', () => assert.equal(begins(metadata, picture, key), 'fail'));
+  test('another header fails', () =>
+    assert.equal(begins(metadata, sound, { ...picture, sum: 0 }, key), 'fail'));
+  test('a frame that is no keyframe fails', () => {
+    assert.equal(begins(metadata, sound, picture, video({ from: 1, count: 1 })[0]!), 'fail');
+    assert.equal(begins(metadata, sound, picture, noise, video({ from: 1, count: 1 })[0]!), 'fail');
+  });
+  test('headers and no frame are inconclusive', () =>
+    assert.equal(begins(metadata, sound, picture), 'inconclusive'));
+});
+
+describe('spread', () => {
+  const counted = (timeline: Timeline, protocol: string, served: Record<string, number>) => {
+    timeline.crowd(1, protocol, {}).step(2, 'counting', { protocol, edges: 'edge-1 edge-2' });
+    for (const [edge, clients] of Object.entries(served)) {
+      timeline.api(3, 's', { clients, publishers: 0 }, edge);
+    }
+    return timeline.step(4, 'counted', { protocol });
+  };
+  const both = (served: Record<string, number>) => {
+    const timeline = counted(new Timeline(), 'rtmp', { 'edge-1': 5, 'edge-2': 5 });
+    const later = new Timeline();
+    for (const event of timeline.history.events) later.history.append(event);
+    later.crowd(11, 'flv', {}).step(12, 'counting', { protocol: 'flv', edges: 'edge-1 edge-2' });
+    for (const [edge, clients] of Object.entries(served)) {
+      later.api(13, 's', { clients, publishers: 0 }, edge);
+    }
+    return judge('spread', later.step(14, 'counted', { protocol: 'flv' }));
+  };
+
+  test('some on every edge passes', () => assert.equal(both({ 'edge-1': 9, 'edge-2': 1 }).verdict, 'pass'));
+  test('an edge without a player fails', () => {
+    const { verdict, says } = both({ 'edge-1': 10, 'edge-2': 0 });
+    assert.equal(verdict, 'fail');
+    assert.match(says, /edge-1: 10, edge-2: 0/);
+  });
+  test('players whom no edge knows are inconclusive', () =>
+    assert.equal(both({ 'edge-1': 5, 'edge-2': 4 }).verdict, 'inconclusive'));
+  test('one protocol only is inconclusive', () => {
+    const timeline = counted(new Timeline(), 'rtmp', { 'edge-1': 5, 'edge-2': 5 });
+    assert.equal(judge('spread', timeline).verdict, 'inconclusive');
+  });
+});
+
+describe('slow-reader', () => {
+  const stalledAt = 40 * 40;
+  const all = video({ count: 200 });
+  const watch = (others: (timeline: Timeline) => void, slowReads = 0) => {
+    const timeline = new Timeline()
+      .step(0, 'before')
+      .step(1, 'players', { others: 'p', slow: 'slow', publisher: 'publisher' })
+      .step(stalledAt, 'stalled')
+      .sent('publisher', all)
+      .got('slow', video({ from: 40, count: slowReads }), 1000);
+    others(timeline);
+    return judge('slow-reader', timeline);
+  };
+
+  test('as before passes', () => assert.equal(watch((h) => h.got('p', all)).verdict, 'pass'));
+
+  test('a little later passes, much later fails', () => {
+    const late = (ms: number) =>
+      watch((h) => h.got('p', all.slice(0, 100), 100).got('p', all.slice(100), 100 + ms));
+    assert.equal(late(500).verdict, 'pass');
+    assert.match(late(501).says, /601 ms/);
+    assert.equal(late(501).verdict, 'fail');
+  });
+
+  test('no frame since then fails', () => {
+    assert.equal(watch((h) => h.got('p', all.slice(0, 30))).verdict, 'fail');
+  });
+
+  test('a frame missing fails', () => {
+    assert.equal(watch((h) => h.got('p', all.toSpliced(100, 1))).verdict, 'fail');
+  });
+
+  test('a slow player who reads proves nothing', () => {
+    assert.equal(watch((h) => h.got('p', all), 5).verdict, 'inconclusive');
+  });
+});
+
+describe('late-join', () => {
+  const joinAt = 87 * 40;
+  const sent = [...headers, ...video({ count: 140 })];
+  const join = (got: readonly MediaItem[], early: readonly MediaItem[] = sent) =>
+    judge(
+      'late-join',
+      new Timeline()
+        .sent('publisher', sent)
+        .step(joinAt, 'join', { player: 'late', publisher: 'publisher' })
+        .step(joinAt, 'players', { early: 'early', late: 'late', publisher: 'publisher' })
+        .got('early', early)
+        .got('late', got),
+    ).verdict;
+  const since = (frame: number) => [...headers, ...video({ from: frame, count: 30 })];
+
+  test('headers, the GOP under way and all that follows pass', () => assert.equal(join(since(75)), 'pass'));
+  test('everything since the beginning fails', () => assert.equal(join(since(0)), 'fail'));
+  test('a hole between cache and live fails', () => assert.equal(join(since(75).toSpliced(20, 2)), 'fail'));
+  test('no headers fail', () => assert.equal(join(since(75).slice(3)), 'fail'));
+  test('nothing fails: that is what the check is about', () => assert.equal(join([]), 'fail'));
+  test('one who watched and lost a frame fails', () => {
+    assert.equal(join(since(75), sent.toSpliced(100, 1)), 'fail');
+  });
+});
+
+describe('publisher-restart', () => {
+  const gone = () => new Timeline().step(0, 'players', { players: 'p' }).step(10, 'gone');
+  const back = () =>
+    gone()
+      .step(20, 'again')
+      .step(30, 'published', { publisher: 'second' })
+      .sent('first', video({ stream: 1, count: 10 }))
+      .sent('second', video({ stream: 2, count: 40 }));
+
+  test('frames of the second publisher pass', () => {
+    const timeline = back()
+      .got('p', video({ stream: 1, count: 10 }))
+      .got('p', video({ stream: 2, count: 10 }));
+    assert.equal(judge('publisher-restart', timeline).verdict, 'pass');
+  });
+
+  test('frames of the first only fail', () => {
+    const timeline = back()
+      .got('p', video({ stream: 1, count: 40 }))
+      .missed(9000, 'p: 10 frames');
+    assert.equal(judge('publisher-restart', timeline).verdict, 'fail');
+  });
+
+  test('a player who was thrown out fails, though it had seen enough', () => {
+    const timeline = back()
+      .got('p', video({ stream: 2, count: 10 }))
+      .lost(50, 'p');
+    assert.equal(judge('publisher-restart', timeline).verdict, 'fail');
+  });
+
+  test('a player whom the check closed did not leave', () => {
+    const timeline = back()
+      .got('p', video({ stream: 2, count: 10 }))
+      .lost(50, 'p', 'local');
+    assert.equal(judge('publisher-restart', timeline).verdict, 'pass');
+  });
+
+  test('a stream that stays busy fails', () => {
+    assert.equal(judge('publisher-restart', gone().missed(2000, 'API of origin')).verdict, 'fail');
+    const refused = gone().step(20, 'again').lost(30, 'second').missed(30, 'second: Publish.Start');
+    const { verdict, says } = judge('publisher-restart', refused);
+    assert.equal(verdict, 'fail');
+    assert.match(says, /eof\.streaming/);
+  });
+
+  test('another player’s trouble is not this one’s', () => {
+    assert.equal(judge('publisher-restart', back().missed(9000, 'q: 10 frames')).verdict, 'inconclusive');
+  });
+});
