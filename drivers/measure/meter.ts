@@ -4,7 +4,7 @@ import { AccessUnitScanner } from '../../protocols/h264/stamp.ts';
 import { type MediaSink, MediaType } from '../../protocols/media.ts';
 import type { PhaseTiming } from '../client.ts';
 import { Continuity } from './continuity.ts';
-import { LatencyHistogram } from './histogram.ts';
+import { type HistogramCounts, LatencyHistogram } from './histogram.ts';
 import { PlayerModel } from './player-model.ts';
 
 /** An AVC body of this length has no access unit in it: an end of sequence. */
@@ -27,11 +27,21 @@ export class MeterHistograms {
   /** The lowest latency of all, in ms. Well below zero: the publisher's clock and ours do not agree. */
   lowest = Number.POSITIVE_INFINITY;
 
-  reset(): void {
-    this.startup.reset();
-    this.join.reset();
-    this.steady.reset();
+  /** Takes out what was recorded since the last time. */
+  take(): MeterCounts {
+    return {
+      startup: this.startup.takeCounts(),
+      join: this.join.takeCounts(),
+      steady: this.steady.takeCounts(),
+    };
   }
+}
+
+/** What the meters of one process recorded in an interval; undefined where that is nothing. */
+export interface MeterCounts {
+  readonly startup: HistogramCounts | undefined;
+  readonly join: HistogramCounts | undefined;
+  readonly steady: HistogramCounts | undefined;
 }
 
 /** Shared by many meters. */

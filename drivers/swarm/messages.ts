@@ -1,4 +1,5 @@
-/** What a swarm and its worker processes say to each other. */
+/** What a swarm and its worker processes say to each other, over IPC with `advanced` serialization. */
+import type { MeterCounts } from '../measure/meter.ts';
 import type { CrowdOptions, CrowdSnapshot } from './crowd.ts';
 import type { WorkerHealth } from './health.ts';
 
@@ -7,16 +8,10 @@ export type ToWorker =
   /** Close all players and send the last report. */
   | { readonly type: 'stop' };
 
-/** HDR histograms, encoded, of what was recorded since the last report; empty when nothing was. */
-export interface HistogramReport {
-  readonly startup: string;
-  readonly join: string;
-  readonly steady: string;
-}
-
 export interface Report {
   readonly crowd: CrowdSnapshot;
-  readonly histograms: HistogramReport;
+  /** Since the last report. */
+  readonly histograms: MeterCounts;
   readonly health: WorkerHealth;
 }
 

@@ -109,6 +109,7 @@ export class Swarm {
     const child = fork(WORKER, [], {
       execArgv: ['--import', TSX],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      serialization: 'advanced',
     });
     const share = Math.floor(clients / count) + (index < clients % count ? 1 : 0);
     const crowd = { urls, clients: share, rampMs, first: index, step: count, ...(client && { client }) };
@@ -137,11 +138,11 @@ export class Swarm {
       worker.report = message.report;
       worker.final = message.type === 'final';
       const { startup, join, steady } = message.report.histograms;
-      if (startup !== '') this.#startup.mergeEncoded(startup);
-      if (join !== '') this.#join.mergeEncoded(join);
-      if (steady !== '') {
-        this.#steady.mergeEncoded(steady);
-        this.#interval.mergeEncoded(steady);
+      if (startup !== undefined) this.#startup.addCounts(startup);
+      if (join !== undefined) this.#join.addCounts(join);
+      if (steady !== undefined) {
+        this.#steady.addCounts(steady);
+        this.#interval.addCounts(steady);
       }
     }
   }

@@ -1,16 +1,11 @@
 /** A worker process: one crowd, told and asked over IPC. Ends with its parent. */
 import { wallClock } from '../measure/clock.ts';
-import type { LatencyHistogram } from '../measure/histogram.ts';
 import { Crowd } from './crowd.ts';
 import { HealthMonitor, type WorkerHealth } from './health.ts';
 import type { FromWorker, Report, ToWorker } from './messages.ts';
 
 function tell(message: FromWorker, done?: () => void): void {
   if (process.connected) process.send?.(message, undefined, undefined, () => done?.());
-}
-
-function taken(histogram: LatencyHistogram): string {
-  return histogram.count === 0 ? '' : histogram.encode();
 }
 
 class Worker {
@@ -25,18 +20,7 @@ class Worker {
   }
 
   #report(health: WorkerHealth = this.#health.read(wallClock.jumps)): Report {
-    const { histograms } = this.#crowd;
-    const report = {
-      crowd: this.#crowd.snapshot(),
-      histograms: {
-        startup: taken(histograms.startup),
-        join: taken(histograms.join),
-        steady: taken(histograms.steady),
-      },
-      health,
-    };
-    histograms.reset();
-    return report;
+    return { crowd: this.#crowd.snapshot(), histograms: this.#crowd.histograms.take(), health };
   }
 
   stop(): void {

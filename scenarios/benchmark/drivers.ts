@@ -55,19 +55,19 @@ const profile = (process.env.LIVEPROOF_BENCH_NODE_ARGS ?? '').split(' ').filter(
 function start(file: string, args: string[] = []): ChildProcess {
   return fork(fileURLToPath(new URL(file, import.meta.url)), args, {
     execArgv: ['--expose-gc', '--import', TSX, ...profile],
+    serialization: 'advanced',
   });
 }
 
 async function measure(task: ReaderTask): Promise<ReaderResult> {
   const child = start('reader.ts');
-  await once(child, 'message');
   const result = new Promise<ReaderResult>((resolve, reject) => {
-    child.on('message', (message: { result?: ReaderResult }) => {
-      if (message.result !== undefined) resolve(message.result);
+    child.on('message', (message: { result?: ReaderResult; ready?: boolean }) => {
+      if (message.ready) child.send(task);
+      else if (message.result !== undefined) resolve(message.result);
     });
     child.once('exit', (code) => reject(new Error(`a reader exited with ${code}`)));
   });
-  child.send(task);
   const measured = await result;
   if (child.exitCode === null) await once(child, 'exit');
   return measured;
@@ -103,6 +103,10 @@ if (protocols.length === 0 || ![...sizes, rounds, windowMs].every((value) => val
 }
 
 const feeder = start('feeder.ts', [MEDIA]);
+feeder.once('exit', (code) => {
+  console.error(`the feeder exited with ${code}`);
+  process.exit(1);
+});
 const [ports] = (await once(feeder, 'message')) as [FromFeeder];
 const urls: Record<Protocol, string> = {
   rtmp: `rtmp://127.0.0.1:${ports.rtmpPort}/live/bench`,
@@ -162,6 +166,7 @@ for (const clients of sizes) {
     });
   }
 }
+feeder.removeAllListeners('exit');
 feeder.disconnect();
 
 const columns = [

@@ -140,12 +140,9 @@ class Players implements Load {
   }
 
   report(): void {
-    const { histograms } = this.#crowd;
-    const encoded = [histograms.startup, histograms.join, histograms.steady].map((histogram) =>
-      histogram.count === 0 ? '' : histogram.encode(),
-    );
-    process.send?.({ report: [this.#crowd.snapshot(), this.#health.read(wallClock.jumps), encoded] });
-    histograms.reset();
+    const health = this.#health.read(wallClock.jumps);
+    const report = { crowd: this.#crowd.snapshot(), histograms: this.#crowd.histograms.take(), health };
+    process.send?.({ report });
   }
 }
 
