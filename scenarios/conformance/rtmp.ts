@@ -1,8 +1,6 @@
 /** RTMP on the wire: handshakes, commands, chunks, timestamps, and what a server owes to those who get it wrong. */
 import { type ClusterNode, SRS_PATIENCE } from '../../lab/cluster.ts';
-import type { AmfValue } from '../../protocols/amf0/amf0.ts';
-import { decodeUserControl, UserControlEvent } from '../../protocols/rtmp/messages.ts';
-import { PLAYING_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
+import { PLAYING_WITHIN_MS } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
 import type { History, StepData } from '../history.ts';
 import { failed, inconclusive, judged } from '../judging.ts';
@@ -20,11 +18,27 @@ import { DIGEST_SCHEMES, RTMP_VERSION, simpleC1 } from '../wire/handshake.ts';
 import { RTMP_ATTACKS, type RtmpAttack } from '../wire/malformed-rtmp.ts';
 import { audioTag, videoConfigTag, videoTag } from '../wire/media.ts';
 import { FRAME_MS, judgeRelay, Relay } from '../wire/relay.ts';
-import { type HandshakeDelivery, type HandshakeForm, statusCode, type WireRtmp } from '../wire/rtmp.ts';
+import {
+  type HandshakeDelivery,
+  type HandshakeForm,
+  infoOf,
+  statusCode,
+  type WireRtmp,
+} from '../wire/rtmp.ts';
 import { wallClock } from '../wire/socket.ts';
 import { judgeWitnesses, Witnesses } from '../wire/witnesses.ts';
 import { judgeAbsent, seekAbsent } from './absent-stream.ts';
 import { judgeMonotonic } from './monotonic.ts';
+import { attackAll, judgeAttacks } from './rtmp-attacks.ts';
+import {
+  firstMedia,
+  judgeDialogue,
+  judgeSurvival,
+  PLAY_ORDER,
+  PUBLISH_ORDER,
+  playByTheBook,
+  publishByTheBook,
+} from './rtmp-dialogue.ts';
 import { judgeStalls, recordStall } from './stalls.ts';
 
 const EDGE_CLUSTER = ['edge-cluster'] as const;
@@ -119,86 +133,6 @@ const handshakeDigest = check({
 
 // command-order
 
-/** Transaction ids that no habit explains; connect has 1 by the specification. */
-const Transaction = { createStream: 17, unknown: 29, play: 23, publish: 31 } as const;
-const UNKNOWN_COMMAND = 'liveproofUnknown';
-const MEDIA_TYPES: readonly number[] = [MessageType.audio, MessageType.video];
-
-/** Told up to the first media message: what the order is about. */
-function recordDialogue(t: CheckContext, name: string, client: WireRtmp): void {
-  const commands = new Map(client.commands().map((command) => [command.index, command]));
-  const media = client.messages.findIndex(({ messageTypeId }) => MEDIA_TYPES.includes(messageTypeId));
-  for (const [index, message] of client.messages.entries()) {
-    if (media >= 0 && index > media) break;
-    const command = commands.get(index);
-    t.step('server-sent', {
-      name,
-      type: message.messageTypeId,
-      messageStreamId: message.messageStreamId,
-      event: userControlOf(message),
-      command: command?.name ?? null,
-      transactionId: command?.transactionId ?? null,
-      code: command === undefined ? null : (codeOf(command.args[0]) ?? null),
-      value: typeof command?.args[0] === 'number' ? command.args[0] : null,
-    });
-  }
-}
-
-function userControlOf(message: { messageTypeId: number; payload: Uint8Array }): number | null {
-  return message.messageTypeId === MessageType.userControl ? decodeUserControl(message.payload).event : null;
-}
-
-function codeOf(info: AmfValue): string | undefined {
-  if (typeof info !== 'object' || info === null || !('code' in info)) return undefined;
-  return typeof info.code === 'string' ? info.code : undefined;
-}
-
-async function playByTheBook(t: CheckContext, node: ClusterNode, stream: string): Promise<void> {
-  const name = `player of ${node.spec.name}`;
-  await attempt(t, name, async () => {
-    const client = await openRtmp(t, node);
-    try {
-      await client.handshake();
-      await client.connect(APP);
-      client.command(UNKNOWN_COMMAND, Transaction.unknown, null, ['before createStream']);
-      const id = await client.createStream(Transaction.createStream);
-      client.play(id, stream, Transaction.play);
-      await client.until('Play.Start or media', PLAYING_WITHIN_MS, () => firstMedia(client));
-      client.command(UNKNOWN_COMMAND, Transaction.unknown, null, ['while playing'], id);
-      const unknownAt = client.messages.length;
-      await client.until('media after a command that the server does not know', PLAYING_WITHIN_MS, () =>
-        client.messages.slice(unknownAt).find(({ messageTypeId }) => MEDIA_TYPES.includes(messageTypeId)),
-      );
-      t.step('survived-unknown', { name });
-    } finally {
-      recordDialogue(t, name, client);
-    }
-  });
-}
-
-function firstMedia(client: WireRtmp): true | undefined {
-  return client.messages.some(({ messageTypeId }) => MEDIA_TYPES.includes(messageTypeId)) || undefined;
-}
-
-async function publishByTheBook(t: CheckContext, node: ClusterNode): Promise<void> {
-  const name = `publisher of ${node.spec.name}`;
-  await attempt(t, name, async () => {
-    const client = await openRtmp(t, node);
-    const stream = t.stream('published');
-    try {
-      await client.handshake();
-      await client.connect(APP);
-      client.command('releaseStream', 2, null, [stream]);
-      client.command('FCPublish', 3, null, [stream]);
-      client.command(UNKNOWN_COMMAND, Transaction.unknown, null, ['before createStream']);
-      client.publish(await client.createStream(Transaction.createStream), stream, Transaction.publish);
-      await client.status('NetStream.Publish.Start');
-    } finally {
-      recordDialogue(t, name, client);
-    }
-  });
-}
-
 const commandOrder = check({
   id: 'rtmp/command-order',
   title: 'connect, createStream, publish and play are answered in order and by transaction',
@@ -245,111 +179,6 @@ const commandOrder = check({
   },
 });
 
-/** That it did not survive is on record as an attempt that failed. */
-function judgeSurvival(history: History, name: string): Judgement {
-  const survived = stepsOf(history, 'survived-unknown').some((data) => data.name === name);
-  const expected = `${name}: media goes on after commands that the server does not know`;
-  return survived ? judged(true, expected, 'it did') : inconclusive(expected, 'it was not seen');
-}
-
-interface Milestone {
-  readonly name: string;
-  readonly is: (message: StepData, all: readonly StepData[]) => boolean;
-  /** Other milestones that must have come before, when they come at all. */
-  readonly after: readonly string[];
-  readonly optional?: true;
-}
-
-const CONNECT_ORDER: readonly Milestone[] = [
-  { name: 'Window Acknowledgement Size', is: ofType(MessageType.windowAcknowledgementSize), after: [] },
-  {
-    name: 'Set Peer Bandwidth',
-    is: ofType(MessageType.setPeerBandwidth),
-    after: ['Window Acknowledgement Size'],
-  },
-  {
-    name: '_result of connect',
-    is: (m) => m.command === '_result' && m.transactionId === 1 && m.code === 'NetConnection.Connect.Success',
-    after: ['Window Acknowledgement Size', 'Set Peer Bandwidth'],
-  },
-  {
-    name: '_result of createStream',
-    is: (m) => isStreamCreated(m) && Number(m.value) > 0,
-    after: ['_result of connect'],
-  },
-];
-
-const PUBLISH_ORDER: readonly Milestone[] = [
-  ...CONNECT_ORDER,
-  {
-    name: 'Publish.Start',
-    is: statusOnStream('NetStream.Publish.Start'),
-    after: ['_result of createStream'],
-  },
-];
-
-const PLAY_ORDER: readonly Milestone[] = [
-  ...CONNECT_ORDER,
-  {
-    name: 'Stream Begin',
-    is: (m) => m.event === UserControlEvent.StreamBegin,
-    after: ['_result of createStream'],
-  },
-  {
-    name: 'Play.Reset',
-    is: statusOnStream('NetStream.Play.Reset'),
-    after: ['_result of createStream'],
-    optional: true,
-  },
-  {
-    name: 'Play.Start',
-    is: statusOnStream('NetStream.Play.Start'),
-    after: ['_result of createStream', 'Stream Begin', 'Play.Reset'],
-  },
-  {
-    name: 'media',
-    is: (m, all) => MEDIA_TYPES.includes(Number(m.type)) && m.messageStreamId === streamCreated(all),
-    after: ['Play.Start'],
-  },
-];
-
-function ofType(type: number): Milestone['is'] {
-  return (message) => message.type === type;
-}
-
-function isStreamCreated(message: StepData): boolean {
-  return message.command === '_result' && message.transactionId === Transaction.createStream;
-}
-
-function streamCreated(all: readonly StepData[]): StepData[string] | undefined {
-  return all.find(isStreamCreated)?.value;
-}
-
-function statusOnStream(code: string): Milestone['is'] {
-  return (message, all) =>
-    message.command === 'onStatus' &&
-    message.code === code &&
-    message.transactionId === 0 &&
-    message.messageStreamId === streamCreated(all);
-}
-
-function judgeDialogue(history: History, name: string, order: readonly Milestone[]): Judgement[] {
-  const all = stepsOf(history, 'server-sent').filter((data) => data.name === name);
-  if (all.length === 0) return [inconclusive(`${name}: messages of the server`, 'none came')];
-  const places = new Map(
-    order.map((milestone) => [milestone.name, all.findIndex((m) => milestone.is(m, all))]),
-  );
-  const mistakes: string[] = [];
-  for (const { name: what, after, optional } of order) {
-    const place = places.get(what)!;
-    if (place < 0 && optional !== true) mistakes.push(`no ${what} as it must be`);
-    const late = after.filter((before) => places.get(before)! > place);
-    if (place >= 0 && late.length > 0) mistakes.push(`${late.join(', ')} after ${what}`);
-  }
-  const expected = `${name}: ${order.map((milestone) => milestone.name).join(', ')}, in order`;
-  return [judged(mistakes.length === 0, expected, mistakes.join('; ') || 'so it was')];
-}
-
 // double-publish
 
 /** facts/srs.md 10.3: the second publisher gets EOF in less than a second. */
@@ -387,14 +216,10 @@ async function intrude(t: CheckContext, node: ClusterNode, stream: string, bound
 }
 
 function refusal(client: WireRtmp): { how: string; at: number } | undefined {
-  const status = client.commands().find((command) => levelOf(command.args[0]) === 'error');
+  const status = client.commands().find((command) => infoOf(command.args[0], 'level') === 'error');
   if (status !== undefined) return { how: `status ${statusCode(status)}`, at: status.at };
   const { end } = client.socket;
   return end === undefined ? undefined : { how: end.how, at: end.at };
-}
-
-function levelOf(info: AmfValue): AmfValue {
-  return typeof info === 'object' && info !== null && 'level' in info ? info.level : undefined;
 }
 
 const doublePublish = check({
@@ -444,7 +269,7 @@ const doublePublish = check({
   },
 });
 
-// chunk-size, chunk-size-one, message-interleaving, chunk-forms, extended-timestamp, timestamp-wrap
+// chunk-size, chunk-size-one, message-interleaving, extended-timestamp, timestamp-wrap
 
 /** Above and below every chunk size but the largest. */
 const FRAME_SIZES = [2500, 400, 9000, 130] as const;
@@ -703,86 +528,6 @@ const missingStream = check({
 });
 
 // malformed, nested-amf
-
-/**
- * Bytes that are wrong are wrong when they come, and a connection that has ended has ended; no document gives a time.
- * SRS closes within 30 ms; the rest is for a machine with other things to do.
- */
-const CLOSED_WITHIN_MS = 2000;
-
-async function attack(t: CheckContext, node: ClusterNode, attack: RtmpAttack, stream: string): Promise<void> {
-  const { name, ending } = attack;
-  const where = `${name} at ${node.spec.name}`;
-  await attempt(t, where, async () => {
-    const client = await openRtmp(t, node);
-    await attack.send(client, APP, stream);
-    const sent = wallClock();
-    if (ending === 'rst') await client.socket.drained(CLOSED_WITHIN_MS);
-    if (ending === 'fin') client.socket.finish();
-    if (ending === 'rst') client.socket.reset();
-    const end = await client.socket.ended(CLOSED_WITHIN_MS);
-    t.step('attack', {
-      name: where,
-      ending,
-      against: attack.against,
-      ended: end?.how ?? null,
-      afterMs: end === undefined ? null : Math.round(end.at - sent),
-    });
-    client.close();
-  });
-}
-
-/** All at once, and players on the same nodes who must not notice; then nothing may be left of the attackers. */
-async function attackAll(t: CheckContext, attacks: readonly RtmpAttack[]): Promise<void> {
-  const nodes = oneOfEachRole(t);
-  const witnesses = await Witnesses.start(t, nodes);
-  const attacked = t.stream('attacked');
-  const cases = nodes.flatMap((node) =>
-    attacks
-      .filter(({ publishes }) => publishes !== true || node.spec.role === 'origin')
-      .map((one) => ({ node, one, stream: one.publishes ? t.stream(one.name) : attacked })),
-  );
-  t.step('attacks', { count: cases.length });
-  await Promise.all(cases.map(({ node, one, stream }) => attack(t, node, one, stream)));
-  await witnesses.goOn();
-  for (const { node, stream } of cases.filter(
-    ({ stream }, i) => cases.findIndex((c) => c.stream === stream) === i,
-  )) {
-    await t.untilApi(node.spec.name, stream, TWO_HOPS_MS + CLOSED_WITHIN_MS, ({ clients }) => clients === 0);
-  }
-  t.step('forgotten');
-}
-
-function judgeAttacks(history: History): Judgement[] {
-  const wanted = Number(history.step('attacks')?.count ?? 0);
-  const attacks = stepsOf(history, 'attack');
-  const tolerated = attacks.filter(({ ended }) => ended === null);
-  const broken = judgeAttempts(history);
-  const expected = `each of ${wanted} connections closed within ${CLOSED_WITHIN_MS} ms of the bytes`;
-  const rest = judgeWitnesses(history);
-  if (tolerated.length > 0) {
-    return [...broken, ...rest, failed(expected, `kept: ${tolerated.map(({ name }) => name).join(', ')}`)];
-  }
-  if (wanted === 0 || attacks.length < wanted) {
-    return [...broken, ...rest, inconclusive(expected, `${attacks.length} were seen to their end`)];
-  }
-  const slowest = Math.max(...attacks.map(({ afterMs }) => Number(afterMs)));
-  return [
-    ...broken,
-    ...rest,
-    judged(true, expected, `the slowest after ${slowest} ms`),
-    judgeTraces(history),
-  ];
-}
-
-function judgeTraces(history: History): Judgement {
-  const expected = 'no attacker is left in the API';
-  const left = history.of('api.stream').filter(({ clients }) => clients > 0);
-  if (left.length > 0)
-    return failed(expected, left.map(({ node, clients }) => `${node}: ${clients}`).join(', '));
-  if (history.step('forgotten') === undefined) return inconclusive(expected, 'it was not read to the end');
-  return judged(true, expected, 'none');
-}
 
 const isNested = ({ name }: RtmpAttack): boolean => name === 'connect-nested-endlessly';
 

@@ -2,7 +2,7 @@
  * An RTMP client for checks: one method per legal exchange, and beside them `raw` and the chunk writers for whatever
  * no client should send. It waits for what it asks for and keeps every message of the server.
  */
-import type { AmfValue } from '../../protocols/amf0/amf0.ts';
+import type { AmfObject, AmfValue } from '../../protocols/amf0/amf0.ts';
 import { ChunkReader } from '../../protocols/rtmp/chunk-reader.ts';
 import { type Command, decodeCommand, encodeCommand } from '../../protocols/rtmp/commands.ts';
 import { type Message, MessageAssembler } from '../../protocols/rtmp/message-assembler.ts';
@@ -299,9 +299,14 @@ export class WireRtmp {
   }
 }
 
+/** A field of the information object of a status or an answer, when it is text. */
+export function infoOf(info: AmfValue, field: 'code' | 'level'): string | undefined {
+  if (typeof info !== 'object' || info === null || !(field in info)) return undefined;
+  const value = (info as AmfObject)[field];
+  return typeof value === 'string' ? value : undefined;
+}
+
 /** `code` of an onStatus. */
 export function statusCode(command: Command): string | undefined {
-  const info = command.args[0];
-  if (command.name !== 'onStatus' || typeof info !== 'object' || info === null || !('code' in info)) return;
-  return typeof info.code === 'string' ? info.code : undefined;
+  return command.name === 'onStatus' ? infoOf(command.args[0], 'code') : undefined;
 }
