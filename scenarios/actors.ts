@@ -231,13 +231,14 @@ class PlayerCrowd implements RecordedCrowd {
 
   get figures(): CrowdFigures {
     const { requested, joined, failed, dropped, frames, framesOfWorst } = this.#crowd.snapshot();
-    const { received, missing, duplicated, reordered, corrupt } = frames;
+    const { received, unstamped, missing, duplicated, reordered, corrupt } = frames;
     return {
       requested,
       joined,
       failed,
       dropped,
       frames: received,
+      unstamped,
       missing,
       duplicated,
       reordered,

@@ -1,5 +1,6 @@
 /** Runs checks, one after the other, on a running cluster, and lets their judges speak. */
 import { setMaxListeners } from 'node:events';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { wallClock } from '../drivers/measure/clock.ts';
 import type { MutantId } from '../lab/builtin/mutants.ts';
 import type { Capability, Cluster, TapEvent } from '../lab/cluster.ts';
@@ -18,6 +19,7 @@ const TAKE_DOWN_MS = 5000;
  * (facts/srs.md 1.2); the rest is for a busy machine.
  */
 const REST_MS = 5000;
+const LOOP_RESOLUTION_MS = 10;
 const SHOWN_AWAITED = 3;
 const INTERRUPTED = { expected: 'the check runs to its end', actual: 'interrupted' };
 
@@ -129,6 +131,8 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
   const aborted = new Promise<never>((_, reject) => {
     abort.signal.addEventListener('abort', () => reject(abort.signal.reason), { once: true });
   });
+  const loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  loop.enable();
   const running = check.run(context);
   try {
     await Promise.race([running, aborted]);
@@ -142,6 +146,9 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
     if (!abort.signal.aborted) abort.abort(new Error('the check is over'));
     running.catch(() => {});
     aborted.catch(() => {});
+    loop.disable();
+    const loopLagMs = Math.max(0, loop.max / 1e6 - LOOP_RESOLUTION_MS);
+    history.append({ t: wallClock.now(), type: 'generator', loopLagMs });
   }
 
   for (const [name, node] of ending.interrupted ? [] : cluster.nodes) {

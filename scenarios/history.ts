@@ -46,6 +46,8 @@ export type HistoryEvent = { readonly t: number } & (
   | { readonly type: 'node.exit'; readonly node: string }
   /** Figures of a crowd of players, taken once. */
   | ({ readonly type: 'crowd'; readonly crowd: string } & CrowdFigures)
+  /** How long the gate's own event loop was kept from its events while the check ran, at the worst. */
+  | { readonly type: 'generator'; readonly loopLagMs: number }
   /** What the check waited for did not happen in time; `run` ended there. */
   | { readonly type: 'not-observed'; readonly what: string; readonly withinMs: number }
   /** A step of the check itself, or an exchange that fits nothing above. */
@@ -78,6 +80,8 @@ export interface CrowdFigures {
   readonly failed: number;
   readonly dropped: number;
   readonly frames: number;
+  /** Of these, the ones without a stamp: nothing else is known of them. */
+  readonly unstamped: number;
   readonly missing: number;
   readonly duplicated: number;
   readonly reordered: number;

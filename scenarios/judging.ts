@@ -15,6 +15,17 @@ export function inconclusive(expected: string, actual: string, evidence?: Eviden
   return { verdict: 'inconclusive', expected, actual, ...(evidence ? { evidence } : {}) };
 }
 
+/**
+ * A server that seems to be late is not blamed for a delay of our own: where our event loop was kept from its events
+ * for half of the bound, a failure is none.
+ */
+export function unlessOurs(history: History, judgement: Judgement, boundMs: number): Judgement {
+  const lag = Math.max(0, ...history.of('generator').map(({ loopLagMs }) => loopLagMs));
+  if (judgement.verdict !== 'fail' || lag < boundMs / 2) return judgement;
+  const actual = `${judgement.actual}, but this process itself was held up for ${Math.round(lag)} ms`;
+  return { ...judgement, verdict: 'inconclusive', actual };
+}
+
 /** The check did not get as far as to see what it is about. */
 export function notSeen(history: History, expected: string): Judgement {
   const missed = history.of('not-observed')[0];

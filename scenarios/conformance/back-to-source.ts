@@ -11,6 +11,7 @@ import {
   listed,
   nameOf,
   notSeen,
+  unlessOurs,
   videoOf,
   words,
 } from '../judging.ts';
@@ -213,12 +214,25 @@ const onePerEdgeAndStream = check({
           : judged(opened === streams.length, expected, `${opened}`),
       );
     }
-    for (const stream of streams) {
-      const reading = history.of('api.stream').findLast((event) => event.stream === stream);
-      if (reading === undefined) continue;
-      const right = words(setting.edges).every((edge) => reading.upstreamsOf[edge] === 1);
+    const readings = streams.map((stream) =>
+      history.of('api.stream').findLast((event) => event.stream === stream),
+    );
+    for (const edge of words(setting.edges)) {
+      const told = readings.map((reading) => reading?.upstreamsOf[edge] ?? 0);
+      const sum = told.reduce((total, count) => total + count, 0);
+      const seen = openOf(history, edge);
+      if (sum !== seen) {
+        return [
+          inconclusive("the tap and the origin's API count the same", `${edge}: tap ${seen}, API ${sum}`),
+        ];
+      }
+      const expected = `1 play of each stream by ${edge} in the origin's API`;
       judgements.push(
-        judged(right, `1 play of ${stream} per edge in the origin's API`, listed(reading.upstreamsOf)),
+        judged(
+          told.every((count) => count === 1),
+          expected,
+          told.join(', '),
+        ),
       );
     }
     return judgements;
@@ -367,7 +381,11 @@ const released = check({
       judgements.push(
         after === undefined
           ? failed(expected, 'it was still open')
-          : judged(after <= RELEASED_WITHIN_MS, expected, `after ${after} ms`),
+          : unlessOurs(
+              history,
+              judged(after <= RELEASED_WITHIN_MS, expected, `after ${after} ms`),
+              RELEASED_WITHIN_MS,
+            ),
       );
     }
     const reading = history.of('api.stream').at(-1);

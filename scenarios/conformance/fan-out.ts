@@ -18,6 +18,7 @@ import {
   listed,
   nameOf,
   notSeen,
+  unlessOurs,
   videoOf,
   words,
 } from '../judging.ts';
@@ -75,7 +76,11 @@ const everyPlayerEveryFrame = check({
     if (crowd === undefined || crowd.frames === 0) {
       return [inconclusive('a crowd that gets frames', 'no frame was seen')];
     }
-    const clean = judged(isClean(crowd), `no frame missing, twice, out of order or corrupt`, flaws(crowd));
+    const clean = judged(
+      isClean(crowd),
+      'no frame missing, twice, out of order, corrupt or without its stamp',
+      flaws(crowd),
+    );
     const complete = judged(
       crowd.joined === crowd.requested && crowd.dropped === 0,
       `all ${crowd.requested} players join and stay`,
@@ -88,11 +93,12 @@ const everyPlayerEveryFrame = check({
 });
 
 function isClean(crowd: CrowdFigures): boolean {
-  return crowd.missing + crowd.duplicated + crowd.reordered + crowd.corrupt === 0;
+  const { unstamped, missing, duplicated, reordered, corrupt } = crowd;
+  return unstamped + missing + duplicated + reordered + corrupt === 0;
 }
 
-function flaws({ frames, missing, duplicated, reordered, corrupt }: CrowdFigures): string {
-  return `of ${frames}: ${listed({ missing, duplicated, reordered, corrupt })}`;
+function flaws({ frames, unstamped, missing, duplicated, reordered, corrupt }: CrowdFigures): string {
+  return `of ${frames}: ${listed({ missing, duplicated, reordered, corrupt, unstamped })}`;
 }
 
 // first-frame-from-gop-cache
@@ -413,13 +419,12 @@ function judgeBystander(
   if (later.length === 0) return judgements;
   const usual = worstDelay(earlier);
   const now = worstDelay(later);
-  judgements.push(
-    judged(
-      now <= usual + FAN_OUT_DELAY_MS,
-      `${name}: a frame takes at the most ${FAN_OUT_DELAY_MS} ms longer than before (${Math.round(usual)} ms)`,
-      `${Math.round(now)} ms`,
-    ),
+  const soon = judged(
+    now <= usual + FAN_OUT_DELAY_MS,
+    `${name}: a frame takes at the most ${FAN_OUT_DELAY_MS} ms longer than before (${Math.round(usual)} ms)`,
+    `${Math.round(now)} ms`,
   );
+  judgements.push(unlessOurs(history, soon, FAN_OUT_DELAY_MS));
   return judgements;
 }
 

@@ -111,6 +111,14 @@ describe('one-per-edge-and-stream', () => {
     assert.equal(judge('one-per-edge-and-stream', timeline).verdict, 'inconclusive');
   });
 
+  test('tap and API that disagree are inconclusive', () => {
+    const timeline = frames(start().open(1, 'edge-1').open(2, 'edge-1'), 2)
+      .step(3, 'all-play')
+      .api(4, 'a', { upstreamsOf: { 'edge-1': 2 } })
+      .api(4, 'b', { upstreamsOf: { 'edge-1': 1 } });
+    assert.equal(judge('one-per-edge-and-stream', timeline).verdict, 'inconclusive');
+  });
+
   test('two of a stream fail', () => {
     const timeline = frames(start().open(1, 'edge-1').open(2, 'edge-1').open(3, 'edge-1'), 2)
       .step(3, 'all-play')

@@ -21,7 +21,7 @@ describe('every-player-every-frame', () => {
 
   test('all there passes', () => assert.equal(crowd({}).verdict, 'pass'));
 
-  for (const flaw of ['missing', 'duplicated', 'reordered', 'corrupt', 'dropped'] as const) {
+  for (const flaw of ['missing', 'duplicated', 'reordered', 'corrupt', 'unstamped', 'dropped'] as const) {
     test(`one ${flaw} fails`, () => {
       const { verdict, says } = crowd({ [flaw]: 1 });
       assert.equal(verdict, 'fail');
@@ -152,6 +152,13 @@ describe('slow-reader', () => {
     assert.equal(late(500).verdict, 'pass');
     assert.match(late(501).says, /601 ms/);
     assert.equal(late(501).verdict, 'fail');
+  });
+
+  test('a delay that may be our own is inconclusive', () => {
+    const late = (lag: number) =>
+      watch((h) => h.got('p', all.slice(0, 100)).got('p', all.slice(100), 700).generator(9000, lag)).verdict;
+    assert.equal(late(249), 'fail');
+    assert.equal(late(250), 'inconclusive');
   });
 
   test('no frame since then fails', () => {

@@ -50,8 +50,13 @@ export class Timeline {
     return this;
   }
 
+  generator(t: number, loopLagMs: number): this {
+    this.history.append({ t, type: 'generator', loopLagMs });
+    return this;
+  }
+
   crowd(t: number, crowd: string, figures: Partial<CrowdFigures>): this {
-    const none = { failed: 0, dropped: 0, missing: 0, duplicated: 0, reordered: 0, corrupt: 0 };
+    const none = { failed: 0, dropped: 0, unstamped: 0, missing: 0, duplicated: 0, reordered: 0, corrupt: 0 };
     const full = { requested: 10, joined: 10, frames: 600, framesOfWorst: 60, ...none, ...figures };
     this.history.append({ t, type: 'crowd', crowd, ...full });
     return this;
