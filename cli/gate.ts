@@ -154,6 +154,8 @@ export async function runAndReport(
         ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
         onUp: async (cluster) => {
           programs = await programsOf(cluster);
+          const seconds = ((performance.now() - began) / 1000).toFixed(1);
+          process.stdout.write(`${options.topology} of ${options.engine} is up after ${seconds} s\n`);
         },
       },
       signal: interruption.signal,

@@ -13,7 +13,7 @@ import {
   selected,
   verdictCell,
 } from './gate.ts';
-import { type Paint, painter, table, UsageError } from './output.ts';
+import { type Paint, painter, paintVerdict, table, UsageError } from './output.ts';
 
 export function register(program: Command): void {
   addClusterOptions(
@@ -64,29 +64,56 @@ async function mutants(patterns: string[], options: ClusterOptions): Promise<voi
   process.stdout.write(`\n${matrixOf(checks, findings, painter(process.stdout))}\n`);
 }
 
-/** One row per check, one column per mutant; columns are numbered, with a legend. */
+/** For each area one row per check and one column per mutant that they list; columns are numbered, with a legend. */
 export function matrixOf(checks: readonly Check[], findings: readonly Finding[], paint: Paint): string {
-  const columns: (MutantId | undefined)[] = [undefined, ...mutantsOf(checks)];
-  const cell = (check: Check, mutant: MutantId | undefined): string => {
-    if (mutant !== undefined && !check.mutants.includes(mutant)) return paint('dim', '·');
-    const finding = findings.find((found) => found.check === check.id && found.mutant === mutant);
-    if (finding === undefined) return paint('yellow', '?');
-    if (mutant === undefined)
-      return finding.verdict === 'pass' ? paint('green', 'pass') : paint('red', finding.verdict);
-    return finding.verdict === 'pass' ? paint('green', 'x') : paint('red', 'ALIVE');
-  };
-  const head = ['check', ...columns.map((mutant, i) => (mutant === undefined ? 'healthy' : String(i)))];
-  const rows = checks.map((check) => [check.id, ...columns.map((mutant) => cell(check, mutant))]);
-  const legend = columns.flatMap((mutant, i) =>
-    mutant === undefined ? [] : [[String(i), mutant, MUTANTS[mutant].says]],
+  const areas = [...new Set(checks.map(areaOf))];
+  const tables = areas.map((area) =>
+    areaMatrix(
+      checks.filter((check) => areaOf(check) === area),
+      findings,
+      paint,
+    ),
   );
   const killed = findings.filter(({ mutant, verdict }) => mutant !== undefined && verdict === 'pass').length;
   const tried = findings.filter(({ mutant }) => mutant !== undefined).length;
-  return [
-    table(head, rows, { paint }),
-    '',
-    table(['', 'mutant', 'defect'], legend, { paint }),
-    '',
-    `x killed, ALIVE survived, · not listed, ? not run; ${killed} of ${tried} killed`,
-  ].join('\n');
+  const summary = `x killed, ALIVE survived, · not listed, ? not run; ${killed} of ${tried} killed`;
+  return [...tables, summary].join('\n\n');
+}
+
+function areaOf({ id }: Check): string {
+  return id.slice(0, id.indexOf('/'));
+}
+
+function areaMatrix(checks: readonly Check[], findings: readonly Finding[], paint: Paint): string {
+  const mutants = mutantsOf(checks);
+  const head = ['check', 'healthy', ...mutants.map((_, i) => String(i + 1))];
+  const rows = checks.map((check) => [
+    check.id,
+    healthyCell(findingFor(findings, check, undefined), paint),
+    ...mutants.map((mutant) =>
+      check.mutants.includes(mutant)
+        ? mutantCell(findingFor(findings, check, mutant), paint)
+        : paint('dim', '·'),
+    ),
+  ]);
+  const legend = mutants.map((mutant, i) => [String(i + 1), mutant, MUTANTS[mutant].says]);
+  return [table(head, rows, { paint }), table(['', 'mutant', 'defect'], legend, { paint })].join('\n\n');
+}
+
+function findingFor(
+  findings: readonly Finding[],
+  { id }: Check,
+  mutant: MutantId | undefined,
+): Finding | undefined {
+  return findings.find((finding) => finding.check === id && finding.mutant === mutant);
+}
+
+function healthyCell(finding: Finding | undefined, paint: Paint): string {
+  if (finding === undefined) return paint('yellow', '?');
+  return paintVerdict(paint, finding.verdict);
+}
+
+function mutantCell(finding: Finding | undefined, paint: Paint): string {
+  if (finding === undefined) return paint('yellow', '?');
+  return finding.verdict === 'pass' ? paint('green', 'x') : paint('red', 'ALIVE');
 }
