@@ -1,5 +1,5 @@
 /** Is the generator itself in order? A slow generator must never be reported as a slow server. */
-import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { LatencyHistogram } from '../measure/histogram.ts';
 
 /**
  * Every latency may be wrong by the lag of the worker's event loop. A third of the 350 ms by which one hop of SRS's
@@ -11,8 +11,11 @@ export const MAX_CPU_SHARE = 0.9;
 /** A frame cannot arrive before it was sent: below this the publisher's clock and ours do not agree. */
 export const MIN_LATENCY_MS = -2;
 
-/** Resolution of the loop monitor, which the delay it reports includes. */
-const RESOLUTION_MS = 10;
+/**
+ * How often the loop is looked at. One timer of 20 ms costs 50 wake-ups per second; `monitorEventLoopDelay` needs one
+ * for the run and one for the interval, as its histograms cannot be added in Node 20.
+ */
+const PERIOD_MS = 20;
 
 /** What one worker says of itself. */
 export interface WorkerHealth {
@@ -39,24 +42,35 @@ export interface GeneratorFigures {
 }
 
 export class HealthMonitor {
-  readonly #whole: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  readonly #interval: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  readonly #whole = new LatencyHistogram();
+  readonly #interval = new LatencyHistogram();
+  readonly #timer: NodeJS.Timeout;
+  #looked = performance.now();
   readonly #startedAt = performance.now();
   readonly #startCpu = process.cpuUsage();
   #at = performance.now();
   #cpu = process.cpuUsage();
 
   constructor() {
-    this.#whole.enable();
-    this.#interval.enable();
+    this.#timer = setInterval(() => {
+      const now = performance.now();
+      this.#interval.record(now - this.#looked - PERIOD_MS);
+      this.#looked = now;
+    }, PERIOD_MS);
+    this.#timer.unref();
   }
 
   read(clockJumps = 0): WorkerHealth {
     const now = performance.now();
     const cpu = process.cpuUsage();
+    const recent = this.#interval.takeCounts();
+    if (recent !== undefined) {
+      this.#interval.addCounts(recent);
+      this.#whole.addCounts(recent);
+    }
     const health = {
-      loopLagP99Ms: lagOf(this.#whole),
-      loopLagMs: lagOf(this.#interval),
+      loopLagP99Ms: this.#whole.percentile(99) ?? 0,
+      loopLagMs: this.#interval.percentile(99) ?? 0,
       cpuCores: cores(this.#cpu, cpu, now - this.#at),
       cpuCoresMean: cores(this.#startCpu, cpu, now - this.#startedAt),
       rssMb: process.memoryUsage.rss() / 2 ** 20,
@@ -69,13 +83,8 @@ export class HealthMonitor {
   }
 
   stop(): void {
-    this.#whole.disable();
-    this.#interval.disable();
+    clearInterval(this.#timer);
   }
-}
-
-function lagOf(histogram: IntervalHistogram): number {
-  return histogram.count === 0 ? 0 : Math.max(0, histogram.percentile(99) / 1e6 - RESOLUTION_MS);
 }
 
 function cores(from: NodeJS.CpuUsage, to: NodeJS.CpuUsage, ms: number): number {

@@ -98,9 +98,10 @@ export class ChunkReader {
   private readonly carry = new Uint8Array(maxHeaderSize);
   private carried = 0;
 
-  constructor(sink: ChunkSink, limits: Partial<ChunkLimits> = {}) {
+  constructor(sink: ChunkSink, limits?: Partial<ChunkLimits>) {
     this.sink = sink;
-    this.limits = { ...defaultLimits, ...limits };
+    // One object for all readers that are content with it: it stays in the processor's cache.
+    this.limits = limits === undefined ? defaultLimits : { ...defaultLimits, ...limits };
     this.current = new ChunkStream(0);
   }
 
