@@ -73,8 +73,12 @@ const everyPlayerEveryFrame = check({
 
   judge(history) {
     const crowd = history.of('crowd').at(-1);
-    if (crowd === undefined || crowd.frames === 0) {
-      return [inconclusive('a crowd that gets frames', 'no frame was seen')];
+    const sent = videoOf(history.of('publisher.sent')).length;
+    if (crowd === undefined || sent < CROWD_FRAMES) {
+      return [inconclusive(`a crowd, and ${CROWD_FRAMES} video frames published`, `${sent} were`)];
+    }
+    if (crowd.frames === 0) {
+      return [failed(`${crowd.requested} players get the frames`, `none of ${sent} that were sent`)];
     }
     const clean = judged(
       isClean(crowd),

@@ -16,8 +16,11 @@ test('no check passes a history in which nothing was seen', () => {
 });
 
 describe('every-player-every-frame', () => {
-  const crowd = (figures: Parameters<Timeline['crowd']>[2]) =>
-    judge('every-player-every-frame', new Timeline().crowd(1, 'crowd', figures));
+  const crowd = (figures: Parameters<Timeline['crowd']>[2], sent = 60) =>
+    judge(
+      'every-player-every-frame',
+      new Timeline().sent('publisher', video({ count: sent })).crowd(9000, 'crowd', figures),
+    );
 
   test('all there passes', () => assert.equal(crowd({}).verdict, 'pass'));
 
@@ -31,7 +34,9 @@ describe('every-player-every-frame', () => {
 
   test('one who does not join fails', () => assert.equal(crowd({ joined: 9, failed: 1 }).verdict, 'fail'));
   test('one who gets fewer frames fails', () => assert.equal(crowd({ framesOfWorst: 59 }).verdict, 'fail'));
-  test('no frame at all is inconclusive', () => assert.equal(crowd({ frames: 0 }).verdict, 'inconclusive'));
+  test('no frame of all that were sent fails: SRS 7.0.18 can lose a publisher (ossrs/srs#4656)', () =>
+    assert.equal(crowd({ frames: 0, joined: 0, framesOfWorst: 0 }).verdict, 'fail'));
+  test('nothing sent is inconclusive', () => assert.equal(crowd({ frames: 0 }, 0).verdict, 'inconclusive'));
 });
 
 describe('first-frame-from-gop-cache', () => {
