@@ -30,6 +30,8 @@ export interface ClusterNode {
   thaw(): void;
   /** Starts it again on the same ports after `kill`, or kills it first; resolves when it is ready. */
   restart(): Promise<void>;
+  /** Resolves when the process has ended, with true, and with false when it has not within `withinMs`. */
+  ended(withinMs: number): Promise<boolean>;
   /** Resident set and CPU time so far, from /proc. */
   usage(): { rssMb: number; cpuSeconds: number };
 }

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { wallClock } from '../drivers/measure/clock.ts';
 import type { MutantId } from '../lab/builtin/mutants.ts';
-import type { Capability, Cluster, TapEvent } from '../lab/cluster.ts';
+import type { Capability, Cluster, ClusterNode, TapEvent } from '../lab/cluster.ts';
 import { type Evidence, type Finding, VERDICTS, type Verdict } from '../reports/results.ts';
 import { type Check, type Judgement, NotObservedError } from './check.ts';
 import { GateContext } from './context.ts';
@@ -20,6 +20,8 @@ const TAKE_DOWN_MS = 5000;
  */
 const REST_MS = 5000;
 const LOOP_RESOLUTION_MS = 10;
+/** A process that has closed its sockets is about to be gone; a core may be written first. */
+const GONE_WITHIN_MS = 2000;
 const SHOWN_AWAITED = 3;
 const INTERRUPTED = { expected: 'the check runs to its end', actual: 'interrupted' };
 
@@ -54,11 +56,13 @@ class DeadlineError extends Error {
  */
 export async function runGate(request: GateRequest): Promise<Finding[]> {
   const findings: Finding[] = [];
+  // Nodes that are down for a reason that is known: a check put them down, or was told that they had died.
+  const down = new Set<string>();
   for (const check of request.checks) {
     if (request.signal.aborted) break;
     request.onStart?.(check);
     const started = performance.now();
-    const outcome = await judgeOne(check, request);
+    const outcome = await judgeOne(check, request, down);
     const finding = {
       ...findingOf(check, request.cluster, outcome),
       ...(request.mutant === undefined ? {} : { mutant: request.mutant }),
@@ -72,7 +76,7 @@ export async function runGate(request: GateRequest): Promise<Finding[]> {
 
 type Outcome = Pick<Finding, 'verdict' | 'expected' | 'actual' | 'evidence'>;
 
-async function judgeOne(check: Check, request: GateRequest): Promise<Outcome> {
+async function judgeOne(check: Check, request: GateRequest, down: Set<string>): Promise<Outcome> {
   const { cluster } = request;
   const missing = check.needs.filter((capability) => !cluster.capabilities.has(capability));
   if (missing.length > 0) return unsupported(missing);
@@ -80,11 +84,12 @@ async function judgeOne(check: Check, request: GateRequest): Promise<Outcome> {
   const history = new History();
   history.subscribe((event) => request.onEvent?.(check.id, event));
 
-  const unrest = await restore(cluster, request);
+  const unrest = await restore(cluster, request, down);
   if (request.signal.aborted) return { verdict: 'inconclusive', ...INTERRUPTED, evidence: [] };
   if (unrest !== undefined) return { verdict: 'error', ...unrest, evidence: [] };
 
   const ending = await drive(check, request, history);
+  for (const [name, node] of cluster.nodes) if (node.state === 'exited') down.add(name);
   if (ending.error !== undefined && ending.dead.length === 0) {
     return {
       verdict: 'error',
@@ -151,18 +156,38 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
     history.append({ t: wallClock.now(), type: 'generator', loopLagMs });
   }
 
-  for (const [name, node] of ending.interrupted ? [] : cluster.nodes) {
-    if (context.controlled.has(name) || (node.state !== 'exited' && node.pid === pids.get(name))) continue;
-    ending.dead.push(name);
-    history.append({ t: wallClock.now(), type: 'node.exit', node: name });
-  }
   try {
     await bounded(context.takeDown(), TAKE_DOWN_MS, 'what the check had opened was closed');
   } catch (error) {
     ending.error ??= error;
   }
+  if (!ending.interrupted) {
+    const nodes = [...cluster.nodes].filter(([name]) => !context.controlled.has(name));
+    const lives = await Promise.all(nodes.map(([name, node]) => livesOn(cluster, node, pids.get(name))));
+    ending.dead.push(...nodes.filter((_, i) => !lives[i]).map(([name]) => name));
+    for (const node of ending.dead) history.append({ t: wallClock.now(), type: 'node.exit', node });
+  }
   for (const end of endTaps) end();
   return ending;
+}
+
+/**
+ * Whether a node is the process that it was, after everything that the check did to it, its leaving included. A node
+ * that answers has lived through that; one that does not may be about to end, which is then this check's doing and
+ * not the next one's.
+ */
+async function livesOn(cluster: Cluster, node: ClusterNode, pid: number | undefined): Promise<boolean> {
+  if (node.state === 'exited' || node.pid !== pid) return false;
+  const answers = node.spec.role !== 'balancer' && cluster.capabilities.has('observe.api');
+  if (!answers || node.state === 'frozen') return !(await node.ended(0));
+  const answer = cluster
+    .api(node.spec.name)
+    .versions()
+    .then(
+      () => true,
+      () => false,
+    );
+  return (await answer) || !(await node.ended(GONE_WITHIN_MS));
 }
 
 function recordTap(history: History, from: string, event: TapEvent): void {
@@ -170,22 +195,34 @@ function recordTap(history: History, from: string, event: TapEvent): void {
   history.append({ t: wallClock.now(), type: `tap.${event.type}`, tap, from, connection, open });
 }
 
-/** Brings every node back to life and waits until no upstream is open. Returns what keeps the check from starting. */
+/**
+ * Brings every node back to life and waits until no upstream is open. Returns what keeps the check from starting.
+ * @param down nodes whose end is known; it is empty afterwards.
+ */
 async function restore(
   cluster: Cluster,
   request: GateRequest,
+  down: Set<string>,
 ): Promise<{ expected: string; actual: string } | undefined> {
-  for (const node of cluster.nodes.values()) {
-    if (node.state === 'frozen') node.thaw();
+  for (const node of cluster.nodes.values()) if (node.state === 'frozen') node.thaw();
+  const restMs = request.restMs ?? REST_MS;
+  const quiet = await atRest(cluster, restMs, request.signal);
+  const died: string[] = [];
+  for (const [name, node] of cluster.nodes) {
     if (node.state !== 'exited') continue;
     try {
       await node.restart();
     } catch (error) {
-      return { expected: `${node.spec.name} starts again`, actual: messageOf(error) };
+      return { expected: `${name} starts again`, actual: messageOf(error) };
     }
+    if (!down.has(name)) died.push(name);
   }
-  const restMs = request.restMs ?? REST_MS;
-  if (await atRest(cluster, restMs, request.signal)) return undefined;
+  down.clear();
+  if (died.length > 0) {
+    const actual = `${died.join(', ')} ended after the check before and was started again`;
+    return { expected: 'nodes that go on running between two checks', actual };
+  }
+  if (quiet) return undefined;
   const busy = cluster.taps.filter((tap) => tap.open > 0);
   const open = busy.map((tap) => `${tap.name}: ${tap.open} open`).join(', ');
   if (request.signal.aborted) return undefined;

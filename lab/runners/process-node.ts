@@ -122,6 +122,15 @@ export class ProcessNode implements ClusterNode {
     await this.start();
   }
 
+  async ended(withinMs: number): Promise<boolean> {
+    const child = this.#child;
+    if (child === undefined || hasExited(child)) return true;
+    return once(child, 'exit', { signal: AbortSignal.timeout(withinMs) }).then(
+      () => true,
+      () => false,
+    );
+  }
+
   /** Zeros when the process is gone. */
   usage(): { rssMb: number; cpuSeconds: number } {
     const facts = this.#state === 'exited' ? undefined : readProcess(this.pid);

@@ -11,10 +11,6 @@ import { stepsOf } from './attempt.ts';
 const FRAMES_AFTER = 25;
 const FRAMES_WITHIN_MS = 5000;
 
-/** A process that has closed its sockets is about to be gone; a core may be written first. */
-const GONE_WITHIN_MS = 2000;
-const GONE_LOOK_MS = 100;
-
 const Step = {
   witness: 'witness',
   before: 'witnesses.before',
@@ -69,7 +65,6 @@ export class Witnesses {
     await Promise.all(this.#players.map((player) => player.frames(FRAMES_AFTER, FRAMES_WITHIN_MS)));
   }
 
-  /** Waits for the end of a node that does not answer, so that its death is not laid to whatever comes next. */
   async #recordProcesses(): Promise<void> {
     for (const node of this.#nodes) {
       const { name } = node.spec;
@@ -79,10 +74,6 @@ export class Witnesses {
         .then((versions) => versions.pid)
         .catch(() => null);
       this.#t.step(Step.process, { node: name, pid });
-      for (let waited = 0; pid === null && waited < GONE_WITHIN_MS && node.state !== 'exited'; ) {
-        await this.#t.observe(GONE_LOOK_MS, `${name} does not answer, and its process has not ended`);
-        waited += GONE_LOOK_MS;
-      }
     }
   }
 }

@@ -232,6 +232,73 @@ describe('nodes', () => {
     assert.equal(origin.restarts, 1);
   });
 
+  test('one whose end comes late fails the check that it died in, and not the next', async () => {
+    const { cluster, nodes } = pretendCluster();
+    const origin = nodes.get('origin')!;
+    const [first, second] = await runGate(
+      request(
+        [
+          pretendCheck({
+            run: async () => {
+              origin.dying = true;
+            },
+          }),
+          pretendCheck({}),
+        ],
+        { cluster },
+      ),
+    );
+    assert.deepEqual([first!.verdict, second!.verdict], ['fail', 'pass']);
+    assert.match(first!.expected, /origin goes on running/);
+  });
+
+  test('one that dies of the leaving of players fails the check, too', async () => {
+    const { cluster, nodes } = pretendCluster();
+    const edge = nodes.get('edge-1')!;
+    const dies = () => {
+      edge.state = 'exited';
+    };
+    const finding = await one({ run: async (t) => t.cleanUp(dies) }, { cluster });
+    assert.equal(finding.verdict, 'fail');
+    assert.match(finding.expected, /edge-1 goes on running/);
+  });
+
+  test('one that dies between two checks is never passed over', async () => {
+    const { cluster, taps, nodes } = pretendCluster();
+    const edge = nodes.get('edge-2')!;
+    const [first, second, third] = await runGate(
+      request(
+        [
+          pretendCheck({
+            run: async () => {
+              taps[1]!.change('open');
+              setTimeout(() => {
+                edge.state = 'exited';
+                taps[1]!.change('close');
+              }, 10);
+            },
+          }),
+          pretendCheck({}),
+          pretendCheck({}),
+        ],
+        { cluster },
+      ),
+    );
+    assert.deepEqual([first!.verdict, second!.verdict, third!.verdict], ['pass', 'error', 'pass']);
+    assert.match(second!.actual, /edge-2 ended after the check before/);
+    assert.equal(edge.restarts, 1);
+  });
+
+  test('one that the check killed is started again without a word', async () => {
+    const { cluster } = pretendCluster();
+    const kills = pretendCheck({ run: (t) => t.control(t.nodes('edge')[0]!, 'kill') });
+    const findings = await runGate(request([kills, pretendCheck({})], { cluster }));
+    assert.deepEqual(
+      findings.map(({ verdict }) => verdict),
+      ['pass', 'pass'],
+    );
+  });
+
   test('one that was started anew behind our back fails the check', async () => {
     const { cluster, nodes } = pretendCluster();
     const finding = await one(

@@ -1,5 +1,14 @@
 /** A cluster and a stage without a process: what the gate does can be tested in milliseconds. */
-import type { Capability, Cluster, ClusterNode, NodeState, Tap, TapEvent } from '../../lab/cluster.ts';
+import type {
+  ApiVersions,
+  Capability,
+  Cluster,
+  ClusterNode,
+  NodeApi,
+  NodeState,
+  Tap,
+  TapEvent,
+} from '../../lab/cluster.ts';
 import { edgeCluster } from '../../lab/topologies/edge-cluster.ts';
 import { type Check, check } from '../../scenarios/check.ts';
 import type { GateRequest } from '../../scenarios/gate.ts';
@@ -53,6 +62,8 @@ export class PretendNode {
   pid = 1;
   state: NodeState = 'ready';
   restarts = 0;
+  /** Its sockets are closed, its process is still there. */
+  dying = false;
   onRestart = () => {};
 
   constructor(spec: ClusterNode['spec']) {
@@ -72,11 +83,38 @@ export class PretendNode {
     this.restarts++;
     this.pid++;
     this.state = 'ready';
+    this.dying = false;
     this.onRestart();
+  }
+  /** Ends when asked, if it is about to; time is not waited for. */
+  async ended(withinMs: number): Promise<boolean> {
+    if (this.dying && withinMs > 0) this.state = 'exited';
+    return this.state === 'exited';
   }
   usage(): { rssMb: number; cpuSeconds: number } {
     return { rssMb: 0, cpuSeconds: 0 };
   }
+}
+
+/** Knows whether its node lives, and nothing else. */
+class PretendApi implements NodeApi {
+  readonly #node: PretendNode;
+
+  constructor(node: PretendNode) {
+    this.#node = node;
+  }
+
+  async versions(): Promise<ApiVersions> {
+    if (this.#node.dying || this.#node.state === 'exited') throw new Error('connection refused');
+    return { server: '', service: '', pid: String(this.#node.pid), version: '' };
+  }
+  clients = nothing;
+  streams = nothing;
+  kick = nothing;
+}
+
+async function nothing(): Promise<never> {
+  throw new Error('this API knows nothing');
 }
 
 export function pretendCluster(without: readonly Capability[] = []) {
@@ -90,9 +128,7 @@ export function pretendCluster(without: readonly Capability[] = []) {
     entries: [],
     nodes: nodes as unknown as ReadonlyMap<string, ClusterNode>,
     taps,
-    api: () => {
-      throw new Error('no API here');
-    },
+    api: (name) => new PretendApi(nodes.get(name)!),
     entry: () => {
       throw new Error('no entry here');
     },

@@ -135,7 +135,10 @@ describe('a cluster of builtin nodes', () => {
     const edge = cluster.nodes.get('edge-1')!;
     const { ports } = edge;
     const identity = identify(edge.pid)!;
+    assert.equal(await edge.ended(1), false);
+    const ended = edge.ended(5000);
     await edge.kill();
+    assert.equal(await ended, true);
     assert.equal(edge.state, 'exited');
     assert.equal(readIdentified(identity), undefined);
     await assert.rejects(cluster.api('edge-1').versions(), { code: 'lab.api' });
