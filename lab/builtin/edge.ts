@@ -1,6 +1,8 @@
 /** The edge: pulls what is played here from an origin, and passes what is published here on to one. */
 import type { Message } from '../../protocols/rtmp/message-assembler.ts';
 import { FORWARD_QUEUE_BYTES } from './constants.ts';
+import { FrameKind } from './frame.ts';
+import { framesOf } from './media-message.ts';
 import type { MediaNode } from './node.ts';
 import { Pull } from './pull.ts';
 import type { Publication, PublishEvents, PublishRequest, Role } from './role.ts';
@@ -9,6 +11,14 @@ import { Upstream } from './upstream.ts';
 
 /** Mutant: how often an eager edge asks its origins what they have. */
 const EAGER_POLL_MS = 500;
+
+function isHeader(message: Message): boolean {
+  let header = false;
+  framesOf(message, ({ kind }) => {
+    header ||= kind === FrameKind.audioHeader || kind === FrameKind.videoHeader;
+  });
+  return header;
+}
 
 export class Edge implements Role {
   readonly #node: MediaNode;
@@ -70,6 +80,7 @@ export class Edge implements Role {
     );
     return {
       onMessage: (message) => {
+        if (mutants.has('edge-forwards-no-headers') && isHeader(message)) return;
         if (early) {
           early.push(message);
           earlyBytes += message.payload.length;

@@ -41,6 +41,10 @@ function play(node: MediaNode, socket: Socket, name: StreamName): void {
   };
   node.enter(client);
   const player = stream.addPlayer('flv', socket);
+  if (node.mutants.has('media-stall-timer-kept')) {
+    const timer = setTimeout(() => socket.destroy(), node.timeouts.httpRequest);
+    socket.on('close', () => clearTimeout(timer));
+  }
   socket.resume();
   socket.on('close', () => {
     if (node.mutants.has('media-missing-stream-kept') && stream.frames === 0) return;

@@ -62,6 +62,26 @@ export const MUTANTS = {
   'media-no-metadata': { role: 'media', says: 'onMetaData is not passed on to joiners' },
   'media-slow-reader-blocks': { role: 'media', says: 'Nobody is written to while one player does not read' },
   'origin-forgets-unpublish': { role: 'origin', says: 'A stream stays busy after its publisher has left' },
+  'origin-frees-on-unpublish-only': {
+    role: 'origin',
+    says: 'A stream stays busy when the connection of its publisher breaks',
+  },
+  'origin-keeps-gop-of-publisher': {
+    role: 'origin',
+    says: 'The GOP cache outlives the publisher, and who comes then gets it',
+  },
+  'media-serves-first-100-only': {
+    role: 'media',
+    says: 'All but the first 100 players of a stream and protocol get the cached GOP and nothing after it',
+  },
+  'edge-keeps-gop-after-release': {
+    role: 'edge',
+    says: 'The GOP cache outlives the pull, and the next player gets it',
+  },
+  'edge-forwards-no-headers': {
+    role: 'edge',
+    says: 'Sequence headers that are published at an edge do not reach the origin',
+  },
   'edge-drops-players-on-unpublish': {
     role: 'edge',
     says: 'Players are not served any more after the publisher restarted',
@@ -78,6 +98,10 @@ export const MUTANTS = {
   'rtmp-no-handshake-timeout': {
     role: 'media',
     says: 'A peer that stops in the middle of the handshake is kept for ever',
+  },
+  'media-stall-timer-kept': {
+    role: 'media',
+    says: 'The patience for handshake and request goes on running while a client plays, and ends it',
   },
   'rtmp-malformed-kills-node': { role: 'media', says: 'Malformed bytes end the process' },
   'rtmp-malformed-closes-others': {

@@ -33,7 +33,7 @@ export class Origin implements Role {
         if (stream.publisher !== client || this.#mutants.has('origin-forgets-unpublish')) return;
         stream.publisher = undefined;
         stream.closeFlvPlayers();
-        stream.begin();
+        if (!this.#mutants.has('origin-keeps-gop-of-publisher')) stream.begin();
         this.#log(`unpublish ${stream.url} client ${client.id}`);
       },
     };

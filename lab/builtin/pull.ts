@@ -104,6 +104,7 @@ export class Pull implements StreamDemand {
 
   /** Who comes next must not be given the GOP of before. */
   #forgetMedia(): void {
+    if (this.#node.mutants.has('edge-keeps-gop-after-release')) return;
     for (const stream of this.streams) stream.begin();
   }
 

@@ -337,7 +337,7 @@ export class RtmpConnection {
   }
 
   #enter(client: ClientRecord): void {
-    clearTimeout(this.#stalled);
+    if (client.publish || !this.#node.mutants.has('media-stall-timer-kept')) clearTimeout(this.#stalled);
     this.#client = client;
     this.#node.enter(client);
   }
@@ -361,6 +361,7 @@ export class RtmpConnection {
   #onClose(): void {
     clearTimeout(this.#stalled);
     this.#state = State.closed;
+    if (this.#node.mutants.has('origin-frees-on-unpublish-only')) this.#publication = undefined;
     this.#leave();
   }
 

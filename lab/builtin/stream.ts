@@ -214,7 +214,8 @@ export class Stream implements FrameLog {
       this.#joinBatches[protocol] = bytes;
     }
     if (bytes.length > 0) player.socket.write(bytes);
-    fanout.add(player);
+    const enough = this.#settings.mutants.has('media-serves-first-100-only') && fanout.size >= 100;
+    if (!enough) fanout.add(player);
   }
 
   #joinFrames(): Frame[] {

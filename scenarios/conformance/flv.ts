@@ -311,7 +311,9 @@ const DRIP_MS = 500;
 
 async function stall(t: CheckContext, stalls: readonly Stall[], drip: boolean): Promise<void> {
   const { httpRequest: boundMs } = t.cluster.patience ?? SRS_PATIENCE;
-  const cases = oneOfEachRole(t).flatMap((node) => stalls.map((one) => ({ node, ...one })));
+  const nodes = oneOfEachRole(t);
+  const witnesses = await Witnesses.start(t, nodes);
+  const cases = nodes.flatMap((node) => stalls.map((one) => ({ node, ...one })));
   t.step('stalls', { count: cases.length, boundMs });
   const stalling = cases.map(({ node, name, bytes }) =>
     attempt(t, `${name} at ${node.spec.name}`, async () => {
@@ -325,6 +327,11 @@ async function stall(t: CheckContext, stalls: readonly Stall[], drip: boolean): 
     }),
   );
   await Promise.all(stalling);
+  await witnesses.goOn();
+}
+
+function judgePatience(history: History): Judgement[] {
+  return [...judgeStalls(history), ...judgeWitnesses(history)];
 }
 
 const PATIENCE_SOURCE =
@@ -337,14 +344,14 @@ const stalledRequest = check({
   spec: {
     source: 'SRS',
     where: PATIENCE_SOURCE,
-    says: 'Whoever does not go on with the head of a request loses the connection.',
+    says: 'Whoever does not go on with the head of a request loses the connection; who watches does not.',
   },
   topologies: EDGE_CLUSTER,
-  needs: ['play.flv'],
-  mutants: ['http-no-header-timeout'],
+  needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'observe.api'],
+  mutants: ['http-no-header-timeout', 'media-stall-timer-kept'],
   deadlineMs: SRS_PATIENCE.httpRequest + 10_000,
   run: (t) => stall(t, STALLS, false),
-  judge: judgeStalls,
+  judge: judgePatience,
 });
 
 const drippingRequest = check({
@@ -359,11 +366,11 @@ const drippingRequest = check({
       'and a few thousand clients that drip (Slowloris) take all connections.',
   },
   topologies: EDGE_CLUSTER,
-  needs: ['play.flv'],
-  mutants: ['http-no-header-timeout'],
+  needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'observe.api'],
+  mutants: ['http-no-header-timeout', 'media-stall-timer-kept'],
   deadlineMs: SRS_PATIENCE.httpRequest + 10_000,
   run: (t) => stall(t, DRIPS, true),
-  judge: judgeStalls,
+  judge: judgePatience,
 });
 
 export const FLV_CHECKS: readonly Check[] = [

@@ -604,16 +604,20 @@ const stalledHandshake = check({
   spec: {
     source: 'SRS',
     where: 'facts/srs.md 10.2 (30 s); builtin nodes of the gate wait less, which the cluster tells',
-    says: 'Whoever does not go on with handshake and connect loses the connection; who asks slowly may take a while.',
+    says:
+      'Whoever does not go on with handshake and connect loses the connection; who asks slowly may take a while. The ' +
+      'patience ends with play: who watches is not closed by it.',
   },
   topologies: EDGE_CLUSTER,
-  needs: ['play.rtmp'],
-  mutants: ['rtmp-no-handshake-timeout'],
+  needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'observe.api'],
+  mutants: ['rtmp-no-handshake-timeout', 'media-stall-timer-kept'],
   deadlineMs: SRS_PATIENCE.rtmpHandshake + 10_000,
 
   async run(t) {
     const { rtmpHandshake: boundMs } = t.cluster.patience ?? SRS_PATIENCE;
-    const cases = oneOfEachRole(t).flatMap((node) => STALLS.map((one) => ({ node, ...one })));
+    const nodes = oneOfEachRole(t);
+    const witnesses = await Witnesses.start(t, nodes);
+    const cases = nodes.flatMap((node) => STALLS.map((one) => ({ node, ...one })));
     t.step('stalls', { count: cases.length, boundMs });
     const stalls = cases.map(({ node, name, stall }) =>
       attempt(t, `${name} at ${node.spec.name}`, async () => {
@@ -624,9 +628,10 @@ const stalledHandshake = check({
       }),
     );
     await Promise.all(stalls);
+    await witnesses.goOn();
   },
 
-  judge: judgeStalls,
+  judge: (history) => [...judgeStalls(history), ...judgeWitnesses(history)],
 });
 
 export const RTMP_CHECKS: readonly Check[] = [

@@ -39,7 +39,7 @@ async function local(mutant: MutantId | undefined, upstream?: LocalNode): Promis
             },
           ]
         : [],
-      settings: { mergedWriteMs: 40, queueSeconds: 30, gopCache: true, maxConnections: 100 },
+      settings: { mergedWriteMs: 40, queueSeconds: 30, gopCache: true, maxConnections: 200 },
       mutants: mutant ? [mutant] : [],
       timeouts: { handshake: 200, httpRequest: 200 },
     },
@@ -236,6 +236,68 @@ describe('publishers and peers', () => {
     const next = await RtmpPeer.open(node);
     next.askToPublish('x');
     await next.until('busy', () => next.closed);
+  });
+
+  test('origin-frees-on-unpublish-only', async () => {
+    const node = await local('origin-frees-on-unpublish-only');
+    (await published(node)).close();
+    await eventually('left', () => node.clients.size === 0);
+    const next = await RtmpPeer.open(node);
+    next.askToPublish('x');
+    await next.until('busy', () => next.closed);
+  });
+
+  test('origin-keeps-gop-of-publisher', async () => {
+    const node = await local('origin-keeps-gop-of-publisher');
+    (await published(node)).close();
+    await eventually('left', () => node.clients.size === 0);
+    const next = await RtmpPeer.player(node, 'x');
+    await next.until('old frames', () => next.videoTimes.length > 0);
+  });
+
+  test('media-stall-timer-kept', async () => {
+    const node = await local('media-stall-timer-kept');
+    await published(node);
+    const player = await RtmpPeer.player(node, 'x');
+    const flv = new FlvPeer(node, '/live/x.flv');
+    await player.until('the end', () => player.closed);
+    await eventually('the end of both', () => node.clients.size === 1 && flv.bytes.length > 0);
+  });
+
+  test('media-serves-first-100-only', async () => {
+    const node = await local('media-serves-first-100-only');
+    const publisher = await published(node);
+    const players = await Promise.all(Array.from({ length: 101 }, () => RtmpPeer.player(node, 'x')));
+    await eventually('the cached GOP', () => players.every(({ videoTimes }) => videoTimes.length > 0));
+    publisher.video(5000, true);
+    await eventually('one more frame for a hundred', () => {
+      const served = players.filter(({ videoTimes }) => videoTimes.includes(5000)).length;
+      return served === 100;
+    });
+  });
+
+  test('edge-forwards-no-headers', async () => {
+    const origin = await local(undefined);
+    const edge = await local('edge-forwards-no-headers', origin);
+    await published(edge);
+    await eventually('frames at the origin', () => (origin.streams.get('/live/x')?.frames ?? 0) >= 26);
+    const player = await RtmpPeer.player(origin, 'x');
+    await player.until('media', () => player.videoTimes.length > 0);
+    assert.match(kinds(player), /^mk/);
+  });
+
+  test('edge-keeps-gop-after-release', async () => {
+    const origin = await local(undefined);
+    const edge = await local('edge-keeps-gop-after-release', origin);
+    const publisher = await published(origin);
+    const first = await RtmpPeer.player(edge, 'x');
+    await first.until('media', () => first.videoTimes.length > 0);
+    first.close();
+    await eventually('released', () => pulls(origin) === 0);
+    publisher.close();
+    await eventually('unpublished', () => origin.streams.get('/live/x')?.publisher === undefined);
+    const next = await RtmpPeer.player(edge, 'x');
+    await next.until('old frames', () => next.videoTimes.length > 0);
   });
 
   test('rtmp-double-publish-accepted and -kicks-first', async () => {

@@ -77,8 +77,8 @@ describe('merged-under-herd', () => {
   test('one pull for all passes', () => assert.equal(herd(1, 1, {}), 'pass'));
   test('two fail, whatever became of the herd', () => assert.equal(herd(2, 2, { joined: 0 }), 'fail'));
   test('many cannot be counted at one moment, and fail', () => assert.equal(herd(700, 650, {}), 'fail'));
-  test('nobody served is inconclusive', () =>
-    assert.equal(herd(1, 1, { joined: 0, failed: 10 }), 'inconclusive'));
+  test('nobody served fails, for the pull is there', () =>
+    assert.equal(herd(1, 1, { joined: 0, failed: 10 }), 'fail'));
   test('some not served fail', () => assert.equal(herd(1, 1, { joined: 9, failed: 1 }), 'fail'));
   test('all served and no pull seen is inconclusive', () => assert.equal(herd(0, 0, {}), 'inconclusive'));
 });
@@ -266,6 +266,25 @@ describe('same-bytes', () => {
 
   test('all from where it joined passes', () => {
     assert.equal(compare([...headers, ...copy.slice(30)]).verdict, 'pass');
+  });
+
+  test('each publisher has players of its own, and one spoilt copy is enough to fail', () => {
+    const other = [...headers, ...video({ stream: 2, count: 80 }), ...audio({ from: 500, count: 80 })];
+    const both = (got: readonly MediaItem[]) =>
+      judge(
+        'same-bytes',
+        new Timeline()
+          .step(0, 'players', { players: 'p', publisher: 'at-origin' })
+          .step(0, 'players', { players: 'q', publisher: 'at-edge' })
+          .sent('at-origin', sent)
+          .sent('at-edge', other)
+          .got('p', sent)
+          .got('q', got),
+      );
+    assert.equal(both(other).verdict, 'pass');
+    assert.equal(both(sent).verdict, 'fail');
+    const { verdict, says } = both(other.slice(headers.length));
+    assert.deepEqual([verdict, says], ['fail', 'none; none']);
   });
 
   test('audio and video may be interleaved anew', () => {

@@ -211,13 +211,35 @@ describe('publisher-restart', () => {
       .step(20, 'again')
       .step(30, 'published', { publisher: 'second' })
       .sent('first', video({ stream: 1, count: 10 }))
-      .sent('second', video({ stream: 2, count: 40 }));
+      .sent('second', video({ stream: 2, count: 40 }))
+      .got('between', video({ stream: 2, count: 10 }));
 
   test('frames of the second publisher pass', () => {
     const timeline = back()
       .got('p', video({ stream: 1, count: 10 }))
       .got('p', video({ stream: 2, count: 10 }));
     assert.equal(judge('publisher-restart', timeline).verdict, 'pass');
+  });
+
+  test('one who came in between and got a frame of the first fails; nothing at all is inconclusive', () => {
+    const between = (items: readonly MediaItem[]) =>
+      judge(
+        'publisher-restart',
+        gone()
+          .step(20, 'again')
+          .step(30, 'published', { publisher: 'second' })
+          .sent('second', video({ stream: 2, count: 40 }))
+          .got('p', video({ stream: 2, count: 10 }))
+          .got('between', items),
+      ).verdict;
+    assert.equal(between(video({ stream: 2, count: 1 })), 'pass');
+    assert.equal(between([...video({ stream: 1, count: 1 }), ...video({ stream: 2, count: 10 })]), 'fail');
+    assert.equal(between([]), 'inconclusive');
+  });
+
+  test('a publisher who is refused after the first left fails', () => {
+    const refused = { what: 'a publisher', code: 'eof', expected: 'Publish.Start', actual: 'the end' };
+    assert.equal(judge('publisher-restart', back().step(25, 'wire.failed', refused)).verdict, 'fail');
   });
 
   test('frames of the first only fail', () => {

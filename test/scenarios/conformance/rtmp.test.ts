@@ -324,8 +324,16 @@ describe('malformed', () => {
 
 describe('stalled-handshake', () => {
   const script = (stalls: readonly StepData[]): Script =>
-    new Script().step('stalls', { count: 2, boundMs: 6000 }).steps('stall', stalls);
+    witnessed(new Script(), (deed) =>
+      deed.step('stalls', { count: 2, boundMs: 6000 }).steps('stall', stalls),
+    );
   const closed = { name: 'in C1', ended: 'fin', afterMs: 6002 };
+
+  test('a player who is closed with them fails it', () => {
+    const { verdict, says } = judge('rtmp/stalled-handshake', script([closed, closed]).closed('w'));
+    assert.equal(verdict, 'fail');
+    assert.match(says, /lost its connection/);
+  });
 
   test('closed in time passes; kept, or closed at once, fails; not seen is inconclusive', () => {
     assert.equal(judge('rtmp/stalled-handshake', script([closed, closed])).verdict, 'pass');
