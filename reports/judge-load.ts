@@ -31,6 +31,7 @@ export function judgeLoad(load: Load, run: { readonly interrupted: boolean }): F
     judge('kept', 'No player is lost before the end', kept(load)),
     judge('frames', 'Every frame arrives once, in order and intact', frames(load)),
     judge('flowing', 'Media flows until the end', flowing(load)),
+    judge('served', 'Every player is served until the end', served(load)),
     judge('stamped', 'Every video frame can be judged', stamped(load)),
     judge('generator', 'The generator had time to spare', generator(load)),
     ...(run.interrupted
@@ -133,6 +134,20 @@ function flowing({ timeline, bytes }: Load): Said {
       : stopped
         ? `${longest} s without a byte: the publisher or the server stopped, nobody here can tell which`
         : 'bytes all the time',
+  };
+}
+
+/**
+ * Some starve while others are served: that is the server's doing. Where all do, its publisher may have stopped, and
+ * `flowing` speaks.
+ */
+function served({ stalls: { lasting }, clients: { joined, dropped } }: Load): Said {
+  const there = joined - dropped;
+  const all = lasting > 0 && lasting >= there;
+  return {
+    verdict: all ? 'inconclusive' : lasting > 0 ? 'fail' : 'pass',
+    expected: 'no player whose picture stands still at the end',
+    actual: lasting === 0 ? 'none' : `${formatNumber(lasting)} of ${plural(there, 'player')}`,
   };
 }
 

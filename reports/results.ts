@@ -128,6 +128,7 @@ export const Load = z
     stalls: z.object({
       count: z.number().int(),
       ratio: z.number().describe('Stalled / (played + stalled) time, startup excluded (CTA-2066).'),
+      lasting: z.number().int().describe('Players whose picture had stood still for 2 s or more at the end.'),
     }),
     frames: z
       .object({

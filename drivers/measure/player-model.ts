@@ -35,6 +35,8 @@ export class PlayerModel {
   /** Of stalls that are over (or that `finish` ended). */
   stalledMs = 0;
   discontinuities = 0;
+  /** How long the picture had stood still when it was finished. */
+  #stillMs = 0;
 
   /** Timestamp of the latest frame, as on the wire. */
   #timestamp = 0;
@@ -102,6 +104,13 @@ export class PlayerModel {
     return this.stalledMs;
   }
 
+  /** How long the picture has stood still at `now`; 0 while it moves, and before the first one. */
+  stillFor(now: number): number {
+    if (this.state === PlaybackState.finished) return this.#stillMs;
+    if (this.state === PlaybackState.starting) return 0;
+    return Math.max(0, now - this.#emptyAt);
+  }
+
   /** Stalls up to now, one that is going on but that no frame has revealed included. */
   stallsUntil(now: number): number {
     return this.state === PlaybackState.playing && now > this.#emptyAt ? this.stalls + 1 : this.stalls;
@@ -109,6 +118,7 @@ export class PlayerModel {
 
   /** The viewer leaves (or the measurement ends). A buffer that ran dry before is a stall until `now`. Idempotent. */
   finish(now: number): void {
+    this.#stillMs = this.stillFor(now);
     this.stalls = this.stallsUntil(now);
     this.stalledMs = this.stalledUntil(now);
     this.state = PlaybackState.finished;

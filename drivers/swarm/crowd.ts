@@ -51,10 +51,17 @@ export interface CrowdSnapshot {
   readonly restarts: number;
   /** The least frames that any one player got. */
   readonly framesOfWorst: number;
-  readonly stalls: { count: number; stalledMs: number; watchedMs: number };
+  /** `lasting`: players whose picture has stood still for LASTING_STALL_MS or more. */
+  readonly stalls: { count: number; stalledMs: number; watchedMs: number; lasting: number };
   /** In ms; null when no frame had a stamp. */
   readonly lowestLatency: number | null;
 }
+
+/**
+ * A picture that stands still for so long, after a buffer of a second has run dry, is not waiting for a merged write:
+ * two hops of SRS's hold a frame back for 700 ms at the most (facts/srs.md 7.3).
+ */
+export const LASTING_STALL_MS = 2000;
 
 /** How often players that are due are opened. */
 const RAMP_STEP_MS = 10;
@@ -177,12 +184,12 @@ export class Crowd implements ClientObserver, MeterObserver {
   snapshot(): CrowdSnapshot {
     const now = wallClock.now();
     const frames = { received: 0, unstamped: 0, missing: 0, duplicated: 0, reordered: 0, corrupt: 0 };
-    const stalls = { count: 0, stalledMs: 0, watchedMs: 0 };
+    const stalls = { count: 0, stalledMs: 0, watchedMs: 0, lasting: 0 };
     let bytes = 0;
     let restarts = 0;
     let framesOfWorst = this.opened ? Number.POSITIVE_INFINITY : 0;
     for (const [index, meter] of this.meters.entries()) {
-      const { timing, bytesIn } = this.players[index]!;
+      const { timing, bytesIn, closed } = this.players[index]!;
       const { continuity, model } = meter;
       bytes += bytesIn;
       frames.received += meter.received;
@@ -197,6 +204,8 @@ export class Crowd implements ClientObserver, MeterObserver {
       stalls.count += model.stallsUntil(until);
       stalls.stalledMs += model.stalledUntil(until);
       stalls.watchedMs += model.watchedUntil(until);
+      const there = closed === undefined || closed.reason === CloseReason.local;
+      if (there && stillFor(meter, timing.firstKeyframe, until) >= LASTING_STALL_MS) stalls.lasting++;
     }
     const { lowest } = this.histograms;
     return {
@@ -214,4 +223,10 @@ export class Crowd implements ClientObserver, MeterObserver {
       lowestLatency: Number.isFinite(lowest) ? lowest : null,
     };
   }
+}
+
+/** Also of a player that got its first keyframe and then too little to show it. */
+function stillFor({ joined, model }: FrameMeter, firstKeyframe: number, until: number): number {
+  if (!joined) return 0;
+  return Number.isNaN(model.shownAt) ? until - firstKeyframe - model.threshold : model.stillFor(until);
 }

@@ -54,7 +54,7 @@ export interface LoadFigures {
   readonly bytes: number;
   readonly startup: DistributionFigures;
   readonly latency: { join: DistributionFigures; steady: DistributionFigures };
-  readonly stalls: { count: number; ratio: number };
+  readonly stalls: { count: number; ratio: number; lasting: number };
   readonly frames: FrameTotals;
   readonly generator: GeneratorFigures;
   readonly timeline: LoadSecondFigures[];

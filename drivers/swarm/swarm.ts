@@ -45,7 +45,8 @@ export interface SwarmFigures {
   readonly frames: FrameTotals;
   readonly restarts: number;
   readonly framesOfWorst: number;
-  readonly stalls: { count: number; ratio: number };
+  /** `lasting`: players whose picture stood still at the end. */
+  readonly stalls: { count: number; ratio: number; lasting: number };
   readonly startup: LatencyHistogram;
   readonly join: LatencyHistogram;
   readonly steady: LatencyHistogram;
@@ -214,7 +215,7 @@ export class Swarm {
     this.#settle();
     const { crowd, generator } = this.#totals();
     const { requested, opened, joined, failed, dropped } = crowd;
-    const { count, stalledMs, watchedMs } = crowd.stalls;
+    const { count, stalledMs, watchedMs, lasting } = crowd.stalls;
     return {
       seconds,
       clients: { requested, opened, joined, failed, dropped },
@@ -223,7 +224,7 @@ export class Swarm {
       frames: crowd.frames,
       restarts: crowd.restarts,
       framesOfWorst: crowd.framesOfWorst,
-      stalls: { count, ratio: watchedMs > 0 ? stalledMs / watchedMs : 0 },
+      stalls: { count, ratio: watchedMs > 0 ? stalledMs / watchedMs : 0, lasting },
       startup: this.#startup,
       join: this.#join,
       steady: this.#steady,
@@ -277,7 +278,7 @@ function empty(requested: number): CrowdSnapshot {
     frames: { received: 0, unstamped: 0, missing: 0, duplicated: 0, reordered: 0, corrupt: 0 },
     restarts: 0,
     framesOfWorst: 0,
-    stalls: { count: 0, stalledMs: 0, watchedMs: 0 },
+    stalls: { count: 0, stalledMs: 0, watchedMs: 0, lasting: 0 },
     lowestLatency: null,
   };
 }
@@ -314,6 +315,7 @@ export function addSnapshots(snapshots: readonly CrowdSnapshot[]): CrowdSnapshot
       count: sum((s) => s.stalls.count),
       stalledMs: sum((s) => s.stalls.stalledMs),
       watchedMs: sum((s) => s.stalls.watchedMs),
+      lasting: sum((s) => s.stalls.lasting),
     },
     lowestLatency: lowest.length === 0 ? null : Math.min(...lowest),
   };

@@ -165,9 +165,10 @@ test('player model: a stream that ends is a stall until the viewer leaves, also 
   const model = play(steady(100));
   assert.equal(model.stallsUntil(4960), 0);
   assert.deepEqual([model.stallsUntil(6000), model.stalledUntil(6000)], [1, 1040]);
+  assert.deepEqual([model.stillFor(4960), model.stillFor(6000)], [0, 1040]);
   model.finish(6000);
   model.finish(7000);
-  assert.deepEqual([model.stalls, model.stalledMs], [1, 1040]);
+  assert.deepEqual([model.stalls, model.stalledMs, model.stillFor(9000)], [1, 1040, 1040]);
 });
 
 test('player model: a publisher that comes back with other timestamps continues the picture', () => {

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { MediaSource } from '../../drivers/measure/source.ts';
 import { loopbackSource } from '../../drivers/swarm/addresses.ts';
-import { Crowd } from '../../drivers/swarm/crowd.ts';
+import { Crowd, LASTING_STALL_MS } from '../../drivers/swarm/crowd.ts';
 import { judgeGenerator, MAX_CPU_SHARE, MAX_LOOP_LAG_P99_MS } from '../../drivers/swarm/health.ts';
 import { type LoadTick, runLoad, runPublish } from '../../drivers/swarm/load.ts';
 import { loadLine, Progress } from '../../drivers/swarm/progress.ts';
@@ -82,6 +82,23 @@ test('crowd: joined, failed, dropped and every frame are counted for every playe
   assert.equal(snapshot.frames.missing, 5);
   assert.equal(snapshot.framesOfWorst, 0);
   assert.equal(peers.size, 20);
+});
+
+test('crowd: players whose picture stands still at the end are counted, those that were dropped are not', async (t) => {
+  const starved = await serve(t, (socket, path) => {
+    if (path.includes('dropped')) socket.end(answer());
+    // A keyframe, and too little after it to show a picture.
+    else if (path.includes('key')) socket.write(answer().subarray(0, 20_000));
+    else socket.write(answer());
+  });
+  const urls = ['full', 'key', 'dropped'].map((name) => url(starved, name));
+  const crowd = new Crowd({ urls, clients: 6, rampMs: 0 });
+  crowd.start();
+  // 120 frames are 4.8 s of media; the picture stands still from then on.
+  await new Promise((resolve) => setTimeout(resolve, 4800 + LASTING_STALL_MS + 300));
+  assert.equal(crowd.joined, 6);
+  crowd.stop();
+  assert.equal(crowd.snapshot().stalls.lasting, 4);
 });
 
 test('swarm: the figures of its workers are the figures of one big crowd', async (t) => {

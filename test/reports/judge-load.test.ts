@@ -44,6 +44,13 @@ test('each kind of wrong frame is a fail', () => {
   }
 });
 
+test('some players that starve at the end are a fail, all of them are nobody knows whose', () => {
+  const { stalls, clients } = HEALTHY;
+  const verdict = (lasting: number) => verdictOf({ stalls: { ...stalls, lasting } });
+  assert.deepEqual(verdict(1), { verdict: 'fail', not: ['load/served'] });
+  assert.deepEqual(verdict(clients.joined), { verdict: 'inconclusive', not: ['load/served'] });
+});
+
 test('an unhealthy generator never blames the server', () => {
   assert.equal(verdictOf({ generator: SICK }).verdict, 'inconclusive');
   const findings = judgeLoad(

@@ -158,7 +158,7 @@ export function loadFigures(of: Partial<Load> = {}): Load {
     bytes: 8.4e9,
     startup: distribution(5000, 60, 12),
     latency: { join: distribution(40_000, 900, 60), steady: distribution(200_000, 90, 9) },
-    stalls: { count: 0, ratio: 0 },
+    stalls: { count: 0, ratio: 0, lasting: 0 },
     frames: { received: 3_600_000, unstamped: 0, missing: 0, duplicated: 0, reordered: 0, corrupt: 0 },
     generator: { healthy: true, reasons: [], loopLagP99Ms: 14.2, cpuCores: 0.71, rssMb: 412 },
     timeline: Array.from({ length: 30 }, (_, second) => {
