@@ -156,6 +156,8 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
     history.append({ t: wallClock.now(), type: 'generator', loopLagMs });
   }
 
+  // Upstreams that close from here on were closed by the gate.
+  for (const end of endTaps) end();
   try {
     await bounded(context.takeDown(), TAKE_DOWN_MS, 'what the check had opened was closed');
   } catch (error) {
@@ -167,7 +169,6 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
     ending.dead.push(...nodes.filter((_, i) => !lives[i]).map(([name]) => name));
     for (const node of ending.dead) history.append({ t: wallClock.now(), type: 'node.exit', node });
   }
-  for (const end of endTaps) end();
   return ending;
 }
 

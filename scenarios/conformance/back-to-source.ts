@@ -227,7 +227,7 @@ const onePerEdgeAndStream = check({
     for (const edge of words(setting.edges)) {
       const told = readings.map((reading) => reading?.upstreamsOf[edge] ?? 0);
       const sum = told.reduce((total, count) => total + count, 0);
-      const seen = openOf(history, edge);
+      const seen = openOf(history, edge, readings.at(-1)?.t);
       if (sum !== seen) {
         return [
           inconclusive("the tap and the origin's API count the same", `${edge}: tap ${seen}, API ${sum}`),
@@ -543,6 +543,11 @@ const sameBytes = check({
     await Promise.all([
       compareCopies(t, edges[0]!, 'origin', (stream) => t.publishUrl(stream)),
       compareCopies(t, edges[0]!, 'edge', (stream) => t.publishUrl(stream, edges.at(-1)!)),
+      ...t
+        .nodes('balancer')
+        .map(({ spec: { name } }) =>
+          compareCopies(t, edges[0]!, 'balancer', (stream) => t.publishUrl(stream, name)),
+        ),
     ]);
     t.step('compared');
   },
@@ -561,7 +566,7 @@ const sameBytes = check({
 async function compareCopies(
   t: CheckContext,
   edge: string,
-  place: 'origin' | 'edge',
+  place: 'origin' | 'edge' | 'balancer',
   publishUrl: (stream: string) => string,
 ): Promise<void> {
   const stream = t.stream(`at-${place}`);

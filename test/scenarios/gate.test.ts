@@ -384,6 +384,21 @@ test('events of taps are in the history with the node that they are of', async (
   assert.deepEqual([event.from, event.tap, event.open], ['edge-2', 'edge-2>origin', 1]);
 });
 
+test('what upstreams do when everything is taken down is not in the history', async () => {
+  const { cluster, taps } = pretendCluster();
+  const finding = await one(
+    {
+      async run(t) {
+        t.cleanUp(() => taps[1]!.change('close'));
+        taps[1]!.change('open');
+      },
+      judge: (history) => [history.of('tap.close').length === 0 ? pass : fail],
+    },
+    { cluster },
+  );
+  assert.equal(finding.verdict, 'pass');
+});
+
 test('a stage that cannot is an error of the check', async () => {
   const finding = await one(
     { run: async (t) => void t.play('rtmp://127.0.0.1/live/x') },
