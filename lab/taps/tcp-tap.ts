@@ -1,6 +1,7 @@
 /** A TCP proxy of ours on one link: it counts what passes and, when asked to, spoils it. */
 import net from 'node:net';
 import type { Direction, Tap, TapEvent, Toxic } from '../cluster.ts';
+import { resetSocket } from './reset.ts';
 import { createStage, type Random, type Stage, type StageOutput } from './toxics.ts';
 
 const NOTHING = Buffer.alloc(0);
@@ -205,10 +206,8 @@ class Link {
   /** RST on both sides. */
   reset(): void {
     this.#drop();
-    this.#client.resetAndDestroy();
-    // A reset of a socket that is still connecting would wait for the connection.
-    if (this.#server.connecting) this.#server.destroy();
-    else this.#server.resetAndDestroy();
+    resetSocket(this.#client);
+    resetSocket(this.#server);
   }
 
   /** FIN on both sides after what was passed on so far. */

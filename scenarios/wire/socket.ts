@@ -3,6 +3,7 @@
  * peer ends it. What the peer sends is kept up to a bound, so a check cannot be made to swell by its subject.
  */
 import { createConnection, type Socket } from 'node:net';
+import { resetSocket } from '../../lab/taps/reset.ts';
 
 /** How a connection came to its end, as seen from here. */
 export interface WireEnd {
@@ -143,7 +144,7 @@ export class WireSocket {
   /** Sends RST. */
   reset(): void {
     this.#ended('local', '');
-    this.#socket.resetAndDestroy();
+    resetSocket(this.#socket);
   }
 
   /** Idempotent. */
