@@ -2,7 +2,7 @@
 import type { ClusterNode } from '../../lab/cluster.ts';
 import { HANDOVER_MS, PLAYING_WITHIN_MS, PULL_RETRY_MS, RELEASED_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement, NotObservedError } from '../check.ts';
-import type { History } from '../history.ts';
+import type { ApiReading, History } from '../history.ts';
 import {
   compareFrames,
   failed,
@@ -24,6 +24,7 @@ const MERGE = 'An edge takes one stream from the origin, however many clients pl
 
 /** Time within which the tap's count and the origin's API, which are read one after the other, must agree. */
 const AGREE_WITHIN_MS = 1000;
+const AGREE_LOOK_MS = 50;
 
 // merged-per-edge
 
@@ -187,7 +188,7 @@ const onePerEdgeAndStream = check({
     );
     await allPlaying(players);
     t.step('all-play');
-    for (const stream of streams) await readUpstreams(t, stream, edges, 1);
+    await readUpstreamsOfAll(t, streams, edges);
   },
 
   judge(history) {
@@ -516,6 +517,8 @@ const rejoinRace = check({
 
 /** More than two GOPs and more than any period of the lab's own frame defects. */
 const COMPARED_FRAMES = 60;
+/** What was sent so long ago is at every player: to the origin through an edge (facts/srs.md 1.7), and two hops. */
+const OVERDUE_MS = 2 * TWO_HOPS_MS;
 
 const sameBytes = check({
   id: 'back-to-source/same-bytes',
@@ -557,7 +560,7 @@ const sameBytes = check({
     if (settings.length === 0) return [notSeen(history, 'a publisher and two players')];
     return settings.flatMap(({ data }) => {
       const sent = history.sent(String(data.publisher));
-      return words(data.players).flatMap((player) => judgeCopy(player, sent, history.got(player)));
+      return words(data.players).flatMap((player) => judgeCopy(history, player, sent, history.got(player)));
     });
   },
 });
@@ -583,12 +586,18 @@ async function compareCopies(
 
 /** What one player got, held against what was sent. */
 function judgeCopy(
+  history: History,
   player: string,
   sent: ReturnType<History['sent']>,
   got: ReturnType<History['got']>,
 ): Judgement[] {
   const expected = `${player}: from where it joined, every frame as it was sent`;
-  if (videoOf(got).length === 0) return [inconclusive(expected, 'it got no video frame at all')];
+  const seen = videoOf(got);
+  const overdue = videoOf(sent).filter(({ t }) => t < sent.at(-1)!.t - OVERDUE_MS);
+  if (seen.length === 0) {
+    const actual = `it got no video frame at all; ${overdue.length} were sent more than ${OVERDUE_MS} ms before`;
+    return [(overdue.length < COMPARED_FRAMES ? inconclusive : failed)(expected, actual)];
+  }
   const { compared, differences } = compareFrames(sent, got);
   if (differences.length > 0) {
     return differences.map((difference) =>
@@ -610,6 +619,14 @@ function judgeCopy(
       judgements.push(failed(`${player}: ${nameOf(original)}`, `${nameOf(other)}, other bytes`));
   }
   if (judgements.length > 0) return judgements;
+  const [latest, due] = [seen.at(-1)!, overdue.at(-1)];
+  if (due?.stamp && latest.stamp && latest.stamp.frame < due.stamp.frame) {
+    const late = failed(
+      expected,
+      `nothing after ${nameOf(latest)}, ${OVERDUE_MS} ms after ${nameOf(due)} was sent`,
+    );
+    return [unlessOurs(history, late, OVERDUE_MS)];
+  }
   if (compared.video < COMPARED_FRAMES) {
     return [
       inconclusive(
@@ -632,19 +649,33 @@ function originOf(t: CheckContext): string {
 }
 
 /** Reads the origin's API until it says what the taps say, or for AGREE_WITHIN_MS; what it said last is recorded. */
-async function readUpstreams(
-  t: CheckContext,
-  stream: string,
-  edges: readonly ClusterNode[],
-  expected?: number,
-): Promise<void> {
+async function readUpstreams(t: CheckContext, stream: string, edges: readonly ClusterNode[]): Promise<void> {
   await t.untilApi(originOf(t), stream, AGREE_WITHIN_MS, ({ upstreamsOf }) =>
     edges.every(({ spec: { name } }) => {
       const told = upstreamsOf[name] ?? 0;
-      const seen = expected ?? openOf(t.history, name);
+      const seen = openOf(t.history, name);
       return told === seen || (told > 1 && seen > 1);
     }),
   );
+}
+
+/** The same for several streams: a tap does not know what is asked for, so an edge's pulls are counted together. */
+async function readUpstreamsOfAll(
+  t: CheckContext,
+  streams: readonly string[],
+  edges: readonly ClusterNode[],
+): Promise<void> {
+  const end = performance.now() + AGREE_WITHIN_MS;
+  for (;;) {
+    const readings: ApiReading[] = [];
+    for (const stream of streams) readings.push(await t.readApi(originOf(t), stream));
+    const agreed = edges.every(({ spec: { name } }) => {
+      const told = readings.reduce((sum, { upstreamsOf }) => sum + (upstreamsOf[name] ?? 0), 0);
+      return told === openOf(t.history, name);
+    });
+    if (agreed || performance.now() > end) return;
+    await t.observe(AGREE_LOOK_MS, 'the API of the origin does not tell yet what the taps have seen');
+  }
 }
 
 /** A frame that was sent after `since`. */

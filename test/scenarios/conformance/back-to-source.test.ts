@@ -106,6 +106,16 @@ describe('one-per-edge-and-stream', () => {
     assert.match(says, /asked for b and got a frame of a/);
   });
 
+  test('pulls that end after they were counted were there', () => {
+    const timeline = frames(start().open(1, 'edge-1').open(2, 'edge-1'), 2)
+      .step(3, 'all-play')
+      .api(4, 'a', { upstreamsOf: { 'edge-1': 1 } })
+      .api(5, 'b', { upstreamsOf: { 'edge-1': 1 } })
+      .close(6, 'edge-1')
+      .close(6, 'edge-1');
+    assert.equal(judge('one-per-edge-and-stream', timeline).verdict, 'pass');
+  });
+
   test('fewer pulls than streams with the right frames are inconclusive', () => {
     const timeline = frames(start().open(1, 'edge-1'), 2).step(3, 'all-play');
     assert.equal(judge('one-per-edge-and-stream', timeline).verdict, 'inconclusive');
@@ -314,6 +324,23 @@ describe('same-bytes', () => {
 
   test('other metadata pass: servers add to it', () => {
     assert.equal(compare([{ ...headers[0]!, sum: 1 }, ...headers.slice(1), ...copy]).verdict, 'pass');
+  });
+
+  test('nothing of what was sent long ago fails, and so does an end in the middle', () => {
+    const long = [...headers, ...interleaved(150)];
+    const until = (frames: number) =>
+      judge(
+        'same-bytes',
+        new Timeline()
+          .step(0, 'players', { players: 'p', publisher: 'publisher' })
+          .sent('publisher', long)
+          .got('p', long.slice(0, headers.length + 2 * frames)),
+      );
+    assert.equal(until(150).verdict, 'pass');
+    assert.equal(until(0).verdict, 'fail');
+    const { verdict, says } = until(100);
+    assert.equal(verdict, 'fail');
+    assert.match(says, /nothing after video frame 99/);
   });
 
   test('no video at all, or too little, is inconclusive', () => {
