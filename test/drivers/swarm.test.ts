@@ -3,14 +3,14 @@ import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { MediaSource } from '../../drivers/measure/source.ts';
 import { loopbackSource } from '../../drivers/swarm/addresses.ts';
-import { Crowd, LASTING_STALL_MS } from '../../drivers/swarm/crowd.ts';
+import { Crowd } from '../../drivers/swarm/crowd.ts';
 import { judgeGenerator, MAX_CPU_SHARE, MAX_LOOP_LAG_P99_MS } from '../../drivers/swarm/health.ts';
 import { type LoadTick, runLoad, runPublish } from '../../drivers/swarm/load.ts';
 import { loadLine, Progress } from '../../drivers/swarm/progress.ts';
 import { Swarm } from '../../drivers/swarm/swarm.ts';
 import { encodeTag, flvHeader } from '../../protocols/flv/writer.ts';
 import { Load } from '../../reports/results.ts';
-import { type Scripted, scripted, within } from './support/observe.ts';
+import { eventually, type Scripted, scripted, within } from './support/observe.ts';
 
 const source = MediaSource.load('fixtures/media/av-480k.flv');
 
@@ -26,6 +26,15 @@ function answer(hole = false): Buffer {
     frame++;
   }
   return Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\n\r\n'), ...parts]);
+}
+
+/** A promise that is kept from outside, and what keeps it. */
+function told(): { promise: Promise<void>; tell: () => void } {
+  let tell: () => void = () => {};
+  const promise = new Promise<void>((resolve) => {
+    tell = resolve;
+  });
+  return { promise, tell };
 }
 
 async function serve(t: TestContext, script: (socket: Socket, path: string) => void): Promise<Scripted> {
@@ -62,23 +71,22 @@ test('crowd: joined, failed, dropped and every frame are counted for every playe
     else socket.write(answer(path.includes('hole')));
   });
   const urls = ['full', 'hole', 'absent', 'short'].map((name) => url(server, name));
-  const crowd = await within(
-    5000,
-    'everybody to settle',
-    new Promise<Crowd>((resolve) => {
-      const subject: Crowd = new Crowd(
-        { urls, clients: 20, rampMs: 0 },
-        { onSettled: () => resolve(subject) },
-      );
-      subject.start();
-    }),
+  const expected = 5 * 120 + 5 * 119 + 5 * 120;
+  const [settled, served] = [told(), told()];
+  let frames = 0;
+  const crowd = new Crowd(
+    { urls, clients: 20, rampMs: 0 },
+    { onSettled: settled.tell, onFrame: () => ++frames === expected && served.tell() },
   );
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  crowd.start();
+  await within(5000, 'everybody to settle', settled.promise);
+  await within(5000, 'every frame', served.promise);
+  await eventually(5000, 'the short ones to be dropped', () => crowd.dropped === 5);
   crowd.stop();
   const snapshot = crowd.snapshot();
   assert.deepEqual([snapshot.joined, snapshot.failed, snapshot.dropped], [15, 5, 5]);
   assert.deepEqual(snapshot.reasons, { 'http.404': 5, 'eof.streaming': 5 });
-  assert.equal(snapshot.frames.received, 5 * 120 + 5 * 119 + 5 * 120);
+  assert.equal(snapshot.frames.received, expected);
   assert.equal(snapshot.frames.missing, 5);
   assert.equal(snapshot.framesOfWorst, 0);
   assert.equal(peers.size, 20);
@@ -95,7 +103,7 @@ test('crowd: players whose picture stands still at the end are counted, those th
   const crowd = new Crowd({ urls, clients: 6, rampMs: 0 });
   crowd.start();
   // 120 frames are 4.8 s of media; the picture stands still from then on.
-  await new Promise((resolve) => setTimeout(resolve, 4800 + LASTING_STALL_MS + 300));
+  await eventually(15_000, 'pictures that stand still', () => crowd.snapshot().stalls.lasting === 4);
   assert.equal(crowd.joined, 6);
   crowd.stop();
   assert.equal(crowd.snapshot().stalls.lasting, 4);
@@ -103,11 +111,16 @@ test('crowd: players whose picture stands still at the end are counted, those th
 
 test('swarm: the figures of its workers are the figures of one big crowd', async (t) => {
   const server = await serve(t, (socket) => socket.write(answer(true)));
-  const swarm = new Swarm({ urls: [url(server)], clients: 31, rampMs: 200, workers: 3, reportMs: 200 });
+  const served = told();
+  const bytes = 31 * answer(true).length;
+  const swarm = new Swarm(
+    { urls: [url(server)], clients: 31, rampMs: 200, workers: 3, reportMs: 200 },
+    (tick) => tick.bytes === bytes && served.tell(),
+  );
   assert.equal(swarm.pids.length, 3);
   await swarm.start();
   await within(8000, 'everybody to settle', swarm.settled);
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  await within(8000, 'every byte', served.promise);
   const figures = await swarm.stop();
   assert.deepEqual(figures.clients, { requested: 31, opened: 31, joined: 31, failed: 0, dropped: 0 });
   assert.equal(figures.frames.received, 31 * 119);
@@ -120,12 +133,20 @@ test('swarm: the figures of its workers are the figures of one big crowd', async
 
 test('swarm: the clients of a worker that dies are lost, and the generator is not healthy', async (t) => {
   const server = await serve(t, (socket) => socket.write(answer()));
-  const swarm = new Swarm({ urls: [url(server)], clients: 20, rampMs: 0, workers: 2, reportMs: 100 });
+  const [served, noticed] = [told(), told()];
+  const bytes = 20 * answer().length;
+  const swarm = new Swarm(
+    { urls: [url(server)], clients: 20, rampMs: 0, workers: 2, reportMs: 100 },
+    (tick) => {
+      if (tick.bytes === bytes && tick.joined === 20) served.tell();
+      if (tick.dropped === 10) noticed.tell();
+    },
+  );
   await swarm.start();
   await within(8000, 'everybody to settle', swarm.settled);
-  await new Promise((resolve) => setTimeout(resolve, 400));
+  await within(8000, 'every byte', served.promise);
   process.kill(swarm.pids[0]!, 'SIGKILL');
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await within(8000, 'the loss to be noticed', noticed.promise);
   const figures = await swarm.stop();
   assert.deepEqual(figures.clients, { requested: 20, opened: 20, joined: 20, failed: 0, dropped: 10 });
   assert.deepEqual(figures.reasons, { 'worker-died': 10 });

@@ -17,6 +17,15 @@ export async function within<T>(ms: number, what: string, promise: Promise<T>): 
   }
 }
 
+/** Resolves when `is` holds; for states that nobody announces. */
+export async function eventually(ms: number, what: string, is: () => boolean): Promise<void> {
+  const late = performance.now() + ms;
+  while (!is()) {
+    if (performance.now() > late) throw new Error(`not within ${ms} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 export class Witness implements ClientObserver {
   readonly states: ClientState[] = [];
   readonly redirects: string[] = [];
