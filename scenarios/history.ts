@@ -1,26 +1,9 @@
 /** What was observed, as typed events, in order. A judge reads nothing else. */
 import type { ClientState, Closed } from '../drivers/client.ts';
+import type { RecordedItem } from '../drivers/measure/recorder.ts';
 
 /** One FLV tag body as a publisher sent it or a player got it, whole. */
-export interface MediaItem {
-  /** `metadata` is onMetaData; `config` is an audio or video sequence header. */
-  readonly kind: 'metadata' | 'audio-config' | 'video-config' | 'audio' | 'video' | 'script';
-  /** DTS in ms as on the wire. */
-  readonly timestamp: number;
-  /** Body length in bytes. */
-  readonly size: number;
-  /** Checksum of the whole body (protocols/h264/checksum.ts). */
-  readonly sum: number;
-  /** Video: a keyframe by its FLV frame type. */
-  readonly key: boolean;
-  /** The stamp of a video frame; null where there is none. `intact` is the stamp's own verdict over the slices. */
-  readonly stamp: {
-    readonly stream: number;
-    readonly frame: number;
-    readonly sentAt: number;
-    readonly intact: boolean;
-  } | null;
-}
+export type MediaItem = RecordedItem;
 
 /** Small and flat. */
 export type StepData = Readonly<Record<string, string | number | boolean | null>>;

@@ -4,8 +4,9 @@ import { Checksum } from '../../protocols/h264/checksum.ts';
 import { AccessUnitScanner } from '../../protocols/h264/stamp.ts';
 import { type MediaSink, MediaType } from '../../protocols/media.ts';
 
-/** One FLV tag body. The shape of `MediaItem` in scenarios/history.ts. */
+/** One FLV tag body, whole. */
 export interface RecordedItem {
+  /** `metadata` is onMetaData; `config` is an audio or video sequence header. */
   readonly kind: 'metadata' | 'audio-config' | 'video-config' | 'audio' | 'video' | 'script';
   /** DTS in ms as on the wire. */
   readonly timestamp: number;
@@ -15,6 +16,7 @@ export interface RecordedItem {
   readonly sum: number;
   /** Video: a keyframe by its FLV frame type. */
   readonly key: boolean;
+  /** The stamp of a video frame; null where there is none. `intact` is the stamp's own verdict over the slices. */
   readonly stamp: {
     readonly stream: number;
     readonly frame: number;
