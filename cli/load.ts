@@ -95,6 +95,7 @@ export async function load(
     rampMs: parseDuration(options.ramp),
     durationMs: parseDuration(options.duration),
     ...(options.workers === undefined ? {} : { workers: parseCount(options.workers) }),
+    ...(options.allowRemote === true ? { client: { allowRemote: true } } : {}),
   };
   const startedAt = new Date();
   const directory = makeRunDirectory('load', options.out, startedAt);

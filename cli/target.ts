@@ -1,4 +1,5 @@
 /** Which URLs a command may drive: load on a machine of somebody else needs to be asked for. */
+import { isLoopback } from '../drivers/loopback.ts';
 import { ProtocolError } from '../protocols/errors.ts';
 import { parseRtmpUrl } from '../protocols/rtmp/url.ts';
 import { printable, UsageError } from './output.ts';
@@ -31,11 +32,4 @@ function hostOf(url: string, scheme: string): string {
     if (error instanceof TypeError) throw new UsageError(`Not a URL: "${printable(url)}".`);
     throw error;
   }
-}
-
-/** 127.0.0.0/8 (RFC 1122 3.2.1.3), ::1 (RFC 4291 2.5.3), localhost (RFC 6761 6.3). */
-export function isLoopback(host: string): boolean {
-  if (host === '::1' || /^(.+\.)?localhost$/i.test(host)) return true;
-  const bytes = /^127\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(host)?.slice(1);
-  return bytes?.every((byte) => Number(byte) <= 255) ?? false;
 }

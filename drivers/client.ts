@@ -117,4 +117,6 @@ export interface ClientOptions {
   handshake?: 'simple' | 'digest';
   /** How many redirects are followed. Default 3, as SRS's FLV edge does (facts/srs.md 1.5). */
   maxRedirects?: number;
+  /** Follow a redirect from a server on loopback to one that is not. Default false. */
+  allowRemote?: boolean;
 }

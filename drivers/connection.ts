@@ -14,6 +14,7 @@ import {
   PhaseTiming,
 } from './client.ts';
 import { type Deadlined, forgetDeadline, watchDeadline } from './deadlines.ts';
+import { isLoopback } from './loopback.ts';
 import { wallClock } from './measure/clock.ts';
 
 /**
@@ -57,6 +58,8 @@ export abstract class ConnectedClient implements Client, Deadlined {
   /** Where the present connection goes: `url`, or what a redirect named. */
   protected location: string;
   private redirects = 0;
+  /** The first connection was to this machine. */
+  private local = false;
   private readonly observer: ClientObserver | undefined;
 
   constructor(url: string, options: ClientOptions = {}, observer?: ClientObserver) {
@@ -174,6 +177,15 @@ export abstract class ConnectedClient implements Client, Deadlined {
       if (!(error instanceof ProtocolError)) throw error;
       const reason = this.redirects > 0 ? CloseReason.redirect : CloseReason.protocol;
       this.fail(reason, this.redirects > 0 ? 'redirect.location' : error.code, error.message);
+      return;
+    }
+    if (this.redirects === 0) this.local = isLoopback(target.host);
+    else if (this.local && !isLoopback(target.host) && this.options.allowRemote !== true) {
+      this.fail(
+        CloseReason.redirect,
+        'redirect.remote',
+        `${target.host} is not on loopback, where the redirect to it came from`,
+      );
       return;
     }
     this.enter(ClientState.connecting);

@@ -23,7 +23,7 @@ export interface CrowdOptions {
   readonly first?: number;
   /** From one player's number to the next. Default 1. */
   readonly step?: number;
-  readonly client?: Pick<ClientOptions, 'timeoutMs' | 'handshake' | 'maxRedirects'>;
+  readonly client?: Pick<ClientOptions, 'timeoutMs' | 'handshake' | 'maxRedirects' | 'allowRemote'>;
 }
 
 export interface FrameTotals {

@@ -24,7 +24,7 @@ export interface LoadOptions {
   readonly durationMs: number;
   /** Default: one per core. */
   readonly workers?: number;
-  readonly client?: Pick<ClientOptions, 'timeoutMs' | 'handshake' | 'maxRedirects'>;
+  readonly client?: Pick<ClientOptions, 'timeoutMs' | 'handshake' | 'maxRedirects' | 'allowRemote'>;
   readonly onTick?: (tick: LoadTick) => void;
   /** Ends the run early; what was measured until then is returned. */
   readonly signal?: AbortSignal;

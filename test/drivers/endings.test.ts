@@ -161,6 +161,18 @@ test('redirects in a circle end at the limit', async (t) => {
   assert.equal(http.connections, 4);
 });
 
+test('a redirect from loopback to another machine is not followed', async (t) => {
+  const server = await scripted((socket) => {
+    socket.once('data', () => socket.write('HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/x.flv\r\n\r\n'));
+  });
+  t.after(() => server.close());
+  const witness = new Witness();
+  createPlayer(`http://127.0.0.1:${server.port}/x.flv`, new CountingSink(), {}, witness).open();
+  const closed = await witness.closed();
+  assert.deepEqual([closed.reason, closed.code], [CloseReason.redirect, 'redirect.remote']);
+  assert.equal(server.connections, 1);
+});
+
 test('a redirect to nowhere ends as a redirect', async (t) => {
   const server = await serve(t, (socket) =>
     afterFirstBytes(socket, () => socket.write(adobeRedirect('ftp://h/live'))),
