@@ -21,7 +21,7 @@ export class Progress {
   line(text: string): void {
     if (this.#stream.isTTY === true) {
       // A line that wraps could not be taken back.
-      const width = Math.max(20, (this.#stream.columns ?? 80) - 1);
+      const width = Math.max(20, (this.#stream.columns || 80) - 1);
       this.#stream.write(`${CLEAR_LINE}${text.slice(0, width)}`);
       this.#open = true;
     } else {
