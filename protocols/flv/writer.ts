@@ -1,8 +1,6 @@
 /** FLV files and streams as bytes (Adobe FLV v10.1, E.2 to E.4.1). */
 import type { MediaType } from '../media.ts';
 
-/** The file header and PreviousTagSize0. */
-export const FLV_HEADER_SIZE = 13;
 export const TAG_HEADER_SIZE = 11;
 /** What a tag costs beside its body: header and PreviousTagSize. */
 export const TAG_OVERHEAD = TAG_HEADER_SIZE + 4;

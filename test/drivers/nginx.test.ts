@@ -13,7 +13,7 @@ import { MediaRecorder, type RecordedItem } from '../../drivers/measure/recorder
 import { MediaSource } from '../../drivers/measure/source.ts';
 import { runLoad } from '../../drivers/swarm/load.ts';
 import { type Nginx, startNginx } from './support/nginx.ts';
-import { CountingSink, Witness, within } from './support/observe.ts';
+import { CountingSink, eventually, Witness, within } from './support/observe.ts';
 
 const MEDIA = 'fixtures/media/av-480k.flv';
 const source = MediaSource.load(MEDIA);
@@ -210,7 +210,7 @@ describe('nginx-rtmp and ffmpeg', { concurrency: true }, () => {
     await new Promise((resolve) => setTimeout(resolve, 300));
     assert.equal(publication.frames, frames);
     publication.resume();
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await eventually(2000, 'a frame after the pause', () => publication.frames > frames);
     assert.ok(
       publication.frames > frames && publication.frames <= frames + 8,
       `${publication.frames - frames} frames`,
