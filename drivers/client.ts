@@ -1,4 +1,5 @@
 /** One contract for every client of every protocol. */
+import type { Playlist } from '../protocols/hls/playlist.ts';
 import type { MediaSink, MediaType } from '../protocols/media.ts';
 
 /** The states of a client. `closed` is final; every other state may go to `closed`. */
@@ -66,11 +67,42 @@ export class PhaseTiming {
   closed = Number.NaN;
 }
 
+/** One HTTP request of a client that makes many, and what became of it. Times in epoch ms; NaN where it was not reached. */
+export interface HttpExchange {
+  readonly kind: 'playlist' | 'segment';
+  readonly url: string;
+  /** The request was written. */
+  readonly sentAt: number;
+  /** The head was complete. */
+  readonly headAt: number;
+  /** The first byte of the body came. */
+  readonly firstByteAt: number;
+  /** The body was complete, or the exchange failed. */
+  readonly endAt: number;
+  /** 0 when there was no answer. */
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** Of the body. */
+  readonly bytes: number;
+  /** A stable slug when it failed: `http.404`, `timeout.segment`, `http1.chunk`, `mpegts.packet`, … */
+  readonly error: string | undefined;
+}
+
 /** Shared by as many clients as you like, so that a client costs no listeners of its own. */
 export interface ClientObserver<C extends Client = Client> {
   onState?(client: C, state: ClientState, at: number): void;
   /** A redirect is about to be followed. */
   onRedirect?(client: C, location: string, at: number): void;
+  /** Clients of segmented protocols: an exchange is over, well or not. */
+  onExchange?(client: C, exchange: HttpExchange): void;
+  /** HLS: a playlist came and was parsed. */
+  onPlaylist?(client: C, playlist: Playlist, exchange: HttpExchange): void;
+  /**
+   * Something that a client bears and counts: a stable slug such as `hls.stale`, `hls.sequence.backwards`, `hls.gap`,
+   * `mpegts.continuity`.
+   */
+  onProblem?(client: C, code: string, detail: string, at: number): void;
   /** Exactly once per opened client. */
   onClosed?(client: C, closed: Closed, at: number): void;
 }

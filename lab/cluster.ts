@@ -14,7 +14,7 @@ export type NodeState = 'starting' | 'ready' | 'frozen' | 'exited';
 /** One operating-system process. Every control resolves when its effect can be observed. */
 export interface ClusterNode {
   readonly spec: NodeSpec;
-  /** `builtin`, `srs` or `haproxy`. */
+  /** `builtin`, `srs`, `nginx-rtmp`, `haproxy` or `nginx`. */
   readonly engine: string;
   /** Loopback address of its own. Connections that it opens through a tap come from this address. */
   readonly host: string;
@@ -52,8 +52,10 @@ export type Direction = 'upstream' | 'downstream';
 /** What a tap tells as it happens. `connection` counts from 1 per tap. */
 export interface TapEvent {
   readonly tap: string;
-  readonly type: 'open' | 'close' | 'refused';
+  readonly type: 'open' | 'close' | 'refused' | 'request';
   readonly connection: number;
+  /** `request` only, of taps on HTTP links: method and path as sent. */
+  readonly request?: { readonly method: string; readonly path: string };
   /** Epoch ms. */
   readonly at: number;
   /** Open connections after this event. */
@@ -122,7 +124,10 @@ export interface Entry {
   readonly use: 'publish' | 'play' | 'observe';
   readonly host: string;
   readonly port: number;
-  /** The URL of a stream here: `rtmp://h:p/app/stream`, `http://h:p/app/stream.flv`, `http://h:p/api/v1/versions`. */
+  /**
+   * The URL of a stream here: `rtmp://h:p/app/stream`, `http://h:p/app/stream.flv`, `http://h:p/app/stream.m3u8`,
+   * `http://h:p/api/v1/versions`, or what the `path` of its EntrySpec says.
+   */
   url(app: string, stream: string): string;
 }
 
@@ -131,6 +136,17 @@ export type Capability =
   | 'publish.rtmp'
   | 'play.rtmp'
   | 'play.flv'
+  | 'play.hls'
+  | 'play.dash'
+  | 'play.vod'
+  /** A master forwards to slaves. */
+  | 'forward'
+  /** An Nginx cache stands before HLS. */
+  | 'cache'
+  /** Requests on HTTP links can be counted (taps). */
+  | 'observe.requests'
+  /** The statistics page of nginx-rtmp. */
+  | 'observe.stat'
   /** Upstream connections can be counted (taps). */
   | 'observe.upstream'
   /** Nodes answer the HTTP API. */

@@ -22,7 +22,7 @@ const stateForm = z.object({
   nodes: z.array(
     z.object({
       name: z.string(),
-      role: z.enum(['origin', 'edge', 'balancer']),
+      role: z.enum(['origin', 'edge', 'balancer', 'master', 'slave', 'web']),
       engine: z.string(),
       host: z.string(),
       ports: z.object({ rtmp: z.number(), http: z.number(), api: z.number() }),
@@ -32,7 +32,7 @@ const stateForm = z.object({
   entries: z.array(
     z.object({
       node: z.string(),
-      protocol: z.enum(['rtmp', 'flv', 'api']),
+      protocol: z.enum(['rtmp', 'flv', 'api', 'hls', 'dash', 'stat', 'vod']),
       use: z.enum(['publish', 'play', 'observe']),
       /** Of stream live/livestream. */
       url: z.string(),

@@ -1,13 +1,28 @@
 /** The model of a cluster: nodes, roles, links, entries. Data only; a runner gives it addresses and life. */
 
-export type Role = 'origin' | 'edge' | 'balancer';
-export type EntryProtocol = 'rtmp' | 'flv' | 'api';
+/**
+ * `master`: an origin that forwards what is published to it; `slave`: an origin that is forwarded to; `web`: Nginx.
+ * Every role but `balancer` and `web` is a media role, played by the engine.
+ */
+export type Role = 'origin' | 'edge' | 'balancer' | 'master' | 'slave' | 'web';
+/** `stat`: the statistics page of nginx-rtmp; `vod`: files. */
+export type EntryProtocol = 'rtmp' | 'flv' | 'api' | 'hls' | 'dash' | 'stat' | 'vod';
+
+/**
+ * What an Nginx is for: `files` serves a folder that a media node writes; `cache` fetches from its upstreams and keeps
+ * what may be kept; `balancer` spreads requests over its upstreams.
+ */
+export type WebKind = 'files' | 'cache' | 'balancer';
 
 export interface NodeSpec {
   readonly name: string;
   readonly role: Role;
-  /** Names of the nodes that this one fetches from (edge) or sends to (balancer). */
+  /** Names of the nodes that this one fetches from (edge, web) or sends to (balancer, master). */
   readonly upstreams: readonly string[];
+  /** Role `web` only. `files` serves the HLS folder of its only upstream. */
+  readonly web?: WebKind;
+  /** Media roles: segments what passes through it into HLS (MediaSettings.hls). Default false. */
+  readonly hls?: boolean;
 }
 
 /** Where clients come in. */
@@ -15,6 +30,8 @@ export interface EntrySpec {
   readonly node: string;
   readonly protocol: EntryProtocol;
   readonly use: 'publish' | 'play' | 'observe';
+  /** Path of the URL, with `{app}` and `{stream}`; the protocol's usual one when left out. */
+  readonly path?: string;
 }
 
 export interface Topology {
@@ -25,6 +42,8 @@ export interface Topology {
   readonly source: string;
   readonly nodes: readonly NodeSpec[];
   readonly entries: readonly EntrySpec[];
+  /** Engines that can play its media roles; the first is the usual one. Default builtin and srs. */
+  readonly engines?: readonly EngineName[];
 }
 
 /** Settings of the media nodes that every engine understands; defaults are SRS's where it has one. */
@@ -35,6 +54,18 @@ export interface MediaSettings {
   readonly queueSeconds: number;
   readonly gopCache: boolean;
   readonly maxConnections: number;
+  /** Of nodes whose `hls` is on. */
+  readonly hls: HlsSettings;
 }
 
-export type EngineName = 'builtin' | 'srs';
+/** In the words of SRS (facts/srs.md 6.1, 6.2). */
+export interface HlsSettings {
+  /** A segment is closed at the first keyframe at which it is this long. SRS default 10. */
+  readonly fragmentSeconds: number;
+  /** The playlist keeps the shortest tail that is longer than this. SRS default 60. */
+  readonly windowSeconds: number;
+  /** A session for every player (hls_ctx, hls_ts_ctx). SRS default on; caches need it off. */
+  readonly sessions: boolean;
+}
+
+export type EngineName = 'builtin' | 'srs' | 'nginx-rtmp';

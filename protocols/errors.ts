@@ -53,6 +53,26 @@ export const ProtocolErrorCode = {
   HttpChunk: 'http1.chunk',
   /** HTTP/1.1: the body ended before its length was reached. */
   HttpTruncated: 'http1.truncated',
+  /** HLS: the first line is not #EXTM3U, or the text is not UTF-8 lines. */
+  HlsSignature: 'hls.signature',
+  /** HLS: a tag whose value cannot be parsed, or that is missing where it is required. */
+  HlsTag: 'hls.tag',
+  /** HLS: a playlist that mixes master and media tags, or is neither. */
+  HlsKind: 'hls.kind',
+  /** HLS: larger, or with more lines or segments, than the limit. */
+  HlsSize: 'hls.size',
+  /** DASH: a manifest that is not well-formed, or lacks what is required. */
+  DashManifest: 'dash.manifest',
+  /** DASH: larger or deeper than the limit. */
+  DashSize: 'dash.size',
+  /** MPEG-TS: a packet that does not begin with the sync byte 0x47, or whose adaptation field runs past it. */
+  TsPacket: 'mpegts.packet',
+  /** MPEG-TS: a PAT or PMT that cannot be parsed, or whose CRC is wrong. */
+  TsSection: 'mpegts.section',
+  /** MPEG-TS: a PES header that cannot be parsed. */
+  TsPes: 'mpegts.pes',
+  /** MPEG-TS: more streams, or a longer PES packet, than the limit. */
+  TsSize: 'mpegts.size',
   /** A URL that the tool cannot play or publish to. */
   Url: 'url',
 } as const;

@@ -6,11 +6,26 @@ export const MediaType = { audio: 8, video: 9, script: 18 } as const;
 export type MediaType = (typeof MediaType)[keyof typeof MediaType];
 
 /**
+ * How the bodies between `begin` and `end` are laid out.
+ * - `flv`: bodies of FLV tags, whose length is known at `begin`.
+ * - `annexB`: what a PES packet of an MPEG transport stream carries (ISO/IEC 13818-1 2.4.3.6): video is one access unit
+ *   as a byte stream (H.264 Annex B), audio is ADTS. The length is not known before `end`; `begin` is told UNKNOWN_LENGTH.
+ */
+export const MediaLayout = { flv: 'flv', annexB: 'annex-b' } as const;
+export type MediaLayout = (typeof MediaLayout)[keyof typeof MediaLayout];
+
+export const UNKNOWN_LENGTH = -1;
+
+/**
  * Takes media as it comes off the wire, without a copy. `bytes` is only valid during the call: it is the reader's
  * shared buffer. Between `begin` and `end` of one type no other `begin` of that type comes; different types may
  * interleave.
  */
 export interface MediaSink {
+  /** Before the first `begin`, by sources whose layout is not `flv`. */
+  layout?(layout: MediaLayout): void;
+  /** Of segmented sources: what follows belongs to the media segment with this media sequence number. */
+  segment?(sequence: number): void;
   /**
    * @param timestamp DTS in milliseconds, as sent (32 bit, unsigned).
    * @param length body length in bytes.

@@ -192,8 +192,10 @@ async function livesOn(cluster: Cluster, node: ClusterNode, pid: number | undefi
 }
 
 function recordTap(history: History, from: string, event: TapEvent): void {
-  const { tap, connection, open } = event;
-  history.append({ t: wallClock.now(), type: `tap.${event.type}`, tap, from, connection, open });
+  const { tap, type, connection, open, request } = event;
+  const t = wallClock.now();
+  if (type !== 'request') history.append({ t, type: `tap.${type}`, tap, from, connection, open });
+  else if (request !== undefined) history.append({ t, type: 'tap.request', tap, from, ...request });
 }
 
 /**

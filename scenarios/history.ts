@@ -18,6 +18,25 @@ export type HistoryEvent = { readonly t: number } & (
   | TapSeen<'tap.open'>
   | TapSeen<'tap.close'>
   | TapSeen<'tap.refused'>
+  /** An HTTP request that passed a tap. */
+  | {
+      readonly type: 'tap.request';
+      readonly tap: string;
+      readonly from: string;
+      readonly method: string;
+      readonly path: string;
+    }
+  /** An HTTP exchange of a player of a segmented protocol, or of the check itself (`client` is its label). */
+  | ({ readonly type: 'http.exchange'; readonly client: string } & ExchangeSeen)
+  /** A playlist as a player, or the check itself, got it. `sentAt` is when it was asked for. */
+  | ({ readonly type: 'hls.playlist'; readonly client: string } & PlaylistSeen)
+  /** Something that a player bore and counted. */
+  | {
+      readonly type: 'client.problem';
+      readonly client: string;
+      readonly code: string;
+      readonly detail: string;
+    }
   /** One reading of a node's HTTP API for one stream. */
   | ({ readonly type: 'api.stream'; readonly node: string; readonly stream: string } & ApiReading)
   | {
@@ -45,6 +64,29 @@ interface TapSeen<T extends string> {
   readonly connection: number;
   /** The tap's open connections after the event. */
   readonly open: number;
+}
+
+/** Times in epoch ms; null where it was not reached. `t` of the event is the end. */
+export interface ExchangeSeen {
+  readonly kind: 'playlist' | 'segment' | 'other';
+  readonly method: string;
+  readonly url: string;
+  readonly sentAt: number;
+  readonly headAt: number | null;
+  readonly firstByteAt: number | null;
+  /** 0 when there was no answer. */
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly bytes: number;
+  readonly error: string | null;
+}
+
+export interface PlaylistSeen {
+  readonly url: string;
+  readonly sentAt: number;
+  readonly kind: 'master' | 'media';
+  /** As it came, up to 64 KiB. */
+  readonly text: string;
 }
 
 export interface ApiReading {

@@ -23,6 +23,8 @@ export interface RecordedItem {
     readonly sentAt: number;
     readonly intact: boolean;
   } | null;
+  /** Of segmented protocols: the media sequence number of its segment. */
+  readonly segment?: number;
 }
 
 /** AMF0 string "onMetaData". */

@@ -3,7 +3,7 @@ import type { MediaSettings } from '../topology.ts';
 import type { Timeouts } from './constants.ts';
 
 export interface BuiltinConfig {
-  readonly role: 'origin' | 'edge';
+  readonly role: 'origin' | 'edge' | 'master' | 'slave';
   readonly name: string;
   /** Loopback address that every listener binds to. */
   readonly host: string;

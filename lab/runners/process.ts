@@ -19,7 +19,7 @@ import { type AddressPlan, type PortChoice, planAddresses } from '../ports.ts';
 import { renderHaproxy } from '../render/haproxy.ts';
 import { renderSrs } from '../render/srs.ts';
 import { TcpTap } from '../taps/tcp-tap.ts';
-import type { EngineName, EntrySpec, MediaSettings, NodeSpec, Topology } from '../topology.ts';
+import type { EngineName, EntryProtocol, EntrySpec, MediaSettings, NodeSpec, Topology } from '../topology.ts';
 import { balancerReady } from './balancer.ts';
 import { findProgram, isExecutable } from './find-program.ts';
 import { type Launch, ProcessNode } from './process-node.ts';
@@ -63,6 +63,7 @@ const DEFAULT_SETTINGS: Omit<MediaSettings, 'maxConnections'> = {
   mergedWriteMs: 350,
   queueSeconds: 30,
   gopCache: true,
+  hls: { fragmentSeconds: 10, windowSeconds: 60, sessions: true },
 };
 
 const BUILTIN_MAIN = fileURLToPath(new URL('../builtin/main.ts', import.meta.url));
@@ -186,6 +187,7 @@ function addressOf(plan: AddressPlan, node: string): { host: string; ports: Requ
 function launchOf(spec: NodeSpec, options: StartOptions, plan: AddressPlan, runDir: string): Launch {
   const { host, ports } = addressOf(plan, spec.name);
   const common = { spec, host, ports, directory: runDir, logFile: path.join(runDir, `${spec.name}.log`) };
+  if (spec.role === 'web') throw new LabError(LabErrorCode.Unknown, `${spec.name}: Nginx cannot be run yet`);
   if (spec.role === 'balancer') {
     return { ...common, engine: 'haproxy', ...balancer(spec, options, plan, runDir) };
   }
@@ -195,7 +197,7 @@ function launchOf(spec: NodeSpec, options: StartOptions, plan: AddressPlan, runD
 
 function media(
   spec: NodeSpec,
-  role: 'origin' | 'edge',
+  role: BuiltinConfig['role'],
   options: StartOptions,
   plan: AddressPlan,
   runDir: string,
@@ -337,20 +339,25 @@ class ProcessCluster implements Cluster {
 
 function entryOf(spec: EntrySpec, node: ProcessNode): Entry {
   const { host, ports } = node;
-  const port = { rtmp: ports.rtmp, flv: ports.http, api: ports.api }[spec.protocol];
+  const port = spec.protocol === 'rtmp' ? ports.rtmp : spec.protocol === 'api' ? ports.api : ports.http;
+  const scheme = spec.protocol === 'rtmp' ? 'rtmp' : 'http';
+  const path = spec.path ?? PATHS[spec.protocol];
   return {
     ...spec,
     host,
     port,
-    url(app, stream) {
-      switch (spec.protocol) {
-        case 'rtmp':
-          return `rtmp://${host}:${port}/${app}/${stream}`;
-        case 'flv':
-          return `http://${host}:${port}/${app}/${stream}.flv`;
-        case 'api':
-          return `http://${host}:${port}/api/v1/versions`;
-      }
-    },
+    url: (app, stream) =>
+      `${scheme}://${host}:${port}${path.replace('{app}', app).replace('{stream}', stream)}`,
   };
 }
+
+/** Where a stream is, unless its entry says something else. */
+const PATHS: Record<EntryProtocol, string> = {
+  rtmp: '/{app}/{stream}',
+  flv: '/{app}/{stream}.flv',
+  api: '/api/v1/versions',
+  hls: '/{app}/{stream}.m3u8',
+  dash: '/{app}/{stream}.mpd',
+  stat: '/stat',
+  vod: '/{app}/{stream}.flv',
+};

@@ -39,7 +39,13 @@ async function local(mutant: MutantId | undefined, upstream?: LocalNode): Promis
             },
           ]
         : [],
-      settings: { mergedWriteMs: 40, queueSeconds: 30, gopCache: true, maxConnections: 200 },
+      settings: {
+        mergedWriteMs: 40,
+        queueSeconds: 30,
+        gopCache: true,
+        hls: { fragmentSeconds: 10, windowSeconds: 60, sessions: true },
+        maxConnections: 200,
+      },
       mutants: mutant ? [mutant] : [],
       timeouts: { handshake: 200, httpRequest: 200 },
     },

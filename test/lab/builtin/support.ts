@@ -52,6 +52,7 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
       mergedWriteMs: 100,
       queueSeconds: 30,
       gopCache: true,
+      hls: { fragmentSeconds: 10, windowSeconds: 60, sessions: true },
       maxConnections: 1000,
       ...options.settings,
     },

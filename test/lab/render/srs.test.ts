@@ -13,7 +13,13 @@ const origin: SrsInput = {
   httpPort: 8080,
   apiPort: 1985,
   origins: [],
-  settings: { mergedWriteMs: 100, queueSeconds: 12, gopCache: false, maxConnections: 5000 },
+  settings: {
+    mergedWriteMs: 100,
+    queueSeconds: 12,
+    gopCache: false,
+    hls: { fragmentSeconds: 10, windowSeconds: 60, sessions: true },
+    maxConnections: 5000,
+  },
   directory: '/tmp/run',
   logFile: '/tmp/run/origin.log',
 };
