@@ -12,6 +12,10 @@ export interface BuiltinConfig {
   readonly apiPort: number;
   /** Edge only: where it fetches from, in order. `api` is only read by a mutant. */
   readonly origins: readonly { readonly host: string; readonly port: number; readonly api?: string }[];
+  /** Master only: where it forwards every stream that is published to it. */
+  readonly forwards?: readonly { readonly host: string; readonly port: number }[];
+  /** Segments every stream that it has, by `settings.hls`, into this folder, which exists. */
+  readonly hls?: { readonly directory: string };
   readonly settings: MediaSettings;
   /** Ids from lab/builtin/mutants.ts. */
   readonly mutants: readonly string[];

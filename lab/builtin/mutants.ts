@@ -1,13 +1,21 @@
 /** Every defect that a node of the lab can be started with. A mutant proves that a check can fail. */
+import type { WebKind } from '../topology.ts';
+
+/**
+ * The nodes that have a mutant: `media` are builtin nodes of every media role, `origin` those of role origin, master
+ * and slave; `nginx-rtmp` are media nodes of that engine. Of `balancer` and `web` the configuration is spoiled.
+ */
+export type MutantRole = 'origin' | 'edge' | 'media' | 'balancer' | 'master' | 'slave' | 'web' | 'nginx-rtmp';
 
 export interface Mutant {
   /** The role whose nodes have it. */
-  readonly role: 'origin' | 'edge' | 'media' | 'balancer';
+  readonly role: MutantRole;
+  /** Role `web` only: the kind of Nginx that has it; every kind when left out. */
+  readonly web?: WebKind;
   /** The defect, in words. */
   readonly says: string;
 }
 
-/** `media` means origin and edge alike. */
 export const MUTANTS = {
   // back-to-source
   'edge-pulls-per-player': { role: 'edge', says: 'Every player gets an upstream connection of its own' },
@@ -143,6 +151,37 @@ export const MUTANTS = {
   // missing streams
   'edge-missing-stream-floods': { role: 'edge', says: 'An absent stream is asked for again without a pause' },
   'media-missing-stream-kept': { role: 'media', says: 'A player of an absent stream is never forgotten' },
+  // web and balancer: the configuration that is rendered
+  'web-ip-hash': {
+    role: 'web',
+    web: 'balancer',
+    says: 'The guide’s own: ip_hash picks the edge by the address of the client, for playlists and segments alike',
+  },
+  'web-round-robin': { role: 'web', web: 'balancer', says: 'Every request goes to the next edge' },
+  'web-no-cors': { role: 'web', says: 'No CORS headers, and OPTIONS is not answered' },
+  'web-wrong-content-type': { role: 'web', says: 'Playlists and segments are application/octet-stream' },
+  'web-buffers-flv': {
+    role: 'web',
+    web: 'balancer',
+    says: 'HTTP-FLV is passed on when a large buffer is full',
+  },
+  'cache-playlist-too-long': {
+    role: 'web',
+    web: 'cache',
+    says: 'A playlist is kept longer than the segments that it lists',
+  },
+  'cache-no-lock': {
+    role: 'web',
+    web: 'cache',
+    says: 'Requests for what is not cached yet all go to the origin',
+  },
+  'cache-no-segments': { role: 'web', web: 'cache', says: 'Segments are never cached' },
+  'cache-404': { role: 'web', web: 'cache', says: 'That a file is not there is remembered for 60 s' },
+  'balancer-no-check': {
+    role: 'balancer',
+    says: 'No health check, no retry, no redispatch: a master that is down gets every second publisher',
+  },
+  'balancer-one-master': { role: 'balancer', says: 'The balancer knows one master only' },
 } as const satisfies Record<string, Mutant>;
 
 export type MutantId = keyof typeof MUTANTS;
