@@ -1,4 +1,5 @@
 /** The stage with real figures: the drivers' publishers and players, recorded. */
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ClientObserver, Closed } from '../drivers/client.ts';
 import { createPlayer } from '../drivers/create.ts';
@@ -102,6 +103,41 @@ async function publish(
   hand: StageHand,
   request: PublishRequest & { label: string },
 ): Promise<RecordedPublisher> {
+  const { label, retry } = request;
+  if (retry !== undefined) {
+    const what = `${label}: NetStream.Publish.Start, tried every ${retry.everyMs} ms`;
+    return hand.within(what, retry.withinMs, publishAtLast(hand, request, retry.everyMs));
+  }
+  const { publisher, started } = beginToPublish(hand, request);
+  await hand.within(`${label}: NetStream.Publish.Start`, STARTED_WITHIN_MS, started);
+  return publisher;
+}
+
+/** Tries until it is let in; rejects when the check is over. */
+async function publishAtLast(
+  hand: StageHand,
+  request: PublishRequest & { label: string },
+  everyMs: number,
+): Promise<RecordedPublisher> {
+  for (let attempt = 1; ; attempt++) {
+    const data = { publisher: request.label, attempt };
+    hand.history.append({ t: wallClock.now(), type: 'step', step: 'publish-attempt', data });
+    const { publisher, started } = beginToPublish(hand, request);
+    try {
+      await started;
+      return publisher;
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error;
+    }
+    await setTimeout(everyMs, undefined, { signal: hand.signal });
+  }
+}
+
+/** `started` rejects with UnreachableError when the connection ends before Publish.Start. */
+function beginToPublish(
+  hand: StageHand,
+  request: PublishRequest & { label: string },
+): { publisher: RecordedPublisher; started: Promise<void> } {
   const { url, label } = request;
   const stream = streamOf(url);
   const frames = new Rising();
@@ -127,14 +163,17 @@ async function publish(
       ended.rise();
     },
   });
-  const publication = publishing.add(url, request.handshake ? { handshake: request.handshake } : {});
+  const publication = publishing.add(url, {
+    ...(request.handshake ? { handshake: request.handshake } : {}),
+    // An encoder that can try again does not wait for long.
+    ...(request.retry ? { timeoutMs: STARTED_WITHIN_MS } : {}),
+  });
   const stop = () => {
     publication.stop();
     return ended.reach(1);
   };
   hand.cleanUp(stop);
-  await hand.within(`${label}: NetStream.Publish.Start`, STARTED_WITHIN_MS, started.reach(1));
-  return {
+  const publisher: RecordedPublisher = {
     label,
     client: publication.client,
     get frames() {
@@ -150,6 +189,7 @@ async function publish(
       ),
     stop,
   };
+  return { publisher, started: started.reach(1) };
 }
 
 class Spectator implements RecordedPlayer {

@@ -32,3 +32,33 @@ export const FAN_OUT_DELAY_MS = MERGED_WRITE_MS + 150;
 
 /** The players of an edge see a stream again: its retry, two hops, one GOP of a second, a second to spare. */
 export const RESUMED_WITHIN_MS = PULL_RETRY_MS + TWO_HOPS_MS + 2000;
+
+/** A master that could not forward to a slave tries again after this long (facts/srs.md 5). */
+export const FORWARD_RETRY_MS = 3000;
+
+/** A forwarder looks into its queue this often (facts/srs.md 5: it waits 500 ms for bytes, then sends). */
+export const FORWARD_PULSE_MS = 500;
+
+/** From the master through the slave to its player: a pulse, a merged write at each, 150 ms for the scheduler. */
+export const FORWARD_DELAY_MS = FORWARD_PULSE_MS + 2 * MERGED_WRITE_MS + 150;
+
+/** A stream that is published is at every slave: the forwarder begins at once, so that no retry is in it. */
+export const FORWARDED_WITHIN_MS = FORWARD_DELAY_MS + 1000;
+
+/** A stream is back at a slave that a master can reach again: one retry, one GOP of a second until a keyframe. */
+export const FORWARD_RESUMED_WITHIN_MS = FORWARD_RETRY_MS + 1000 + FORWARD_DELAY_MS;
+
+/** A stream is gone from every slave: the forwarder ends with the publisher, at the latest with its pulse. */
+export const FORWARD_ENDED_WITHIN_MS = FORWARD_PULSE_MS + 1500;
+
+/**
+ * A connection to a server that is down is given to another one after `retries` waits of a second, where it is not
+ * known yet that it is down (HAProxy 2.6 Configuration Manual, "retries" and "option redispatch"; seeds/003: 3).
+ */
+export const REDISPATCHED_WITHIN_MS = 3 * 1000;
+
+/**
+ * An edge that asks an origin which does not have the stream waits 5 s, then 3 s, then asks the next one
+ * (facts/srs.md 1.4).
+ */
+export const ABSENT_ORIGIN_MS = 5000 + PULL_RETRY_MS;

@@ -15,6 +15,11 @@ export interface PublishRequest {
   readonly filler?: number;
   /** Default simple. */
   readonly handshake?: 'simple' | 'digest';
+  /**
+   * As an encoder does: an attempt that is refused, or breaks off before Publish.Start, is followed by another. Every
+   * one is a step `publish-attempt` with `publisher` and `attempt`. Default: one attempt.
+   */
+  readonly retry?: { readonly everyMs: number; readonly withinMs: number };
 }
 
 export interface RecordedPublisher {
