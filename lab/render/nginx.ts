@@ -1,0 +1,239 @@
+/** nginx.conf for each kind of web node: a folder, a cache for HLS, a balancer for HTTP-FLV and HLS. */
+import type { MutantId } from '../builtin/mutants.ts';
+import type { HlsSettings, WebKind } from '../topology.ts';
+import { block, corsLines, type NginxCommon, nginxConf } from './nginx-parts.ts';
+
+export interface NginxInput extends NginxCommon {
+  readonly kind: WebKind;
+  /** Kind `files`: what it serves. */
+  readonly folder?: string;
+  /** Kinds `cache` and `balancer`: `host:port` each. */
+  readonly upstreams: readonly string[];
+  readonly hls: HlsSettings;
+  readonly mutants: ReadonlySet<MutantId>;
+}
+
+export function renderNginx(input: NginxInput): string {
+  switch (input.kind) {
+    case 'files':
+      return files(input);
+    case 'cache':
+      return cache(input);
+    case 'balancer':
+      return balancer(input);
+  }
+}
+
+function files(input: NginxInput): string {
+  const cors = corsLines(!input.mutants.has('web-no-cors'));
+  const says = [
+    'serves the folder that a media node writes: step 3 of seeds/000-edge-cluster-on-kubernetes.txt,',
+    'where Nginx reads HLS from the shared volume.',
+  ];
+  const body = `    server {
+        listen  ${input.host}:${input.httpPort};
+        root    ${input.folder};
+
+        # A manifest is another one with every segment: whoever keeps it must ask whether it still holds.
+        location ~ \\.(m3u8|mpd)$ {
+            add_header Cache-Control no-cache always;
+${block(cors)}
+        }
+
+        # A segment does not change, but a node that starts again counts from 0: its name comes again.
+        location ~ \\.(ts|m4s|m4v|m4a)$ {
+            add_header Cache-Control 'public, max-age=${Math.ceil(input.hls.windowSeconds)}';
+${block(cors)}
+        }
+
+        # Recordings.
+        location / {
+${block(cors)}
+        }
+    }
+`;
+  return nginxConf(input, says, body, !input.mutants.has('web-wrong-content-type'));
+}
+
+/** Upstream answers may carry these too; two of a kind break browsers, so there is only ours. */
+const HIDE_UPSTREAM_CORS = [
+  'proxy_hide_header Access-Control-Allow-Origin;',
+  'proxy_hide_header Access-Control-Allow-Methods;',
+  'proxy_hide_header Access-Control-Allow-Headers;',
+  'proxy_hide_header Access-Control-Expose-Headers;',
+  'proxy_hide_header Access-Control-Allow-Credentials;',
+];
+
+function proxied(mutants: ReadonlySet<MutantId>): string {
+  const type = mutants.has('web-wrong-content-type')
+    ? [
+        '# The defect: whatever it is, it is said to be something else.',
+        'proxy_hide_header Content-Type;',
+        'add_header Content-Type application/octet-stream always;',
+      ]
+    : [];
+  return block([...HIDE_UPSTREAM_CORS, ...corsLines(!mutants.has('web-no-cors')), ...type]);
+}
+
+/** HTTP/1.1 without `Connection: close`, so that the connections of `keepalive` are used. */
+const KEEP_ALIVE = `        proxy_http_version      1.1;
+        proxy_set_header        Connection '';
+        proxy_connect_timeout   3s;`;
+
+function cache(input: NginxInput): string {
+  const { mutants } = input;
+  const { bucket, keepSeconds, map } = playlistLife(input);
+  const absent = mutants.has('cache-404') ? '60s' : '1s';
+  const lock = mutants.has('cache-no-lock') ? 'off' : 'on';
+  const says = [
+    'a cache for HLS in front of the origin (facts of SRS: its conf/hls.edge.conf).',
+    'One request per segment and one per life of a playlist reach the origin, however many players there are.',
+    'It needs hls_ctx and hls_ts_ctx off at the origin: with a session for every player nothing can be shared.',
+  ];
+  const body = `${map}    # The zone bounds the cache, to some 4000 files: a single process has no manager that would look at max_size.
+    proxy_cache_path ${input.directory}/cache levels=1:2 keys_zone=hls:512k inactive=10m use_temp_path=off;
+
+    upstream origin {
+        server ${input.upstreams.join(';\n        server ')};
+        keepalive 32;
+    }
+
+    server {
+        listen  ${input.host}:${input.httpPort};
+
+${KEEP_ALIVE}
+        # How long things are kept is said here, and by nobody else.
+        proxy_ignore_headers    Cache-Control Expires Vary Set-Cookie X-Accel-Expires;
+        # Of players that ask for what is not there yet, one goes to the origin and the others wait.
+        proxy_cache_lock            ${lock};
+        proxy_cache_lock_timeout    10s;
+        proxy_cache_lock_age        10s;
+        # An old playlist is worse than none: a player takes it for a live stream that stands still.
+        proxy_cache_use_stale       off;
+        add_header X-Cache-Status $upstream_cache_status always;
+
+        location ~ \\.m3u8$ {
+            proxy_pass          http://origin;
+            proxy_cache         hls;
+            # Without arguments but SRS's session: CMCD differs from player to player and from request to request.
+            proxy_cache_key     $uri|$arg_hls_ctx${bucket};
+            proxy_cache_valid   200 ${keepSeconds}s;
+            # A stream that is about to begin must not be missed for long.
+            proxy_cache_valid   404 ${absent};
+            add_header Cache-Control no-cache always;
+            add_header X-Cache-Status $upstream_cache_status always;
+${proxied(mutants)}
+        }
+
+        location ~ \\.ts$ {
+            proxy_pass          http://origin;
+            proxy_cache         ${mutants.has('cache-no-segments') ? 'off' : 'hls'};
+            proxy_cache_key     $uri;
+            # Longer than any playlist lists it. An origin that starts again counts from 0, hence not for ever.
+            proxy_cache_valid   200 ${Math.ceil(2 * input.hls.windowSeconds)}s;
+            proxy_cache_valid   404 ${absent};
+            add_header X-Cache-Status $upstream_cache_status always;
+${proxied(mutants)}
+        }
+    }
+`;
+  return nginxConf(input, says, body);
+}
+
+/**
+ * A playlist is kept for half a fragment at most. Nginx counts the life of what it keeps in whole seconds, and an
+ * entry of 1 s may be served for almost 2 s, so short lives come from a time in the key.
+ */
+function playlistLife({ hls, mutants }: NginxInput): { bucket: string; keepSeconds: number; map: string } {
+  if (mutants.has('cache-playlist-too-long')) {
+    return { bucket: '', keepSeconds: Math.ceil(2 * hls.windowSeconds), map: '' };
+  }
+  const half = hls.fragmentSeconds / 2;
+  const isShort = half < 2 && !mutants.has('cache-404');
+  if (!isShort) return { bucket: '', keepSeconds: Math.max(1, Math.floor(half) - 1), map: '' };
+  const seconds = half < 1 ? 0.5 : 1;
+  const map = `    # The life of a playlist, ${seconds} s: Nginx counts in whole seconds, and keeps for one more.
+    map $msec $playlist_time {
+${
+  half < 1
+    ? `        ~^(?<first_half>\\d+)\\.[0-4]     $first_half.0;
+        ~^(?<second_half>\\d+)\\.        $second_half.5;`
+    : '        ~^(?<whole>\\d+)               $whole;'
+}
+    }
+
+`;
+  return { bucket: '|$playlist_time', keepSeconds: 2, map };
+}
+
+function balancer(input: NginxInput): string {
+  const { mutants } = input;
+  const says = [
+    'in front of the edges, for HTTP-FLV and HLS: seeds/003-forward-cluster-haproxy-nginx.txt, nginx_srs.conf.',
+    'Other than there, an edge is picked by the stream and not by the client (ip_hash): every edge cuts segments of',
+    'its own, so a playlist and its segments must come from the same edge, whoever asks.',
+  ];
+  const body = `    # /live/test.m3u8, /live/test-42.ts and /live/test.flv are of the stream /live/test.
+    map $uri $stream_path {
+        ~^(?<of_segment>.+)-\\d+\\.ts$   $of_segment;
+        ~^(?<of_other>.+)\\.\\w+$         $of_other;
+        default                         $uri;
+    }
+
+    upstream edges {
+${pick(mutants)}
+        server ${input.upstreams.map((server) => `${server} max_fails=1 fail_timeout=2s`).join(';\n        server ')};
+        keepalive 32;
+    }
+
+    server {
+        listen  ${input.host}:${input.httpPort};
+
+${KEEP_ALIVE}
+
+        # One request, one endless response. It is one of its stream's edge, too: SRS cuts HLS at an edge only while
+        # somebody plays the stream there.
+        location ~ \\.flv$ {
+            proxy_pass          http://edges;
+${block(flvBuffering(mutants))}
+            # A player may wait for its publisher as long as it likes: silence is no reason to close.
+            proxy_read_timeout  1h;
+            proxy_send_timeout  1m;
+            add_header Cache-Control no-cache always;
+${proxied(mutants)}
+        }
+
+        location ~ \\.m3u8$ {
+            proxy_pass          http://edges;
+            add_header Cache-Control no-cache always;
+${proxied(mutants)}
+        }
+
+        location / {
+            proxy_pass          http://edges;
+${proxied(mutants)}
+        }
+    }
+`;
+  return nginxConf(input, says, body);
+}
+
+function pick(mutants: ReadonlySet<MutantId>): string {
+  if (mutants.has('web-ip-hash'))
+    return '        # As in the guide: by the first three numbers of the address.\n        ip_hash;';
+  if (mutants.has('web-round-robin')) return '        # The defect: in turn.';
+  return '        # Consistent: when an edge goes, only its own streams move.\n        hash $stream_path consistent;';
+}
+
+function flvBuffering(mutants: ReadonlySet<MutantId>): string[] {
+  if (!mutants.has('web-buffers-flv')) {
+    return ['# Frames go out as they come, not when a buffer is full.', 'proxy_buffering     off;'];
+  }
+  return [
+    '# The defect: frames go out when a buffer is full.',
+    'proxy_buffering     on;',
+    'proxy_buffers       16 64k;',
+    'proxy_busy_buffers_size 512k;',
+    'postpone_output     262144;',
+  ];
+}
