@@ -1,5 +1,4 @@
 /** Plays one HTTP-FLV stream into a sink: chunked, of known length, or until the connection ends. */
-import { ProtocolError, ProtocolErrorCode } from '../../protocols/errors.ts';
 import { FlvReader } from '../../protocols/flv/reader.ts';
 import {
   encodeRequest,
@@ -10,9 +9,8 @@ import {
 import type { MediaSink } from '../../protocols/media.ts';
 import { type ClientObserver, type ClientOptions, ClientState, CloseReason, type Player } from '../client.ts';
 import { ConnectedClient, type Target } from '../connection.ts';
+import { parseHttpUrl, REDIRECT_STATUSES, targetOf } from '../http/url.ts';
 import { MediaInlet } from '../inlet.ts';
-
-const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 export class FlvPlayer extends ConnectedClient implements Player, ResponseSink {
   readonly sink: MediaSink;
@@ -44,12 +42,7 @@ export class FlvPlayer extends ConnectedClient implements Player, ResponseSink {
       host: url.host,
       headers: { 'User-Agent': 'liveproof', Accept: '*/*', Connection: 'close' },
     });
-    const tls = url.protocol === 'https:';
-    return {
-      host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
-      port: url.port === '' ? (tls ? 443 : 80) : Number(url.port),
-      tls,
-    };
+    return targetOf(url);
   }
 
   protected override connected(): void {
@@ -73,7 +66,7 @@ export class FlvPlayer extends ConnectedClient implements Player, ResponseSink {
 
   onHead(head: ResponseHead): void {
     const location = head.headers.get('location');
-    if (REDIRECTS.has(head.status) && location !== undefined) {
+    if (REDIRECT_STATUSES.has(head.status) && location !== undefined) {
       this.redirected(location);
     } else if (head.status !== 200) {
       this.fail(
@@ -109,12 +102,4 @@ export class FlvPlayer extends ConnectedClient implements Player, ResponseSink {
     if (this.state !== ClientState.streaming) return;
     this.fail(CloseReason.remote, 'eof.streaming', 'the response is complete');
   }
-}
-
-function parseHttpUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.hostname === '') {
-    throw new ProtocolError(ProtocolErrorCode.Url, 'an http:// or https:// URL', JSON.stringify(text));
-  }
-  return url;
 }
