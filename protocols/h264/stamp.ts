@@ -233,15 +233,12 @@ export function insertStamp(body: Uint8Array, stamp: Stamp, lengthSize: LengthSi
   return StampTemplate.of(body, lengthSize)?.write(stamp.stream, stamp.frame, stamp.sentAt) ?? body;
 }
 
-const Scan = { header: 0, length: 1, nal: 2, slice: 3, stamp: 4, skip: 5, ignore: 6 } as const;
-type Scan = (typeof Scan)[keyof typeof Scan];
-
 /**
- * Reads the stamp of an FLV video tag body as its pieces come, split anywhere: `begin`, `data` any number of times,
- * `end`, and then the fields are those of this body. Never throws, keeps no media and allocates nothing per frame.
+ * What is known of one access unit when its end has come, however it is packed; and the reading of its stamp. A
+ * packing finds the NAL units: the stamp goes to `readStamp`, the slices behind it into `checksum`.
  */
-export class AccessUnitScanner {
-  // Plain fields: this runs over every byte of every player.
+export abstract class StampedUnit {
+  // Plain fields: these are written for every frame of every player.
   /** A coded keyframe, not a sequence header. */
   keyframe = false;
   /** A sequence header. */
@@ -250,36 +247,23 @@ export class AccessUnitScanner {
   stamped = false;
   /** Stamped, and the checksum is right: only then the three fields below can be trusted. */
   intact = false;
-  /** An AVC body that ends too early, or with a NAL unit that is empty or runs past its end. */
+  /** Ends too early, or has a NAL unit that is empty or runs past its end. */
   malformed = false;
   stream = 0;
   frame = 0;
   /** The publisher's clock in epoch milliseconds with fraction. */
   sentAt = 0;
-  /** CompositionTime in milliseconds, signed; 0 when the codec is not AVC. */
+  /** CompositionTime in milliseconds, signed; 0 when the packing does not carry it or the codec is not AVC. */
   compositionTime = 0;
-
-  private readonly lengthSize: LengthSize;
-  private readonly checksum = new Checksum();
-  private state: Scan = Scan.ignore;
-  /** Bytes of the body that no NAL unit has claimed yet. */
-  private bodyLeft = 0;
-  private nalLength = 0;
-  private nalLeft = 0;
-  /** Bytes of a header, a length or a stamp seen so far, and their value. */
-  private have = 0;
-  private value = 0;
-  private sliceSeen = false;
+  protected sliceSeen = false;
+  protected readonly checksum = new Checksum();
   private expected = 0;
-  /** A stamp that is split between two pieces. */
-  private carry: Uint8Array | undefined = undefined;
 
-  constructor(options: { lengthSize?: LengthSize } = {}) {
-    this.lengthSize = options.lengthSize ?? 4;
-  }
+  abstract begin(length: number): void;
+  abstract data(bytes: Uint8Array, start: number, end: number): void;
+  abstract end(): void;
 
-  /** @param length bytes of the body. */
-  begin(length: number): void {
+  protected clear(): void {
     this.keyframe = false;
     this.config = false;
     this.stamped = false;
@@ -289,11 +273,72 @@ export class AccessUnitScanner {
     this.frame = 0;
     this.sentAt = 0;
     this.compositionTime = 0;
+    this.sliceSeen = false;
+  }
+
+  /** A NAL unit of STAMP_SIZE bytes before the first slice, which may be the stamp. */
+  protected readStamp(bytes: Uint8Array, at: number): void {
+    if (!hasStampAt(bytes, at)) return;
+    this.stamped = true;
+    this.stream = readHex(bytes, at + STREAM_AT, 8);
+    this.frame = readHex(bytes, at + FRAME_AT, 8);
+    const high = readHex(bytes, at + CLOCK_AT, 7);
+    const low = readHex(bytes, at + CLOCK_AT + 7, 7);
+    this.sentAt = (high * 0x10000000 + low) / 1000;
+    this.expected = readHex(bytes, at + CHECKSUM_AT, 8);
+    if (
+      this.stream < 0 ||
+      this.frame < 0 ||
+      high < 0 ||
+      low < 0 ||
+      bytes[at + VERSION_AT] !== VERSION ||
+      bytes[at + TRAILING_AT] !== TRAILING_BITS
+    ) {
+      this.expected = -1;
+    }
+    this.checksum.reset();
+    this.checksum.update(bytes, at + VERSION_AT, at + CHECKSUM_AT);
+  }
+
+  /** Whether the stamp and all slices that went into the checksum are as they were sent. */
+  protected isVerified(): boolean {
+    return this.stamped && this.expected >= 0 && this.sliceSeen && this.checksum.digest() === this.expected;
+  }
+}
+
+const Scan = { header: 0, length: 1, nal: 2, slice: 3, stamp: 4, skip: 5, ignore: 6 } as const;
+type Scan = (typeof Scan)[keyof typeof Scan];
+
+/**
+ * Reads the stamp of an FLV video tag body as its pieces come, split anywhere: `begin`, `data` any number of times,
+ * `end`, and then the fields are those of this body. Never throws, keeps no media and allocates nothing per frame.
+ */
+export class AccessUnitScanner extends StampedUnit {
+  // Plain fields: this runs over every byte of every player.
+  private readonly lengthSize: LengthSize;
+  private state: Scan = Scan.ignore;
+  /** Bytes of the body that no NAL unit has claimed yet. */
+  private bodyLeft = 0;
+  private nalLength = 0;
+  private nalLeft = 0;
+  /** Bytes of a header, a length or a stamp seen so far, and their value. */
+  private have = 0;
+  private value = 0;
+  /** A stamp that is split between two pieces. */
+  private carry: Uint8Array | undefined = undefined;
+
+  constructor(options: { lengthSize?: LengthSize } = {}) {
+    super();
+    this.lengthSize = options.lengthSize ?? 4;
+  }
+
+  /** @param length bytes of the body. */
+  begin(length: number): void {
+    this.clear();
     this.state = Scan.header;
     this.bodyLeft = length;
     this.have = 0;
     this.value = 0;
-    this.sliceSeen = false;
   }
 
   data(bytes: Uint8Array, start: number, end: number): void {
@@ -329,7 +374,7 @@ export class AccessUnitScanner {
         }
         case Scan.stamp:
           if (this.have === 0 && end - at >= STAMP_SIZE) {
-            this.readStamp(bytes, at);
+            this.stampWhole(bytes, at);
             at += STAMP_SIZE;
           } else {
             at = this.carryStamp(bytes, at, end);
@@ -347,12 +392,7 @@ export class AccessUnitScanner {
   end(): void {
     const whole = this.state === Scan.length && this.have === 0 && this.bodyLeft === 0;
     if (!whole && this.state !== Scan.ignore) this.malformed = true;
-    this.intact =
-      whole &&
-      this.stamped &&
-      this.expected >= 0 &&
-      this.sliceSeen &&
-      this.checksum.digest() === this.expected;
+    this.intact = whole && this.isVerified();
     this.state = Scan.ignore;
   }
 
@@ -427,37 +467,18 @@ export class AccessUnitScanner {
     }
   }
 
+  private stampWhole(bytes: Uint8Array, at: number): void {
+    this.have = 0;
+    this.state = Scan.length;
+    this.readStamp(bytes, at);
+  }
+
   private carryStamp(bytes: Uint8Array, start: number, end: number): number {
     this.carry ??= new Uint8Array(STAMP_SIZE);
     let at = start;
     while (at < end && this.have < STAMP_SIZE) this.carry[this.have++] = bytes[at++]!;
-    if (this.have === STAMP_SIZE) this.readStamp(this.carry, 0);
+    if (this.have === STAMP_SIZE) this.stampWhole(this.carry, 0);
     return at;
-  }
-
-  private readStamp(bytes: Uint8Array, at: number): void {
-    this.have = 0;
-    this.state = Scan.length;
-    if (!hasStampAt(bytes, at)) return;
-    this.stamped = true;
-    this.stream = readHex(bytes, at + STREAM_AT, 8);
-    this.frame = readHex(bytes, at + FRAME_AT, 8);
-    const high = readHex(bytes, at + CLOCK_AT, 7);
-    const low = readHex(bytes, at + CLOCK_AT + 7, 7);
-    this.sentAt = (high * 0x10000000 + low) / 1000;
-    this.expected = readHex(bytes, at + CHECKSUM_AT, 8);
-    if (
-      this.stream < 0 ||
-      this.frame < 0 ||
-      high < 0 ||
-      low < 0 ||
-      bytes[at + VERSION_AT] !== VERSION ||
-      bytes[at + TRAILING_AT] !== TRAILING_BITS
-    ) {
-      this.expected = -1;
-    }
-    this.checksum.reset();
-    this.checksum.update(bytes, at + VERSION_AT, at + CHECKSUM_AT);
   }
 }
 
