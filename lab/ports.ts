@@ -2,7 +2,7 @@
 import net from 'node:net';
 import type { NodePorts } from './cluster.ts';
 import { LabError, LabErrorCode } from './errors.ts';
-import type { Topology } from './topology.ts';
+import type { NodeSpec, Topology } from './topology.ts';
 
 export interface NodeAddress {
   readonly host: string;
@@ -12,9 +12,13 @@ export interface NodeAddress {
 export interface TapAddress {
   readonly from: string;
   readonly to: string;
+  readonly carries: LinkProtocol;
   readonly host: string;
   readonly port: number;
 }
+
+/** What passes on a link; it leads to that port of the node. */
+export type LinkProtocol = 'rtmp' | 'http';
 
 export interface AddressPlan {
   readonly nodes: ReadonlyMap<string, NodeAddress>;
@@ -57,14 +61,24 @@ export async function planAddresses(topology: Topology, choice: PortChoice): Pro
   for (const [index, node] of ordered.entries()) {
     const host = node.role === 'balancer' ? BALANCER_HOST : `${subnet}.${FIRST_NODE + index}`;
     nodes.set(node.name, { host, ports: await choosePorts(node.name, host, choice, index) });
-    if (node.role !== 'edge') continue;
+    const carries = tapped(node);
+    if (carries === undefined) continue;
     for (const to of node.upstreams) {
       const tapHost = `${subnet}.${FIRST_TAP + taps.length}`;
-      const { rtmp: port } = await choosePorts(`${node.name}>${to}`, tapHost, choice, index, ['rtmp']);
-      taps.push({ from: node.name, to, host: tapHost, port });
+      const ports = await choosePorts(`${node.name}>${to}`, tapHost, choice, index, [carries]);
+      taps.push({ from: node.name, to, carries, host: tapHost, port: ports[carries] });
     }
   }
   return { nodes, taps };
+}
+
+/**
+ * Links that have a tap: from edges and masters, and from an Nginx that asks over HTTP. The balancer has none: it is
+ * where clients come in, and it looks at its servers all the time.
+ */
+function tapped({ role, web }: NodeSpec): LinkProtocol | undefined {
+  if (role === 'edge' || role === 'master') return 'rtmp';
+  return role === 'web' && web !== 'files' ? 'http' : undefined;
 }
 
 function rank(role: string): number {

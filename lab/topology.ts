@@ -69,3 +69,10 @@ export interface HlsSettings {
 }
 
 export type EngineName = 'builtin' | 'srs' | 'nginx-rtmp';
+
+const USUAL_ENGINES: readonly EngineName[] = ['builtin', 'srs'];
+
+/** Engines that can play its media roles, the usual one first. */
+export function enginesOf(topology: Topology): readonly EngineName[] {
+  return topology.engines ?? USUAL_ENGINES;
+}

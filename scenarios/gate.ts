@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { wallClock } from '../drivers/measure/clock.ts';
 import type { MutantId } from '../lab/builtin/mutants.ts';
-import type { Capability, Cluster, ClusterNode, TapEvent } from '../lab/cluster.ts';
+import type { Capability, Cluster, ClusterNode, Tap, TapEvent } from '../lab/cluster.ts';
 import { type Evidence, type Finding, VERDICTS, type Verdict } from '../reports/results.ts';
 import { type Check, type Judgement, NotObservedError } from './check.ts';
 import { GateContext } from './context.ts';
@@ -179,7 +179,8 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
  */
 async function livesOn(cluster: Cluster, node: ClusterNode, pid: number | undefined): Promise<boolean> {
   if (node.state === 'exited' || node.pid !== pid) return false;
-  const answers = node.spec.role !== 'balancer' && cluster.capabilities.has('observe.api');
+  const { role } = node.spec;
+  const answers = role !== 'balancer' && role !== 'web' && cluster.capabilities.has('observe.api');
   if (!answers || node.state === 'frozen') return !(await node.ended(0));
   const answer = cluster
     .api(node.spec.name)
@@ -226,7 +227,7 @@ async function restore(
     return { expected: 'nodes that go on running between two checks', actual };
   }
   if (quiet) return undefined;
-  const busy = cluster.taps.filter((tap) => tap.open > 0);
+  const busy = liveLinks(cluster).filter((tap) => tap.open > 0);
   const open = busy.map((tap) => `${tap.name}: ${tap.open} open`).join(', ');
   if (request.signal.aborted) return undefined;
   // Whatever comes next, it is not to be judged by what an earlier check left behind.
@@ -239,9 +240,15 @@ async function restore(
   };
 }
 
-/** Resolves with whether no tap has a connection open, at the latest after `withinMs`. */
+/** Taps on links that carry streams. An Nginx keeps its connections to its upstreams for the next request. */
+function liveLinks(cluster: Cluster): Tap[] {
+  return cluster.taps.filter((tap) => cluster.nodes.get(tap.from)?.spec.role !== 'web');
+}
+
+/** Resolves with whether no live link has a connection open, at the latest after `withinMs`. */
 function atRest(cluster: Cluster, withinMs: number, signal: AbortSignal): Promise<boolean> {
-  const quiet = () => cluster.taps.every((tap) => tap.open === 0);
+  const links = liveLinks(cluster);
+  const quiet = () => links.every((tap) => tap.open === 0);
   return new Promise((resolve) => {
     const ends: (() => void)[] = [];
     const settle = () => {
@@ -252,7 +259,7 @@ function atRest(cluster: Cluster, withinMs: number, signal: AbortSignal): Promis
     };
     const timer = setTimeout(settle, withinMs);
     signal.addEventListener('abort', settle, { once: true });
-    for (const tap of cluster.taps) ends.push(tap.subscribe(() => quiet() && settle()));
+    for (const tap of links) ends.push(tap.subscribe(() => quiet() && settle()));
     if (quiet() || signal.aborted) settle();
   });
 }

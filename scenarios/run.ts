@@ -11,7 +11,11 @@ import { type GateRequest, runGate } from './gate.ts';
  * Merged write of the nodes that checks run on: they wait for frames all the time, and SRS's default of 350 ms would
  * be half of their duration. The bounds of judges hold for 350 ms.
  */
-const SETTINGS: Partial<MediaSettings> = { mergedWriteMs: 100 };
+const SETTINGS: Partial<MediaSettings> = {
+  mergedWriteMs: 100,
+  // Short, so that a check sees many segments; without sessions, as a cache and a balancer in front need it.
+  hls: { fragmentSeconds: 1, windowSeconds: 6, sessions: false },
+};
 
 /**
  * Of builtin nodes with peers that stall, so that a check need not wait for half a minute; still far above what a

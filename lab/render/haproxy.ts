@@ -1,4 +1,4 @@
-/** haproxy.cfg for a balancer in front of edges. HAProxy 2.4 and later. */
+/** haproxy.cfg for a balancer in front of edges or of masters. HAProxy 2.4 and later. */
 
 export interface HaproxyServer {
   readonly name: string;
@@ -9,6 +9,8 @@ export interface HaproxyServer {
 }
 
 export interface HaproxyInput {
+  /** What its servers are: edges are for players, masters for publishers. */
+  readonly front: 'edges' | 'masters';
   readonly host: string;
   readonly rtmpPort: number;
   readonly httpPort: number;
@@ -17,6 +19,8 @@ export interface HaproxyInput {
   readonly servers: readonly HaproxyServer[];
   readonly maxConnections: number;
   readonly threads: number;
+  /** Neither health check nor retry nor redispatch; `masters` only. Default false. */
+  readonly blind?: boolean;
 }
 
 /** Path under which the balancer tells its pid. */
@@ -25,6 +29,81 @@ export const BALANCER_PID_PATH = '/pid';
 export const BALANCER_STATS_PATH = '/stats;csv';
 
 export function renderHaproxy(input: HaproxyInput): string {
+  return input.front === 'edges' ? forEdges(input) : forMasters(input);
+}
+
+function globalSection(input: HaproxyInput): string {
+  return `global
+    maxconn ${input.maxConnections}
+    nbthread ${input.threads}
+    # A port that is taken must be an error, not a port shared with another lab.
+    noreuseport
+    log stdout format raw local0 info
+`;
+}
+
+function statsSection(input: HaproxyInput): string {
+  return `# Counters for people (/stats), programs (${BALANCER_STATS_PATH}) and Prometheus (/metrics).
+frontend stats
+    mode http
+    timeout http-request 15s
+    no log
+    bind ${input.host}:${input.statsPort}
+    http-request return status 200 content-type text/plain lf-string %pid if { path ${BALANCER_PID_PATH} }
+    http-request use-service prometheus-exporter if { path /metrics }
+    stats enable
+    stats uri /stats
+`;
+}
+
+/** Like the guide's, with the check that it speaks of and does not have. */
+function forMasters(input: HaproxyInput): string {
+  const blind = input.blind ?? false;
+  const servers = input.servers.map(
+    ({ name, host, rtmpPort, apiPort }) =>
+      `    server ${name} ${host}:${rtmpPort}${blind ? '' : ` check port ${apiPort}`}`,
+  );
+  const persistence = blind
+    ? `    # The defect: a publisher that meets a dead master is sent away.
+    retries 0`
+    : `    # A publisher that meets a dead master is sent to another one.
+    option redispatch
+    retries 3`;
+  const check = blind
+    ? '    # The defect: nobody looks whether a master is up.'
+    : `    # Over HTTP at the API: a bare TCP check would be a broken handshake in the master's log.
+    option httpchk GET /api/v1/versions
+    timeout check 1s
+    default-server inter 500ms fastinter 100ms downinter 100ms rise 1 fall 2`;
+  return `# In front of the masters, for publishers: seeds/003-forward-cluster-haproxy-nginx.txt, haproxy.cfg.
+# Rendered by liveproof; changes here are overwritten.
+
+${globalSection(input)}
+defaults
+    mode tcp
+    log global
+    option tcplog
+    option dontlognull
+${persistence}
+    timeout queue 1m
+    timeout connect 3s
+    timeout client 1m
+    timeout server 1m
+    # Half-closed is another matter: the other side has gone.
+    timeout client-fin 10s
+    timeout server-fin 10s
+    maxconn ${input.maxConnections}
+
+listen srs-cluster
+    bind ${input.host}:${input.rtmpPort}
+    balance roundrobin
+${check}
+${servers.join('\n')}
+
+${statsSection(input)}`;
+}
+
+function forEdges(input: HaproxyInput): string {
   const { host, servers } = input;
   const http = servers.map(
     (server) => `    server ${server.name} ${server.host}:${server.httpPort} check port ${server.apiPort}`,
@@ -35,13 +114,7 @@ export function renderHaproxy(input: HaproxyInput): string {
   return `# The load balancer in front of the edges: step 6 of seeds/000-edge-cluster-on-kubernetes.txt.
 # Rendered by liveproof; changes here are overwritten.
 
-global
-    maxconn ${input.maxConnections}
-    nbthread ${input.threads}
-    # A port that is taken must be an error, not a port shared with another lab.
-    noreuseport
-    log stdout format raw local0 info
-
+${globalSection(input)}
 defaults
     log global
     # The edge with the fewest sessions is next: live sessions last, so turns alone would not keep them even.
@@ -91,15 +164,5 @@ backend flv-edges
     default-server inter 500ms fastinter 100ms downinter 100ms rise 1 fall 2
 ${http.join('\n')}
 
-# Counters for people (/stats), programs (${BALANCER_STATS_PATH}) and Prometheus (/metrics).
-frontend stats
-    mode http
-    timeout http-request 15s
-    no log
-    bind ${host}:${input.statsPort}
-    http-request return status 200 content-type text/plain lf-string %pid if { path ${BALANCER_PID_PATH} }
-    http-request use-service prometheus-exporter if { path /metrics }
-    stats enable
-    stats uri /stats
-`;
+${statsSection(input)}`;
 }

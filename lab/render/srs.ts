@@ -1,25 +1,39 @@
-/** srs.conf for an origin or an edge. SRS 5 and later. */
-import type { MediaSettings } from '../topology.ts';
+/** srs.conf for a media node. SRS 5 and later. */
+import type { HlsSettings, MediaSettings, Role } from '../topology.ts';
 
 export interface SrsInput {
   readonly name: string;
+  readonly role: Exclude<Role, 'balancer' | 'web'>;
   readonly host: string;
   readonly rtmpPort: number;
   readonly httpPort: number;
   readonly apiPort: number;
-  /** `host:port` each; none for an origin. */
+  /** Where an edge fetches from, `host:port` each, in the order in which it tries them. */
   readonly origins: readonly string[];
+  /** Where a master forwards to, `host:port` each. */
+  readonly forwards: readonly string[];
+  /** Whether it cuts HLS, by `settings.hls`, into `folder`. */
+  readonly hls: boolean;
   readonly settings: MediaSettings;
-  /** For the pid file and what the HTTP server serves; exists. */
+  /** For the pid file; exists. */
   readonly directory: string;
+  /** What its HTTP server serves; exists. */
+  readonly folder: string;
   readonly logFile: string;
 }
 
 const onOff = (on: boolean): string => (on ? 'on' : 'off');
 
+const SAYS: Record<SrsInput['role'], string> = {
+  origin: 'the origin, as in seeds/000-edge-cluster-on-kubernetes.txt',
+  edge: 'an edge, as in seeds/000-edge-cluster-on-kubernetes.txt and 003-forward-cluster-haproxy-nginx.txt',
+  master: 'a master, as in seeds/003-forward-cluster-haproxy-nginx.txt',
+  slave: 'a slave, as in seeds/003-forward-cluster-haproxy-nginx.txt',
+};
+
 export function renderSrs(input: SrsInput): string {
   const { host, settings } = input;
-  return `# ${input.name}: ${input.origins.length === 0 ? 'the origin' : 'an edge'} of seeds/000-edge-cluster-on-kubernetes.txt.
+  return `# ${input.name}: ${SAYS[input.role]}.
 # Rendered by liveproof; changes here are overwritten.
 
 listen              ${host}:${input.rtmpPort};
@@ -41,17 +55,17 @@ http_api {
     enabled         on;
     listen          ${host}:${input.apiPort};
 }
-# Serves HTTP-FLV.
+# Serves HTTP-FLV${input.hls ? ' and HLS' : ''}.
 http_server {
     enabled         on;
     listen          ${host}:${input.httpPort};
-    dir             ${input.directory};
+    dir             ${input.folder};
 }
 
 vhost __defaultVhost__ {
     # Frames leave when they are written.
     tcp_nodelay     on;
-${cluster(input.origins)}    play {
+${cluster(input.origins)}${forward(input.forwards)}    play {
         gop_cache       ${onOff(settings.gopCache)};
         # Seconds that a player may lag behind before frames are dropped.
         queue_length    ${settings.queueSeconds};
@@ -65,16 +79,39 @@ ${cluster(input.origins)}    play {
         enabled     on;
         mount       [vhost]/[app]/[stream].flv;
     }
-}
+${input.hls ? hls(input.folder, settings.hls) : ''}}
 `;
 }
 
 function cluster(origins: readonly string[]): string {
   if (origins.length === 0) return '';
-  return `    # An edge: fetches a stream when its first player comes, through the lab's tap on the link to the origin.
+  return `    # An edge: fetches a stream when its first player comes, through the lab's tap on the link.
     cluster {
         mode        remote;
         origin      ${origins.join(' ')};
+    }
+`;
+}
+
+function forward(destinations: readonly string[]): string {
+  if (destinations.length === 0) return '';
+  return `    # A master: sends what is published here to every slave, each through the lab's tap on the link.
+    forward {
+        enabled     on;
+        destination ${destinations.join(' ')};
+    }
+`;
+}
+
+function hls(folder: string, { fragmentSeconds, windowSeconds, sessions }: HlsSettings): string {
+  return `    hls {
+        enabled         on;
+        hls_path        ${folder};
+        hls_fragment    ${fragmentSeconds};
+        hls_window      ${windowSeconds};
+        # A session for every player; a cache or a balancer in front has to do without.
+        hls_ctx         ${onOff(sessions)};
+        hls_ts_ctx      ${onOff(sessions)};
     }
 `;
 }

@@ -2,18 +2,24 @@
 import { BALANCER_PID_PATH, BALANCER_STATS_PATH } from '../render/haproxy.ts';
 import { httpGet } from './readiness.ts';
 
-/** Resolves when it is the process that was started and its health checks have seen so many edges; else rejects. */
+/**
+ * Resolves when it is the process that was started and its health checks have seen every server, or look at none; else
+ * rejects.
+ */
 export async function balancerReady(
   host: string,
   statsPort: number,
   pid: number,
-  servers: number,
+  servers: readonly string[],
 ): Promise<void> {
   const told = (await httpGet(host, statsPort, BALANCER_PID_PATH)).trim();
   if (told !== String(pid)) throw new Error(`${host}:${statsPort} is process ${told}, not ${pid}`);
   const rows = parseStats(await httpGet(host, statsPort, BALANCER_STATS_PATH));
-  const up = rows.filter((row) => row.get('pxname') === 'flv-edges' && row.get('check_status') === 'L7OK');
-  if (up.length < servers) throw new Error(`${up.length} of ${servers} edges are up`);
+  const isUp = (row: ReadonlyMap<string, string>): boolean =>
+    row.get('check_status') === 'L7OK' || row.get('status') === 'no check';
+  const up = new Set(rows.filter(isUp).map((row) => row.get('svname')));
+  const down = servers.filter((name) => !up.has(name));
+  if (down.length > 0) throw new Error(`the balancer does not see ${down.join(', ')}`);
 }
 
 /** Sessions of players and publishers that are open now. */

@@ -1,6 +1,7 @@
 /** A TCP proxy of ours on one link: it counts what passes and, when asked to, spoils it. */
 import net from 'node:net';
 import type { Direction, Tap, TapEvent, Toxic } from '../cluster.ts';
+import { type PassedRequest, RequestHeads } from './request-heads.ts';
 import { resetSocket } from './reset.ts';
 import { createStage, type Random, type Stage, type StageOutput } from './toxics.ts';
 
@@ -10,6 +11,8 @@ export interface TapOptions {
   /** Names of the two ends: the tap is called `from>to`. */
   readonly from: string;
   readonly to: string;
+  /** `http`: requests are told as they pass. Default `rtmp`: bytes. */
+  readonly carries?: 'rtmp' | 'http';
   /** Where it listens. Port 0 is any. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly target: { readonly host: string; readonly port: number };
@@ -143,13 +146,23 @@ export class TcpTap implements Tap {
         if (wasOpen) this.#open -= 1;
         this.#emit(wasOpen ? 'close' : 'refused', connection);
       },
+      ...(this.#options.carries === 'http'
+        ? { requested: (request: PassedRequest) => this.#emit('request', connection, request) }
+        : {}),
     });
     this.#links.add(link);
     for (const { direction, toxic } of this.#toxics) link.addToxic(direction, toxic);
   }
 
-  #emit(type: TapEvent['type'], connection: number): void {
-    const event: TapEvent = { tap: this.name, type, connection, at: Date.now(), open: this.#open };
+  #emit(type: TapEvent['type'], connection: number, request?: PassedRequest): void {
+    const event: TapEvent = {
+      tap: this.name,
+      type,
+      connection,
+      at: Date.now(),
+      open: this.#open,
+      ...(request === undefined ? {} : { request }),
+    };
     for (const listener of [...this.#listeners]) listener(event);
   }
 }
@@ -158,6 +171,8 @@ interface LinkObserver {
   opened(): void;
   /** Once. `wasOpen` is false when the target could not be reached. */
   closed(wasOpen: boolean): void;
+  /** When given, the bytes to the target are read as HTTP. */
+  requested?(request: PassedRequest): void;
 }
 
 /** One connection through a tap: two sockets and a lane for each direction. */
@@ -179,8 +194,9 @@ class Link {
     this.#client = client;
     this.#server = server;
     this.#observer = observer;
+    const heads = observer.requested && new RequestHeads((request) => observer.requested?.(request));
     this.#lanes = {
-      upstream: new Lane('upstream', client, server, counts, random, this),
+      upstream: new Lane('upstream', client, server, counts, random, this, heads),
       downstream: new Lane('downstream', server, client, counts, random, this),
     };
     for (const socket of [client, server]) {
@@ -238,6 +254,7 @@ class Lane implements StageOutput {
   readonly #counts: Record<Direction, number>;
   readonly #random: Random;
   readonly #link: Link;
+  readonly #heads: RequestHeads | undefined;
   readonly #stages: Stage[] = [];
   #isStarted = false;
   #sinkIsFull = false;
@@ -251,6 +268,7 @@ class Lane implements StageOutput {
     counts: Record<Direction, number>,
     random: Random,
     link: Link,
+    heads?: RequestHeads,
   ) {
     this.#direction = direction;
     this.#source = source;
@@ -258,6 +276,7 @@ class Lane implements StageOutput {
     this.#counts = counts;
     this.#random = random;
     this.#link = link;
+    this.#heads = heads;
   }
 
   start(): void {
@@ -304,6 +323,7 @@ class Lane implements StageOutput {
   write(bytes: Buffer): void {
     if (this.#isDropped || this.#sink.writableEnded) return;
     this.#counts[this.#direction] += bytes.length;
+    this.#heads?.push(bytes);
     if (!this.#sink.write(bytes)) this.#sinkIsFull = true;
   }
 

@@ -13,17 +13,21 @@ function plays(node: string): EntrySpec[] {
 }
 
 /**
- * One origin, three edges, one load balancer: the origin service, edge deployment and SLB of the document.
- * The first entry of a use and protocol is the usual one: publish to the origin, play through the balancer.
+ * One origin, three edges, one load balancer: the origin service, edge deployment and SLB of the document. The origin
+ * cuts HLS into a folder that an Nginx serves, as the document's shared volume; a second Nginx is a cache in front of
+ * the origin's own HTTP server. The first entry of a use and protocol is the usual one: publish to the origin, play
+ * through the balancer, HLS through the Nginx of the folder.
  */
 export const edgeCluster: Topology = {
   name: 'edge-cluster',
-  title: 'SRS edge cluster: one origin, three edges behind HAProxy',
-  source: 'seeds/000-edge-cluster-on-kubernetes.txt, steps 2, 5 and 6',
+  title: 'SRS edge cluster: one origin, three edges behind HAProxy, HLS through Nginx',
+  source: 'seeds/000-edge-cluster-on-kubernetes.txt, steps 1 to 3, 5 and 6',
   nodes: [
-    { name: 'origin', role: 'origin', upstreams: [] },
+    { name: 'origin', role: 'origin', upstreams: [], hls: true },
     ...edges,
     { name: 'balancer', role: 'balancer', upstreams: EDGES },
+    { name: 'web', role: 'web', web: 'files', upstreams: ['origin'] },
+    { name: 'cache', role: 'web', web: 'cache', upstreams: ['origin'] },
   ],
   entries: [
     { node: 'origin', protocol: 'rtmp', use: 'publish' },
@@ -32,6 +36,7 @@ export const edgeCluster: Topology = {
     ...plays('balancer'),
     ...EDGES.flatMap(plays),
     ...plays('origin'),
+    ...['web', 'cache', 'origin'].map((node): EntrySpec => ({ node, protocol: 'hls', use: 'play' })),
     { node: 'origin', protocol: 'api', use: 'observe' },
     ...EDGES.map((node): EntrySpec => ({ node, protocol: 'api', use: 'observe' })),
   ],

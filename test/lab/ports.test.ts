@@ -12,7 +12,7 @@ async function listener(host: string, port = 0): Promise<net.Server> {
 }
 
 describe('addresses', () => {
-  it('are all different, all on loopback, and there is a tap for every link of an edge', async () => {
+  it('are all different, all on loopback, and there is a tap for every link of an edge and of a cache', async () => {
     const { nodes, taps } = await planAddresses(edgeCluster, 'free');
     const endpoints = [
       ...[...nodes.values()].flatMap(({ host, ports }) =>
@@ -20,12 +20,12 @@ describe('addresses', () => {
       ),
       ...taps.map(({ host, port }) => `${host}:${port}`),
     ];
-    assert.equal(endpoints.length, 5 * 3 + 3);
+    assert.equal(endpoints.length, 7 * 3 + 4);
     assert.equal(new Set(endpoints).size, endpoints.length);
     assert.ok(endpoints.every((endpoint) => endpoint.startsWith('127.')));
     assert.deepEqual(
-      taps.map(({ from, to }) => `${from}>${to}`),
-      ['edge-1>origin', 'edge-2>origin', 'edge-3>origin'],
+      taps.map(({ from, to, carries }) => `${from}>${to} ${carries}`),
+      ['edge-1>origin rtmp', 'edge-2>origin rtmp', 'edge-3>origin rtmp', 'cache>origin http'],
     );
   });
 

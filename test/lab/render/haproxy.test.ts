@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { renderHaproxy } from '../../../lab/render/haproxy.ts';
+import { type HaproxyInput, renderHaproxy } from '../../../lab/render/haproxy.ts';
 import { findProgram } from '../../../lab/runners/find-program.ts';
 
 const server = (n: number) => ({
@@ -15,7 +15,8 @@ const server = (n: number) => ({
   apiPort: 1985,
 });
 
-const input = {
+const input: HaproxyInput = {
+  front: 'edges',
   host: '127.0.0.1',
   rtmpPort: 21935,
   httpPort: 21936,
@@ -27,16 +28,32 @@ const input = {
 
 describe('haproxy.cfg', () => {
   it('is accepted by haproxy without a warning', () => {
-    const directory = mkdtempSync(path.join(os.tmpdir(), 'liveproof-haproxy-'));
-    try {
-      const file = path.join(directory, 'haproxy.cfg');
-      writeFileSync(file, renderHaproxy(input));
-      const result = spawnSync(findProgram('haproxy') ?? 'haproxy', ['-c', '-f', file], { encoding: 'utf8' });
-      assert.equal(result.status, 0, result.stderr);
-      assert.doesNotMatch(result.stderr, /WARNING|ALERT/);
-    } finally {
-      rmSync(directory, { recursive: true });
+    const masters: HaproxyInput = { ...input, front: 'masters' };
+    for (const each of [input, masters, { ...masters, blind: true }]) {
+      const directory = mkdtempSync(path.join(os.tmpdir(), 'liveproof-haproxy-'));
+      try {
+        const file = path.join(directory, 'haproxy.cfg');
+        writeFileSync(file, renderHaproxy(each));
+        const result = spawnSync(findProgram('haproxy') ?? 'haproxy', ['-c', '-f', file], {
+          encoding: 'utf8',
+        });
+        assert.equal(result.status, 0, result.stderr);
+        assert.doesNotMatch(result.stderr, /WARNING|ALERT/);
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
     }
+  });
+
+  it('gives publishers every master in turn, and another one when one is dead', () => {
+    const text = renderHaproxy({ ...input, front: 'masters' });
+    assert.equal(text.match(/^ {4}server edge-\d 127\.1\.0\.\d:1935 check port 1985$/gm)?.length, 3);
+    for (const line of ['balance roundrobin', 'option redispatch', 'retries 3']) {
+      assert.match(text, new RegExp(`^    ${line}$`, 'm'));
+    }
+    const blind = renderHaproxy({ ...input, front: 'masters', blind: true });
+    assert.doesNotMatch(blind, /check port|redispatch$|httpchk/m);
+    assert.match(blind, /^ {4}retries 0$/m);
   });
 
   it('gives both protocols every edge, and leaves loopback for nothing', () => {

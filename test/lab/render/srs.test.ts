@@ -8,11 +8,14 @@ import { renderSrs, type SrsInput } from '../../../lab/render/srs.ts';
 
 const origin: SrsInput = {
   name: 'origin',
+  role: 'origin',
   host: '127.1.0.1',
   rtmpPort: 1935,
   httpPort: 8080,
   apiPort: 1985,
   origins: [],
+  forwards: [],
+  hls: false,
   settings: {
     mergedWriteMs: 100,
     queueSeconds: 12,
@@ -21,9 +24,22 @@ const origin: SrsInput = {
     maxConnections: 5000,
   },
   directory: '/tmp/run',
+  folder: '/tmp/run/www/origin',
   logFile: '/tmp/run/origin.log',
 };
-const edge: SrsInput = { ...origin, name: 'edge-1', origins: ['127.1.0.101:1935', '127.1.0.102:1935'] };
+const edge: SrsInput = {
+  ...origin,
+  name: 'edge-1',
+  role: 'edge',
+  hls: true,
+  origins: ['127.1.0.101:1935', '127.1.0.102:1935'],
+};
+const master: SrsInput = {
+  ...origin,
+  name: 'master-1',
+  role: 'master',
+  forwards: ['127.1.0.103:1935', '127.1.0.104:1935'],
+};
 
 /** The directives of a configuration without its comments, one per line, spaces made one. */
 function directives(text: string): string[] {
@@ -62,6 +78,35 @@ describe('srs.conf', () => {
     ]);
   });
 
+  it('forwards from a master to every slave', () => {
+    assert.doesNotMatch(renderSrs(origin), /\bforward \{/);
+    const lines = directives(renderSrs(master));
+    const at = lines.indexOf('forward {');
+    assert.deepEqual(lines.slice(at, at + 4), [
+      'forward {',
+      'enabled on;',
+      'destination 127.1.0.103:1935 127.1.0.104:1935;',
+      '}',
+    ]);
+  });
+
+  it('cuts HLS where it is asked to, into the folder that its HTTP server serves', () => {
+    assert.doesNotMatch(renderSrs(origin), /\bhls \{/);
+    const lines = directives(renderSrs(edge));
+    const at = lines.indexOf('hls {');
+    assert.deepEqual(lines.slice(at, at + 8), [
+      'hls {',
+      'enabled on;',
+      'hls_path /tmp/run/www/origin;',
+      'hls_fragment 10;',
+      'hls_window 60;',
+      'hls_ctx on;',
+      'hls_ts_ctx on;',
+      '}',
+    ]);
+    assert.ok(lines.includes('dir /tmp/run/www/origin;'));
+  });
+
   const srs = process.env.SRS_BIN;
   if (srs === undefined) {
     console.log('srs.conf: what a real srs says of it was not selected, because SRS_BIN is not set');
@@ -69,7 +114,7 @@ describe('srs.conf', () => {
     it('is accepted by srs', () => {
       const directory = mkdtempSync(path.join(os.tmpdir(), 'liveproof-srs-'));
       try {
-        for (const input of [origin, edge]) {
+        for (const input of [origin, edge, master]) {
           const file = path.join(directory, `${input.name}.conf`);
           writeFileSync(file, renderSrs({ ...input, directory, logFile: path.join(directory, 'srs.log') }));
           const result: SpawnSyncReturns<string> = spawnSync(srs, ['-t', '-c', file], {

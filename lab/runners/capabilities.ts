@@ -1,0 +1,33 @@
+/** What can be asked of a cluster that runs as processes here. */
+import type { Capability } from '../cluster.ts';
+import type { EntryProtocol, EntrySpec, NodeSpec, Topology } from '../topology.ts';
+
+const PLAY: Partial<Record<EntryProtocol, Capability>> = {
+  rtmp: 'play.rtmp',
+  flv: 'play.flv',
+  hls: 'play.hls',
+  dash: 'play.dash',
+  vod: 'play.vod',
+};
+
+export function capabilitiesOf({ nodes, entries }: Topology): ReadonlySet<Capability> {
+  const has = (matches: (spec: NodeSpec) => boolean): boolean => nodes.some(matches);
+  const enters = (use: EntrySpec['use'], protocol: EntryProtocol): boolean =>
+    entries.some((entry) => entry.use === use && entry.protocol === protocol);
+  const found: [Capability, boolean][] = [
+    ['publish.rtmp', enters('publish', 'rtmp')],
+    ...Object.entries(PLAY).map(([protocol, capability]): [Capability, boolean] => [
+      capability,
+      enters('play', protocol as EntryProtocol),
+    ]),
+    ['forward', has(({ role, upstreams }) => role === 'master' && upstreams.length > 0)],
+    ['cache', has(({ web }) => web === 'cache')],
+    ['balancer', has(({ role }) => role === 'balancer')],
+    ['observe.upstream', has(({ role }) => role === 'edge' || role === 'master')],
+    ['observe.requests', has(({ web }) => web === 'cache' || web === 'balancer')],
+    ['observe.stat', enters('observe', 'stat')],
+    ['observe.api', enters('observe', 'api')],
+    ['control.process', true],
+  ];
+  return new Set(found.filter(([, isThere]) => isThere).map(([capability]) => capability));
+}

@@ -1,0 +1,48 @@
+/** Builtin media nodes: our own server, one Node process each. */
+import { fileURLToPath } from 'node:url';
+import type { BuiltinConfig } from '../builtin/config.ts';
+import type { NodeSpec } from '../topology.ts';
+import { addressOf, type ClusterPlan, folderOf, type Launcher, mutantsOf } from './launch.ts';
+import { mediaNodeReady } from './readiness.ts';
+
+const BUILTIN_MAIN = fileURLToPath(new URL('../builtin/main.ts', import.meta.url));
+
+export const builtinLauncher: Launcher = {
+  engine: 'builtin',
+  check() {},
+  launch(spec, plan) {
+    const { host, ports } = addressOf(plan, spec.name);
+    return {
+      program: process.execPath,
+      args: ['--import', import.meta.resolve('tsx'), BUILTIN_MAIN, JSON.stringify(configOf(spec, plan))],
+      answers: (pid) => mediaNodeReady(host, ports, pid),
+    };
+  },
+};
+
+function configOf(spec: NodeSpec, plan: ClusterPlan): BuiltinConfig {
+  const { name } = spec;
+  const role = spec.role as BuiltinConfig['role'];
+  const { host, ports } = addressOf(plan, name);
+  const links = plan.addresses.taps.filter((tap) => tap.from === name);
+  return {
+    role,
+    name,
+    host,
+    rtmpPort: ports.rtmp,
+    httpPort: ports.http,
+    apiPort: ports.api,
+    origins:
+      role === 'edge'
+        ? links.map((tap) => {
+            const origin = addressOf(plan, tap.to);
+            return { host: tap.host, port: tap.port, api: `http://${origin.host}:${origin.ports.api}` };
+          })
+        : [],
+    ...(role === 'master' ? { forwards: links.map((tap) => ({ host: tap.host, port: tap.port })) } : {}),
+    ...(spec.hls ? { hls: { directory: folderOf(name, plan) } } : {}),
+    settings: plan.settings,
+    timeouts: { handshake: plan.patience.rtmpHandshake, httpRequest: plan.patience.httpRequest },
+    mutants: mutantsOf(spec, plan),
+  };
+}

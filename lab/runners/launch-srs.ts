@@ -1,0 +1,47 @@
+/** Media nodes of a real SRS, whose binary the user names. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { LabError, LabErrorCode } from '../errors.ts';
+import { renderSrs, type SrsInput } from '../render/srs.ts';
+import { isExecutable } from './find-program.ts';
+import { addressOf, folderOf, type Launcher, linksOf, logFileOf } from './launch.ts';
+import { mediaNodeReady } from './readiness.ts';
+
+export const srsLauncher: Launcher = {
+  engine: 'srs',
+  check({ srsPath }) {
+    if (srsPath === undefined) {
+      throw new LabError(LabErrorCode.Program, "engine 'srs' needs the path of an srs binary");
+    }
+    if (!isExecutable(srsPath)) {
+      throw new LabError(LabErrorCode.Program, `${srsPath} is not a program that can be executed`);
+    }
+  },
+  launch(spec, plan) {
+    const { name, role } = spec;
+    const { host, ports } = addressOf(plan, name);
+    const links = linksOf(spec, plan);
+    const file = path.join(plan.runDir, `${name}.conf`);
+    const text = renderSrs({
+      name,
+      role: role as SrsInput['role'],
+      host,
+      rtmpPort: ports.rtmp,
+      httpPort: ports.http,
+      apiPort: ports.api,
+      origins: role === 'edge' ? links : [],
+      forwards: role === 'master' ? links : [],
+      hls: spec.hls ?? false,
+      settings: plan.settings,
+      directory: plan.runDir,
+      folder: folderOf(name, plan),
+      logFile: logFileOf(name, plan),
+    });
+    writeFileSync(file, text);
+    return {
+      program: path.resolve(plan.srsPath!),
+      args: ['-c', file],
+      answers: (pid) => mediaNodeReady(host, ports, pid),
+    };
+  },
+};
