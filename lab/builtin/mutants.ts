@@ -151,6 +151,37 @@ export const MUTANTS = {
   // missing streams
   'edge-missing-stream-floods': { role: 'edge', says: 'An absent stream is asked for again without a pause' },
   'media-missing-stream-kept': { role: 'media', says: 'A player of an absent stream is never forgotten' },
+  // forward
+  'master-skips-a-slave': { role: 'master', says: 'The last slave is not forwarded to' },
+  'master-forward-stops-after-slave-restart': {
+    role: 'master',
+    says: 'A forward whose connection has ended is not tried again',
+  },
+  'master-forward-retries-late': {
+    role: 'master',
+    says: 'A forward is tried again after 10 s instead of 3 s',
+  },
+  'master-rebases-timestamps': {
+    role: 'master',
+    says: 'Timestamps of a forwarded stream begin at 0 with every connection',
+  },
+  'master-forward-disturbs-publisher': {
+    role: 'master',
+    says: 'The publisher is disconnected when a slave goes',
+  },
+  'master-forward-without-headers': { role: 'master', says: 'Sequence headers are not forwarded' },
+  'master-forward-keeps-after-unpublish': {
+    role: 'master',
+    says: 'A forward does not end when the publisher leaves: the stream stays busy at the slaves',
+  },
+  'slave-refuses-second-publish-forever': {
+    role: 'slave',
+    says: 'A stream stays busy after the forward that published it has ended',
+  },
+  'edge-stays-with-first-origin': {
+    role: 'edge',
+    says: 'A pull that has ended is tried again at the same origin, for ever',
+  },
   // web and balancer: the configuration that is rendered
   'web-ip-hash': {
     role: 'web',

@@ -123,7 +123,8 @@ export class Pull implements StreamDemand {
 
   #nextTarget(): UpstreamTarget {
     const { origins } = this.#node.config;
-    const { host, port } = origins[this.#next++ % origins.length]!;
+    const turn = this.#node.mutants.has('edge-stays-with-first-origin') ? 0 : this.#next++;
+    const { host, port } = origins[turn % origins.length]!;
     const stream = this.streams[0]!;
     return { host, port, app: stream.app, streamName: stream.name };
   }
