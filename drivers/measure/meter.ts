@@ -1,7 +1,8 @@
 /** Measures every video frame of one player: latency, continuity, damage, and what a viewer would have seen. */
 
-import { AccessUnitScanner } from '../../protocols/h264/stamp.ts';
-import { type MediaSink, MediaType } from '../../protocols/media.ts';
+import { AnnexBScanner } from '../../protocols/h264/annexb-scanner.ts';
+import { AccessUnitScanner, type StampedUnit } from '../../protocols/h264/stamp.ts';
+import { MediaLayout, type MediaSink, MediaType, UNKNOWN_LENGTH } from '../../protocols/media.ts';
 import type { PhaseTiming } from '../client.ts';
 import { Continuity } from './continuity.ts';
 import { type HistogramCounts, LatencyHistogram } from './histogram.ts';
@@ -14,7 +15,7 @@ const EMPTY_AVC_BODY = 5;
  * Scans every body that comes in one piece, which nearly all do: begin, data and end then follow each other with
  * nothing between, so that all meters can share one scanner, which stays in the processor's cache.
  */
-const shared = new AccessUnitScanner();
+const shared: StampedUnit = new AccessUnitScanner();
 
 /** What the meters of one process fill together. */
 export class MeterHistograms {
@@ -65,8 +66,8 @@ export class FrameMeter implements MediaSink {
   readonly continuity = new Continuity();
   readonly model = new PlayerModel();
   private scanner = shared;
-  /** For bodies that come in pieces; made when the first one does. */
-  private ownScanner: AccessUnitScanner | undefined = undefined;
+  /** For bodies that come in pieces; made when the first one does, or when the layout is Annex B. */
+  private ownScanner: StampedUnit | undefined = undefined;
   private readonly histograms: MeterHistograms;
   private readonly observer: MeterObserver | undefined;
   private timing: PhaseTiming | undefined = undefined;
@@ -84,6 +85,11 @@ export class FrameMeter implements MediaSink {
   /** The record of the player that this meter is the sink of; `firstFrameShown` is written to it. */
   attach(timing: PhaseTiming): void {
     this.timing = timing;
+  }
+
+  /** Annex B has no lengths, and thus no body that is known to come in one piece. */
+  layout(layout: MediaLayout): void {
+    this.ownScanner = layout === MediaLayout.annexB ? new AnnexBScanner() : undefined;
   }
 
   begin(type: MediaType, timestamp: number, length: number): void {
@@ -112,10 +118,10 @@ export class FrameMeter implements MediaSink {
 
   end(type: MediaType, now: number): void {
     if (type !== MediaType.video) return;
-    if (!this.begun) this.beginScan(true);
+    if (!this.begun) this.beginScan(this.length !== UNKNOWN_LENGTH);
     const scanner = this.scanner;
     scanner.end();
-    if (scanner.config || (this.length <= EMPTY_AVC_BODY && !scanner.stamped)) return;
+    if (scanner.config || (this.length <= EMPTY_AVC_BODY && this.isEmptyBody())) return;
     this.received++;
     if (scanner.intact) {
       this.continuity.frame(scanner.stream, scanner.frame);
@@ -134,6 +140,10 @@ export class FrameMeter implements MediaSink {
     // A viewer's decoder starts at a keyframe, too.
     if (this.joined && this.model.frame(this.timestamp, now)) this.shown(now);
     this.observer?.onFrame?.(this, now);
+  }
+
+  private isEmptyBody(): boolean {
+    return this.length !== UNKNOWN_LENGTH && !this.scanner.stamped;
   }
 
   private irregular(): void {

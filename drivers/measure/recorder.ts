@@ -1,20 +1,21 @@
 /** For checks: every item of one stream, whole, with its checksum and its stamp. */
 import { isSequenceHeader } from '../../protocols/flv/body.ts';
+import { AnnexBScanner } from '../../protocols/h264/annexb-scanner.ts';
 import { Checksum } from '../../protocols/h264/checksum.ts';
-import { AccessUnitScanner } from '../../protocols/h264/stamp.ts';
-import { type MediaSink, MediaType } from '../../protocols/media.ts';
+import { AccessUnitScanner, type StampedUnit } from '../../protocols/h264/stamp.ts';
+import { MediaLayout, type MediaSink, MediaType } from '../../protocols/media.ts';
 
-/** One FLV tag body, whole. */
+/** One FLV tag body, or the payload of one PES packet, whole. */
 export interface RecordedItem {
-  /** `metadata` is onMetaData; `config` is an audio or video sequence header. */
+  /** `metadata` is onMetaData; `config` is an audio or video sequence header, or an access unit without a slice in Annex B. */
   readonly kind: 'metadata' | 'audio-config' | 'video-config' | 'audio' | 'video' | 'script';
   /** DTS in ms as on the wire. */
   readonly timestamp: number;
-  /** Body length in bytes. */
+  /** Bytes of the body. */
   readonly size: number;
   /** Checksum of the whole body (protocols/h264/checksum.ts). */
   readonly sum: number;
-  /** Video: a keyframe by its FLV frame type. */
+  /** Video: a keyframe by its FLV frame type; in Annex B by its IDR slice. */
   readonly key: boolean;
   /** The stamp of a video frame; null where there is none. `intact` is the stamp's own verdict over the slices. */
   readonly stamp: {
@@ -35,12 +36,14 @@ class Track {
   readonly head = new Uint8Array(ON_META_DATA.length);
   headLength = 0;
   timestamp = 0;
-  length = 0;
+  size = 0;
 }
 
 export class MediaRecorder implements MediaSink {
   readonly #onItem: (item: RecordedItem, now: number) => void;
-  readonly #scanner = new AccessUnitScanner();
+  #scanner: StampedUnit = new AccessUnitScanner();
+  #layout: MediaLayout = MediaLayout.flv;
+  #segment: number | undefined;
   readonly #tracks = {
     [MediaType.audio]: new Track(),
     [MediaType.video]: new Track(),
@@ -51,17 +54,27 @@ export class MediaRecorder implements MediaSink {
     this.#onItem = onItem;
   }
 
+  layout(layout: MediaLayout): void {
+    this.#layout = layout;
+    this.#scanner = layout === MediaLayout.annexB ? new AnnexBScanner() : new AccessUnitScanner();
+  }
+
+  segment(sequence: number): void {
+    this.#segment = sequence;
+  }
+
   begin(type: MediaType, timestamp: number, length: number): void {
     const track = this.#tracks[type];
     track.sum.reset();
     track.headLength = 0;
     track.timestamp = timestamp;
-    track.length = length;
+    track.size = 0;
     if (type === MediaType.video) this.#scanner.begin(length);
   }
 
   data(type: MediaType, bytes: Uint8Array, start: number, end: number): void {
     const track = this.#tracks[type];
+    track.size += end - start;
     track.sum.update(bytes, start, end);
     for (let at = start; at < end && track.headLength < track.head.length; at++) {
       track.head[track.headLength++] = bytes[at]!;
@@ -76,15 +89,19 @@ export class MediaRecorder implements MediaSink {
     if (video) scanner.end();
     this.#onItem(
       {
-        kind: kindOf(type, track.head.subarray(0, track.headLength)),
+        kind:
+          this.#layout === MediaLayout.annexB
+            ? annexBKind(type, scanner)
+            : kindOf(type, track.head.subarray(0, track.headLength)),
         timestamp: track.timestamp,
-        size: track.length,
+        size: track.size,
         sum: track.sum.digest(),
         key: video && scanner.keyframe,
         stamp:
           video && scanner.stamped
             ? { stream: scanner.stream, frame: scanner.frame, sentAt: scanner.sentAt, intact: scanner.intact }
             : null,
+        ...(this.#segment === undefined ? {} : { segment: this.#segment }),
       },
       now,
     );
@@ -113,6 +130,11 @@ function kindOf(type: MediaType, head: Uint8Array): RecordedItem['kind'] {
   const config = isSequenceHeader(type, head);
   if (type === MediaType.video) return config ? 'video-config' : 'video';
   return config ? 'audio-config' : 'audio';
+}
+
+function annexBKind(type: MediaType, scanner: StampedUnit): RecordedItem['kind'] {
+  if (type !== MediaType.video) return 'audio';
+  return scanner.config ? 'video-config' : 'video';
 }
 
 function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
