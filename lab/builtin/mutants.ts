@@ -213,6 +213,26 @@ export const MUTANTS = {
     says: 'No health check, no retry, no redispatch: a master that is down gets every second publisher',
   },
   'balancer-one-master': { role: 'balancer', says: 'The balancer knows one master only' },
+  'web-keeps-open-files': {
+    role: 'web',
+    web: 'files',
+    says: 'A file is served for an hour as it was when it was first asked for',
+  },
+  // nginx-rtmp: the configuration that is rendered
+  'nginx-rtmp-no-hd720': { role: 'nginx-rtmp', says: 'The hd720 rung is listed but not made' },
+  'nginx-rtmp-wrong-bandwidth': {
+    role: 'nginx-rtmp',
+    says: 'The guide’s own BANDWIDTH, below the rates that its rungs are encoded with',
+  },
+  'nginx-rtmp-unaligned-gops': {
+    role: 'nginx-rtmp',
+    says: 'Encoded rungs have a keyframe every 33 frames, wherever the source has them',
+  },
+  'nginx-rtmp-play-allowed': { role: 'nginx-rtmp', says: 'The ladder can be played over RTMP' },
+  'nginx-rtmp-dash-off': { role: 'nginx-rtmp', says: 'No DASH is written' },
+  'nginx-rtmp-vod-truncated': { role: 'nginx-rtmp', says: 'A recording ends after 96 KiB' },
+  'nginx-rtmp-stat-stale': { role: 'nginx-rtmp', says: 'The statistics page is that of an idle server' },
+  'nginx-rtmp-no-udu-sei': { role: 'nginx-rtmp', says: 'Encodes lose the stamp: -udu_sei is not given' },
 } as const satisfies Record<string, Mutant>;
 
 export type MutantId = keyof typeof MUTANTS;

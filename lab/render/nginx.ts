@@ -33,7 +33,7 @@ function files(input: NginxInput): string {
   const body = `    server {
         listen  ${input.host}:${input.httpPort};
         root    ${input.folder};
-
+${keptOpen(input.mutants)}
         # A manifest is another one with every segment: whoever keeps it must ask whether it still holds.
         location ~ \\.(m3u8|mpd)$ {
             add_header Cache-Control no-cache always;
@@ -53,6 +53,14 @@ ${block(cors)}
     }
 `;
   return nginxConf(input, says, body, !input.mutants.has('web-wrong-content-type'));
+}
+
+function keptOpen(mutants: ReadonlySet<MutantId>): string {
+  if (!mutants.has('web-keeps-open-files')) return '';
+  return `        # The defect: a file that was replaced is served as it was.
+        open_file_cache         max=10000 inactive=1h;
+        open_file_cache_valid   1h;
+`;
 }
 
 /** Upstream answers may carry these too; two of a kind break browsers, so there is only ours. */
