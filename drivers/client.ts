@@ -139,6 +139,23 @@ export interface Publisher extends Client {
   send(type: MediaType, timestamp: number, body: Uint8Array): boolean;
 }
 
+/** How an HLS player plays. */
+export interface HlsOptions {
+  /**
+   * Where a live stream is begun: three target durations before its end (RFC 8216 section 6.3.3), or with its last
+   * segment. Default `3-segments`.
+   */
+  start?: '3-segments' | 'live-edge';
+  /** Tell the servers about the player (CTA-5004) in headers or in the query. Default: not at all. */
+  cmcd?: 'headers' | 'query';
+  /** Which variant of a master playlist: by its bandwidth, or its place from 0 on. Default `first`. */
+  variant?: 'first' | 'highest' | 'lowest' | number;
+  /** How often in a row a playlist or a segment is asked for again when it did not come whole. Default 4. */
+  maxRetries?: number;
+  /** Longest playlist. Default 1 MiB. */
+  maxPlaylistBytes?: number;
+}
+
 export interface ClientOptions {
   id?: number;
   /** Source address; the system chooses when left out. */
@@ -149,6 +166,7 @@ export interface ClientOptions {
   handshake?: 'simple' | 'digest';
   /** How many redirects are followed. Default 3, as SRS's FLV edge does (facts/srs.md 1.5). */
   maxRedirects?: number;
-  /** Follow a redirect from a server on loopback to one that is not. Default false. */
+  /** Follow a redirect, or a URI in a playlist, from a server on loopback to one that is not. Default false. */
   allowRemote?: boolean;
+  hls?: HlsOptions;
 }
