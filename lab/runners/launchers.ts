@@ -5,11 +5,13 @@ import type { Launcher } from './launch.ts';
 import { builtinLauncher } from './launch-builtin.ts';
 import { haproxyLauncher } from './launch-haproxy.ts';
 import { nginxLauncher } from './launch-nginx.ts';
+import { nginxRtmpLauncher } from './launch-nginx-rtmp.ts';
 import { srsLauncher } from './launch-srs.ts';
 
 const MEDIA: Partial<Record<EngineName, Launcher>> = {
   builtin: builtinLauncher,
   srs: srsLauncher,
+  'nginx-rtmp': nginxRtmpLauncher,
 };
 
 /** Throws `lab.unknown` when the engine cannot be run. */

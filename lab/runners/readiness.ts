@@ -43,7 +43,7 @@ export async function mediaNodeReady(
 }
 
 /** S0 and S1 come after C0 and C1. */
-function rtmpAnswers(host: string, port: number): Promise<void> {
+export function rtmpAnswers(host: string, port: number): Promise<void> {
   return exchange(
     host,
     port,

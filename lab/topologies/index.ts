@@ -2,9 +2,10 @@ import { LabError, LabErrorCode } from '../errors.ts';
 import type { Topology } from '../topology.ts';
 import { edgeCluster } from './edge-cluster.ts';
 import { forwardCluster } from './forward-cluster.ts';
+import { nginxRtmp } from './nginx-rtmp.ts';
 
 /** Every topology that can be asked for by name. */
-export const TOPOLOGIES: readonly Topology[] = [edgeCluster, forwardCluster];
+export const TOPOLOGIES: readonly Topology[] = [edgeCluster, forwardCluster, nginxRtmp];
 
 export const DEFAULT_TOPOLOGY = edgeCluster.name;
 
