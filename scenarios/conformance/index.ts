@@ -3,6 +3,13 @@ import type { Check } from '../check.ts';
 import { backToSource } from './back-to-source.ts';
 import { fanOut } from './fan-out.ts';
 import { FLV_CHECKS } from './flv.ts';
+import { forward } from './forward.ts';
 import { RTMP_CHECKS } from './rtmp.ts';
 
-export const CHECKS: readonly Check[] = [...backToSource, ...fanOut, ...RTMP_CHECKS, ...FLV_CHECKS];
+export const CHECKS: readonly Check[] = [
+  ...backToSource,
+  ...fanOut,
+  ...RTMP_CHECKS,
+  ...FLV_CHECKS,
+  ...forward,
+];

@@ -14,13 +14,19 @@ export class Timeline {
   readonly #opened = new Map<string, number>();
   readonly #open = new Map<string, number>();
 
-  open(t: number, from: string): this {
-    this.#opened.set(from, (this.#opened.get(from) ?? 0) + 1);
-    return this.#tap(t, from, 'tap.open', 1);
+  open(t: number, from: string, to = 'origin'): this {
+    const tap = `${from}>${to}`;
+    this.#opened.set(tap, (this.#opened.get(tap) ?? 0) + 1);
+    return this.#tap(t, from, to, 'tap.open', 1);
   }
 
-  close(t: number, from: string): this {
-    return this.#tap(t, from, 'tap.close', -1);
+  close(t: number, from: string, to = 'origin'): this {
+    return this.#tap(t, from, to, 'tap.close', -1);
+  }
+
+  control(t: number, node: string, action: 'kill' | 'restart'): this {
+    this.history.append({ t, type: 'node.control', node, action });
+    return this;
   }
 
   api(t: number, stream: string, reading: Partial<ApiReading>, node = 'origin'): this {
@@ -84,11 +90,12 @@ export class Timeline {
     return this;
   }
 
-  #tap(t: number, from: string, type: 'tap.open' | 'tap.close', change: number): this {
-    const open = (this.#open.get(from) ?? 0) + change;
-    this.#open.set(from, open);
-    const connection = this.#opened.get(from) ?? 0;
-    this.history.append({ t, type, tap: `${from}>origin`, from, connection, open });
+  #tap(t: number, from: string, to: string, type: 'tap.open' | 'tap.close', change: number): this {
+    const tap = `${from}>${to}`;
+    const open = (this.#open.get(tap) ?? 0) + change;
+    this.#open.set(tap, open);
+    const connection = this.#opened.get(tap) ?? 0;
+    this.history.append({ t, type, tap, from, connection, open });
     return this;
   }
 }

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { FORWARD_FAILURES } from '../../../scenarios/conformance/forward-failures.ts';
+import type { MediaItem } from '../../../scenarios/history.ts';
+import { judgeWith, Timeline, video } from './timeline.ts';
+
+function judge(id: string, timeline: Timeline): { verdict: string; says: string } {
+  return judgeWith(FORWARD_FAILURES, `forward/${id}`, timeline);
+}
+
+/** Appends items at times of their own: publications begin at timestamp 0 each. */
+function at(
+  timeline: Timeline,
+  type: 'sent' | 'got',
+  client: string,
+  from: number,
+  items: readonly MediaItem[],
+) {
+  for (const item of items) {
+    const t = from + item.timestamp;
+    timeline.history.append({
+      t,
+      type: type === 'sent' ? 'publisher.sent' : 'player.got',
+      client,
+      stream: 's',
+      ...item,
+    });
+  }
+}
+
+describe('master-down', () => {
+  const first = video({ stream: 1, count: 50 });
+  const second = video({ stream: 2, count: 150 });
+  interface Course {
+    /** Of Publish.Start of the encoder that came back; undefined when it did not. */
+    back?: number | undefined;
+    /** Of the first frame at the second player. */
+    seen?: number;
+    frames?: number;
+    newcomers?: readonly (number | undefined)[];
+    lost?: string;
+    missed?: string;
+    loopLag?: number;
+  }
+  /** The master dies at 2 s. */
+  const course = ({ back, seen, frames = 20, newcomers, lost, missed, loopLag = 5 }: Course) => {
+    const timeline = new Timeline();
+    at(timeline, 'sent', 'encoder', 0, first);
+    for (const player of ['p', 'q']) at(timeline, 'got', player, 100, first);
+    timeline
+      .step(500, 'players', { players: 'p q', encoder: 'encoder' })
+      .step(900, 'all-play')
+      .control(2000, 'master-1', 'kill')
+      .lost(2010, 'encoder')
+      .step(2020, 'publish-attempt', { publisher: 'encoder-again', attempt: 1 });
+    if (back !== undefined) {
+      at(timeline, 'sent', 'encoder-again', back, second);
+      timeline.step(back, 'back', { encoder: 'encoder-again' });
+      at(timeline, 'got', 'p', back + 1000, second.slice(0, 20));
+      at(timeline, 'got', 'q', seen ?? back + 1000, second.slice(0, frames));
+    }
+    if (newcomers !== undefined) {
+      timeline.step(12_000, 'recovered');
+      for (const [i, wait] of newcomers.entries()) {
+        const label = `newcomer-${i + 1}`;
+        timeline.step(13_000 + i * 5000, 'newcomer', { label });
+        if (wait !== undefined) timeline.step(13_000 + i * 5000 + wait, 'admitted', { label });
+      }
+    }
+    if (lost !== undefined) timeline.lost(5000, lost);
+    if (missed !== undefined) timeline.missed(20_000, missed);
+    return judge('master-down', timeline.generator(40_000, loopLag));
+  };
+  const all = [10, 10, 10, 10];
+
+  test('the encoder gets through, everybody recovers, whoever comes is let in: pass', () =>
+    assert.equal(course({ back: 2500, newcomers: all }).verdict, 'pass'));
+  test('an encoder that does not get through fails, and one that does so late', () => {
+    const out = course({ missed: 'encoder-again: NetStream.Publish.Start, tried every 500 ms' });
+    assert.equal(out.verdict, 'fail');
+    assert.match(out.says, /not in 1 attempts/);
+    assert.equal(course({ back: 9000, newcomers: all }).verdict, 'fail');
+    assert.equal(course({ back: 9000, newcomers: all, loopLag: 5000 }).verdict, 'inconclusive');
+  });
+  test('a player who does not recover fails, or does so late, or is cut off', () => {
+    assert.equal(course({ back: 2500, frames: 0, missed: 'q: 10 frames of encoder-again' }).verdict, 'fail');
+    assert.equal(course({ back: 2500, frames: 0 }).verdict, 'inconclusive');
+    assert.equal(course({ back: 2500, seen: 13_000, newcomers: all }).verdict, 'fail');
+    assert.equal(course({ back: 2500, lost: 'q', newcomers: all }).verdict, 'fail');
+  });
+  test('a newcomer who is refused fails, or who waits', () => {
+    const refused = course({
+      back: 2500,
+      newcomers: [10, undefined],
+      missed: 'newcomer-2: NetStream.Publish.Start',
+    });
+    assert.equal(refused.verdict, 'fail');
+    assert.match(refused.says, /not newcomer-2/);
+    assert.equal(course({ back: 2500, newcomers: [10, 1200, 10, 10] }).verdict, 'fail');
+    assert.equal(course({ back: 2500, newcomers: [10] }).verdict, 'inconclusive');
+  });
+  test('a player who never had the stream fails when it was waited for', () => {
+    const joining = (missed?: string) => {
+      const timeline = new Timeline().step(500, 'players', { players: 'p q', encoder: 'encoder' });
+      at(timeline, 'got', 'p', 100, first);
+      if (missed !== undefined) timeline.missed(9000, missed);
+      return judge('master-down', timeline).verdict;
+    };
+    assert.equal(joining('q: a video keyframe'), 'fail');
+    assert.equal(joining(), 'inconclusive');
+  });
+});
+
+describe('no-duplicate-after-failback', () => {
+  const [first, second, third] = [1, 2, 3].map((stream) => video({ stream, count: 40 })) as [
+    MediaItem[],
+    MediaItem[],
+    MediaItem[],
+  ];
+  interface Course {
+    got?: readonly MediaItem[];
+    publishers?: number;
+    onlooker?: readonly MediaItem[];
+    until?: 'back' | 'failed-back' | 'end';
+    missed?: string;
+  }
+  const course = ({ got = [...first, ...second, ...third], ...rest }: Course) => {
+    const { publishers = 1, onlooker = [...first, ...third], until = 'end', missed } = rest;
+    const timeline = new Timeline();
+    for (const [i, [label, media]] of (
+      [
+        ['encoder', first],
+        ['encoder-again', second],
+        ['third', third],
+      ] as const
+    ).entries()) {
+      if (label !== 'third' || until !== 'back') at(timeline, 'sent', label, i * 5000, media);
+    }
+    timeline
+      .step(500, 'all-play', { players: 'a b', onlookers: 'c', slaves: 'slave-1 slave-2' })
+      .lost(2000, 'encoder')
+      .step(2500, 'back');
+    if (until !== 'back') {
+      timeline
+        .api(9000, 's', { publishers: 1 }, 'slave-1')
+        .api(9000, 's', { publishers }, 'slave-2')
+        .step(9500, 'failed-back');
+    }
+    timeline.got('a', until === 'back' ? [...first, ...second] : [...first, ...second, ...third]);
+    timeline.got('b', got).got('c', onlooker);
+    if (missed !== undefined) timeline.missed(14_000, missed);
+    if (until === 'end') timeline.step(15_000, 'end');
+    return judge('no-duplicate-after-failback', timeline);
+  };
+
+  test('one publication after the other passes', () => assert.equal(course({}).verdict, 'pass'));
+  test('a slave with two publishers fails', () => assert.equal(course({ publishers: 2 }).verdict, 'fail'));
+  test('publications that are mixed fail, at edges, too', () => {
+    const mixed = [...first, ...second.slice(0, 20), third[0]!, ...second.slice(20), ...third.slice(1)];
+    assert.match(course({ got: mixed }).says, /is of one that was over/);
+    assert.equal(course({ got: mixed }).verdict, 'fail');
+    assert.equal(course({ onlooker: mixed }).verdict, 'fail');
+  });
+  test('a frame twice fails', () =>
+    assert.equal(course({ got: [...first, ...second, second[39]!, ...third] }).verdict, 'fail'));
+  test('a publication that does not come fails when it was waited for', () => {
+    const got = [...first, ...second];
+    const missed = 'b: 10 frames of third';
+    assert.equal(course({ got, until: 'failed-back', missed }).verdict, 'fail');
+    assert.equal(course({ got, until: 'failed-back' }).verdict, 'inconclusive');
+    assert.equal(
+      course({ got: first, until: 'back', missed: 'b: 10 frames of encoder-again' }).verdict,
+      'fail',
+    );
+  });
+});

@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { forward } from '../../../scenarios/conformance/forward.ts';
+import type { MediaItem } from '../../../scenarios/history.ts';
+import { audio, headers, judgeWith, Timeline, video } from './timeline.ts';
+
+function judge(id: string, timeline: Timeline): { verdict: string; says: string } {
+  return judgeWith(forward, `forward/${id}`, timeline);
+}
+
+test('no check passes a history in which nothing was seen', () => {
+  for (const { id, judge: judgeOf } of forward) {
+    const verdicts = judgeOf(new Timeline().history).map(({ verdict }) => verdict);
+    assert.ok(verdicts.length > 0 && !verdicts.includes('pass'), id);
+  }
+});
+
+const SLAVES = ['slave-1', 'slave-2'];
+
+describe('reaches-every-slave', () => {
+  const media = [...headers, ...video({ count: 65 }), ...audio({ count: 65 })];
+  interface Slave {
+    readonly opened?: readonly string[];
+    readonly publishers?: number;
+    readonly got?: readonly MediaItem[];
+  }
+  /** The first slave is as it should be. */
+  const seen = (second: Slave, having = ['master-2'], missed?: string) => {
+    const timeline = new Timeline().sent('publisher', media).step(10, 'published', {
+      publisher: 'publisher',
+      holder: 'master-2',
+      masters: 'master-1 master-2',
+      slaves: SLAVES.join(' '),
+    });
+    for (const [slave, { opened = ['master-2'], publishers = 1, got = media }] of [
+      ['slave-1', {} as Slave],
+      ['slave-2', second],
+    ] as const) {
+      for (const master of opened) timeline.open(20, master, slave);
+      timeline.api(30, 's', { publishers }, slave).got(slave, got);
+    }
+    for (const master of ['master-1', 'master-2']) {
+      timeline.api(40, 's', { publishers: having.includes(master) ? 1 : 0 }, master);
+    }
+    if (missed !== undefined) timeline.missed(5000, missed);
+    return judge('reaches-every-slave', timeline);
+  };
+
+  test('one master, one forwarder, every frame pass', () => assert.equal(seen({}).verdict, 'pass'));
+  test('two masters, or none, with the publisher fail', () => {
+    assert.equal(seen({}, ['master-1', 'master-2']).verdict, 'fail');
+    assert.equal(seen({}, []).verdict, 'fail');
+  });
+  test('a slave that is left out fails', () => {
+    const { verdict, says } = seen({ opened: [], publishers: 0, got: [] }, undefined, 'slave-2: 60 frames');
+    assert.equal(verdict, 'fail');
+    assert.match(says, /publishers in its API: 0/);
+  });
+  test('a forwarder that the tap did not see is inconclusive', () =>
+    assert.equal(seen({ opened: [] }).verdict, 'inconclusive'));
+  test('two connections fail, of one master or of both', () => {
+    assert.equal(seen({ opened: ['master-2', 'master-2'] }).verdict, 'fail');
+    assert.equal(seen({ opened: ['master-1', 'master-2'] }).verdict, 'fail');
+  });
+  test('a frame that is missing, or has other bytes, fails', () => {
+    assert.equal(seen({ got: media.toSpliced(20, 1) }).verdict, 'fail');
+    assert.equal(seen({ got: media.with(20, { ...media[20]!, sum: 0 }) }).verdict, 'fail');
+  });
+  test('no audio fails', () => {
+    assert.equal(seen({ got: media.filter(({ kind }) => kind !== 'audio') }).verdict, 'fail');
+  });
+  test('too few frames fail when they were waited for', () => {
+    const few = media.slice(0, 40);
+    assert.equal(seen({ got: few }, undefined, 'slave-2: 60 further video frames').verdict, 'fail');
+    assert.equal(seen({ got: few }, undefined, 'slave-1: 60 further video frames').verdict, 'inconclusive');
+  });
+});
+
+describe('round-robin', () => {
+  const landed = (masters: readonly number[], missed?: string) => {
+    const timeline = new Timeline().step(0, 'turns', { masters: 'master-1 master-2' });
+    for (const [turn, master] of masters.entries()) {
+      timeline.step(turn, 'landed', { stream: `s${turn}`, master: `master-${master}` });
+    }
+    if (missed !== undefined) timeline.missed(1000, missed);
+    return judge('round-robin', timeline).verdict;
+  };
+  test('two each pass', () => assert.equal(landed([1, 2, 1, 2]), 'pass'));
+  test('one with more than its share fails', () => {
+    assert.equal(landed([1, 1, 1, 1]), 'fail');
+    assert.equal(landed([1, 2, 2, 2]), 'fail');
+  });
+  test('a publisher who is not let in fails', () =>
+    assert.equal(landed([1, 2, 1], 'turn-4: NetStream.Publish.Start'), 'fail'));
+  test('fewer turns for another reason are inconclusive', () =>
+    assert.equal(landed([1, 2, 1]), 'inconclusive'));
+});
+
+describe('publish-ends-everywhere', () => {
+  const left = (publishers: number, closed = true) => {
+    const timeline = new Timeline();
+    for (const slave of SLAVES) timeline.open(5, 'master-1', slave).api(10, 's', {}, slave);
+    timeline.step(20, 'everywhere', { holder: 'master-1', slaves: SLAVES.join(' ') }).step(30, 'left');
+    timeline.close(40, 'master-1', 'slave-1').api(50, 's', { publishers: 0 }, 'slave-1');
+    if (closed) timeline.close(40, 'master-1', 'slave-2');
+    return judge('publish-ends-everywhere', timeline.api(60, 's', { publishers }, 'slave-2')).verdict;
+  };
+  test('gone everywhere passes', () => assert.equal(left(0), 'pass'));
+  test('one slave that still has it fails', () => assert.equal(left(1), 'fail'));
+  test('a forwarder that stays fails', () => assert.equal(left(0, false), 'fail'));
+  test('slaves that were not asked are inconclusive', () => {
+    const timeline = new Timeline()
+      .step(20, 'everywhere', { holder: 'm', slaves: 'slave-1' })
+      .step(30, 'left');
+    assert.equal(judge('publish-ends-everywhere', timeline).verdict, 'inconclusive');
+  });
+});
+
+describe('slave-restart', () => {
+  /** 12 s of frames; the slave is killed at 2 s and there again at 3 s. */
+  const media = video({ count: 300 });
+  const played = (options: {
+    sent?: readonly MediaItem[];
+    bystander?: readonly MediaItem[];
+    /** Of the first frame at the slave. */
+    back?: number;
+    loopLag?: number;
+    lost?: string;
+    missed?: string;
+  }) => {
+    const { sent = media, bystander = media, back = 150, loopLag = 5, lost, missed } = options;
+    const timeline = new Timeline()
+      .step(1000, 'all-play', { publisher: 'publisher', bystanders: 'a b', slave: 'slave-1' })
+      .control(2000, 'slave-1', 'kill')
+      .step(3000, 'started-again')
+      .sent('publisher', sent)
+      .got('a', media)
+      .got('b', bystander)
+      .got('back', video({ from: back, count: Math.max(0, 300 - back) }));
+    if (lost !== undefined) timeline.lost(2500, lost);
+    if (missed !== undefined) timeline.missed(8000, missed);
+    return judge('slave-restart', timeline.generator(12_050, loopLag)).verdict;
+  };
+  test('back after a retry and a keyframe passes', () => assert.equal(played({}), 'pass'));
+  test('back too late fails, unless it was us who were late', () => {
+    assert.equal(played({ back: 225 }), 'fail');
+    assert.equal(played({ back: 225, loopLag: 4000 }), 'inconclusive');
+  });
+  test('never back fails when it was waited for', () => {
+    assert.equal(played({ back: 300, missed: 'back: a video keyframe' }), 'fail');
+    assert.equal(played({ back: 300 }), 'inconclusive');
+  });
+  test('a publisher who loses its connection fails', () =>
+    assert.equal(played({ lost: 'publisher' }), 'fail'));
+  test('a publisher who is kept from sending fails', () =>
+    assert.equal(played({ sent: media.filter((_, i) => i < 60 || i > 80) }), 'fail'));
+  test('a bystander who loses a frame, its connection, or the stream fails', () => {
+    assert.equal(played({ bystander: media.toSpliced(60, 1) }), 'fail');
+    assert.equal(played({ lost: 'b' }), 'fail');
+    assert.equal(played({ bystander: media.slice(0, 70) }), 'fail');
+  });
+});
+
+describe('absolute-timestamps', () => {
+  const sent = [...video({ count: 200 }), ...audio({ count: 200 })];
+  const got = [...video({ from: 100, count: 20 }), ...audio({ from: 100, count: 20 })];
+  const seen = (items: readonly MediaItem[]) =>
+    judge(
+      'absolute-timestamps',
+      new Timeline()
+        .sent('publisher', sent)
+        .step(5000, 'players', { publisher: 'publisher', all: 'a b' })
+        .got('a', got)
+        .got('b', items),
+    );
+  const moved = (kind: MediaItem['kind'], by: number) =>
+    got.map((item) => (item.kind === kind ? { ...item, timestamp: item.timestamp + by } : item));
+
+  test('the publisher’s timestamps pass', () => assert.equal(seen(got).verdict, 'pass'));
+  test('timestamps that begin anew fail, of either kind', () => {
+    const { verdict, says } = seen(moved('video', -4000));
+    assert.equal(verdict, 'fail');
+    assert.match(says, /video frame 100 \(key\) at 0 ms, 1100 bytes, sent with 4000 ms/);
+    assert.equal(seen(moved('audio', -4000)).verdict, 'fail');
+    assert.equal(seen(moved('video', 1)).verdict, 'fail');
+  });
+  test('audio of the same bytes has any of their timestamps', () => {
+    const silence = audio({ count: 3 }).map((item) => ({ ...item, sum: 7 }));
+    const verdictOf = (item: MediaItem) =>
+      judge(
+        'absolute-timestamps',
+        new Timeline()
+          .sent('publisher', [...sent, ...silence])
+          .step(5000, 'players', { publisher: 'publisher', all: 'a' })
+          .got('a', [...got, item]),
+      ).verdict;
+    assert.equal(verdictOf(silence[2]!), 'pass');
+    assert.equal(verdictOf({ ...silence[2]!, timestamp: 41 }), 'fail');
+  });
+  test('frames that nobody sent fail', () =>
+    assert.equal(seen(video({ stream: 2, count: 20 })).verdict, 'fail'));
+  test('too few frames are inconclusive', () => assert.equal(seen(got.slice(0, 5)).verdict, 'inconclusive'));
+});
+
+describe('headers-first', () => {
+  const [metadata, sound, picture] = headers as [MediaItem, MediaItem, MediaItem];
+  const frame = video({ from: 7, count: 1 })[0]!;
+  const begins = (...items: MediaItem[]) =>
+    judge(
+      'headers-first',
+      new Timeline()
+        .sent('publisher', [...headers, ...video({ count: 9 })])
+        .step(5000, 'players', { publisher: 'publisher', all: 'a' })
+        .got('a', items),
+    ).verdict;
+  test('metadata, both headers and any frame pass', () => {
+    assert.equal(begins(metadata, sound, picture, frame), 'pass');
+    assert.equal(begins({ ...metadata, sum: 0 }, picture, sound, frame), 'pass');
+  });
+  test('each of them missing, late, or another fails', () => {
+    assert.equal(begins(sound, picture, frame), 'fail');
+    assert.equal(begins(metadata, picture, frame), 'fail');
+    assert.equal(begins(metadata, sound, frame), 'fail');
+    assert.equal(begins(metadata, sound, frame, picture), 'fail');
+    assert.equal(begins(metadata, { ...sound, sum: 0 }, picture, frame), 'fail');
+  });
+  test('no frame is inconclusive', () => assert.equal(begins(metadata, sound, picture), 'inconclusive'));
+});
