@@ -82,7 +82,6 @@ ${globalSection(input)}
 defaults
     mode tcp
     log global
-    option tcplog
     option dontlognull
 ${persistence}
     timeout queue 1m
@@ -96,6 +95,7 @@ ${persistence}
 
 listen srs-cluster
     bind ${input.host}:${input.rtmpPort}
+    option tcplog
     balance roundrobin
 ${check}
 ${servers.join('\n')}
