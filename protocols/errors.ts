@@ -45,6 +45,8 @@ export const ProtocolErrorCode = {
   AvcConfig: 'h264.avc-config',
   /** H.264: a parameter set that cannot be parsed. */
   ParameterSet: 'h264.parameter-set',
+  /** AAC: an AudioSpecificConfig or a frame that ADTS cannot express. */
+  AacConfig: 'aac.config',
   /** HTTP/1.1: a malformed status or request line. */
   HttpStartLine: 'http1.start-line',
   /** HTTP/1.1: a malformed header field, or a header section above the limit. */
