@@ -13,6 +13,10 @@ export interface Timeouts {
   readonly upstream: number;
   /** Edge: pause between two attempts: 3 s (1.1). */
   readonly upstreamRetry: number;
+  /** Master: TCP connect to a slave, and each answer of it: 3 s (5). */
+  readonly forwardConnect: number;
+  /** Master: pause between two attempts: 3 s (5). */
+  readonly forwardRetry: number;
 }
 
 export const DEFAULT_TIMEOUTS: Timeouts = {
@@ -22,6 +26,8 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   httpRequest: 15_000,
   upstream: 5_000,
   upstreamRetry: 3_000,
+  forwardConnect: 3_000,
+  forwardRetry: 3_000,
 };
 
 /** What a server of the SRS kind announces after connect (captures/srs-7.0.18/ffmpeg-play.s2c.bin). */
@@ -51,6 +57,9 @@ export const MAX_REDIRECTS = 3;
 
 /** Bytes waiting for an origin at which a forwarded publisher is given up. */
 export const FORWARD_QUEUE_BYTES = 16 * 1024 * 1024;
+
+/** Bytes waiting for a slave above which frames are kept in the queue that drops by time. */
+export const FORWARD_HIGH_WATER = 1024 * 1024;
 
 /** The longest HTTP request head that is read. */
 export const HTTP_HEAD_BYTES = 16 * 1024;

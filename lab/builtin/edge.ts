@@ -5,9 +5,9 @@ import { FrameKind } from './frame.ts';
 import { framesOf } from './media-message.ts';
 import type { MediaNode } from './node.ts';
 import { Pull } from './pull.ts';
+import { Push } from './push.ts';
 import type { Publication, PublishEvents, PublishRequest, Role } from './role.ts';
 import type { Stream } from './stream.ts';
-import { Upstream } from './upstream.ts';
 
 /** Mutant: how often an eager edge asks its origins what they have. */
 const EAGER_POLL_MS = 500;
@@ -56,41 +56,27 @@ export class Edge implements Role {
     }
     stream.publisher = client;
     const { host, port } = config.origins[this.#nextOrigin++ % config.origins.length]!;
-    let early: Message[] | undefined = [];
-    let earlyBytes = 0;
-    const upstream = new Upstream(
-      {
-        target: { host, port, app, streamName },
-        use: 'publish',
-        localAddress: config.host,
-        timeoutMs: timeouts.upstream,
-        id: client.id,
-      },
+    const target = { host, port, app, streamName };
+    const push = new Push(
+      this.#node,
+      { target, timeoutMs: timeouts.upstream, id: client.id },
       {
         onStarted: () => {
           log(`forwards ${stream.url} to ${host}:${port}`);
-          for (const message of early ?? []) upstream.send(message);
-          early = undefined;
           events.onStarted();
         },
-        onMessage: () => {},
-        onRedirect: (location) => upstream.close(`redirected to ${location}`, 0),
         onClosed: (reason) => events.onClosed(`origin ${host}:${port}: ${reason}`),
       },
     );
     return {
       onMessage: (message) => {
         if (mutants.has('edge-forwards-no-headers') && isHeader(message)) return;
-        if (early) {
-          early.push(message);
-          earlyBytes += message.payload.length;
-        } else upstream.send(message);
-        if (earlyBytes + upstream.queued > FORWARD_QUEUE_BYTES)
-          upstream.close('the origin does not keep up', 0);
+        push.send(message);
+        if (push.queued > FORWARD_QUEUE_BYTES) push.close('the origin does not keep up', 0);
       },
       close: () => {
         if (stream.publisher === client) stream.publisher = undefined;
-        upstream.close('publisher left', 1000);
+        push.close('publisher left', 1000);
       },
     };
   }

@@ -16,7 +16,7 @@ export interface Format {
 }
 
 /** Chunk stream ids that SRS uses towards players. */
-const CHUNK_STREAM: Record<MediaType, number> = {
+export const CHUNK_STREAM: Record<MediaType, number> = {
   [MediaType.audio]: 7,
   [MediaType.video]: 6,
   [MediaType.script]: 5,

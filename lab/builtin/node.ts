@@ -5,10 +5,12 @@ import { type ClientRecord, randomId } from './clients.ts';
 import type { BuiltinConfig } from './config.ts';
 import { DEFAULT_TIMEOUTS, STREAM_LINGER_MS, type Timeouts, WRITE_PHASES } from './constants.ts';
 import { Edge } from './edge.ts';
+import { Forwards } from './forward.ts';
 import { serveFlv } from './http-flv.ts';
 import type { Log } from './log.ts';
 import { isMutantId, type Mutants } from './mutants.ts';
 import { Origin } from './origin.ts';
+import type { StreamOutput } from './output.ts';
 import type { Role } from './role.ts';
 import { RtmpConnection } from './rtmp-connection.ts';
 import { Stream } from './stream.ts';
@@ -26,6 +28,7 @@ export class MediaNode {
   readonly startedAt = Date.now();
   readonly streams = new Map<string, Stream>();
   readonly clients = new Map<string, ClientRecord>();
+  readonly #forwards = new Forwards(this);
   readonly #connections = new Set<Socket>();
   readonly #servers: Server[] = [];
   #phase = 0;
@@ -39,7 +42,7 @@ export class MediaNode {
     const unknown = config.mutants.filter((id) => !isMutantId(id));
     if (unknown.length > 0) throw new Error(`no such mutant: ${unknown.join(', ')}`);
     this.mutants = new Set(config.mutants.filter(isMutantId));
-    this.role = config.role === 'edge' ? new Edge(this) : new Origin(this.mutants, log);
+    this.role = config.role === 'edge' ? new Edge(this) : new Origin(this);
   }
 
   /** Resolves when every listener is bound. */
@@ -75,6 +78,14 @@ export class MediaNode {
     return stream;
   }
 
+  /**
+   * Where a stream that has just got its source goes beside its players.
+   * @param streamName with its query
+   */
+  outputsOf(stream: Stream, streamName: string): StreamOutput[] {
+    return this.config.role === 'master' ? this.#forwards.open(stream, streamName) : [];
+  }
+
   enter(client: ClientRecord): void {
     this.clients.set(client.id, client);
     this.log(`${client.type} ${client.url} client ${client.id} from ${client.ip}`);
@@ -97,7 +108,11 @@ export class MediaNode {
     clearInterval(this.#sweeper);
     for (const server of this.#servers) server.close();
     this.destroyConnections();
-    for (const stream of this.streams.values()) this.role.onStreamGone(stream);
+    this.#forwards.close();
+    for (const stream of this.streams.values()) {
+      stream.closeOutputs();
+      this.role.onStreamGone(stream);
+    }
   }
 
   /** Every open socket counts to max_connections, the API's too (facts/srs.md 3.1). */

@@ -9,6 +9,7 @@ import { FlvFormat, type Format, RtmpFormat } from './format.ts';
 import { type Frame, FrameKind } from './frame.ts';
 import { frameFaults } from './frame-faults.ts';
 import type { Mutants } from './mutants.ts';
+import type { StreamOutput } from './output.ts';
 import { type Batch, Player } from './player.ts';
 
 export type PlayerProtocol = 'rtmp' | 'flv';
@@ -45,6 +46,7 @@ export class Stream implements FrameLog {
   /** Monotonic time at which somebody was last seen to use the stream. */
   idleSince = performance.now();
   demand: StreamDemand | undefined;
+  #outputs: readonly StreamOutput[] = [];
   readonly fanouts: Readonly<Record<PlayerProtocol, Fanout>>;
   #start = 0;
   #log: Frame[] = [];
@@ -110,6 +112,16 @@ export class Stream implements FrameLog {
     this.#forgetJoinBatches();
   }
 
+  /** What comes from now on goes there, too, until `closeOutputs`. */
+  openOutputs(outputs: readonly StreamOutput[]): void {
+    this.#outputs = outputs;
+  }
+
+  closeOutputs(): void {
+    for (const output of this.#outputs) output.close();
+    this.#outputs = [];
+  }
+
   push(frame: Frame): void {
     this.frames++;
     this.recvBytes += frame.payload.length;
@@ -140,6 +152,7 @@ export class Stream implements FrameLog {
     }
     this.#forgetJoinBatches();
     this.#log.push(frame);
+    for (const output of this.#outputs) output.push(frame);
   };
 
   #cache(frame: Frame): void {

@@ -55,6 +55,8 @@ export interface UpstreamEvents {
   onMessage(message: Message): void;
   /** `location` names the stream, too. */
   onRedirect(location: string): void;
+  /** Everything that was written has been taken. */
+  onDrain?(): void;
   /** Exactly once, also after `close`. */
   onClosed(reason: string): void;
 }
@@ -85,6 +87,7 @@ export class Upstream {
     this.#socket.setTimeout(options.timeoutMs, () => this.#fail(`silent for ${options.timeoutMs} ms`));
     this.#socket.on('connect', () => this.#socket.write(this.#handshake.start()));
     this.#socket.on('data', (bytes) => this.#onData(bytes));
+    this.#socket.on('drain', () => events.onDrain?.());
     this.#socket.on('error', (error) => {
       this.#reason = error.message;
     });

@@ -10,6 +10,7 @@ import {
   FlvPeer,
   freePorts,
   type NodeOptions,
+  publishForever,
   RtmpPeer,
   startNode,
   stopAll,
@@ -28,20 +29,6 @@ function edgeOf(upstream: TestNode, options: NodeOptions = {}): Promise<TestNode
 async function pulls(stream: string, at = origin): Promise<number> {
   const clients = await clientsOf(at);
   return clients.filter(({ url, publish }) => url === `/live/${stream}` && !publish).length;
-}
-
-/** A publisher of 25 frames/s, a keyframe each second, until it is closed. */
-async function publishForever(node: TestNode, stream: string): Promise<RtmpPeer> {
-  const publisher = await RtmpPeer.publisher(node, stream);
-  publisher.headers();
-  let frame = 0;
-  const timer = setInterval(() => {
-    publisher.video(frame * 40, frame % 25 === 0);
-    publisher.audio(frame * 40);
-    frame++;
-  }, 40);
-  publisher.socket.on('close', () => clearInterval(timer));
-  return publisher;
 }
 
 before(async () => {

@@ -97,6 +97,20 @@ export async function stopAll(): Promise<void> {
   await Promise.all([...running].map((node) => node.kill()));
 }
 
+/** A publisher of 25 frames/s, a keyframe each second, until it is closed. Timestamps begin at `from`. */
+export async function publishForever(node: TestNode, stream: string, from = 0): Promise<RtmpPeer> {
+  const publisher = await RtmpPeer.publisher(node, stream);
+  publisher.headers();
+  let frame = 0;
+  const timer = setInterval(() => {
+    publisher.video(from + frame * 40, frame % 25 === 0);
+    publisher.audio(from + frame * 40);
+    frame++;
+  }, 40);
+  publisher.socket.on('close', () => clearInterval(timer));
+  return publisher;
+}
+
 export async function freePorts(host: string, count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   const ports: number[] = [];
