@@ -96,8 +96,8 @@ export interface ClientObserver<C extends Client = Client> {
   onRedirect?(client: C, location: string, at: number): void;
   /** Clients of segmented protocols: an exchange is over, well or not. */
   onExchange?(client: C, exchange: HttpExchange): void;
-  /** HLS: a playlist came and was parsed. */
-  onPlaylist?(client: C, playlist: Playlist, exchange: HttpExchange): void;
+  /** HLS: a playlist came and was parsed; `text` is what came. */
+  onPlaylist?(client: C, playlist: Playlist, exchange: HttpExchange, text: string): void;
   /**
    * Something that a client bears and counts: a stable slug such as `hls.stale`, `hls.sequence.backwards`, `hls.gap`,
    * `mpegts.continuity`.

@@ -1,7 +1,7 @@
 /** The stage with real figures: the drivers' publishers and players, recorded. */
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { ClientObserver, Closed } from '../drivers/client.ts';
+import type { ClientObserver, Closed, HttpExchange } from '../drivers/client.ts';
 import { createPlayer } from '../drivers/create.ts';
 import { wallClock } from '../drivers/measure/clock.ts';
 import { Publishing } from '../drivers/measure/publishing.ts';
@@ -10,11 +10,12 @@ import { MediaSource } from '../drivers/measure/source.ts';
 import { Crowd } from '../drivers/swarm/crowd.ts';
 import { UnreachableError } from './check.ts';
 import { paddedSource } from './filler.ts';
-import type { CrowdFigures, History } from './history.ts';
+import type { CrowdFigures, ExchangeSeen, History } from './history.ts';
 import {
   type CrowdRequest,
   FRAME_MS,
   GOP_FRAMES,
+  type PlayOptions,
   type PublishRequest,
   type Crowd as RecordedCrowd,
   type RecordedPlayer,
@@ -26,6 +27,8 @@ import {
 /** 25 frames/s, a keyframe every second, 480 kbit/s with audio (fixtures/media/README.md). */
 const MEDIA_FILE = fileURLToPath(new URL('../fixtures/media/av-480k.flv', import.meta.url));
 const STARTED_WITHIN_MS = 3000;
+/** Of a playlist, in the history. */
+const MAX_PLAYLIST_TEXT = 64 * 1024;
 /** Frames are long with filler, so fewer of them are kept: two GOPs, sent in a loop. */
 const PADDED_MS = 2 * GOP_FRAMES * FRAME_MS;
 
@@ -42,7 +45,7 @@ function sourceWith(filler: number): MediaSource {
 
 export const actors: Stage = {
   publish: (hand, request) => publish(hand, request),
-  play: (hand, url, label) => new Spectator(hand, url, label),
+  play: (hand, url, label, options) => new Spectator(hand, url, label, options),
   crowd: async (hand, request) => new PlayerCrowd(hand, request),
 };
 
@@ -80,10 +83,36 @@ function recorded(history: History, label: string, onClosed: (why: string) => vo
   return {
     onState: (_, state, t) => history.append({ t, type: 'client.state', client: label, state }),
     onRedirect: (_, location, t) => history.append({ t, type: 'client.redirect', client: label, location }),
+    onExchange: (_, exchange) =>
+      history.append({ t: exchange.endAt, type: 'http.exchange', client: label, ...exchangeSeen(exchange) }),
+    onPlaylist: (_, playlist, { url, sentAt, endAt }, text) =>
+      history.append({
+        t: endAt,
+        type: 'hls.playlist',
+        client: label,
+        url,
+        sentAt,
+        kind: playlist.kind,
+        text: text.slice(0, MAX_PLAYLIST_TEXT),
+      }),
+    onProblem: (_, code, detail, t) =>
+      history.append({ t, type: 'client.problem', client: label, code, detail }),
     onClosed(_, closed, t) {
       history.append({ t, type: 'client.closed', client: label, ...closed });
       onClosed(whyOf(closed));
     },
+  };
+}
+
+function exchangeSeen({ endAt: _, headers, error, ...exchange }: HttpExchange): ExchangeSeen {
+  const reached = (at: number): number | null => (Number.isNaN(at) ? null : at);
+  return {
+    ...exchange,
+    method: 'GET',
+    headAt: reached(exchange.headAt),
+    firstByteAt: reached(exchange.firstByteAt),
+    headers: Object.fromEntries(headers),
+    error: error ?? null,
   };
 }
 
@@ -200,7 +229,7 @@ class Spectator implements RecordedPlayer {
   readonly #keyframes = new Rising();
   readonly #closed = new Rising();
 
-  constructor(hand: StageHand, url: string, label: string) {
+  constructor(hand: StageHand, url: string, label: string, options: PlayOptions = {}) {
     this.label = label;
     this.#hand = hand;
     const stream = streamOf(url);
@@ -213,7 +242,7 @@ class Spectator implements RecordedPlayer {
     this.client = createPlayer(
       url,
       recorder,
-      {},
+      options,
       recorded(hand.history, label, (why) => {
         this.#closed.rise();
         for (const rising of [this.#frames, this.#keyframes]) rising.end(why);

@@ -3,8 +3,15 @@
 import type { MutantId } from '../lab/builtin/mutants.ts';
 import type { Capability, Cluster, ClusterNode } from '../lab/cluster.ts';
 import type { Evidence } from '../reports/results.ts';
-import type { ApiReading, History, StepData } from './history.ts';
-import type { Crowd, CrowdRequest, PublishRequest, RecordedPlayer, RecordedPublisher } from './stage.ts';
+import type { ApiReading, ExchangeSeen, History, StepData } from './history.ts';
+import type {
+  Crowd,
+  CrowdRequest,
+  PlayOptions,
+  PublishRequest,
+  RecordedPlayer,
+  RecordedPublisher,
+} from './stage.ts';
 
 export type { ApiReading } from './history.ts';
 
@@ -65,6 +72,16 @@ export class UnreachableError extends Error {
   override readonly name = 'UnreachableError';
 }
 
+export interface HttpRequest {
+  /** The name of the client in the history; many requests may share it. */
+  readonly label: string;
+  /** Default GET. */
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Default what the system chooses. */
+  readonly localAddress?: string;
+}
+
 /** What a check may do. Everything it starts is taken down by the gate when `run` ends, however it ends. */
 export interface CheckContext {
   readonly cluster: Cluster;
@@ -76,13 +93,19 @@ export interface CheckContext {
   /** Publish URL of a stream, at the topology's own entry or at the node named. */
   publishUrl(stream: string, node?: string): string;
   /** Play URL of a stream, at the node named (directly), else at the topology's own entry. */
-  playUrl(protocol: 'rtmp' | 'flv', stream: string, node?: string): string;
+  playUrl(protocol: 'rtmp' | 'flv' | 'hls', stream: string, node?: string): string;
   /** Nodes of a role, in the order of the topology. */
   nodes(role: ClusterNode['spec']['role']): ClusterNode[];
   /** Publishes a stamped stream; resolves at Publish.Start; not observed when that does not come. */
   publish(request: PublishRequest): Promise<RecordedPublisher>;
   /** A player whose every item goes into the history; returns when the connection attempt was begun. */
-  play(url: string, label?: string): RecordedPlayer;
+  play(url: string, label?: string, options?: PlayOptions): RecordedPlayer;
+  /**
+   * One HTTP request on a connection of its own; into the history as `http.exchange` and, when it is a playlist, as
+   * `hls.playlist`. Redirects are not followed. It rejects only when the check is over: an answer that is an error, or
+   * none within 5 s, is an exchange, too.
+   */
+  http(url: string, request: HttpRequest): Promise<ExchangeSeen & { readonly body: Uint8Array }>;
   /** Many players of which only the figures go into the history. */
   crowd(request: CrowdRequest): Promise<Crowd>;
   /**

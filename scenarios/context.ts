@@ -6,22 +6,27 @@ import {
   type ApiReading,
   type Check,
   type CheckContext,
+  type HttpRequest,
   NotObservedError,
   UnreachableError,
 } from './check.ts';
-import type { History, StepData } from './history.ts';
+import type { ExchangeSeen, History, PlaylistSeen, StepData } from './history.ts';
 import type {
   Crowd,
   CrowdRequest,
+  PlayOptions,
   PublishRequest,
   RecordedPlayer,
   RecordedPublisher,
   Stage,
   StageHand,
 } from './stage.ts';
+import { fetchOnce } from './wire/fetch.ts';
 
 const APP = 'live';
 const API_POLL_MS = 50;
+/** Of a playlist, in the history. */
+const MAX_PLAYLIST_TEXT = 64 * 1024;
 /** Node's answer to one request; SRS answers within its media loop, so a busy node takes longer. */
 const API_TIMEOUT_MS = 2000;
 
@@ -62,9 +67,10 @@ export class GateContext implements CheckContext, StageHand {
     return this.cluster.entry('publish', 'rtmp').url(APP, stream);
   }
 
-  playUrl(protocol: 'rtmp' | 'flv', stream: string, node?: string): string {
-    if (node !== undefined) return this.#directUrl(protocol, stream, node);
-    return this.cluster.entry('play', protocol).url(APP, stream);
+  playUrl(protocol: 'rtmp' | 'flv' | 'hls', stream: string, node?: string): string {
+    if (node === undefined) return this.cluster.entry('play', protocol).url(APP, stream);
+    if (protocol === 'hls') return this.cluster.entry('play', protocol, node).url(APP, stream);
+    return this.#directUrl(protocol, stream, node);
   }
 
   nodes(role: Role): ClusterNode[] {
@@ -76,9 +82,24 @@ export class GateContext implements CheckContext, StageHand {
     return this.#stage.publish(this, { ...request, label: this.#unique(request.label ?? 'publisher') });
   }
 
-  play(url: string, label = 'player'): RecordedPlayer {
+  play(url: string, label = 'player', options: PlayOptions = {}): RecordedPlayer {
     this.signal.throwIfAborted();
-    return this.#stage.play(this, url, this.#unique(label));
+    return this.#stage.play(this, url, this.#unique(label), options);
+  }
+
+  async http(url: string, request: HttpRequest): Promise<ExchangeSeen & { body: Uint8Array }> {
+    this.signal.throwIfAborted();
+    const { label: client, ...options } = request;
+    const answer = await fetchOnce(url, { ...options, signal: this.signal });
+    this.signal.throwIfAborted();
+    const { body, ...exchange } = answer;
+    const t = wallClock.now();
+    this.history.append({ t, type: 'http.exchange', client, ...exchange });
+    if (exchange.status === 200 && exchange.kind === 'playlist' && exchange.method === 'GET') {
+      const playlist = playlistSeen(url, exchange.sentAt, body);
+      if (playlist !== undefined) this.history.append({ t, type: 'hls.playlist', client, ...playlist });
+    }
+    return answer;
   }
 
   async crowd(request: CrowdRequest): Promise<Crowd> {
@@ -247,6 +268,13 @@ export class GateContext implements CheckContext, StageHand {
     this.#labels.set(label, count);
     return count === 1 ? label : `${label}-${count}`;
   }
+}
+
+/** As it came, of whatever form; undefined when it is no text. */
+export function playlistSeen(url: string, sentAt: number, body: Uint8Array): PlaylistSeen | undefined {
+  const text = new TextDecoder().decode(body.subarray(0, MAX_PLAYLIST_TEXT));
+  if (!text.startsWith('#EXTM3U')) return undefined;
+  return { url, sentAt, kind: /^#EXT-X-STREAM-INF:/m.test(text) ? 'master' : 'media', text };
 }
 
 /**

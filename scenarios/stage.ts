@@ -1,5 +1,5 @@
 /** The figures on the stage of a check: recorded publishers and players, and crowds. */
-import type { Player, Publisher } from '../drivers/client.ts';
+import type { ClientOptions, Player, Publisher } from '../drivers/client.ts';
 import type { CrowdFigures, History } from './history.ts';
 
 /** A frame is sent every so often; from one keyframe to the next there are so many (fixtures/media/README.md). */
@@ -35,6 +35,9 @@ export interface RecordedPublisher {
   /** Unpublishes and closes; resolves when closed. */
   stop(): Promise<void>;
 }
+
+/** Where a player comes from, and of HLS how it plays. */
+export type PlayOptions = Pick<ClientOptions, 'localAddress' | 'hls'>;
 
 export interface RecordedPlayer {
   readonly label: string;
@@ -82,6 +85,6 @@ export interface StageHand {
 /** Puts figures on the stage. The real one is scenarios/actors.ts; tests of the gate bring their own. */
 export interface Stage {
   publish(hand: StageHand, request: PublishRequest & { label: string }): Promise<RecordedPublisher>;
-  play(hand: StageHand, url: string, label: string): RecordedPlayer;
+  play(hand: StageHand, url: string, label: string, options?: PlayOptions): RecordedPlayer;
   crowd(hand: StageHand, request: CrowdRequest): Promise<Crowd>;
 }

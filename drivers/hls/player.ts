@@ -216,7 +216,7 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
   }
 
   #onMaster(master: MasterPlaylist, base: URL, exchange: HttpExchange): void {
-    this.observer?.onPlaylist?.(this, master, exchange);
+    this.observer?.onPlaylist?.(this, master, exchange, this.#playlists.text);
     if (this.#over) return;
     // SRS answers a media playlist of a session that it does not know with a master playlist (facts/srs.md 6.4).
     if (this.#media !== undefined && this.#masters === 0) {
@@ -250,7 +250,7 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
     this.#masters = 0;
     this.#playlistFailures = 0;
     this.playlistAgeMs = this.#watch.age(changed, at);
-    this.observer?.onPlaylist?.(this, playlist, exchange);
+    this.observer?.onPlaylist?.(this, playlist, exchange, this.#playlists.text);
     if (previous === undefined && !this.#over) {
       this.timing.play = at;
       this.enter(ClientState.streaming);

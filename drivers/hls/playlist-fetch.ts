@@ -29,6 +29,8 @@ export class PlaylistFetch extends Fetch {
   #bytes = NOTHING;
   #length = 0;
   #playlist: Playlist | undefined;
+  /** Of the latest playlist that came whole. */
+  text = '';
 
   constructor(context: FetchContext, limit: number, onDone: OnPlaylist) {
     super('playlist', context);
@@ -63,7 +65,8 @@ export class PlaylistFetch extends Fetch {
   }
 
   protected override complete(): void {
-    this.#playlist = parsePlaylist(decode(this.#bytes.subarray(0, this.#length)), { maxLength: this.#limit });
+    this.text = decode(this.#bytes.subarray(0, this.#length));
+    this.#playlist = parsePlaylist(this.text, { maxLength: this.#limit });
   }
 
   protected override done(exchange: HttpExchange, failure: HttpFailure | undefined): void {
