@@ -238,7 +238,7 @@ function listOf(checks: readonly Check[]): string {
 async function programsOf(cluster: Cluster): Promise<Record<string, string>> {
   const programs: Record<string, string> = {};
   for (const { engine, spec } of cluster.nodes.values()) {
-    if (programs[engine] !== undefined || engine === 'builtin') continue;
+    if (programs[engine] !== undefined || engine === 'builtin' || spec.role === 'web') continue;
     if (engine === 'haproxy') programs.haproxy = await haproxyVersion();
     else programs[engine] = (await cluster.api(spec.name).versions()).version;
   }
