@@ -3,6 +3,7 @@
  * does, so with an unhealthy generator nothing is blamed on the server: what would fail is inconclusive.
  */
 import { formatMs, formatNumber, plural } from './format.ts';
+import { playlistsJudged, segmentsJudged } from './judge-hls.ts';
 import type { Evidence, Finding, Load, Verdict } from './results.ts';
 
 /** Pure. The worst verdict of the findings is the verdict of the load. */
@@ -33,6 +34,12 @@ export function judgeLoad(load: Load, run: { readonly interrupted: boolean }): F
     judge('flowing', 'Media flows until the end', flowing(load)),
     judge('served', 'Every player is served until the end', served(load)),
     judge('stamped', 'Every video frame can be judged', stamped(load)),
+    ...(load.hls === undefined
+      ? []
+      : [
+          judge('playlists', 'Playlists come, are fresh and go forward', playlistsJudged(load.hls)),
+          judge('segments', 'Listed segments come, whole and in order', segmentsJudged(load.hls)),
+        ]),
     judge('generator', 'The generator had time to spare', generator(load)),
     ...(run.interrupted
       ? [
@@ -115,8 +122,12 @@ function frames({ frames: of }: Load): Said {
  */
 const SILENCE_SECONDS = 2;
 
-/** Frames that never came after the last one are missing to nobody's knowledge: silence is what shows them. */
-function flowing({ timeline, bytes }: Load): Said {
+/**
+ * Frames that never came after the last one are missing to nobody's knowledge: silence is what shows them. Players of
+ * HLS are silent between two reloads, which are a target duration apart.
+ */
+function flowing({ timeline, bytes, hls }: Load): Said {
+  const bound = SILENCE_SECONDS + Math.ceil((hls?.targetDurationMs ?? 0) / 1000);
   const first = timeline.findIndex(({ mbitPerSecond }) => mbitPerSecond > 0);
   let silent = 0;
   let longest = 0;
@@ -125,10 +136,10 @@ function flowing({ timeline, bytes }: Load): Said {
     longest = Math.max(longest, silent);
   }
   const nothing = first === -1 && (timeline.length > 0 || bytes === 0);
-  const stopped = nothing || longest >= SILENCE_SECONDS;
+  const stopped = nothing || longest >= bound;
   return {
     verdict: stopped ? 'inconclusive' : 'pass',
-    expected: `no ${SILENCE_SECONDS} s without a byte for any player`,
+    expected: `no ${bound} s without a byte for any player`,
     actual: nothing
       ? 'no second with a byte'
       : stopped

@@ -10,7 +10,7 @@ import {
   headline,
   proofWord,
 } from './format.ts';
-import type { Distribution, Finding, Load, Results, Verdict } from './results.ts';
+import type { Distribution, Finding, HlsLoad, Load, Results, Verdict } from './results.ts';
 
 const SIGN: Readonly<Record<Verdict, string>> = {
   pass: '✅',
@@ -103,9 +103,47 @@ function loadTable(load: Load): string {
         row('Startup', load.startup),
         row('Latency at join', load.latency.join),
         row('Latency, steady', load.latency.steady),
+        ...(load.hls === undefined
+          ? []
+          : [
+              row('Playlist requests', load.hls.playlists.time),
+              row('Segment requests', load.hls.segments.time),
+              row('Staleness of playlists', load.hls.playlists.staleness),
+            ]),
       ],
     ),
+    ...(load.hls === undefined ? [] : [hlsTable(load.hls)]),
   ].join('\n\n');
+}
+
+function hlsTable({ playlists, segments, retries, resends, finished, problems }: HlsLoad): string {
+  const wrong = Object.entries(problems).map(([code, count]) => `${text(code)} × ${formatNumber(count)}`);
+  return table(
+    [
+      'Playlists',
+      'Failed',
+      'Segments',
+      'Failed',
+      '404',
+      'Retries',
+      'Resent',
+      'Played to the end',
+      'Problems',
+    ],
+    [
+      [
+        formatNumber(playlists.requests),
+        formatNumber(playlists.failed),
+        formatNumber(segments.requests),
+        formatNumber(segments.failed),
+        formatNumber(playlists.missing + segments.missing),
+        formatNumber(retries),
+        formatNumber(resends),
+        formatNumber(finished),
+        wrong.length === 0 ? 'none' : wrong.join(', '),
+      ],
+    ],
+  );
 }
 
 function details(finding: Finding, kind: Results['kind']): string {

@@ -101,6 +101,42 @@ export const LoadSecond = z
   .meta({ id: 'LoadSecond', description: 'One second of a load.' });
 export type LoadSecond = z.infer<typeof LoadSecond>;
 
+const Requests = {
+  requests: z.number().int().describe('Answered or not, without those that were only sent again.'),
+  failed: z.number().int().describe('Without a whole, readable answer.'),
+  missing: z.number().int().describe('Of the failed ones: answered with 404.'),
+  bytes: z.number().describe('Of the bodies.'),
+};
+
+export const HlsLoad = z
+  .object({
+    playlists: z.object({
+      ...Requests,
+      time: Distribution.describe('From the request to the end of the body.'),
+      staleness: Distribution.describe(
+        'For how long a media playlist had been the same when it came, as its player saw it; 0 for a new one.',
+      ),
+    }),
+    segments: z.object({
+      ...Requests,
+      time: Distribution.describe('From the request to the end of the body.'),
+    }),
+    retries: z.number().int().describe('Requests made again because the answer was missing or not whole.'),
+    resends: z
+      .number()
+      .int()
+      .describe('Requests sent once more because the server had closed the connection that was kept.'),
+    finished: z.number().int().describe('Players that played to `EXT-X-ENDLIST`; they are not dropped.'),
+    problems: z
+      .record(z.string(), z.number().int())
+      .describe('What players bore and counted: a stable code such as `hls.gap`, and how often.'),
+    targetDurationMs: z
+      .number()
+      .describe('The longest that any media playlist named; 0 when there was none.'),
+  })
+  .meta({ id: 'HlsLoad', description: 'What the HLS players of a load asked for and got.' });
+export type HlsLoad = z.infer<typeof HlsLoad>;
+
 export const Load = z
   .object({
     urls: z.array(z.string()).describe('Clients are spread over these evenly.'),
@@ -142,6 +178,7 @@ export const Load = z
       .describe('Video frames of all clients.'),
     generator: GeneratorHealth,
     timeline: z.array(LoadSecond),
+    hls: HlsLoad.optional().describe('Only when one of the URLs is HLS.'),
   })
   .meta({ id: 'Load', description: 'The figures of many players.' });
 export type Load = z.infer<typeof Load>;

@@ -1,4 +1,5 @@
 /** Many measured players in this process. */
+import type { Playlist } from '../../protocols/hls/playlist.ts';
 import {
   type Client,
   type ClientObserver,
@@ -6,12 +7,15 @@ import {
   ClientState,
   type Closed,
   CloseReason,
+  type HttpExchange,
   type Player,
 } from '../client.ts';
-import { createPlayer } from '../create.ts';
+import { createPlayer, isHlsUrl } from '../create.ts';
+import { HlsPlayer } from '../hls/player.ts';
 import { wallClock } from '../measure/clock.ts';
 import { FrameMeter, MeterHistograms, type MeterObserver } from '../measure/meter.ts';
 import { loopbackSource } from './addresses.ts';
+import { HlsMeter, type HlsSnapshot } from './hls-figures.ts';
 
 export interface CrowdOptions {
   /** Players are spread over these in turn. */
@@ -23,7 +27,7 @@ export interface CrowdOptions {
   readonly first?: number;
   /** From one player's number to the next. Default 1. */
   readonly step?: number;
-  readonly client?: Pick<ClientOptions, 'timeoutMs' | 'handshake' | 'maxRedirects' | 'allowRemote'>;
+  readonly client?: Pick<ClientOptions, 'timeoutMs' | 'handshake' | 'maxRedirects' | 'allowRemote' | 'hls'>;
 }
 
 export interface FrameTotals {
@@ -55,6 +59,8 @@ export interface CrowdSnapshot {
   readonly stalls: { count: number; stalledMs: number; watchedMs: number; lasting: number };
   /** In ms; null when no frame had a stamp. */
   readonly lowestLatency: number | null;
+  /** Of players of HLS; left out when there are none. */
+  readonly hls?: HlsSnapshot;
 }
 
 /**
@@ -70,6 +76,8 @@ export class Crowd implements ClientObserver, MeterObserver {
   readonly options: CrowdOptions;
   /** Filled by all players; whoever reads and resets them decides on the interval. */
   readonly histograms = new MeterHistograms();
+  /** Filled by the players of HLS; undefined when there are none. */
+  readonly hls: HlsMeter | undefined;
   readonly players: Player[] = [];
   readonly meters: FrameMeter[] = [];
   joined = 0;
@@ -94,6 +102,7 @@ export class Crowd implements ClientObserver, MeterObserver {
     this.options = options;
     this.#onSettled = events.onSettled;
     this.#onFrame = events.onFrame;
+    this.hls = options.urls.some(isHlsUrl) ? new HlsMeter() : undefined;
     for (const url of options.urls) createPlayer(url, new FrameMeter(this.histograms));
   }
 
@@ -145,10 +154,26 @@ export class Crowd implements ClientObserver, MeterObserver {
     this.#onFrame?.(meter.index, meter.received);
   }
 
+  onExchange(_client: Client, exchange: HttpExchange): void {
+    this.hls?.exchange(exchange);
+  }
+
+  onPlaylist(client: Client, playlist: Playlist): void {
+    if (client instanceof HlsPlayer) this.hls?.playlist(playlist, client.playlistAgeMs);
+  }
+
+  onProblem(_client: Client, code: string): void {
+    this.hls?.problem(code);
+  }
+
   onClosed(client: Client, closed: Closed, at: number): void {
     const meter = this.meters[client.id]!;
     meter.model.finish(at);
     if (closed.reason === CloseReason.local) return;
+    if (meter.joined && client instanceof HlsPlayer && client.finished) {
+      this.hls!.finished++;
+      return;
+    }
     this.#count(closed.code);
     if (meter.joined) {
       this.dropped++;
@@ -187,9 +212,16 @@ export class Crowd implements ClientObserver, MeterObserver {
     const stalls = { count: 0, stalledMs: 0, watchedMs: 0, lasting: 0 };
     let bytes = 0;
     let restarts = 0;
+    let retries = 0;
+    let resends = 0;
     let framesOfWorst = this.opened ? Number.POSITIVE_INFINITY : 0;
     for (const [index, meter] of this.meters.entries()) {
-      const { timing, bytesIn, closed } = this.players[index]!;
+      const player = this.players[index]!;
+      const { timing, bytesIn, closed } = player;
+      if (player instanceof HlsPlayer) {
+        retries += player.retries;
+        resends += player.resends;
+      }
       const { continuity, model } = meter;
       bytes += bytesIn;
       frames.received += meter.received;
@@ -221,6 +253,7 @@ export class Crowd implements ClientObserver, MeterObserver {
       framesOfWorst: Number.isFinite(framesOfWorst) ? framesOfWorst : 0,
       stalls,
       lowestLatency: Number.isFinite(lowest) ? lowest : null,
+      ...(this.hls !== undefined && { hls: this.hls.snapshot(retries, resends) }),
     };
   }
 }

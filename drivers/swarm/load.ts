@@ -8,7 +8,8 @@ import { MediaSource } from '../measure/source.ts';
 import { loopbackSource } from './addresses.ts';
 import type { FrameTotals } from './crowd.ts';
 import { type GeneratorFigures, HealthMonitor, judgeGenerator } from './health.ts';
-import { Swarm, type SwarmTick } from './swarm.ts';
+import type { RequestTotals } from './hls-figures.ts';
+import { Swarm, type SwarmFigures, type SwarmTick } from './swarm.ts';
 
 export type LoadPhase = 'ramp' | 'steady';
 
@@ -24,7 +25,7 @@ export interface LoadOptions {
   readonly durationMs: number;
   /** Default: one per core. */
   readonly workers?: number;
-  readonly client?: Pick<ClientOptions, 'timeoutMs' | 'handshake' | 'maxRedirects' | 'allowRemote'>;
+  readonly client?: Pick<ClientOptions, 'timeoutMs' | 'handshake' | 'maxRedirects' | 'allowRemote' | 'hls'>;
   readonly onTick?: (tick: LoadTick) => void;
   /** Ends the run early; what was measured until then is returned. */
   readonly signal?: AbortSignal;
@@ -44,6 +45,20 @@ export interface LoadSecondFigures {
   readonly loopLagMs: number;
 }
 
+/** The shape of `HlsLoad` in reports/results.ts. */
+export interface HlsLoadFigures {
+  readonly playlists: RequestTotals & {
+    readonly time: DistributionFigures;
+    readonly staleness: DistributionFigures;
+  };
+  readonly segments: RequestTotals & { readonly time: DistributionFigures };
+  readonly retries: number;
+  readonly resends: number;
+  readonly finished: number;
+  readonly problems: Record<string, number>;
+  readonly targetDurationMs: number;
+}
+
 /** The shape of `Load` in reports/results.ts. */
 export interface LoadFigures {
   readonly urls: string[];
@@ -58,6 +73,8 @@ export interface LoadFigures {
   readonly frames: FrameTotals;
   readonly generator: GeneratorFigures;
   readonly timeline: LoadSecondFigures[];
+  /** Only when one of the URLs is HLS. */
+  readonly hls?: HlsLoadFigures;
 }
 
 /** Plays. Throws ProtocolError(Url) before anything starts when a URL cannot be played. */
@@ -100,6 +117,24 @@ export async function runLoad(options: LoadOptions): Promise<LoadFigures> {
     frames: figures.frames,
     generator: figures.generator,
     timeline,
+    ...(figures.hls !== undefined && { hls: hlsFigures(figures.hls) }),
+  };
+}
+
+function hlsFigures({
+  histograms,
+  playlists,
+  segments,
+  ...rest
+}: NonNullable<SwarmFigures['hls']>): HlsLoadFigures {
+  return {
+    playlists: {
+      ...playlists,
+      time: histograms.playlistTime.toDistribution(),
+      staleness: histograms.staleness.toDistribution(),
+    },
+    segments: { ...segments, time: histograms.segmentTime.toDistribution() },
+    ...rest,
   };
 }
 

@@ -1,4 +1,5 @@
 /** One line a second: rewritten in place on a terminal, plain lines otherwise. */
+import type { HlsSnapshot } from './hls-figures.ts';
 import type { LoadTick, PublishTick } from './load.ts';
 
 /** What is needed of process.stderr. */
@@ -44,6 +45,7 @@ export function loadLine(tick: LoadTick): string {
     `${tick.intervalMbitPerSecond.toFixed(1)} Mbit/s`,
     `latency p50 ${ms(tick.intervalLatencyP50)} p99 ${ms(tick.intervalLatencyP99)}`,
     `${tick.stalls} stalls`,
+    ...(tick.hls === undefined ? [] : [hls(tick.hls)]),
     health(tick.generator.healthy, tick.intervalLoopLagMs, tick.intervalCpuCores, tick.generator.reasons),
   ].join(' | ');
 }
@@ -57,6 +59,14 @@ export function publishLine(tick: PublishTick): string {
     `late p99 ${ms(tick.lagP99Ms)}`,
     `loop lag ${ms(tick.loopLagMs)}`,
   ].join(' | ');
+}
+
+function hls({ playlists, segments, problems }: HlsSnapshot): string {
+  const failed = playlists.failed + segments.failed;
+  const wrong = Object.values(problems).reduce((sum, count) => sum + count, 0);
+  const bad = [...(failed > 0 ? [`${failed} failed`] : []), ...(wrong > 0 ? [`${wrong} problems`] : [])];
+  const good = `${playlists.requests} playlists, ${segments.requests} segments`;
+  return [good, ...bad].join(', ');
 }
 
 function health(healthy: boolean, lag: number, cores: number, reasons: readonly string[]): string {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { LatencyHistogram } from '../measure/histogram.ts';
 import type { CrowdOptions, CrowdSnapshot, FrameTotals } from './crowd.ts';
 import { type GeneratorFigures, judgeGenerator } from './health.ts';
+import { addHlsSnapshots, HlsHistograms, type HlsSnapshot } from './hls-figures.ts';
 import type { FromWorker, Report, ToWorker } from './messages.ts';
 
 export interface SwarmOptions extends Omit<CrowdOptions, 'first' | 'step'> {
@@ -35,6 +36,8 @@ export interface SwarmTick {
   readonly intervalLoopLagMs: number;
   readonly intervalCpuCores: number;
   readonly generator: GeneratorFigures;
+  /** Only with players of HLS. */
+  readonly hls?: HlsSnapshot;
 }
 
 export interface SwarmFigures {
@@ -51,6 +54,8 @@ export interface SwarmFigures {
   readonly join: LatencyHistogram;
   readonly steady: LatencyHistogram;
   readonly generator: GeneratorFigures;
+  /** Only with players of HLS. */
+  readonly hls?: HlsSnapshot & { readonly histograms: HlsHistograms };
 }
 
 const REPORT_MS = 1000;
@@ -82,6 +87,7 @@ export class Swarm {
   readonly #join = new LatencyHistogram();
   readonly #steady = new LatencyHistogram();
   readonly #interval = new LatencyHistogram();
+  readonly #hls = new HlsHistograms();
   #startedAt = Number.NaN;
   #ticks: NodeJS.Timeout | undefined;
   #lastTick = { at: 0, bytes: 0, stalls: 0 };
@@ -145,6 +151,7 @@ export class Swarm {
         this.#steady.addCounts(steady);
         this.#interval.addCounts(steady);
       }
+      if (message.report.hls !== undefined) this.#hls.add(message.report.hls);
     }
   }
 
@@ -196,6 +203,7 @@ export class Swarm {
       intervalLoopLagMs: Math.max(0, ...healths.map((health) => health.loopLagMs)),
       intervalCpuCores: healths.reduce((sum, health) => sum + health.cpuCores, 0),
       generator,
+      ...(crowd.hls !== undefined && { hls: crowd.hls }),
     };
     this.#lastTick = { at: now, bytes: crowd.bytes, stalls: crowd.stalls.count };
     this.#interval.reset();
@@ -229,6 +237,7 @@ export class Swarm {
       join: this.#join,
       steady: this.#steady,
       generator,
+      ...(crowd.hls !== undefined && { hls: { ...crowd.hls, histograms: this.#hls } }),
     };
   }
 
@@ -293,6 +302,7 @@ export function addSnapshots(snapshots: readonly CrowdSnapshot[]): CrowdSnapshot
       reasons[reason] = (reasons[reason] ?? 0) + count;
   }
   const lowest = snapshots.flatMap((snapshot) => snapshot.lowestLatency ?? []);
+  const hls = addHlsSnapshots(snapshots.map((snapshot) => snapshot.hls));
   return {
     requested: sum((s) => s.requested),
     opened: sum((s) => s.opened),
@@ -318,5 +328,6 @@ export function addSnapshots(snapshots: readonly CrowdSnapshot[]): CrowdSnapshot
       lasting: sum((s) => s.stalls.lasting),
     },
     lowestLatency: lowest.length === 0 ? null : Math.min(...lowest),
+    ...(hls !== undefined && { hls }),
   };
 }

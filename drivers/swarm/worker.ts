@@ -20,7 +20,13 @@ class Worker {
   }
 
   #report(health: WorkerHealth = this.#health.read(wallClock.jumps)): Report {
-    return { crowd: this.#crowd.snapshot(), histograms: this.#crowd.histograms.take(), health };
+    const { histograms, hls } = this.#crowd;
+    return {
+      crowd: this.#crowd.snapshot(),
+      histograms: histograms.take(),
+      hls: hls?.histograms.take(),
+      health,
+    };
   }
 
   stop(): void {

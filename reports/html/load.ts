@@ -3,6 +3,7 @@ import { formatBytes, formatMs, formatNumber, formatPercent } from '../format.ts
 import type { Distribution, Load, LoadSecond } from '../results.ts';
 import { renderReasons, renderTiles, renderUrls, type Tile } from './figures.ts';
 import { renderGenerator } from './generator.ts';
+import { renderHls } from './hls.ts';
 import { type Html, html } from './html.ts';
 
 export function renderFigures(load: Load): Html {
@@ -10,6 +11,7 @@ export function renderFigures(load: Load): Html {
 <h2 id="figures">Figures</h2>
 ${renderTiles(tilesOf(load))}
 ${renderReasons('Why players failed or dropped', 'Players', load.reasons)}
+${load.hls !== undefined && renderHls(load.hls)}
 ${renderUrls('Played', load.urls)}
 </section>`;
 }
@@ -83,7 +85,7 @@ function tilesOf(load: Load): Tile[] {
   ];
 }
 
-function renderDistributions({ startup, latency }: Load): Html {
+function renderDistributions({ startup, latency, hls }: Load): Html {
   const row = (name: string, of: Distribution) =>
     html`<tr><th scope="row">${name}</th>${[of.p50, of.p90, of.p99, of.p999, of.max].map(
       (value) => html`<td class="number">${formatMs(value)}</td>`,
@@ -97,7 +99,10 @@ function renderDistributions({ startup, latency }: Load): Html {
     'max',
     'samples',
   ].map((name) => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
-<tbody>${row('Steady state', latency.steady)}${row('At the join', latency.join)}${row('Startup', startup)}</tbody>
+<tbody>${row('Steady state', latency.steady)}${row('At the join', latency.join)}${row('Startup', startup)}${
+    hls !== undefined &&
+    html`${row('Playlist requests', hls.playlists.time)}${row('Segment requests', hls.segments.time)}${row('Staleness of playlists', hls.playlists.staleness)}`
+  }</tbody>
 </table></div>`;
 }
 
