@@ -13,6 +13,7 @@ import {
 } from '../cluster.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
 import { hasNodeFor } from '../mutant-fit.ts';
+import { NginxRtmpApi } from '../nginx-stat.ts';
 import { type PortChoice, planAddresses } from '../ports.ts';
 import { TcpTap } from '../taps/tcp-tap.ts';
 import type {
@@ -188,6 +189,7 @@ class ProcessCluster implements Cluster {
     const { spec, host, ports } = this.#node(node);
     if (spec.role === 'balancer' || spec.role === 'web')
       throw new LabError(LabErrorCode.Unknown, `${node} has no media API`, { node });
+    if (this.engine === 'nginx-rtmp') return new NginxRtmpApi(node, host, ports.http);
     return new HttpNodeApi(node, host, ports.api);
   }
 
