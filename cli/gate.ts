@@ -1,20 +1,18 @@
 /** `liveproof gate`: brings a cluster up, runs the checks, judges, takes it down, writes the report. */
-import { execFile } from 'node:child_process';
 import { join, relative } from 'node:path';
-import { promisify } from 'node:util';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Cluster } from '../lab/cluster.ts';
 import { LabError } from '../lab/errors.ts';
-import { findProgram } from '../lab/runners/find-program.ts';
-import { DEFAULT_TOPOLOGY, TOPOLOGIES, topologyByName } from '../lab/topologies/index.ts';
+import { TOPOLOGIES, topologyByName } from '../lab/topologies/index.ts';
 import type { EngineName } from '../lab/topology.ts';
 import { collectEnvironment } from '../reports/environment.ts';
-import { HistoryWriter } from '../reports/history-writer.ts';
+import { type HistoryLine, HistoryWriter } from '../reports/history-writer.ts';
 import { type Finding, type Results, worstVerdict } from '../reports/results.ts';
 import { writeRun } from '../reports/write.ts';
 import type { Check } from '../scenarios/check.ts';
 import { CHECKS } from '../scenarios/conformance/index.ts';
-import { type ClusterRequest, runOnCluster } from '../scenarios/run.ts';
+import type { HistoryEvent } from '../scenarios/history.ts';
+import { type LeftOut, type Plan, type PlannedRun, type PlanRequest, planGate } from '../scenarios/plan.ts';
+import { runPlan } from '../scenarios/plan-run.ts';
 import { selectChecks } from '../scenarios/select.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import {
@@ -28,10 +26,13 @@ import {
   table,
   UsageError,
 } from './output.ts';
+import { versionsOf } from './programs.ts';
 
 export interface ClusterOptions {
-  readonly topology: string;
-  readonly engine: EngineName;
+  /** Names; every topology when empty. */
+  readonly topology: readonly string[];
+  /** Each topology's usual one when left out. */
+  readonly engine?: EngineName;
   readonly srs?: string;
   readonly basePort?: number;
   readonly out?: string;
@@ -45,7 +46,7 @@ export function register(program: Command): void {
   addClusterOptions(
     program
       .command('gate')
-      .description('Does a cluster behave? Brings it up, runs the checks, takes it down, writes the report.')
+      .description('Do clusters behave? Brings each up, runs its checks, takes it down, writes the report.')
       .argument('[check...]', 'ids or globs, such as back-to-source/*; all when left out'),
   )
     .option('--list', 'show the checks and run nothing')
@@ -53,10 +54,11 @@ export function register(program: Command): void {
       'after',
       `
 Exit codes: 0 every verdict is pass; 1 a check failed; 2 wrong use or nothing selected;
-3 inconclusive; 4 the cluster did not come up.
+3 inconclusive, or a topology that was named cannot run here; 4 a cluster did not come up.
 
 Examples:
   liveproof gate
+  liveproof gate --topology forward-cluster --topology nginx-rtmp
   liveproof gate 'back-to-source/*' fan-out/spread
   liveproof gate --engine srs --srs ./objs/srs --out out/nightly
   liveproof gate --list`,
@@ -67,41 +69,60 @@ Examples:
 export function addClusterOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--topology <name>', 'the cluster')
+      new Option('--topology <name>', 'a cluster; may be given again (default: every one that can run here)')
         .choices(TOPOLOGIES.map(({ name }) => name))
-        .default(DEFAULT_TOPOLOGY),
+        .argParser(collectTopologies)
+        .default([] as readonly string[], 'every one that can run here'),
     )
-    .addOption(
-      new Option('--engine <name>', 'the program that plays origin and edge')
-        .choices(['builtin', 'srs'] satisfies EngineName[])
-        .default('builtin'),
-    )
+    .addOption(engineOption())
     .addOption(new Option('--srs <path>', 'the srs binary for engine srs').env('SRS_BIN'))
     .option('--base-port <port>', 'first of the ports; free ones when left out', parsePort)
     .option('--out <dir>', 'where the report goes; a new directory below out/ when left out');
 }
 
+function collectTopologies(name: string, before: readonly string[]): readonly string[] {
+  const names = TOPOLOGIES.map((topology) => topology.name);
+  if (!names.includes(name)) throw new InvalidArgumentError(`Allowed choices are ${names.join(', ')}.`);
+  return before.includes(name) ? before : [...before, name];
+}
+
+export function engineOption(): Option {
+  return new Option(
+    '--engine <name>',
+    'the program that plays the media roles; when left out builtin, and nginx-rtmp for the cluster of that name',
+  ).choices(['builtin', 'srs', 'nginx-rtmp'] satisfies EngineName[]);
+}
+
 async function gate(patterns: string[], options: GateOptions): Promise<void> {
   if (options.list) {
-    process.stdout.write(`${listOf(selected(patterns, CHECKS))}\n`);
+    process.stdout.write(`${listOf(selected(patterns, CHECKS, options.topology))}\n`);
     return;
   }
   const checks = selected(patterns, CHECKS, options.topology);
-  await runAndReport('gate', options, async (run) =>
-    runOnCluster(run.cluster, {
-      checks,
-      signal: run.signal,
-      onFinding: (finding) => run.found(finding, `${verdictCell(run.paint, finding)}  ${lineOf(finding)}`),
-      onEvent: (check, event) => run.history.append({ check, ...event }),
-    }),
-  );
+  await runAndReport('gate', options, {
+    plan: planGate(planRequest(checks, options)),
+    line: (finding, paint) => `${verdictCell(paint, finding)}  ${lineOf(finding)}`,
+    event: (check, event, { topology }) => ({ check, topology: topology.name, ...event }),
+  });
 }
 
-/** Throws UsageError for a pattern that matches nothing, and where nothing is left for the topology. */
+export function planRequest(
+  checks: readonly Check[],
+  { topology, engine, srs }: ClusterOptions,
+): PlanRequest {
+  return {
+    checks,
+    topologies: topology.length === 0 ? TOPOLOGIES : topology.map(topologyByName),
+    ...(engine === undefined ? {} : { engine }),
+    ...(srs === undefined ? {} : { srsPath: srs }),
+  };
+}
+
+/** Throws UsageError for a pattern that matches nothing, and where nothing is left for the topologies, if any are named. */
 export function selected(
   patterns: readonly string[],
   all: readonly Check[],
-  topology?: string,
+  topologies: readonly string[] = [],
 ): readonly Check[] {
   const { checks, unmatched } = selectChecks(all, patterns);
   if (unmatched.length > 0) {
@@ -110,30 +131,33 @@ export function selected(
     );
     throw new UsageError(lines.join('\n'));
   }
-  if (topology === undefined) return checks;
-  const fitting = checks.filter((check) => check.topologies.includes(topology));
-  if (fitting.length === 0) throw new UsageError(`None of the selected checks is for topology ${topology}.`);
+  if (topologies.length === 0) return checks;
+  const fitting = checks.filter((check) => check.topologies.some((name) => topologies.includes(name)));
+  if (fitting.length === 0) {
+    throw new UsageError(`None of the selected checks is for ${topologies.join(' or ')}.`);
+  }
   return fitting;
 }
 
-/** What a run of checks works with. */
-export interface CheckRun {
-  readonly cluster: ClusterRequest;
-  readonly signal: AbortSignal;
-  readonly history: HistoryWriter;
-  readonly paint: Paint;
-  /** Keeps a finding and prints a line for it. */
-  found(finding: Finding, line: string): void;
+/** What differs between the commands that run checks. */
+export interface Work {
+  readonly plan: Plan;
+  /** Printed when a run begins. */
+  heading?(run: PlannedRun): string;
+  /** Printed for a finding. */
+  line(finding: Finding, paint: Paint): string;
+  /** A line of the history. */
+  event(check: string, event: HistoryEvent, run: PlannedRun): HistoryLine;
 }
 
 /**
- * Makes the directory of the run, does the work, and writes what was found, also when it is interrupted or the lab
- * gives up in the middle. Sets the exit code.
+ * Makes the directory of the run, carries the plan out, and writes what was found, also when it is interrupted or a
+ * cluster does not come up. Sets the exit code.
  */
 export async function runAndReport(
   kind: 'gate' | 'mutants',
   options: ClusterOptions,
-  work: (run: CheckRun) => Promise<unknown>,
+  work: Work,
 ): Promise<Results> {
   const startedAt = new Date();
   const began = performance.now();
@@ -141,36 +165,45 @@ export async function runAndReport(
   const history = new HistoryWriter(join(directory, 'history.ndjson'));
   const interruption = listenForInterrupt(() => history.closeNow());
   const paint = painter(process.stdout);
+  const say = (line: string): boolean => process.stdout.write(`${line}\n`);
   const findings: Finding[] = [];
-  let programs: Readonly<Record<string, string>> = {};
+  const programs: Record<string, string> = {};
+  const notes: string[] = [];
   let failure: Error | undefined;
-  try {
-    await work({
-      cluster: {
-        topology: topologyByName(options.topology),
-        engine: options.engine,
-        runDir: join(directory, 'cluster'),
-        ...(options.srs === undefined ? {} : { srsPath: options.srs }),
-        ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
-        onUp: async (cluster) => {
-          programs = await programsOf(cluster);
-          const seconds = ((performance.now() - began) / 1000).toFixed(1);
-          process.stdout.write(`${options.topology} of ${options.engine} is up after ${seconds} s\n`);
-        },
-      },
-      signal: interruption.signal,
-      history,
-      paint,
-      found(finding, line) {
-        findings.push(finding);
-        process.stdout.write(`${line}\n`);
-      },
-    });
-  } catch (error) {
-    failure = error instanceof Error ? error : new Error(String(error));
+  const found = (finding: Finding): void => {
+    findings.push(finding);
+    say(work.line(finding, paint));
+  };
+  for (const topology of work.plan.leftOut) {
+    if (options.topology.includes(topology.topology.name)) found(cannotRun(topology));
+    else notes.push(noteOf(topology));
   }
+  for (const note of notes) say(`${paint('yellow', 'note')}  ${note}`);
+  let cameUp = began;
+  await runPlan({
+    runs: work.plan.runs,
+    runDir: join(directory, 'cluster'),
+    signal: interruption.signal,
+    ...(options.srs === undefined ? {} : { srsPath: options.srs }),
+    ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
+    onStart(run) {
+      cameUp = performance.now();
+      const heading = work.heading?.(run);
+      if (heading !== undefined) say(heading);
+    },
+    async onUp(cluster, { topology, engine, mutant }) {
+      if (mutant !== undefined) return;
+      Object.assign(programs, await versionsOf(cluster));
+      say(`${topology.name} of ${engine} is up after ${((performance.now() - cameUp) / 1000).toFixed(1)} s`);
+    },
+    onFinding: found,
+    onEvent: (check, event, run) => history.append(work.event(check, event, run)),
+    onFailure(error, run) {
+      failure ??= error;
+      found(notUp(run, error));
+    },
+  });
   const interrupted = interruption.signal.aborted;
-  if (failure !== undefined && !interrupted) findings.push(notUp(options, failure));
   const results: Results = {
     schema: 'liveproof/results@1',
     kind,
@@ -178,30 +211,49 @@ export async function runAndReport(
     startedAt: startedAt.toISOString(),
     durationMs: Math.round(performance.now() - began),
     interrupted,
+    ...(notes.length === 0 ? {} : { notes }),
     command: process.argv.slice(2),
     environment: collectEnvironment(programs),
     findings,
   };
   const total = `${findings.length} findings in ${(results.durationMs / 1000).toFixed(1)} s`;
-  process.stdout.write(
-    `\n${paintVerdict(paint, results.verdict)}: ${total}${interrupted ? ', interrupted' : ''}\n`,
-  );
+  say(`\n${paintVerdict(paint, results.verdict)}: ${total}${interrupted ? ', interrupted' : ''}`);
   await writeRun(directory, results, { history: await history.close() });
-  process.stdout.write(`${relative(process.cwd(), join(directory, 'report.html'))}\n`);
+  say(relative(process.cwd(), join(directory, 'report.html')));
   interruption.release();
   // What was not run is not passed.
   process.exitCode =
     interrupted && results.verdict === 'pass' ? ExitCode.inconclusive : exitCodeOf(results.verdict);
   if (failure !== undefined && !interrupted) throw failure;
+  if (work.plan.runs.length === 0 && findings.length === 0) process.exitCode = ExitCode.labNotUp;
   return results;
 }
 
-/** So that the report says, too, why there is nothing in it. */
-function notUp({ topology, engine }: ClusterOptions, failure: Error): Finding {
+function noteOf({ topology, reason }: LeftOut): string {
+  return `${topology.name} is left out: ${reason}`;
+}
+
+/** A topology that was asked for by name. */
+function cannotRun({ topology, engine, reason }: LeftOut): Finding {
   return {
     check: 'lab/up',
-    topology,
+    topology: topology.name,
     engine,
+    verdict: 'unsupported',
+    expected: 'the cluster can be brought up on this machine',
+    actual: reason,
+    evidence: [],
+    durationMs: 0,
+  };
+}
+
+/** So that the report says, too, why there is nothing in it. */
+function notUp({ topology, engine, mutant }: PlannedRun, failure: Error): Finding {
+  return {
+    check: 'lab/up',
+    topology: topology.name,
+    engine,
+    ...(mutant === undefined ? {} : { mutant }),
     verdict: 'error',
     expected: 'the cluster comes up, and stays up as long as checks run',
     actual: failure.message,
@@ -228,28 +280,10 @@ export function detailOf({ expected, actual }: Finding): string {
 
 function listOf(checks: readonly Check[]): string {
   return table(
-    ['check', 'level', 'what it proves'],
-    checks.map(({ id, level, title }) => [id, level, title]),
+    ['check', 'level', 'topologies', 'what it proves'],
+    checks.map(({ id, level, topologies, title }) => [id, level, topologies.join(', '), title]),
     { paint: painter(process.stdout) },
   );
-}
-
-/** Versions of the programs that the cluster is made of. */
-async function programsOf(cluster: Cluster): Promise<Record<string, string>> {
-  const programs: Record<string, string> = {};
-  for (const { engine, spec } of cluster.nodes.values()) {
-    if (programs[engine] !== undefined || engine === 'builtin' || spec.role === 'web') continue;
-    if (engine === 'haproxy') programs.haproxy = await haproxyVersion();
-    else programs[engine] = (await cluster.api(spec.name).versions()).version;
-  }
-  return programs;
-}
-
-async function haproxyVersion(): Promise<string> {
-  const program = findProgram('haproxy');
-  if (program === undefined) return 'unknown';
-  const { stdout } = await promisify(execFile)(program, ['-v']);
-  return /version (\S+)/.exec(stdout)?.[1] ?? 'unknown';
 }
 
 function parsePort(text: string): number {

@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type LabState, labDown, labStatus, labUp } from '../lab/daemon.ts';
-import { DEFAULT_TOPOLOGY, TOPOLOGIES } from '../lab/topologies/index.ts';
-import type { EngineName } from '../lab/topology.ts';
+import { DEFAULT_TOPOLOGY, TOPOLOGIES, topologyByName } from '../lab/topologies/index.ts';
+import { type EngineName, enginesOf } from '../lab/topology.ts';
+import { engineOption } from './gate.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { ExitCode, isTerminal, painter, table, UsageError } from './output.ts';
 
@@ -11,7 +12,7 @@ interface DirectoryOption {
 
 interface UpCommandOptions extends DirectoryOption {
   readonly topology: string;
-  readonly engine: EngineName;
+  readonly engine?: EngineName;
   readonly srs?: string;
   readonly basePort?: number;
 }
@@ -19,7 +20,9 @@ interface UpCommandOptions extends DirectoryOption {
 /** A process ended by SIGINT, as shells tell it. */
 const EXIT_INTERRUPTED = 130;
 
-const USE_TITLES = { publish: 'Publish', play: 'Play', observe: 'HTTP API' } as const;
+const USE_TITLES = { publish: 'Publish', play: 'Play', observe: 'Observe' } as const;
+
+const PROTOCOL_TITLES: Readonly<Record<string, string>> = { api: 'HTTP API', stat: 'statistics' };
 
 export function register(program: Command): void {
   const lab = program
@@ -31,6 +34,7 @@ export function register(program: Command): void {
 Examples:
   liveproof lab up                               the built-in edge cluster
   liveproof lab up --engine srs --srs ./objs/srs the same cluster of a real SRS
+  liveproof lab up --topology forward-cluster    HAProxy, masters, slaves, edges, Nginx
   liveproof lab status
   liveproof lab down`,
     );
@@ -50,10 +54,13 @@ Examples:
     .addHelpText(
       'after',
       `
+HLS is cut into segments of 2 s, of which a playlist holds 12 s; players have no sessions, so that caches work.
+
 Exit codes: 0 up; 2 wrong use, or a lab is up already; 4 it did not come up.
 
 Examples:
   liveproof lab up
+  liveproof lab up --topology nginx-rtmp
   liveproof lab up --base-port 21000
   SRS_BIN=/usr/local/srs/objs/srs liveproof lab up --engine srs
 
@@ -95,13 +102,6 @@ Examples:
     .action(status);
 }
 
-function engineOption(): Option {
-  const engines: readonly EngineName[] = ['builtin', 'srs'];
-  return new Option('--engine <name>', 'the program that plays origin and edge')
-    .choices(engines)
-    .default('builtin');
-}
-
 function directoryOption(): Option {
   return new Option('--dir <dir>', 'where the lab keeps its state and its logs; one lab each').default(
     'out/lab',
@@ -118,7 +118,12 @@ function parsePort(text: string): number {
 }
 
 async function up(options: UpCommandOptions): Promise<void> {
-  if (options.engine === 'srs' && options.srs === undefined) {
+  const engines = enginesOf(topologyByName(options.topology));
+  const engine = options.engine ?? engines[0]!;
+  if (!engines.includes(engine)) {
+    throw new UsageError(`Engine ${engine} cannot play ${options.topology}; ${engines.join(' and ')} can.`);
+  }
+  if (engine === 'srs' && options.srs === undefined) {
     throw new UsageError('Engine srs needs --srs PATH or SRS_BIN.');
   }
   const interruption = listenForInterrupt();
@@ -128,7 +133,7 @@ async function up(options: UpCommandOptions): Promise<void> {
     const state = await labUp({
       directory: options.dir,
       topology: options.topology,
-      engine: options.engine,
+      engine,
       signal: interruption.signal,
       ...(options.srs === undefined ? {} : { srsPath: options.srs }),
       ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
@@ -158,7 +163,7 @@ function urls(state: LabState): string {
   const rows = state.entries.map(({ use, node, protocol, url }) => [
     USE_TITLES[use],
     node,
-    protocol === 'api' ? '' : protocol.toUpperCase(),
+    PROTOCOL_TITLES[protocol] ?? protocol.toUpperCase(),
     url,
   ]);
   // The use is named once, at its first line.

@@ -1,14 +1,15 @@
 /** `liveproof mutants`: proves that every check can fail. */
 import type { Command } from 'commander';
 import { MUTANTS, type MutantId } from '../lab/builtin/mutants.ts';
-import type { Finding } from '../reports/results.ts';
+import { type Finding, worstVerdict } from '../reports/results.ts';
 import type { Check } from '../scenarios/check.ts';
 import { CHECKS } from '../scenarios/conformance/index.ts';
-import { mutantsOf, runMutants } from '../scenarios/mutants.ts';
+import { mutantsOf, type PlannedRun, planMutants } from '../scenarios/plan.ts';
 import {
   addClusterOptions,
   type ClusterOptions,
   detailOf,
+  planRequest,
   runAndReport,
   selected,
   verdictCell,
@@ -25,8 +26,8 @@ export function register(program: Command): void {
     .addHelpText(
       'after',
       `
-A mutant is a builtin node with a known defect. Every check must pass on the healthy cluster and fail for each mutant
-that it lists.
+A mutant is a node with a known defect: a builtin node, or a configuration of HAProxy, Nginx or nginx-rtmp. Every check
+must pass on the healthy clusters of its topologies, and fail for each mutant that it lists on one of them.
 
 Exit codes: 0 all mutants are killed; 1 one survives, or a check fails on the healthy cluster; 2 wrong use;
 4 a cluster did not come up.
@@ -39,29 +40,30 @@ Examples:
 }
 
 async function mutants(patterns: string[], options: ClusterOptions): Promise<void> {
-  if (options.engine !== 'builtin')
-    throw new UsageError('Mutants are defects of builtin nodes: --engine builtin.');
+  if (options.engine === 'srs')
+    throw new UsageError('Mutants are defects of builtin nodes and of configurations: not --engine srs.');
   const checks = selected(patterns, CHECKS, options.topology);
-  const findings: Finding[] = [];
-  await runAndReport('mutants', options, async (run) =>
-    runMutants({
-      checks,
-      cluster: run.cluster,
-      signal: run.signal,
-      onCluster: (mutant) =>
-        process.stdout.write(
-          mutant === undefined ? 'healthy cluster\n' : `${mutant}: ${MUTANTS[mutant].says}\n`,
-        ),
-      onFinding(finding) {
-        findings.push(finding);
-        const detail = finding.verdict === 'pass' ? '' : detailOf(finding);
-        const seconds = (finding.durationMs / 1000).toFixed(1);
-        run.found(finding, `  ${verdictCell(run.paint, finding)}  ${finding.check}  ${seconds} s${detail}`);
-      },
-      onEvent: (check, mutant, event) => run.history.append({ check, mutant: mutant ?? null, ...event }),
+  const { findings } = await runAndReport('mutants', options, {
+    plan: planMutants(planRequest(checks, options)),
+    heading,
+    line(finding, paint) {
+      const detail = finding.verdict === 'pass' ? '' : detailOf(finding);
+      const seconds = (finding.durationMs / 1000).toFixed(1);
+      return `  ${verdictCell(paint, finding)}  ${finding.check}  ${seconds} s${detail}`;
+    },
+    event: (check, event, { topology, mutant }) => ({
+      check,
+      topology: topology.name,
+      mutant: mutant ?? null,
+      ...event,
     }),
-  );
+  });
   process.stdout.write(`\n${matrixOf(checks, findings, painter(process.stdout))}\n`);
+}
+
+function heading({ topology, mutant }: PlannedRun): string {
+  if (mutant === undefined) return `${topology.name}: healthy cluster`;
+  return `${topology.name}, ${mutant}: ${MUTANTS[mutant].says}`;
 }
 
 /** For each area one row per check and one column per mutant that they list; columns are numbered, with a legend. */
@@ -105,7 +107,9 @@ function findingFor(
   { id }: Check,
   mutant: MutantId | undefined,
 ): Finding | undefined {
-  return findings.find((finding) => finding.check === id && finding.mutant === mutant);
+  const found = findings.filter((finding) => finding.check === id && finding.mutant === mutant);
+  const worst = worstVerdict(found.map(({ verdict }) => verdict));
+  return found.find(({ verdict }) => verdict === worst);
 }
 
 function healthyCell(finding: Finding | undefined, paint: Paint): string {

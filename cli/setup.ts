@@ -12,9 +12,10 @@ const HELP = `Usage: npm run setup [-- lab|gate|test]
 
 Looks up the system programs that a lab, the gate or the tests need (default: test, which is all of them).
 Silent when they are there. Else they are installed with apt on Debian and Ubuntu, as root or through a sudo
-that asks for no password; where that is not possible, the command to type is printed.
+that asks for no password; where that is not possible, the command to type is printed. A lab and the gate go on without
+what only one of the clusters needs.
 
-Exit codes: 0 all there; 2 wrong use; 4 something is missing.
+Exit codes: 0 all there, or enough for a lab and the gate; 2 wrong use; 4 something is missing.
 
 Examples:
   npm run setup
@@ -51,9 +52,23 @@ export function setup(argv: readonly string[], machine: Machine): ExitCode {
   if (prefix !== undefined) install(prefix, packagesOf(missing), machine);
   const left = machine.missing(purpose);
   if (left.length === 0) return ExitCode.pass;
-  machine.say(`error: not installed: ${left.map((program) => program.name).join(', ')}`);
+  const [isMissing, isLess] = purpose === 'test' ? [left, []] : byNeed(left);
+  const names = (programs: readonly SystemProgram[]): string => programs.map(({ name }) => name).join(', ');
+  if (isMissing.length > 0) machine.say(`error: not installed: ${names(isMissing)}`);
+  for (const topology of new Set(isLess.map(({ onlyFor }) => onlyFor))) {
+    const without = isLess.filter(({ onlyFor }) => onlyFor === topology);
+    machine.say(`note: not installed: ${names(without)}, so that ${topology} cannot run`);
+  }
   machine.say(`type:  ${commandToType(packagesOf(left), machine.isRoot)}`);
-  return ExitCode.labNotUp;
+  return isMissing.length > 0 ? ExitCode.labNotUp : ExitCode.pass;
+}
+
+/** Those without which nothing runs, and those that one topology needs. */
+function byNeed(programs: readonly SystemProgram[]): [SystemProgram[], SystemProgram[]] {
+  return [
+    programs.filter(({ onlyFor }) => onlyFor === undefined),
+    programs.filter(({ onlyFor }) => onlyFor !== undefined),
+  ];
 }
 
 function packagesOf(programs: readonly SystemProgram[]): string[] {

@@ -6,6 +6,7 @@ import { LabError, LabErrorCode } from './errors.ts';
 import { identify } from './runners/proc.ts';
 import { startCluster } from './runners/process.ts';
 import { topologyByName } from './topologies/index.ts';
+import type { HlsSettings } from './topology.ts';
 
 const request = JSON.parse(process.argv.at(-1) ?? '') as DaemonRequest;
 const file = new StateFile(request.directory);
@@ -38,12 +39,16 @@ function tell(message: DaemonMessage): Promise<void> {
   });
 }
 
+/** Shorter than SRS's 10 s and 60 s, so that a lab shows something soon; without sessions, so that its cache works. */
+const HLS: HlsSettings = { fragmentSeconds: 2, windowSeconds: 12, sessions: false };
+
 function start(): Promise<Cluster> {
   return startCluster({
     topology: topologyByName(request.topology),
     engine: request.engine,
     runDir: file.directory,
     ports: request.basePort ?? 'friendly',
+    settings: { hls: HLS },
     signal: stopped.signal,
     ...(request.srsPath === undefined ? {} : { srsPath: request.srsPath }),
     onProgress(progress) {

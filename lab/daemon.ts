@@ -11,6 +11,7 @@ import { type LabState, livingProcesses, StateFile } from './daemon-state.ts';
 import { LabError, LabErrorCode } from './errors.ts';
 import { balancerSessions } from './runners/balancer.ts';
 import { lastLines } from './runners/last-lines.ts';
+import { nginxConnections } from './runners/launch-nginx.ts';
 import { type ProcessIdentity, readIdentified } from './runners/proc.ts';
 import type { StartProgress } from './runners/process.ts';
 import type { EngineName } from './topology.ts';
@@ -187,7 +188,8 @@ function stateOf(kernelState: string | undefined): NodeState {
   return kernelState === 'T' ? 'frozen' : 'ready';
 }
 
-async function clientsOf({ name, role, host, ports }: LabState['nodes'][number]): Promise<number> {
+async function clientsOf({ name, role, engine, host, ports }: LabState['nodes'][number]): Promise<number> {
   if (role === 'balancer') return balancerSessions(host, ports.api);
+  if (role === 'web' || engine === 'nginx-rtmp') return nginxConnections(host, ports.api);
   return (await new HttpNodeApi(name, host, ports.api).clients()).length;
 }

@@ -26,6 +26,7 @@ export function renderMarkdown(results: Results): string {
   return [
     `## ${SIGN[results.verdict]} liveproof ${results.kind}: ${results.verdict}`,
     `${text(headline(results))}.${results.interrupted ? ' **Interrupted**: this is what was measured until then.' : ''}`,
+    ...(results.notes ?? []).map((note) => `_${text(note)}_`),
     ...(results.load ? [loadTable(results.load)] : []),
     ...(findings.length > 0 ? [areaTable(findings)] : []),
     ...(bad.length > 0

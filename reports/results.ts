@@ -234,6 +234,10 @@ export const Results = z.object({
   interrupted: z
     .boolean()
     .describe('True when the run was interrupted; what was measured until then is here.'),
+  notes: z
+    .array(z.string())
+    .optional()
+    .describe('What was left out, and why: a topology that cannot run on this machine, say.'),
   command: z.array(z.string()).describe('The command line.'),
   environment: Environment,
   findings: z.array(Finding),

@@ -69,6 +69,7 @@ function renderHead(results: Results): Html {
 <h1>${results.verdict}</h1>
 <p class="headline">${headline(results)}.</p>
 ${results.interrupted && html`<p class="note">Interrupted: this is what was measured until then.</p>`}
+${(results.notes ?? []).map((note) => html`<p class="note">${note}</p>`)}
 </div>
 </div>
 <dl class="facts">

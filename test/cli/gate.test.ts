@@ -59,7 +59,7 @@ describe('selection', () => {
   });
 
   test('no check for a topology is wrong use', () => {
-    assert.throws(() => selected([], CHECKS, 'nowhere'), UsageError);
+    assert.throws(() => selected([], CHECKS, ['nowhere']), UsageError);
   });
 
   test('exit code 2, and nothing is started or written', async () => {
