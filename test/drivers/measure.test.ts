@@ -8,10 +8,14 @@ import { Continuity } from '../../drivers/measure/continuity.ts';
 import { LatencyHistogram } from '../../drivers/measure/histogram.ts';
 import { FrameMeter, MeterHistograms } from '../../drivers/measure/meter.ts';
 import { PlayerModel, START_THRESHOLD_MS } from '../../drivers/measure/player-model.ts';
-import { describeItem } from '../../drivers/measure/recorder.ts';
+import { describeItem, MediaRecorder, type RecordedItem } from '../../drivers/measure/recorder.ts';
 import { MediaSource, SourceCursor } from '../../drivers/measure/source.ts';
+import { parseAvcConfig } from '../../protocols/h264/parameter-sets.ts';
 import { insertStamp } from '../../protocols/h264/stamp.ts';
-import { MediaType } from '../../protocols/media.ts';
+import { MediaLayout, MediaType, UNKNOWN_LENGTH } from '../../protocols/media.ts';
+import { annexBOfAvcc } from '../../protocols/mpegts/from-flv.ts';
+import { TsMediaReader } from '../../protocols/mpegts/media.ts';
+import { TsWriter } from '../../protocols/mpegts/writer.ts';
 
 function continuity(stream: number, ...frames: number[]): Record<string, number> {
   const subject = new Continuity();
@@ -125,6 +129,90 @@ test('meter: joins at the first keyframe, and tells the player when the first pi
   assert.deepEqual(joins, [2000 + next]);
   assert.equal(timing.firstFrameShown, 2000 + next + START_THRESHOLD_MS / 40);
   assert.equal(histograms.startup.count, 1);
+});
+
+/** The fixture's first `frames` stamped frames as a transport stream, with audio, in segments of a second. */
+function segments(frames: number, stream = 5): Uint8Array[] {
+  const writer = new TsWriter();
+  const config = parseAvcConfig(source.headers.find(({ type }) => type === MediaType.video)!.body, 5);
+  const parts: Buffer[] = [];
+  for (let frame = 0; frame < frames; frame++) {
+    const key = video[frame]!.template!.keyframe;
+    const unit = annexBOfAvcc(stamped(frame, frame * 40, stream), config, key);
+    const bytes = [writer.video(unit, frame * 3600, frame * 3600, key)];
+    if (frame % 2 === 0) bytes.push(writer.audio(Uint8Array.of(0xff, 0xf1, frame), frame * 3600));
+    if (frame % 25 === 0) parts.push(Buffer.from(writer.tables()));
+    parts.push(Buffer.concat([parts.pop()!, ...bytes]));
+  }
+  return parts.map((part) => new Uint8Array(part));
+}
+
+test('meter: Annex B out of a transport stream, also a meter beside one of FLV', () => {
+  const histograms = new MeterHistograms();
+  const flv = new FrameMeter(new MeterHistograms());
+  const meter = new FrameMeter(histograms);
+  const reader = new TsMediaReader(meter);
+  for (const [i, bytes] of segments(75).entries()) {
+    if (i === 1) bytes[bytes.length - 189 * 2]! ^= 1;
+    for (let at = 0; at < bytes.length; at += 1000) {
+      reader.push(bytes, at, Math.min(at + 1000, bytes.length), 5000);
+      feed(flv, stamped(flv.received % 25, 0, flv.received), 0, 1);
+    }
+    reader.end(5000);
+  }
+  assert.deepEqual(
+    [meter.received, meter.corrupt, meter.unstamped, meter.continuity.missing, meter.joined],
+    [75, 1, 0, 0, true],
+  );
+  assert.deepEqual([flv.corrupt, flv.unstamped], [0, 0]);
+  assert.equal(histograms.steady.count, 74);
+  assert.ok(Math.abs(histograms.lowest - (5000 - 74 * 40)) < 0.01);
+});
+
+test('meter: in Annex B too, frames without a stamp are known to be just that, and no slice is no frame', () => {
+  const meter = new FrameMeter(new MeterHistograms());
+  meter.layout(MediaLayout.annexB);
+  for (const unit of [
+    [0, 0, 1, 9, 0xf0, 0, 0, 1, 0x65, 0x88, 1],
+    [0, 0, 1, 9, 0xf0],
+    [],
+    [7, 0, 0, 1, 0x41, 1],
+  ]) {
+    meter.begin(MediaType.video, 0, UNKNOWN_LENGTH);
+    if (unit.length > 0) meter.data(MediaType.video, Uint8Array.from(unit), 0, unit.length);
+    meter.end(MediaType.video, 1);
+  }
+  assert.deepEqual([meter.received, meter.unstamped, meter.corrupt, meter.joined], [2, 1, 1, true]);
+});
+
+test('recorder: bodies of a transport stream, with their segments', () => {
+  const items: RecordedItem[] = [];
+  const recorder = new MediaRecorder((item) => items.push(item));
+  const reader = new TsMediaReader(recorder);
+  for (const [i, bytes] of segments(50).entries()) {
+    recorder.segment(100 + i);
+    reader.push(bytes, 0, bytes.length, 1);
+    reader.end(1);
+  }
+  const frames = items.filter(({ kind }) => kind === 'video');
+  const audio = items.filter(({ kind }) => kind === 'audio');
+  assert.deepEqual([items.length, frames.length, audio.length], [75, 50, 25]);
+  assert.deepEqual(
+    frames.map(({ key, segment, timestamp, stamp }) => ({ key, segment, timestamp, stamp })),
+    Array.from({ length: 50 }, (_, frame) => ({
+      key: frame % 25 === 0,
+      segment: frame < 25 ? 100 : 101,
+      timestamp: frame * 40,
+      stamp: { stream: 5, frame, sentAt: frame * 40, intact: true },
+    })),
+  );
+  assert.deepEqual(
+    audio.map(({ size, key, stamp, segment }) => [size, key, stamp, segment]),
+    Array.from({ length: 25 }, (_, i) => [3, false, null, i < 13 ? 100 : 101]),
+  );
+  const { size, sum } = describeItem(MediaType.audio, 0, Uint8Array.of(0xff, 0xf1, 4), 1);
+  assert.deepEqual([audio[2]!.size, audio[2]!.sum], [size, sum]);
+  assert.equal('segment' in describeItem(MediaType.audio, 0, Uint8Array.of(1), 1), false);
 });
 
 /** Frames at 25 per second, each given by its arrival. */
