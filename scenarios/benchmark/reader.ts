@@ -1,4 +1,4 @@
-/** One measured process of `bench:drivers`: N players, or N bare readers of the same bytes. */
+/** One measured process of `bench:drivers` or `bench:hls`: N players, or N bare readers of the same bytes. */
 import { connect, type Socket } from 'node:net';
 import { wallClock } from '../../drivers/measure/clock.ts';
 import { loopbackSource } from '../../drivers/swarm/addresses.ts';
@@ -38,13 +38,27 @@ export interface ReaderResult {
   readonly missing: number;
   readonly corrupt: number;
   readonly frames: number;
+  /** In the window. */
+  readonly framesPerSecond: number;
+  /** What HLS players counted. */
+  readonly problems: number;
 }
+
+interface FrameCounts {
+  received: number;
+  missing: number;
+  corrupt: number;
+  problems: number;
+}
+
+/** Of the segments of `bench:hls`. */
+const SEGMENT_MS = 2000;
 
 /** What is measured: it begins, and then tells how many bytes have come and how many clients receive. */
 interface Load {
   bytes(): number;
   receiving(): number;
-  frames(): { received: number; missing: number; corrupt: number };
+  frames(): FrameCounts;
   /** Once a second, as a worker of a swarm does. */
   report(): void;
 }
@@ -55,7 +69,12 @@ class BareReaders implements Load {
   readonly #alive = new Set<Socket>();
 
   constructor(task: ReaderTask) {
-    const request = task.url.startsWith('rtmp') ? rtmpRequest(task.url) : flvRequest(task.url);
+    const hls = task.url.endsWith('.m3u8');
+    const request = hls
+      ? hlsRequest(task.url)
+      : task.url.startsWith('rtmp')
+        ? rtmpRequest(task.url)
+        : flvRequest(task.url);
     const { hostname, port } = new URL(task.url);
     const buffer = new Uint8Array(64 * 1024);
     let opened = 0;
@@ -75,6 +94,7 @@ class BareReaders implements Load {
         socket.once('connect', () => {
           this.#alive.add(socket);
           socket.write(request);
+          if (hls) setInterval(() => socket.write(request), SEGMENT_MS);
         });
         socket.once('error', () => this.#alive.delete(socket));
         socket.once('close', () => this.#alive.delete(socket));
@@ -91,8 +111,8 @@ class BareReaders implements Load {
     return this.#alive.size;
   }
 
-  frames(): { received: number; missing: number; corrupt: number } {
-    return { received: 0, missing: 0, corrupt: 0 };
+  frames(): FrameCounts {
+    return { received: 0, missing: 0, corrupt: 0, problems: 0 };
   }
 
   report(): void {}
@@ -118,6 +138,13 @@ function flvRequest(url: string): Uint8Array {
   return encodeRequest({ method: 'GET', path: pathname, host });
 }
 
+/** Playlist and segment at once: the server answers in turn. */
+function hlsRequest(url: string): Uint8Array {
+  const { pathname, host } = new URL(url);
+  const paths = [pathname, pathname.replace(/[^/]*$/, 'latest.ts')];
+  return Buffer.concat(paths.map((path) => encodeRequest({ method: 'GET', path, host })));
+}
+
 class Players implements Load {
   readonly #crowd: Crowd;
   readonly #health = new HealthMonitor();
@@ -135,13 +162,21 @@ class Players implements Load {
     return this.#crowd.joined - this.#crowd.dropped;
   }
 
-  frames(): { received: number; missing: number; corrupt: number } {
-    return this.#crowd.snapshot().frames;
+  frames(): FrameCounts {
+    const { frames, hls } = this.#crowd.snapshot();
+    const problems = Object.values(hls?.problems ?? {}).reduce((sum, count) => sum + count, 0);
+    return { ...frames, problems };
   }
 
   report(): void {
     const health = this.#health.read(wallClock.jumps);
-    const report = { crowd: this.#crowd.snapshot(), histograms: this.#crowd.histograms.take(), health };
+    const { histograms, hls } = this.#crowd;
+    const report = {
+      crowd: this.#crowd.snapshot(),
+      histograms: histograms.take(),
+      hls: hls?.histograms.take(),
+      health,
+    };
     process.send?.({ report });
   }
 }
@@ -158,6 +193,7 @@ async function measure(task: ReaderTask): Promise<ReaderResult> {
   const reports = setInterval(() => load.report(), 1000);
   await after(task.rampMs + task.settleMs);
   const health = new HealthMonitor();
+  const framesBefore = load.frames().received;
   const [bytes, cpu, at] = [load.bytes(), process.cpuUsage(), performance.now()];
   await after(task.windowMs);
   const [bytesAfter, cpuAfter, seconds] = [
@@ -165,12 +201,13 @@ async function measure(task: ReaderTask): Promise<ReaderResult> {
     process.cpuUsage(cpu),
     (performance.now() - at) / 1000,
   ];
+  const framesAfter = load.frames().received;
   const { loopLagP99Ms } = health.read();
   const { rss } = process.memoryUsage();
   globalThis.gc?.();
   const { heapUsed } = process.memoryUsage();
   clearInterval(reports);
-  const { received, missing, corrupt } = load.frames();
+  const { received, missing, corrupt, problems } = load.frames();
   return {
     cores: (cpuAfter.user + cpuAfter.system) / 1e6 / seconds,
     bytesPerSecond: (bytesAfter - bytes) / seconds,
@@ -181,6 +218,8 @@ async function measure(task: ReaderTask): Promise<ReaderResult> {
     missing,
     corrupt,
     frames: received,
+    framesPerSecond: (framesAfter - framesBefore) / seconds,
+    problems,
   };
 }
 
