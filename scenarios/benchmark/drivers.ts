@@ -8,7 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { FromFeeder } from './feeder.ts';
+import type { FromFeeder, ToFeeder } from './feeder.ts';
 import type { ReaderKind, ReaderResult, ReaderTask } from './reader.ts';
 
 const USAGE = `bench:drivers: cores per 1000 players, and how many times a bare reader that is
@@ -25,6 +25,9 @@ const REFERENCE_CLIENTS = 2000;
 const MAX_KB_PER_CLIENT = 40;
 /** Ratios of all crowd sizes lie within this of the one at REFERENCE_CLIENTS. */
 const FLATNESS = 0.2;
+
+/** Of the 350 ms between two bursts: players of a big crowd are not served in bigger groups, but more often. */
+const PLAYERS_PER_PHASE = 100;
 
 /** From the last client to the window: the compiler has seen the code by then, as in any load of a minute. */
 const SETTLE_MS = 6000;
@@ -52,12 +55,18 @@ interface Row {
   valid: boolean;
 }
 
+/**
+ * V8's memory reducer begins 8 s after the start of a process and takes some 100 ms of CPU, once: in the window of a
+ * few seconds that is more than 500 bare readers cost, and none of it is theirs.
+ */
+const STEADY = ['--no-memory-reducer'];
+
 /** For profiles: `LIVEPROOF_BENCH_NODE_ARGS='--cpu-prof --cpu-prof-dir=/tmp/prof'`. */
 const profile = (process.env.LIVEPROOF_BENCH_NODE_ARGS ?? '').split(' ').filter((arg) => arg !== '');
 
 function start(file: string, args: string[] = []): ChildProcess {
   return fork(fileURLToPath(new URL(file, import.meta.url)), args, {
-    execArgv: ['--expose-gc', '--import', TSX, ...profile],
+    execArgv: ['--expose-gc', ...STEADY, '--import', TSX, ...profile],
     serialization: 'advanced',
   });
 }
@@ -123,6 +132,7 @@ console.log(
 
 const rows: Row[] = [];
 for (const clients of sizes) {
+  feeder.send({ phases: Math.ceil(clients / PLAYERS_PER_PHASE) } satisfies ToFeeder);
   const measured = new Map<string, ReaderResult[]>();
   for (let round = 0; round < rounds; round++) {
     for (const protocol of protocols) {

@@ -17,7 +17,6 @@ import { MessageAssembler } from '../../protocols/rtmp/message-assembler.ts';
 import { ChunkStreamId, encodeSetChunkSize, MessageTypeId } from '../../protocols/rtmp/messages.ts';
 
 const BURST_MS = 350;
-const PHASES = 7;
 /** SRS's default. */
 const CHUNK_SIZE = 60_000;
 const MESSAGE_STREAM = 1;
@@ -29,6 +28,9 @@ export type FromFeeder = {
   readonly flvPort: number;
   readonly bitsPerSecond: number;
 };
+
+/** Between two crowds. */
+export type ToFeeder = { readonly phases: number };
 
 const CRLF = new Uint8Array([13, 10]);
 
@@ -65,7 +67,7 @@ function httpChunk(parts: Uint8Array[]): Buffer {
 class Feeder {
   readonly #writer = new ChunkWriter();
   readonly #cursor: SourceCursor;
-  readonly #phases = Array.from({ length: PHASES }, () => new Phase());
+  #phases = [new Phase()];
   readonly #rtmpHeaders: Uint8Array;
   readonly #flvHeaders: Uint8Array;
   readonly #origin = performance.now();
@@ -88,12 +90,17 @@ class Feeder {
     return this.#writer.encode(chunkStream, type, MESSAGE_STREAM, timestamp, body);
   }
 
+  /** Players of the next crowd are spread over so many phases. Nobody may be connected. */
+  set phases(count: number) {
+    this.#phases = Array.from({ length: count }, () => new Phase());
+  }
+
   start(): void {
     let due = this.#origin;
     const tick = (): void => {
       this.#produce();
-      this.#phases[this.#next++ % PHASES]!.burst();
-      due += BURST_MS / PHASES;
+      this.#phases[this.#next++ % this.#phases.length]!.burst();
+      due += BURST_MS / this.#phases.length;
       setTimeout(tick, Math.max(0, due - performance.now()));
     };
     tick();
@@ -145,7 +152,7 @@ class Feeder {
         const info = { level: 'status', code: 'NetStream.Play.Start', description: 'Start' } as const;
         command(encodeCommand(onStatus(info)));
         socket.write(this.#rtmpHeaders);
-        const phase = this.#phases[this.#joined++ % PHASES]!;
+        const phase = this.#phases[this.#joined++ % this.#phases.length]!;
         phase.rtmp.add(socket);
         socket.once('close', () => phase.rtmp.delete(socket));
       }
@@ -169,7 +176,7 @@ class Feeder {
     socket.once('data', () => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\nTransfer-Encoding: chunked\r\n\r\n');
       socket.write(httpChunk([this.#flvHeaders]));
-      const phase = this.#phases[this.#joined++ % PHASES]!;
+      const phase = this.#phases[this.#joined++ % this.#phases.length]!;
       phase.flv.add(socket);
       socket.once('close', () => phase.flv.delete(socket));
       socket.resume();
@@ -196,4 +203,7 @@ rtmpServer.listen({ port: 0, host: '127.0.0.1', backlog }, () => {
   });
 });
 process.on('SIGINT', () => {});
+process.on('message', ({ phases }: ToFeeder) => {
+  feeder.phases = phases;
+});
 process.on('disconnect', () => process.exit());
