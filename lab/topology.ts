@@ -66,6 +66,8 @@ export interface HlsSettings {
   readonly windowSeconds: number;
   /** A session for every player (hls_ctx, hls_ts_ctx). SRS default on; caches need it off. */
   readonly sessions: boolean;
+  /** The files of a stream that has ended are removed after this long. SRS default (hls_dispose) 120. */
+  readonly disposeSeconds?: number;
 }
 
 export type EngineName = 'builtin' | 'srs' | 'nginx-rtmp';

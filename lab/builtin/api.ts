@@ -175,7 +175,9 @@ function vhost(node: MediaNode): Body {
     send_bytes: clients.reduce((sum, client) => sum + client.socket.bytesWritten, 0),
     recv_bytes: clients.reduce((sum, client) => sum + client.socket.bytesRead, 0),
     kbps: { recv_30s: 0, send_30s: 0 },
-    hls: { enabled: false },
+    hls: node.hls
+      ? { enabled: true, fragment: node.config.settings.hls.fragmentSeconds }
+      : { enabled: false },
   };
 }
 

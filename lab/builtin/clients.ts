@@ -1,7 +1,13 @@
 /** Who is connected to a node, as its HTTP API tells it (facts/srs.md 3.3). */
-import type { Socket } from 'node:net';
 
-export type ClientType = 'rtmp-play' | 'flv-play' | 'fmle-publish' | 'flash-publish';
+export type ClientType = 'rtmp-play' | 'flv-play' | 'hls-play' | 'fmle-publish' | 'flash-publish';
+
+/** A socket, or what stands for all requests of an HLS session. */
+export interface ClientConnection {
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  destroy(): void;
+}
 
 export interface ClientRecord {
   readonly id: string;
@@ -14,7 +20,7 @@ export interface ClientRecord {
   readonly name: string;
   readonly publish: boolean;
   readonly since: number;
-  readonly socket: Socket;
+  readonly socket: ClientConnection;
 }
 
 const ID_CHARACTERS = '0123456789abcdefghijklmnopqrstuvwxyz';

@@ -61,6 +61,15 @@ export const FORWARD_QUEUE_BYTES = 16 * 1024 * 1024;
 /** Bytes waiting for a slave above which frames are kept in the queue that drops by time. */
 export const FORWARD_HIGH_WATER = 1024 * 1024;
 
+/** What is left of a stream's HLS is taken away this long after its end: SRS `hls_dispose` (facts/srs.md 6.1). */
+export const HLS_DISPOSE_SECONDS = 120;
+
+/** HLS sessions beyond these are refused: each is a line in the table of clients. */
+export const MAX_HLS_SESSIONS = 50_000;
+
+/** An HTTP client that takes nothing of its answer is given up after this long: SRS, 30 s (facts/srs.md 1.1). */
+export const HTTP_SEND_TIMEOUT_MS = 30_000;
+
 /** The longest HTTP request head that is read. */
 export const HTTP_HEAD_BYTES = 16 * 1024;
 

@@ -28,18 +28,33 @@ export class Forwards {
   /** @param streamName with its query: a slave is sent what the publisher sent. */
   open(stream: Stream, streamName: string): StreamOutput[] {
     const { config, mutants } = this.#node;
-    const slaves = mutants.has('master-skips-a-slave') ? config.forwards?.slice(0, -1) : config.forwards;
-    return (slaves ?? []).map(({ host, port }) => {
-      const forward = new Forward(this.#node, stream, { host, port, app: stream.app, streamName });
-      if (!mutants.has('master-forward-keeps-after-unpublish')) return forward;
-      this.#kept.push(forward);
-      return { push: (frame) => forward.push(frame), close: () => {} };
-    });
+    const all = config.forwards ?? [];
+    const slaves = mutants.has('master-skips-a-slave') ? all.slice(0, -1) : all;
+    const forwards = (mutants.has('master-forwards-twice') ? [...slaves, ...slaves] : slaves).map(
+      ({ host, port }) => new Forward(this.#node, stream, { host, port, app: stream.app, streamName }),
+    );
+    if (mutants.has('master-forward-stalls-others')) return stalled(forwards);
+    if (!mutants.has('master-forward-keeps-after-unpublish')) return forwards;
+    this.#kept.push(...forwards);
+    return forwards.map((forward) => ({ push: (frame) => forward.push(frame), close: () => {} }));
   }
 
   close(): void {
     for (const forward of this.#kept) forward.close();
   }
+}
+
+/** Mutant: who waits for a slave lets the others wait. */
+function stalled(forwards: readonly Forward[]): StreamOutput[] {
+  const held: (() => void)[] = [];
+  return forwards.map((forward) => ({
+    push: (frame) => {
+      held.push(() => forward.push(frame));
+      if (forwards.some(({ waiting }) => waiting)) return;
+      for (const pass of held.splice(0)) pass();
+    },
+    close: () => forward.close(),
+  }));
 }
 
 /**
@@ -58,6 +73,7 @@ export class Forward implements StreamOutput {
   #queuedSince = 0;
   #everStarted = false;
   #closed = false;
+  #waiting = false;
   /** Mutant: timestamp of the first frame. */
   #base = Number.NaN;
 
@@ -89,6 +105,11 @@ export class Forward implements StreamOutput {
     this.#disconnected()?.close('publisher left', CLOSE_GRACE_MS);
   }
 
+  /** Between two attempts. */
+  get waiting(): boolean {
+    return this.#waiting;
+  }
+
   get #queueMs(): number {
     return this.#node.config.settings.queueSeconds * 1000;
   }
@@ -97,6 +118,7 @@ export class Forward implements StreamOutput {
     const { timeouts, mutants, log } = this.#node;
     const where = `${this.#target.host}:${this.#target.port}`;
     this.#base = Number.NaN;
+    this.#waiting = false;
     let started = false;
     const push = new Push(
       this.#node,
@@ -133,6 +155,7 @@ export class Forward implements StreamOutput {
     if (started && mutants.has('master-forward-disturbs-publisher')) this.#stream.publisher?.socket.destroy();
     if (this.#everStarted && mutants.has('master-forward-stops-after-slave-restart')) return;
     const pause = mutants.has('master-forward-retries-late') ? LATE_RETRY_MS : timeouts.forwardRetry;
+    this.#waiting = true;
     this.#retry = setTimeout(() => this.#connect(), pause);
   }
 

@@ -178,9 +178,58 @@ export const MUTANTS = {
     role: 'slave',
     says: 'A stream stays busy after the forward that published it has ended',
   },
+  'master-forwards-twice': {
+    role: 'master',
+    says: 'Every slave has two forwards of a stream, the second of which it refuses again and again',
+  },
+  'master-forward-stalls-others': {
+    role: 'master',
+    says: 'As long as one slave is not there, the others get nothing; then they get it all at once',
+  },
   'edge-stays-with-first-origin': {
     role: 'edge',
     says: 'A pull that has ended is tried again at the same origin, for ever',
+  },
+  // hls
+  'hls-sequence-resets': {
+    role: 'media',
+    says: 'The media sequence number begins at 0 again after every 5 segments',
+  },
+  'hls-sequence-jumps': {
+    role: 'media',
+    says: 'The media sequence number grows by one too many with every third segment',
+  },
+  'hls-segment-missing': { role: 'media', says: 'Every 4th segment is listed, but not there' },
+  'hls-segment-truncated': { role: 'media', says: 'The last packets of a segment are missing' },
+  'hls-no-keyframe-start': { role: 'media', says: 'Segments are cut between keyframes' },
+  'hls-target-too-small': { role: 'media', says: 'The target duration is below the longest segment' },
+  'hls-window-too-short': { role: 'media', says: 'The playlist lists one segment' },
+  'hls-window-grows': { role: 'media', says: 'The playlist drops no segment' },
+  'hls-drops-frame-at-cut': { role: 'media', says: 'The frame after the first of a segment is missing' },
+  'hls-repeats-frame-at-cut': {
+    role: 'media',
+    says: 'The first frame of a segment is the last of the one before as well',
+  },
+  'hls-segments-deleted-early': {
+    role: 'media',
+    says: 'Segments are deleted while the playlist still lists them',
+  },
+  'hls-late-playlist': { role: 'media', says: 'A segment is listed only when there are two newer ones' },
+  'hls-no-end': {
+    role: 'media',
+    says: 'The end of a stream has no effect: its last segment never comes, its playlist stays for ever',
+  },
+  'hls-bad-grammar': { role: 'media', says: 'EXTINF has no comma, and EXT-X-TARGETDURATION is not written' },
+  'hls-wrong-content-type': { role: 'media', says: 'Playlists and segments are sent as text/plain' },
+  'hls-no-cors': { role: 'media', says: 'HLS is sent without CORS headers' },
+  'hls-playlist-stale': { role: 'media', says: 'The playlist is written with every third segment only' },
+  'hls-discontinuity-missing': {
+    role: 'media',
+    says: 'Nothing marks where another publication of a stream begins',
+  },
+  'hls-continuity-reset': {
+    role: 'media',
+    says: 'Continuity counters of the transport stream begin at 0 with every frame',
   },
   // web and balancer: the configuration that is rendered
   'web-ip-hash': {

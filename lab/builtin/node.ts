@@ -6,7 +6,9 @@ import type { BuiltinConfig } from './config.ts';
 import { DEFAULT_TIMEOUTS, STREAM_LINGER_MS, type Timeouts, WRITE_PHASES } from './constants.ts';
 import { Edge } from './edge.ts';
 import { Forwards } from './forward.ts';
-import { serveFlv } from './http-flv.ts';
+import { HlsOutputs } from './hls/outputs.ts';
+import { HlsSessions } from './hls/sessions.ts';
+import { serveHttp } from './http.ts';
 import type { Log } from './log.ts';
 import { isMutantId, type Mutants } from './mutants.ts';
 import { Origin } from './origin.ts';
@@ -28,6 +30,9 @@ export class MediaNode {
   readonly startedAt = Date.now();
   readonly streams = new Map<string, Stream>();
   readonly clients = new Map<string, ClientRecord>();
+  readonly hls: HlsOutputs | undefined;
+  /** Undefined when players have none (hls_ctx off). */
+  readonly hlsSessions: HlsSessions | undefined;
   readonly #forwards = new Forwards(this);
   readonly #connections = new Set<Socket>();
   readonly #servers: Server[] = [];
@@ -42,6 +47,11 @@ export class MediaNode {
     const unknown = config.mutants.filter((id) => !isMutantId(id));
     if (unknown.length > 0) throw new Error(`no such mutant: ${unknown.join(', ')}`);
     this.mutants = new Set(config.mutants.filter(isMutantId));
+    if (config.hls) {
+      const { sessions, windowSeconds } = config.settings.hls;
+      this.hls = new HlsOutputs(config, config.hls.directory, this.mutants, log);
+      if (sessions) this.hlsSessions = new HlsSessions(windowSeconds, this);
+    }
     this.role = config.role === 'edge' ? new Edge(this) : new Origin(this);
   }
 
@@ -53,7 +63,7 @@ export class MediaNode {
       if (this.#admit(socket)) new RtmpConnection(this, socket);
     });
     const http = createServer(media, (socket) => {
-      if (this.#admit(socket)) serveFlv(this, socket);
+      if (this.#admit(socket)) serveHttp(this, socket);
     });
     const api = createApi(this);
     api.on('connection', (socket: Socket) => this.#admit(socket));
@@ -83,7 +93,9 @@ export class MediaNode {
    * @param streamName with its query
    */
   outputsOf(stream: Stream, streamName: string): StreamOutput[] {
-    return this.config.role === 'master' ? this.#forwards.open(stream, streamName) : [];
+    const outputs = this.config.role === 'master' ? this.#forwards.open(stream, streamName) : [];
+    const hls = this.hls?.open(stream);
+    return hls ? [...outputs, hls] : outputs;
   }
 
   enter(client: ClientRecord): void {
@@ -108,11 +120,13 @@ export class MediaNode {
     clearInterval(this.#sweeper);
     for (const server of this.#servers) server.close();
     this.destroyConnections();
-    this.#forwards.close();
     for (const stream of this.streams.values()) {
       stream.closeOutputs();
       this.role.onStreamGone(stream);
     }
+    this.#forwards.close();
+    this.hls?.close();
+    this.hlsSessions?.close();
   }
 
   /** Every open socket counts to max_connections, the API's too (facts/srs.md 3.1). */

@@ -104,6 +104,7 @@ export class Pull implements StreamDemand {
 
   /** Who comes next must not be given the GOP of before. */
   #forgetMedia(): void {
+    for (const stream of this.streams) stream.closeOutputs();
     if (this.#node.mutants.has('edge-keeps-gop-after-release')) return;
     for (const stream of this.streams) stream.begin();
   }
@@ -162,7 +163,10 @@ export class Pull implements StreamDemand {
 
   #onMedia(message: Message): void {
     framesOf(message, (frame) => {
-      this.#state = PullState.pulling;
+      if (this.#state !== PullState.pulling) {
+        this.#state = PullState.pulling;
+        for (const stream of this.streams) stream.openOutputs(this.#node.outputsOf(stream, stream.name));
+      }
       for (const stream of this.streams) stream.push(frame);
     });
   }

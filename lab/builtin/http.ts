@@ -1,0 +1,56 @@
+/** The HTTP port of a node: HTTP-FLV and HLS (facts/srs.md 6.3, 7.1). */
+import type { Socket } from 'node:net';
+import { closeSoon } from './close-soon.ts';
+import { HTTP_SEND_TIMEOUT_MS, SERVER_NAME } from './constants.ts';
+import { serveHls } from './hls/serve.ts';
+import { playFlv } from './http-flv.ts';
+import { type RequestHead, readRequests } from './http-head.ts';
+import type { MediaNode } from './node.ts';
+import { flvStreamName } from './stream-name.ts';
+
+const NO_TIMEOUT_MS = 2 ** 31 - 1;
+
+export function serveHttp(node: MediaNode, socket: Socket): void {
+  const timeout = node.mutants.has('http-no-header-timeout') ? NO_TIMEOUT_MS : node.timeouts.httpRequest;
+  readRequests(socket, timeout, (result) => {
+    if (result === 'timeout') socket.destroy();
+    else if (typeof result === 'string') onMalformed(node, socket, result);
+    else return route(node, socket, result);
+    return false;
+  });
+}
+
+/** Returns whether another request may follow. */
+function route(node: MediaNode, socket: Socket, head: RequestHead): boolean {
+  const name = head.method === 'GET' ? flvStreamName(head.target) : undefined;
+  if (name) {
+    playFlv(node, socket, name);
+    return false;
+  }
+  const served = node.hls && serveHls(node, node.hls, socket, head);
+  if (!served) refuse(socket, '404 Not Found');
+  else if (!head.keepAlive) finish(socket, HTTP_SEND_TIMEOUT_MS);
+  return served === true && head.keepAlive;
+}
+
+function onMalformed(node: MediaNode, socket: Socket, failure: 'malformed' | 'too-long'): void {
+  if (node.mutants.has('http-malformed-kills-node')) throw new Error(`HTTP request ${failure}`);
+  if (node.mutants.has('http-malformed-tolerated')) {
+    socket.resume();
+    return;
+  }
+  refuse(socket, failure === 'too-long' ? '431 Request Header Fields Too Large' : '400 Bad Request');
+}
+
+function refuse(socket: Socket, status: string): void {
+  socket.write(
+    `HTTP/1.1 ${status}\r\nServer: ${SERVER_NAME}\r\nConnection: Close\r\nContent-Length: 0\r\n\r\n`,
+  );
+  finish(socket);
+}
+
+/** What the client still sends is thrown away. */
+function finish(socket: Socket, withinMs?: number): void {
+  socket.resume();
+  closeSoon(socket, withinMs);
+}
