@@ -1,7 +1,6 @@
 /** The audio and the video of a transport stream as media, for the sinks that take FLV and RTMP too. */
 import { MediaLayout, type MediaSink, MediaType, UNKNOWN_LENGTH } from '../media.ts';
-import type { ProgramStream } from './psi.ts';
-import { StreamType } from './psi.ts';
+import { type ProgramStream, StreamType } from './psi.ts';
 import { type PesHeader, type TsLimits, TsReader, type TsSink } from './reader.ts';
 
 const NONE = -1;

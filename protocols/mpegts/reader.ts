@@ -15,11 +15,14 @@ export const TS_PACKET_SIZE = 188;
 export const SYNC_BYTE = 0x47;
 export const PAT_PID = 0;
 export const NULL_PID = 0x1fff;
-/** PIDs below belong to tables of ISO and DVB (table 2-3), which are skipped but for the PAT. */
+/** Lower PIDs are reserved (table 2-3). */
+const FIRST_PROGRAM_PID = 0x10;
+/** Lower ones are skipped without being counted, but for the PAT: DVB's tables are there (EN 300 468 section 5.1.3). */
 const FIRST_FREE_PID = 0x20;
 const ADAPTATION_MAX = TS_PACKET_SIZE - 5;
 
-/** Up to PES_header_data_length, and with as many bytes as that can say. */
+/** Up to PES_packet_length; up to PES_header_data_length; and with as many bytes as that can say. */
+const PES_PREFIX_SIZE = 6;
 const PES_FIXED_SIZE = 9;
 const PES_HEADER_MAX = PES_FIXED_SIZE + 255;
 const UNBOUNDED = -1;
@@ -365,8 +368,8 @@ export class TsReader {
 
   /** Returns where the payload begins, or -1 when the header goes on in the next packet. */
   private pesHeader(pid: Pid, bytes: Uint8Array, start: number, end: number): number {
-    if (pid.headerSize === 0 && end - start >= PES_FIXED_SIZE) {
-      const size = pesHeaderSize(bytes, start);
+    if (pid.headerSize === 0) {
+      const size = pesHeaderSize(bytes, start, end - start);
       if (end - start >= size) {
         this.readPes(pid, bytes, start);
         return start + size;
@@ -377,7 +380,7 @@ export class TsReader {
     let at = start;
     while (at < end) {
       header[pid.headerSize++] = bytes[at++]!;
-      if (pid.headerSize >= PES_FIXED_SIZE && pid.headerSize === pesHeaderSize(header, 0)) {
+      if (pid.headerSize === pesHeaderSize(header, 0, pid.headerSize)) {
         this.readPes(pid, header, 0);
         return at;
       }
@@ -453,7 +456,7 @@ export class TsReader {
     this.patCrc = crc;
     if (first === undefined) return;
     if (first.program === this.program && first.pmtPid === this.pmtPid) return;
-    if (first.pmtPid < FIRST_FREE_PID - 0x10 || first.pmtPid === NULL_PID) {
+    if (first.pmtPid < FIRST_PROGRAM_PID || first.pmtPid === NULL_PID) {
       throw new ProtocolError(ProtocolErrorCode.TsSection, 'a PMT PID from 16 to 8190', String(first.pmtPid));
     }
     for (const pid of this.pids) this.closePes(pid);
@@ -515,7 +518,7 @@ export class TsReader {
     }
     const taken = new Set([this.pmtPid]);
     for (const { pid } of streams) {
-      if (pid < FIRST_FREE_PID - 0x10 || pid === NULL_PID || taken.has(pid)) {
+      if (pid < FIRST_PROGRAM_PID || pid === NULL_PID || taken.has(pid)) {
         throw new ProtocolError(
           ProtocolErrorCode.TsSection,
           'a PID from 16 to 8190 of its own for each stream',
@@ -539,7 +542,7 @@ function requireSync(byte: number): void {
   throw new ProtocolError(ProtocolErrorCode.TsPacket, 'sync_byte 47', byte.toString(16).padStart(2, '0'));
 }
 
-/** Of a stream_id without the optional header (padding, private_stream_2, …; table 2-21) only 6 bytes are fixed. */
+/** False for padding, private_stream_2 and such (table 2-21): what follows PES_packet_length is no header. */
 function hasPesHeader(streamId: number): boolean {
   switch (streamId) {
     case 0xbc:
@@ -556,8 +559,11 @@ function hasPesHeader(streamId: number): boolean {
   }
 }
 
-function pesHeaderSize(bytes: Uint8Array, at: number): number {
-  return hasPesHeader(bytes[at + 3]!) ? PES_FIXED_SIZE + bytes[at + 8]! : PES_FIXED_SIZE;
+/** Of the header that begins at `at`; PES_HEADER_MAX as long as the `have` bytes of it do not tell. */
+function pesHeaderSize(bytes: Uint8Array, at: number, have: number): number {
+  if (have >= PES_FIXED_SIZE && hasPesHeader(bytes[at + 3]!)) return PES_FIXED_SIZE + bytes[at + 8]!;
+  if (have >= PES_PREFIX_SIZE && !hasPesHeader(bytes[at + 3]!)) return PES_PREFIX_SIZE;
+  return PES_HEADER_MAX;
 }
 
 /**

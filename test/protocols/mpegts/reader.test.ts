@@ -339,6 +339,14 @@ test('a PES header that is split over packets', () => {
     const { seen, reader } = readTs(bytes);
     assert.deepEqual([seen.pes.map(({ payload }) => [...payload]), counts(reader)], [[[42]], {}]);
   }
+  // Padding has no more of a header than its length.
+  const padding = [0, 0, 1, 0xbe, 0, 1, 0xff];
+  for (let cut = 1; cut <= padding.length; cut++) {
+    const pieces = [packet(VIDEO, 0, true, padding.slice(0, cut))];
+    if (cut < padding.length) pieces.push(packet(VIDEO, 1, false, padding.slice(cut)));
+    const { seen, reader } = readTs(join([tables, ...pieces]));
+    assert.deepEqual([seen.pes, counts(reader)], [[], {}]);
+  }
   const broken = readTs(
     join([tables, packet(VIDEO, 0, true, [0, 0, 1]), packet(VIDEO, 1, true, [...header, 1])]),
   );
