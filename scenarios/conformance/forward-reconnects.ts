@@ -39,8 +39,6 @@ const WHERE = 'app/srs_app_forward.cpp, SrsForwarder::cycle';
 
 // slave-restart
 
-/** A publisher that is held up shows it: frames are due every 40 ms, and a busy machine is late by less. */
-const SENT_GAP_MS = 400;
 const AFTERWARDS_FRAMES = 5;
 
 const slaveRestart = check({
@@ -58,6 +56,8 @@ const slaveRestart = check({
     'master-forward-stops-after-slave-restart',
     'master-forward-retries-late',
     'master-forward-disturbs-publisher',
+    'master-forward-stalls-others',
+    'media-drops-frames',
   ],
   deadlineMs: 25_000,
 
@@ -99,24 +99,18 @@ const slaveRestart = check({
     const killed = history.of('node.control')[0]!.t;
     const sent = history.sent(publisher);
     return [
-      ...judgePublisher(history, publisher, killed),
+      judgePublisher(history, publisher),
       ...words(setting.bystanders).flatMap((player) => judgeBystander(history, player, sent, killed)),
       judgeBack(history, String(setting.slave), again),
     ];
   },
 });
 
-function judgePublisher(history: History, publisher: string, since: number): Judgement[] {
+/** One that is not read from shows at the player who is at the same master. */
+function judgePublisher(history: History, publisher: string): Judgement {
   const lost = lossOf(history, publisher);
-  const expected = 'the publisher keeps its connection';
-  if (lost) return [failed(expected, `closed: ${lost.reason}, ${lost.code}`)];
-  const gap = longestGap(history, videoOf(history.sent(publisher)), since);
-  const steady = judged(
-    gap <= SENT_GAP_MS,
-    `the publisher is never kept from sending for more than ${SENT_GAP_MS} ms`,
-    `${Math.round(gap)} ms at the most`,
-  );
-  return [judged(true, expected, 'kept'), unlessOurs(history, steady, SENT_GAP_MS)];
+  const actual = lost ? `closed: ${lost.reason}, ${lost.code}` : 'kept';
+  return judged(lost === undefined, 'the publisher keeps its connection', actual);
 }
 
 /** A player somewhere else: every frame, and none late. */
@@ -241,8 +235,14 @@ const headersFirst = check({
     const { stream, publisher, slave, other } = await breakForwarding(t, 'before');
     const waiting = t.play(t.playUrl('rtmp', stream, slave), 'waiting');
     const late = await reconnected(t, stream, slave);
-    t.step('players', { publisher, all: labels([other, waiting, ...late]) });
+    const early = [other, waiting, ...late];
+    t.step('players', { publisher, all: labels(early) });
     await everyOne([waiting, ...late].map((player) => player.frames(1, FORWARD_RESUMED_WITHIN_MS)));
+    // From the first keyframe on the slave has a GOP, which must not come before the headers either.
+    await waiting.playing(FORWARD_RESUMED_WITHIN_MS);
+    const cached = t.play(t.playUrl('rtmp', stream, slave), 'cached');
+    t.step('players', { publisher, all: labels([...early, cached]) });
+    await cached.frames(1, PLAYING_WITHIN_MS);
   },
 
   judge(history) {

@@ -33,7 +33,13 @@ const reachesEverySlave = check({
   },
   topologies: FORWARD_CLUSTER,
   needs: ['publish.rtmp', 'play.rtmp', 'balancer', 'forward', 'observe.upstream', 'observe.api'],
-  mutants: ['master-skips-a-slave', 'media-drops-frames', 'media-flips-byte', 'media-drops-audio'],
+  mutants: [
+    'master-skips-a-slave',
+    'master-forwards-twice',
+    'media-drops-frames',
+    'media-flips-byte',
+    'media-drops-audio',
+  ],
 
   async run(t) {
     const stream = t.stream();
