@@ -1,6 +1,14 @@
 /** MPEG transport streams as they arrive (ISO/IEC 13818-1 section 2.4.3): parsed in place, at any split. */
 import { ProtocolError, ProtocolErrorCode } from '../errors.ts';
 import {
+  hasPesHeader,
+  PES_FIXED_SIZE,
+  PES_HEADER_MAX,
+  pesHeaderSize,
+  TIMESTAMP_SIZE,
+  timestampAt,
+} from './pes.ts';
+import {
   isCurrent,
   type ProgramStream,
   parsePat,
@@ -21,10 +29,6 @@ const FIRST_PROGRAM_PID = 0x10;
 const FIRST_FREE_PID = 0x20;
 const ADAPTATION_MAX = TS_PACKET_SIZE - 5;
 
-/** Up to PES_packet_length; up to PES_header_data_length; and with as many bytes as that can say. */
-const PES_PREFIX_SIZE = 6;
-const PES_FIXED_SIZE = 9;
-const PES_HEADER_MAX = PES_FIXED_SIZE + 255;
 const UNBOUNDED = -1;
 
 /** One object per stream, overwritten by each PES packet: copy what is to be kept. */
@@ -437,7 +441,7 @@ export class TsReader {
       );
     }
     pid.pts = flags === 0 ? Number.NaN : timestampAt(bytes, at + PES_FIXED_SIZE);
-    pid.dts = flags === 3 ? timestampAt(bytes, at + PES_FIXED_SIZE + 5) : pid.pts;
+    pid.dts = flags === 3 ? timestampAt(bytes, at + PES_FIXED_SIZE + TIMESTAMP_SIZE) : pid.pts;
   }
 
   private closePes(pid: Pid): void {
@@ -540,43 +544,6 @@ function sameStreams(one: readonly ProgramStream[], other: readonly ProgramStrea
 function requireSync(byte: number): void {
   if (byte === SYNC_BYTE) return;
   throw new ProtocolError(ProtocolErrorCode.TsPacket, 'sync_byte 47', byte.toString(16).padStart(2, '0'));
-}
-
-/** False for padding, private_stream_2 and such (table 2-21): what follows PES_packet_length is no header. */
-function hasPesHeader(streamId: number): boolean {
-  switch (streamId) {
-    case 0xbc:
-    case 0xbe:
-    case 0xbf:
-    case 0xf0:
-    case 0xf1:
-    case 0xf2:
-    case 0xf8:
-    case 0xff:
-      return false;
-    default:
-      return true;
-  }
-}
-
-/** Of the header that begins at `at`; PES_HEADER_MAX as long as the `have` bytes of it do not tell. */
-function pesHeaderSize(bytes: Uint8Array, at: number, have: number): number {
-  if (have >= PES_FIXED_SIZE && hasPesHeader(bytes[at + 3]!)) return PES_FIXED_SIZE + bytes[at + 8]!;
-  if (have >= PES_PREFIX_SIZE && !hasPesHeader(bytes[at + 3]!)) return PES_PREFIX_SIZE;
-  return PES_HEADER_MAX;
-}
-
-/**
- * 33 bits in 5 bytes, each part followed by a marker_bit.
- * @throws ProtocolError TsPes
- */
-function timestampAt(bytes: Uint8Array, at: number): number {
-  if ((bytes[at]! & bytes[at + 2]! & bytes[at + 4]! & 1) === 0) {
-    throw new ProtocolError(ProtocolErrorCode.TsPes, 'three marker_bits in a time stamp', 'one that is 0');
-  }
-  const low =
-    (bytes[at + 1]! << 22) | ((bytes[at + 2]! >> 1) << 15) | (bytes[at + 3]! << 7) | (bytes[at + 4]! >> 1);
-  return ((bytes[at]! >> 1) & 7) * 0x40000000 + low;
 }
 
 function uint32(bytes: Uint8Array, at: number): number {

@@ -1,4 +1,5 @@
 /** Transport streams as bytes (ISO/IEC 13818-1 section 2.4.3): one program, H.264 and AAC in ADTS. */
+import { encodePesHeader, modulo33 } from './pes.ts';
 import { encodePat, encodePmt, type ProgramStream, StreamType } from './psi.ts';
 import { PAT_PID, SYNC_BYTE, TS_PACKET_SIZE } from './reader.ts';
 
@@ -24,12 +25,6 @@ const PACKET_HEADER_SIZE = 4;
 const PACKET_ROOM = TS_PACKET_SIZE - PACKET_HEADER_SIZE;
 /** adaptation_field_length, flags and a PCR. */
 const PCR_FIELD_SIZE = 8;
-const PES_FIXED_SIZE = 9;
-const TIMESTAMP_SIZE = 5;
-/** What PES_packet_length can say; 0 stands for more, in video only. */
-const MAX_PES_LENGTH = 0xffff;
-const WRAP = 2 ** 33;
-
 /**
  * Continuity counters go on from call to call, so one writer makes all segments of a stream: `tables` and then what
  * belongs to a segment, which is a file that can be played by itself.
@@ -74,7 +69,7 @@ export class TsWriter {
    * @param key sets random_access_indicator.
    */
   video(accessUnit: Uint8Array, pts90: number, dts90: number, key: boolean): Uint8Array {
-    const header = pesHeader(VIDEO_STREAM_ID, accessUnit.length, pts90, dts90, true);
+    const header = encodePesHeader(VIDEO_STREAM_ID, accessUnit.length, pts90, dts90, true);
     return this.#packets(this.#pids.video, header, accessUnit, key, dts90);
   }
 
@@ -84,7 +79,7 @@ export class TsWriter {
    * @throws RangeError above that.
    */
   audio(adts: Uint8Array, pts90: number): Uint8Array {
-    const header = pesHeader(AUDIO_STREAM_ID, adts.length, pts90, pts90, false);
+    const header = encodePesHeader(AUDIO_STREAM_ID, adts.length, pts90, pts90, false);
     const pcr = this.#present.video ? undefined : pts90;
     return this.#packets(this.#pids.audio, header, adts, true, pcr);
   }
@@ -153,7 +148,7 @@ function adaptationField(
   out[at + 1] = (access ? 0x40 : 0) | (pcr === undefined ? 0 : 0x10);
   let stuffing = at + 2;
   if (pcr !== undefined) {
-    const base = modulo(pcr);
+    const base = modulo33(pcr);
     const high = Math.floor(base / 2);
     out[at + 2] = high >>> 24;
     out[at + 3] = high >>> 16;
@@ -165,41 +160,4 @@ function adaptationField(
     stuffing = at + PCR_FIELD_SIZE;
   }
   out.fill(0xff, stuffing, at + size);
-}
-
-/** With a DTS only where it differs from the PTS (section 2.4.3.7). */
-function pesHeader(streamId: number, size: number, pts: number, dts: number, video: boolean): Uint8Array {
-  const both = modulo(pts) !== modulo(dts);
-  const timestamps = both ? 2 * TIMESTAMP_SIZE : TIMESTAMP_SIZE;
-  const header = new Uint8Array(PES_FIXED_SIZE + timestamps);
-  const length = 3 + timestamps + size;
-  if (length > MAX_PES_LENGTH && !video) {
-    throw new RangeError(
-      `at most ${MAX_PES_LENGTH - 3 - timestamps} bytes of audio in a PES packet: ${size}`,
-    );
-  }
-  const written = length > MAX_PES_LENGTH ? 0 : length;
-  header.set([0, 0, 1, streamId, written >> 8, written & 0xff]);
-  // data_alignment_indicator: an access unit begins here.
-  header[6] = 0x84;
-  header[7] = both ? 0xc0 : 0x80;
-  header[8] = timestamps;
-  writeTimestamp(header, PES_FIXED_SIZE, both ? 3 : 2, pts);
-  if (both) writeTimestamp(header, PES_FIXED_SIZE + TIMESTAMP_SIZE, 1, dts);
-  return header;
-}
-
-function writeTimestamp(target: Uint8Array, at: number, prefix: number, value: number): void {
-  const whole = modulo(value);
-  const low = whole % 0x40000000;
-  target[at] = (prefix << 4) | (Math.floor(whole / 0x40000000) << 1) | 1;
-  target[at + 1] = low >> 22;
-  target[at + 2] = (low >> 14) | 1;
-  target[at + 3] = low >> 7;
-  target[at + 4] = (low << 1) | 1;
-}
-
-/** 33 bits, also of a negative number. */
-function modulo(value: number): number {
-  return ((Math.floor(value) % WRAP) + WRAP) % WRAP;
 }
