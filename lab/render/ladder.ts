@@ -46,7 +46,7 @@ export const SOURCE_RUNG = 'src';
  *   with it x264 ignores the rates that stand beside it.
  * - Each frame is encoded once and keeps its timestamp (`-fps_mode passthrough`, `-copyts`), and its unregistered SEI
  *   (`-udu_sei 1`): the stamp is in every rung, though its checksum holds in the source's only.
- * - `-fpsprobesize 0` and `nobuffer`: ffmpeg starts with the first keyframe and not after two seconds of looking.
+ * - `-fpsprobesize 0`: ffmpeg starts with the first keyframe that it gets and not after two seconds of looking.
  * - One thread and `ultrafast` per encode: four of them are a quarter of a core for 640x360.
  */
 export function ladderArguments(
@@ -56,7 +56,7 @@ export function ladderArguments(
   const made = LADDER.filter(({ suffix }) => !(suffix === 'hd720' && mutants.has('nginx-rtmp-no-hd720')));
   return [
     ...['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'warning'],
-    ...['-copyts', '-fflags', 'nobuffer', '-fpsprobesize', '0', '-i', input.source],
+    ...['-copyts', '-fpsprobesize', '0', '-i', input.source],
     ...made.flatMap((rung) => [
       ...['-map', '0:v', '-map', '0:a'],
       ...codecArguments(rung, mutants),

@@ -83,6 +83,10 @@ function rtmpBlock(input: NginxRtmpInput): string {
         # Streams come in here, and may be played.
         application ${LIVE_APP} {
             live            on;
+            # Who joins starts with a keyframe. Else the ladder begins with a second of sound, and its first DASH
+            # segment of video has no picture in it.
+            wait_key        on;
+            wait_video      on;
 ${execPush(input)}
 
             # For video on demand.
