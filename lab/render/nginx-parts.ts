@@ -55,12 +55,15 @@ export function corsLines(withCors: boolean): readonly string[] {
   return withCors ? CORS : ['# The defect: no CORS headers.'];
 }
 
-/** @param body directives of the `http` block: upstreams, maps, the server. */
+/**
+ * @param body directives of the `http` block: upstreams, maps, the server.
+ * @param inner locations of the lab's own server, indented.
+ */
 export function nginxConf(
   input: NginxCommon,
   says: readonly string[],
   body: string,
-  hasTypes = true,
+  { hasTypes = true, inner = '' }: { readonly hasTypes?: boolean; readonly inner?: string } = {},
 ): string {
   const { directory } = input;
   return `# ${input.name}: ${says.join('\n# ')}
@@ -109,7 +112,7 @@ ${body}
         location = ${NGINX_STATUS_PATH} {
             stub_status;
         }
-    }
+${inner}    }
 }
 `;
 }

@@ -52,7 +52,7 @@ ${block(cors)}
         }
     }
 `;
-  return nginxConf(input, says, body, !input.mutants.has('web-wrong-content-type'));
+  return nginxConf(input, says, body, { hasTypes: !input.mutants.has('web-wrong-content-type') });
 }
 
 function keptOpen(mutants: ReadonlySet<MutantId>): string {
@@ -118,7 +118,6 @@ ${KEEP_ALIVE}
         proxy_cache_lock_age        10s;
         # An old playlist is worse than none: a player takes it for a live stream that stands still.
         proxy_cache_use_stale       off;
-        add_header X-Cache-Status $upstream_cache_status always;
 
         location ~ \\.m3u8$ {
             proxy_pass          http://origin;
@@ -202,8 +201,7 @@ ${KEEP_ALIVE}
         # One request, one endless response. It is one of its stream's edge, too: SRS cuts HLS at an edge only while
         # somebody plays the stream there.
         location ~ \\.flv$ {
-            proxy_pass          http://edges;
-${block(flvBuffering(mutants))}
+${block(flvPassing(input))}
             # A player may wait for its publisher as long as it likes: silence is no reason to close.
             proxy_read_timeout  1h;
             proxy_send_timeout  1m;
@@ -223,7 +221,7 @@ ${proxied(mutants)}
         }
     }
 `;
-  return nginxConf(input, says, body);
+  return nginxConf(input, says, body, { inner: unchunkedFlv(input) });
 }
 
 function pick(mutants: ReadonlySet<MutantId>): string {
@@ -233,15 +231,36 @@ function pick(mutants: ReadonlySet<MutantId>): string {
   return '        # Consistent: when an edge goes, only its own streams move.\n        hash $stream_path consistent;';
 }
 
-function flvBuffering(mutants: ReadonlySet<MutantId>): string[] {
+function flvPassing({ host, statusPort, mutants }: NginxInput): string[] {
   if (!mutants.has('web-buffers-flv')) {
-    return ['# Frames go out as they come, not when a buffer is full.', 'proxy_buffering     off;'];
+    return [
+      'proxy_pass          http://edges;',
+      '# Frames go out as they come, not when a buffer is full.',
+      'proxy_buffering     off;',
+    ];
   }
   return [
-    '# The defect: frames go out when a buffer is full.',
+    '# The defect: frames go out when a buffer is full. Chunks of HTTP/1.1 would be passed on one by one, buffered or',
+    '# not, so the body comes without them.',
+    `proxy_pass          http://${host}:${statusPort};`,
+    'proxy_http_version  1.0;',
     'proxy_buffering     on;',
-    'proxy_buffers       16 64k;',
-    'proxy_busy_buffers_size 512k;',
-    'postpone_output     262144;',
+    'proxy_buffers       8 256k;',
+    'proxy_busy_buffers_size 1m;',
   ];
+}
+
+/** The other half of the defect. */
+function unchunkedFlv({ mutants }: NginxInput): string {
+  if (!mutants.has('web-buffers-flv')) return '';
+  return `        # The edges' HTTP-FLV without chunks.
+        location ~ \\.flv$ {
+            proxy_pass          http://edges;
+            proxy_buffering     off;
+            proxy_http_version  1.1;
+            proxy_set_header    Connection '';
+            proxy_read_timeout  1h;
+            chunked_transfer_encoding off;
+        }
+`;
 }

@@ -104,7 +104,7 @@ describe('lab', () => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: no escape sequence belongs into a pipe
     assert.doesNotMatch(up.stdout + up.stderr, /\u001b/);
     const before = state();
-    assert.equal(livingProcesses(before).length, 6);
+    assert.equal(livingProcesses(before).length, 8);
     const api = /http:\S+\/api\/v1\/versions/.exec(up.stdout)?.[0];
     assert.equal(await statusOf(api!), 200);
 
@@ -120,7 +120,7 @@ describe('lab', () => {
     }
     const json = JSON.parse((await lab('status', '--json')).stdout) as { whole: boolean; nodes: unknown[] };
     assert.equal(json.whole, true);
-    assert.equal(json.nodes.length, 5);
+    assert.equal(json.nodes.length, 7);
 
     const down = await lab('down');
     assert.deepEqual([down.code, down.stdout], [0, 'down\n']);
