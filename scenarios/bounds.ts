@@ -62,3 +62,30 @@ export const REDISPATCHED_WITHIN_MS = 3 * 1000;
  * (facts/srs.md 1.4).
  */
 export const ABSENT_ORIGIN_MS = 5000 + PULL_RETRY_MS;
+
+/** What the gate's clusters are started with (scenarios/run.ts), so that a check need not wait for SRS's 10 s and 60 s. */
+export const HLS_FRAGMENT_MS = 1000;
+export const HLS_WINDOW_MS = 6000;
+
+/**
+ * A new playlist comes no later than this many target durations after the one before it (RFC 8216 6.2.1).
+ */
+export const HLS_UPDATE_TARGETS = 1.5;
+
+/** A segment is written and listed, and found by a check that asks every 100 ms, on a busy machine. */
+export const HLS_LISTED_MS = 500;
+
+/**
+ * From the first frame to a playlist with a segment: a fragment rounded up to whole GOPs of a second, the keyframe that
+ * closes it (facts/srs.md 6.2), and the way to the file.
+ */
+export const HLS_AVAILABLE_MS = Math.ceil(HLS_FRAGMENT_MS / 1000) * 1000 + MERGED_WRITE_MS + HLS_LISTED_MS;
+
+/** The last segment is closed when the publisher leaves (facts/srs.md 6.2), not when a timer runs out. */
+export const HLS_CLOSED_MS = MERGED_WRITE_MS + HLS_LISTED_MS;
+
+/** A cache keeps a playlist half a fragment: with more a player stands still (facts/srs.md 6.5). */
+export const HLS_PLAYLIST_LIFE_MS = HLS_FRAGMENT_MS / 2;
+
+/** That a stream is not there is forgotten: Nginx counts in whole seconds, and 1 s may last almost 2 (facts/srs.md 6.5). */
+export const HLS_ABSENT_LIFE_MS = 2000;

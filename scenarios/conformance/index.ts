@@ -4,6 +4,7 @@ import { backToSource } from './back-to-source.ts';
 import { fanOut } from './fan-out.ts';
 import { FLV_CHECKS } from './flv.ts';
 import { forward } from './forward.ts';
+import { HLS_CHECKS } from './hls.ts';
 import { NGINX_RTMP_CHECKS } from './nginx-rtmp.ts';
 import { RTMP_CHECKS } from './rtmp.ts';
 
@@ -13,5 +14,6 @@ export const CHECKS: readonly Check[] = [
   ...RTMP_CHECKS,
   ...FLV_CHECKS,
   ...forward,
+  ...HLS_CHECKS,
   ...NGINX_RTMP_CHECKS,
 ];

@@ -1,0 +1,438 @@
+/** What stands between HLS and its players: Nginx over a folder, a cache, a balancer. */
+import {
+  HLS_ABSENT_LIFE_MS,
+  HLS_AVAILABLE_MS,
+  HLS_LISTED_MS,
+  HLS_PLAYLIST_LIFE_MS,
+  PLAYING_WITHIN_MS,
+} from '../bounds.ts';
+import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
+import type { EventOf, History } from '../history.ts';
+import { failed, inconclusive, judged, notSeen, unlessOurs } from '../judging.ts';
+import {
+  allOf,
+  type FetchedSegment,
+  loadedBy,
+  segmentsOf,
+  stepAt,
+  versionsOf,
+  watchedOf,
+} from './hls-history.ts';
+import { HLS_DEADLINE_MS, holdEdges, observeStream } from './hls-observation.ts';
+import { BOTH_CLUSTERS, HLS_NEEDS, RFC } from './hls-playlists.ts';
+import { fetchSegment, HLS_POLL_MS, HlsWatch, loadPlaylist } from './hls-watch.ts';
+
+type Exchange = EventOf<'http.exchange'>;
+
+function exchangesOf(history: History, client: string): Exchange[] {
+  return history.of('http.exchange').filter((exchange) => exchange.client === client);
+}
+
+// content-types-and-cors
+
+/** RFC 8216 4; media types are compared without regard to case (RFC 9110 8.3.1). */
+const TYPES: Readonly<Record<Exchange['kind'], readonly string[]>> = {
+  playlist: ['application/vnd.apple.mpegurl', 'audio/mpegurl'],
+  segment: ['video/mp2t'],
+  other: [],
+};
+
+const contentTypesAndCors = check({
+  id: 'hls/content-types-and-cors',
+  title: 'A browser may read playlists and segments, and knows what they are',
+  level: 'must',
+  spec: {
+    source: RFC,
+    where:
+      '4 (media types); Fetch standard, 3.2 (CORS protocol), 3.2.5 (CORS protocol and HTTP caches); seeds/003, nginx_srs.conf',
+    says: 'Playlists are application/vnd.apple.mpegurl or audio/mpegurl, segments video/MP2T. A request with an Origin gets one Access-Control-Allow-Origin that lets it in, also when the same was asked before without one; a preflight gets a 2xx that lets Range and CMCD through.',
+  },
+  topologies: BOTH_CLUSTERS,
+  needs: HLS_NEEDS,
+  mutants: ['hls-wrong-content-type', 'hls-no-cors', 'web-wrong-content-type', 'web-no-cors'],
+  deadlineMs: HLS_DEADLINE_MS,
+  run: observeStream,
+
+  judge(history) {
+    const probes = history.of('step').filter(({ step }) => step === 'probed');
+    if (probes.length === 0) return [notSeen(history, 'answers to a browser')];
+    return probes.flatMap(({ data }) => {
+      const node = String(data.node);
+      return [
+        judgeTypes(node, [...exchangesOf(history, `${node}-plain`), ...exchangesOf(history, `${node}-cors`)]),
+        judgeCors(node, exchangesOf(history, `${node}-cors`), String(data.origin)),
+        judgePreflight(node, exchangesOf(history, `${node}-preflight`), data),
+      ];
+    });
+  },
+});
+
+function judgeTypes(node: string, exchanges: readonly Exchange[]): Judgement {
+  const expected = `${node}: the types of HLS`;
+  const kinds = new Set(exchanges.map(({ kind }) => kind));
+  const wrong = exchanges.flatMap(({ kind, status, headers }) => {
+    if (status !== 200) return [`${kind}: ${status}`];
+    const type = (headers['content-type'] ?? 'none').split(';')[0]!.trim().toLowerCase();
+    return TYPES[kind].includes(type) ? [] : [`${kind}: ${headers['content-type'] ?? 'none'}`];
+  });
+  if (wrong.length === 0 && !(kinds.has('playlist') && kinds.has('segment'))) {
+    return inconclusive(expected, `asked for: ${[...kinds].join(', ') || 'nothing'}`);
+  }
+  return allOf(expected, exchanges.length, [...new Set(wrong)], [...kinds].join(', '));
+}
+
+/** Why a browser would not hand the answer to the page; undefined when it would. */
+function corsFlaw({ headers }: Exchange, origin: string): string | undefined {
+  const allowed = headers['access-control-allow-origin'];
+  if (allowed === undefined) return 'no Access-Control-Allow-Origin';
+  if (allowed === '*') return undefined;
+  if (allowed !== origin) return `Access-Control-Allow-Origin: ${allowed}`;
+  const vary = (headers.vary ?? '').toLowerCase();
+  return vary.includes('origin') || vary.includes('*') ? undefined : 'the origin echoed without Vary: Origin';
+}
+
+function judgeCors(node: string, exchanges: readonly Exchange[], origin: string): Judgement {
+  const wrong = exchanges.flatMap((exchange) => {
+    const flaw = corsFlaw(exchange, origin);
+    return flaw === undefined ? [] : [`${exchange.kind}: ${flaw}`];
+  });
+  return allOf(
+    `${node}: answers that a page may read`,
+    exchanges.length,
+    wrong,
+    `${exchanges.length} answers`,
+  );
+}
+
+function judgePreflight(
+  node: string,
+  exchanges: readonly Exchange[],
+  asked: EventOf<'step'>['data'],
+): Judgement {
+  const wrong = exchanges.flatMap((exchange) => {
+    const { kind, status, headers } = exchange;
+    if (status < 200 || status > 299) return [`${kind}: ${status}`];
+    const flaw = corsFlaw(exchange, String(asked.origin));
+    if (flaw !== undefined) return [`${kind}: ${flaw}`];
+    const allowed = (headers['access-control-allow-headers'] ?? '').toLowerCase().split(/\s*,\s*/);
+    const refused = String(asked.headers)
+      .split(',')
+      .filter((name) => !allowed.includes('*') && !allowed.includes(name));
+    return refused.length === 0 ? [] : [`${kind}: ${refused.join(', ')} not allowed`];
+  });
+  return allOf(
+    `${node}: preflights that let a player in`,
+    exchanges.length,
+    wrong,
+    `${exchanges.length} answers`,
+  );
+}
+
+// cache-freshness
+
+const CACHE_CLUSTER = ['edge-cluster'] as const;
+const CACHE_NEEDS = [...HLS_NEEDS, 'cache'] as const;
+
+const cacheFreshness = check({
+  id: 'hls/cache-freshness',
+  title: 'A playlist out of the cache is never older than it may be',
+  level: 'must',
+  spec: {
+    source: RFC,
+    where: '6.2.1, 6.3.4; SRS: facts/srs.md 6.5 (life of a playlist in a cache, life of a 404)',
+    says: 'What the origin listed half a fragment ago the cache lists, too: an older playlist makes players stand still, or ask for segments that are gone. That a playlist is not there yet is not remembered.',
+  },
+  topologies: CACHE_CLUSTER,
+  needs: CACHE_NEEDS,
+  mutants: ['cache-playlist-too-long', 'cache-404'],
+  deadlineMs: HLS_DEADLINE_MS,
+  run: observeStream,
+
+  judge(history) {
+    const absent = exchangesOf(history, 'cache').filter(
+      ({ kind, status }) => kind === 'playlist' && status === 404,
+    );
+    if (stepAt(history, 'watched-to-end') === undefined)
+      return [notSeen(history, 'a stream through the cache')];
+    const origin = loadedBy(history, 'origin');
+    const cached = loadedBy(history, 'cache');
+    if (origin.length === 0) return [notSeen(history, 'playlists of the origin')];
+    return [
+      unlessOurs(history, judgeAbsence(absent.length, origin[0]!.t, cached[0]?.t), HLS_LISTED_MS),
+      unlessOurs(history, judgeAge(origin, cached), HLS_LISTED_MS),
+    ];
+  },
+});
+
+function judgeAbsence(absent: number, originAt: number, cacheAt: number | undefined): Judgement {
+  const bound = HLS_ABSENT_LIFE_MS + 2 * HLS_POLL_MS;
+  const expected = `a playlist through the cache within ${bound} ms of the origin's first one`;
+  if (cacheAt === undefined) return failed(expected, 'none');
+  if (absent === 0) return inconclusive('a 404 through the cache before the publish', 'none was seen');
+  const tookMs = Math.round(cacheAt - originAt);
+  return judged(tookMs <= bound, expected, `${Math.max(0, tookMs)} ms`);
+}
+
+interface Listing {
+  readonly t: number;
+  readonly sentAt: number;
+  readonly playlist: { readonly segments: readonly { readonly sequence: number }[] };
+}
+
+function judgeAge(origin: readonly Listing[], cached: readonly Listing[]): Judgement {
+  const bound = HLS_PLAYLIST_LIFE_MS + 2 * HLS_POLL_MS;
+  // From when on the origin is known to list a segment, and the ones before it.
+  const since = new Map<number, number>();
+  for (const { t, playlist } of origin) {
+    const last = playlist.segments.at(-1)?.sequence;
+    if (last !== undefined && !since.has(last)) since.set(last, t);
+  }
+  let oldest = 0;
+  for (const { sentAt, playlist } of cached) {
+    const last = playlist.segments.at(-1)?.sequence ?? -1;
+    for (const [sequence, t] of since) if (sequence > last) oldest = Math.max(oldest, sentAt - t);
+  }
+  const expected = `no playlist of the cache lacks what the origin listed ${bound} ms before`;
+  if (cached.length === 0) return inconclusive(expected, 'no playlist came through the cache');
+  return judged(oldest <= bound, expected, `up to ${Math.round(oldest)} ms, of ${cached.length} playlists`);
+}
+
+// cache-fan-in
+
+const cacheFanIn = check({
+  id: 'hls/cache-fan-in',
+  title: 'However many players there are, the origin is asked once',
+  level: 'must',
+  spec: {
+    source: 'SRS',
+    where:
+      'facts/srs.md 6.5 (conf/hls.edge.conf: proxy_cache_lock); seeds/000 (an origin is not to carry its players)',
+    says: 'Of many requests for a segment through a cache one reaches the origin, also when they come at the same time; of those for a playlist as many as it has lives in the time.',
+  },
+  topologies: CACHE_CLUSTER,
+  needs: [...CACHE_NEEDS, 'observe.requests'],
+  mutants: ['cache-no-lock', 'cache-no-segments'],
+  deadlineMs: HLS_DEADLINE_MS,
+  run: observeStream,
+
+  judge(history) {
+    const asked = [...exchangesOf(history, 'cache'), ...exchangesOf(history, 'cache-herd')];
+    if (stepAt(history, 'watched-to-end') === undefined)
+      return [notSeen(history, 'a stream through the cache')];
+    const passed = history
+      .of('tap.request')
+      .filter(({ tap, method }) => tap === 'cache>origin' && method === 'GET');
+    return [judgeSegmentFanIn(asked, passed), judgePlaylistFanIn(asked, passed)];
+  },
+});
+
+type Passed = EventOf<'tap.request'>;
+
+function judgeSegmentFanIn(asked: readonly Exchange[], passed: readonly Passed[]): Judgement {
+  const expected = 'one request of each segment passes the cache';
+  const wrong: string[] = [];
+  const paths = countBy(
+    asked.filter(({ kind, status }) => kind === 'segment' && status === 200),
+    pathOfExchange,
+  );
+  const upstream = countBy(passed, ({ path }) => path.split('?')[0]!);
+  const misses = countBy(
+    asked.filter(({ headers }) => headers['x-cache-status'] === 'MISS'),
+    pathOfExchange,
+  );
+  const tellsMisses = asked.some(({ headers }) => headers['x-cache-status'] !== undefined);
+  for (const [path, players] of paths) {
+    const count = upstream.get(path) ?? 0;
+    if (count !== 1) wrong.push(`${path}: ${count} for ${players} requests`);
+    // The cache's own word, beside the tap's.
+    else if (tellsMisses && (misses.get(path) ?? 0) !== 1) {
+      return inconclusive(
+        expected,
+        `${path}: the tap saw 1 request, the cache tells of ${misses.get(path) ?? 0} misses`,
+      );
+    }
+  }
+  const players = [...paths.values()].reduce((sum, count) => sum + count, 0);
+  return allOf(expected, paths.size, wrong, `${paths.size} segments, ${players} requests for them`);
+}
+
+function judgePlaylistFanIn(asked: readonly Exchange[], passed: readonly Passed[]): Judgement {
+  const times = asked.filter(({ kind }) => kind === 'playlist').map(({ sentAt }) => sentAt);
+  const durationMs = Math.max(0, ...times) - Math.min(...times);
+  const count = passed.filter(({ path }) => path.split('?')[0]!.endsWith('.m3u8')).length;
+  // One for each life, one for the life that had begun, and nginx's lives need not begin with the first request.
+  const bound = Math.ceil(durationMs / HLS_PLAYLIST_LIFE_MS) + 2;
+  const expected = `of ${times.length} requests for the playlist in ${Math.round(durationMs)} ms at most ${bound} pass`;
+  if (times.length <= bound) return inconclusive(expected, 'too few requests to tell');
+  if (count === 0) return inconclusive(expected, 'the tap saw none');
+  return judged(count <= bound, expected, `${count}`);
+}
+
+function pathOfExchange({ url }: Exchange): string {
+  return new URL(url).pathname;
+}
+
+function countBy<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const one of all) counts.set(keyOf(one), (counts.get(keyOf(one)) ?? 0) + 1);
+  return counts;
+}
+
+// through-the-balancer
+
+/** Clients with an address of their own, each in another /24: ip_hash takes the first three numbers. */
+const CLIENTS = 8;
+/** Clients whose address changes between playlist and segments, as behind the NAT of a mobile network. */
+const MOVERS = 8;
+/** Of each playlist, the last ones. */
+const SEGMENTS_ASKED = 2;
+/** So many segments each edge has to have before it begins. */
+const LISTED = 2;
+
+/** 127.x.y.z with x, y and z of its own; the lab's nodes have an x of 0. */
+function addressOf(client: number): string {
+  return `127.${10 + client * 7}.${(client * 53) % 250}.${1 + ((client * 29) % 250)}`;
+}
+
+const throughTheBalancer = check({
+  id: 'hls/through-the-balancer',
+  title: 'A playlist through the balancer and its segments come from the same edge, whoever asks',
+  level: 'must',
+  spec: {
+    source: 'SRS cluster with HAProxy and Nginx (seeds/003)',
+    where: 'nginx_srs.conf and the afterword: segments cannot be fetched through Nginx; facts/srs.md 6.5',
+    says: 'Every edge cuts and numbers the segments of a stream by itself, so a playlist is of use only with the segments of the same edge. The guide picks the edge by the address of the client, which a viewer may change.',
+  },
+  topologies: ['forward-cluster'],
+  needs: [...HLS_NEEDS, 'play.rtmp'],
+  mutants: ['web-ip-hash', 'web-round-robin'],
+  deadlineMs: HLS_DEADLINE_MS,
+
+  async run(t) {
+    const stream = t.stream();
+    await t.publish({ url: t.publishUrl(stream) });
+    await holdEdges(t, stream);
+    const edges = t
+      .nodes('edge')
+      .filter(({ spec }) => spec.hls)
+      .map(({ spec }) => spec.name);
+    const watches = edges.map(
+      (name) => new HlsWatch(t, { label: name, url: t.playUrl('hls', stream, name) }),
+    );
+    for (const one of watches) one.start();
+    t.step('watched', { nodes: edges.join(' ') });
+    await t.until(
+      `${LISTED} segments at every edge`,
+      PLAYING_WITHIN_MS + LISTED * HLS_AVAILABLE_MS,
+      (history) => edges.every((edge) => segmentsOf(history, edge).length >= LISTED),
+    );
+    for (let client = 1; client <= CLIENTS + MOVERS; client++) await visit(t, stream, client);
+    // What the edges listed meanwhile is known when their watches end.
+    await Promise.all(watches.map((one) => one.stop()));
+    t.step('visited');
+  },
+
+  judge: judgeThroughTheBalancer,
+});
+
+async function visit(t: CheckContext, stream: string, client: number): Promise<void> {
+  const moves = client > CLIENTS;
+  const label = `${moves ? 'mover' : 'client'}-${client}`;
+  const url = t.playUrl('hls', stream);
+  t.step('visit', { client: label, moves });
+  const playlist = await loadPlaylist(t, url, label, addressOf(client));
+  const localAddress = addressOf(moves ? client + MOVERS : client);
+  for (const segment of playlist?.segments.slice(-SEGMENTS_ASKED) ?? []) {
+    await fetchSegment(t, { label, base: url, segment, localAddress });
+  }
+}
+
+export function judgeThroughTheBalancer(history: History): Judgement[] {
+  const visits = history.of('step').filter(({ step }) => step === 'visit');
+  if (visits.length === 0) return [notSeen(history, 'players through the balancer')];
+  const edges = watchedOf(history).map((name) => edgeOf(history, name));
+  const flaws = (moves: boolean) =>
+    visits
+      .filter(({ data }) => data.moves === moves)
+      .flatMap(({ data }) => {
+        const flaw = visitFlaw(history, String(data.client), edges);
+        return flaw === undefined ? [] : [`${data.client}: ${flaw}`];
+      });
+  const count = (moves: boolean) => visits.filter(({ data }) => data.moves === moves).length;
+  return [
+    judgeEdgesDiffer(edges),
+    allOf(
+      'clients that keep their address get the segments of their playlist',
+      count(false),
+      flaws(false),
+      `${count(false)} clients`,
+    ),
+    allOf('clients whose address changes do, too', count(true), flaws(true), `${count(true)} clients`),
+  ];
+}
+
+/** What an edge itself listed, and the number of the first frame of each of its segments. */
+interface EdgeSeen {
+  readonly name: string;
+  readonly frames: ReadonlyMap<string, number>;
+  readonly versions: readonly { readonly text: string; readonly from: number; readonly to: number }[];
+}
+
+function edgeOf(history: History, name: string): EdgeSeen {
+  const versions = versionsOf(loadedBy(history, name));
+  return {
+    name,
+    frames: new Map(segmentsOf(history, name).map(({ uri, frames }) => [uri, frames[0]?.stamp?.frame ?? -1])),
+    versions: versions.map(({ text, sentAt }, i) => ({
+      text,
+      from: sentAt - SEEN_WITHIN_MS,
+      to: (versions[i + 1]?.t ?? Number.POSITIVE_INFINITY) + SEEN_WITHIN_MS,
+    })),
+  };
+}
+
+/** How late a watch may see what an edge lists. */
+const SEEN_WITHIN_MS = 2 * HLS_POLL_MS;
+
+function judgeEdgesDiffer(edges: readonly EdgeSeen[]): Judgement {
+  const expected = 'edges whose segments of the same name are not the same';
+  const [first, ...others] = edges;
+  const same = others.filter(({ frames }) =>
+    [...frames].some(([uri, frame]) => first?.frames.get(uri) === frame),
+  );
+  if (first === undefined || others.length === 0) return inconclusive(expected, 'one edge');
+  if (same.length === others.length)
+    return inconclusive(expected, 'every edge cuts alike: nothing could be seen');
+  return judged(true, expected, `${edges.length - same.length} of ${edges.length} differ`);
+}
+
+function visitFlaw(history: History, client: string, edges: readonly EdgeSeen[]): string | undefined {
+  const [loaded] = loadedBy(history, client);
+  if (loaded === undefined) {
+    const answer = exchangesOf(history, client)[0];
+    return `no playlist (${answer?.status || answer?.error || 'not asked'})`;
+  }
+  const segments = segmentsOf(history, client);
+  const broken = segments.find(({ status, error }) => status !== 200 || error !== null);
+  if (broken !== undefined)
+    return `${broken.uri} of its playlist: ${broken.status === 200 ? broken.error : broken.status}`;
+  if (segments.length === 0) return 'its playlist lists nothing';
+  const sources = edges.filter(({ versions }) =>
+    versions.some(({ text, from, to }) => text === loaded.text && loaded.t >= from && loaded.sentAt <= to),
+  );
+  if (sources.length === 0) return 'no edge listed what it got';
+  const frameOf = ({ frames }: FetchedSegment): number => frames[0]?.stamp?.frame ?? -1;
+  if (sources.some((edge) => segments.every((segment) => edge.frames.get(segment.uri) === frameOf(segment))))
+    return undefined;
+  const names = sources.map(({ name }) => name).join(' or ');
+  const wrong =
+    segments.find((segment) => sources[0]!.frames.get(segment.uri) !== frameOf(segment)) ?? segments[0]!;
+  return `the playlist of ${names}, but its ${wrong.uri} begins with frame ${frameOf(wrong)} instead of ${sources[0]!.frames.get(wrong.uri)}`;
+}
+
+export const HLS_DELIVERY_CHECKS: readonly Check[] = [
+  contentTypesAndCors,
+  cacheFreshness,
+  cacheFanIn,
+  throughTheBalancer,
+];

@@ -1,0 +1,328 @@
+/** What is in the segments of a live stream, and whether together they are the stream. */
+import { HLS_CLOSED_MS, HLS_FRAGMENT_MS, HLS_LISTED_MS, HLS_UPDATE_TARGETS } from '../bounds.ts';
+import { type Check, check, type Judgement } from '../check.ts';
+import type { EventOf, History } from '../history.ts';
+import { failed, inconclusive, judged, nameOf, notSeen, unlessOurs, videoOf } from '../judging.ts';
+import { FRAME_MS } from '../stage.ts';
+import {
+  allOf,
+  type FetchedSegment,
+  forWatched,
+  loadedBy,
+  segmentsOf,
+  stepAt,
+  told,
+  versionsOf,
+  watchedOf,
+} from './hls-history.ts';
+import { HLS_DEADLINE_MS, observeRepublish, observeStream } from './hls-observation.ts';
+import { BOTH_CLUSTERS, HLS_NEEDS, judgeSequence, RFC, spanMs } from './hls-playlists.ts';
+import { HLS_POLL_MS } from './hls-watch.ts';
+
+// segments-whole
+
+/**
+ * How far EXTINF may be from the pictures of its segment (4.3.2.1: it should be accurate): a frame at either end, as
+ * audio and video are not cut at the same point.
+ */
+const EXTINF_OFF_MS = 2 * FRAME_MS;
+
+const segmentsWhole = check({
+  id: 'hls/segments-whole',
+  title: 'Every listed segment is there, is whole, and can be played by itself',
+  level: 'must',
+  spec: {
+    source: RFC,
+    where: '3, 3.2, 4.3.2.1, 6.2.2; SRS: facts/srs.md 6.2 (cut at keyframes)',
+    says: 'What a playlist lists is answered with 200: a transport stream of whole packets that begins with its PAT and PMT, without a lost packet, with a keyframe as its first picture, and as long as its EXTINF says.',
+  },
+  topologies: BOTH_CLUSTERS,
+  needs: HLS_NEEDS,
+  mutants: ['hls-segment-missing', 'hls-segment-truncated', 'hls-no-keyframe-start'],
+  deadlineMs: HLS_DEADLINE_MS,
+  run: observeStream,
+  judge: (history) => forWatched(history, watchedOf(history), (node) => [judgeWhole(history, node)]),
+});
+
+function judgeWhole(history: History, node: string): Judgement {
+  const segments = segmentsOf(history, node);
+  const wrong = segments.flatMap((segment) =>
+    flawsOf(segment).map((flaw) => `segment ${segment.sequence} ${flaw}`),
+  );
+  return allOf(`${node}: every listed segment whole`, segments.length, wrong, `${segments.length} segments`);
+}
+
+function flawsOf(segment: FetchedSegment): string[] {
+  const { status, error, tablesFirst, keyFirst, breaks, frames, duration } = segment;
+  if (status !== 200) return [`is answered with ${status || error}`];
+  const flaws: string[] = [];
+  if (error !== null) flaws.push(`is broken: ${error}`);
+  if (!tablesFirst) flaws.push('does not begin with its PAT and PMT');
+  if (!keyFirst) flaws.push(frames[0] ? `begins with ${nameOf(frames[0])}` : 'has no picture');
+  if (breaks > 0) flaws.push(`has ${breaks} breaks of continuity counters`);
+  const off = Math.abs(spanMs(frames) - duration * 1000);
+  if (frames.length > 0 && off > EXTINF_OFF_MS) {
+    flaws.push(`has ${spanMs(frames)} ms of pictures, its EXTINF says ${duration} s`);
+  }
+  return flaws;
+}
+
+// continuity
+
+const continuity = check({
+  id: 'hls/continuity',
+  title: 'The segments are the stream: no frame is lost or repeated between them',
+  level: 'must',
+  spec: {
+    source: RFC,
+    where: '3',
+    says: 'A segment continues the one before it: timestamps and continuity counters go on without interruption, unless a discontinuity is signaled. Every frame of the publisher is in one segment, once and unharmed, video and audio.',
+  },
+  topologies: BOTH_CLUSTERS,
+  needs: HLS_NEEDS,
+  mutants: ['hls-drops-frame-at-cut', 'hls-repeats-frame-at-cut', 'hls-continuity-reset'],
+  deadlineMs: HLS_DEADLINE_MS,
+  run: observeStream,
+  judge(history) {
+    const publisher = String(history.step('published')?.publisher);
+    const judgements = forWatched(history, watchedOf(history), (node) => {
+      const segments = segmentsOf(history, node);
+      return [
+        judgeFrames(
+          `${node}, pictures`,
+          segments.flatMap(({ frames }) => frames),
+        ),
+        judgeAudio(history, node, publisher, segments),
+        judgeCounters(node, segments),
+      ];
+    });
+    const played = videoOf(history.got('player'));
+    return [...judgements, judgeFrames('a player', played), ...judgeProblems(history)];
+  },
+});
+
+/** By the stamp: each frame is the next one. */
+function judgeFrames(who: string, frames: readonly EventOf<'player.got'>[]): Judgement {
+  const wrong: string[] = [];
+  for (const [i, frame] of frames.entries()) {
+    const { stamp } = frame;
+    const before = frames[i - 1]?.stamp;
+    if (stamp === null) wrong.push(`${nameOf(frame)} has no stamp`);
+    else if (!stamp.intact) wrong.push(`${nameOf(frame)} is not what was sent`);
+    else if (before && stamp.frame !== before.frame + 1) {
+      wrong.push(`frame ${stamp.frame} after ${before.frame}, in segment ${frame.segment}`);
+    }
+  }
+  return allOf(`${who}: frames that go on by one`, frames.length, wrong, `${frames.length} frames`);
+}
+
+/** FLV: an AudioTagHeader of two bytes before the raw frame (FLV v10.1 E.4.2.1, E.4.2.2). */
+const AAC_TAG_HEADER = 2;
+
+/** By size: AAC frames differ enough to be their own fingerprint in a row. */
+function judgeAudio(
+  history: History,
+  node: string,
+  publisher: string,
+  segments: readonly FetchedSegment[],
+): Judgement {
+  const sent = history
+    .sent(publisher)
+    .filter(({ kind }) => kind === 'audio')
+    .map(({ size }) => size - AAC_TAG_HEADER);
+  const got = segments.flatMap(({ audio }) => audio);
+  const expected = `${node}: the audio frames of the publisher, in a row`;
+  if (got.length === 0) return inconclusive(expected, 'none');
+  const isRow = sent.some((size, from) => size === got[0] && got.every((own, i) => own === sent[from + i]));
+  if (isRow) return judged(true, expected, `${got.length} frames`);
+  const { at, from } = longestRow(sent, got);
+  const where = segmentAt(segments, at);
+  return failed(
+    expected,
+    `${at} of ${got.length} are, then in segment ${where}: ${got[at]} bytes instead of ${sent[from + at]}`,
+  );
+}
+
+function longestRow(sent: readonly number[], got: readonly number[]): { at: number; from: number } {
+  let best = { at: 0, from: 0 };
+  for (let from = 0; from < sent.length; from++) {
+    let at = 0;
+    while (at < got.length && got[at] === sent[from + at]) at++;
+    if (at > best.at) best = { at, from };
+  }
+  return best;
+}
+
+function segmentAt(segments: readonly FetchedSegment[], audioFrame: number): number | undefined {
+  let count = 0;
+  return segments.find(({ audio }) => {
+    count += audio.length;
+    return audioFrame < count;
+  })?.sequence;
+}
+
+function judgeCounters(node: string, segments: readonly FetchedSegment[]): Judgement {
+  const wrong: string[] = [];
+  let looked = 0;
+  for (const [i, segment] of segments.entries()) {
+    const before = segments[i - 1];
+    if (before === undefined || segment.discontinuity) continue;
+    for (const [pid, last] of before.last) {
+      const first = segment.first.get(pid);
+      if (first === undefined) continue;
+      looked++;
+      if (first !== ((last + 1) & 0x0f)) {
+        wrong.push(`segment ${segment.sequence}, PID ${pid}: ${first} after ${last}`);
+      }
+    }
+  }
+  const breaks = segments.filter(({ breaks }) => breaks > 0);
+  wrong.push(...breaks.map(({ sequence, breaks }) => `segment ${sequence}: ${breaks} breaks within`));
+  return allOf(`${node}: continuity counters that go on`, looked, wrong, `${looked} looked at`);
+}
+
+function judgeProblems(history: History): Judgement[] {
+  const problems = history
+    .of('client.problem')
+    .filter(({ client, code }) => client === 'player' && isLoss(code));
+  if (problems.length === 0) return [];
+  return [
+    failed('a player that misses nothing', told(problems.map(({ code, detail }) => `${code}: ${detail}`))),
+  ];
+}
+
+/** Of the problems that a player tells, those of missing or broken media. */
+function isLoss(code: string): boolean {
+  return /^(mpegts|hls\.(gap|skipped|sequence|segment))/.test(code);
+}
+
+// end-of-stream
+
+const endOfStream = check({
+  id: 'hls/end-of-stream',
+  title: 'When the publisher leaves, its last frames are listed, and the end can be told',
+  level: 'must',
+  spec: {
+    source: RFC,
+    where: '4.3.3.4, 6.2.1, 6.3.4; SRS: facts/srs.md 6.2 (closed at unpublish), 6.1 (no EXT-X-ENDLIST)',
+    says: 'The last segment is closed at once; every frame up to the end is in a segment. After that there is an EXT-X-ENDLIST, or the playlist stays as it is for longer than one and a half target durations.',
+  },
+  topologies: ['edge-cluster'],
+  needs: HLS_NEEDS,
+  mutants: ['hls-no-end'],
+  deadlineMs: HLS_DEADLINE_MS,
+  run: observeStream,
+
+  judge(history) {
+    const setting = history.step('unpublished');
+    const at = stepAt(history, 'unpublished');
+    if (setting === undefined || at === undefined) return [notSeen(history, 'a publisher who left')];
+    const last = videoOf(history.sent(String(setting.publisher))).at(-1);
+    const lastAudio = history.sent(String(setting.publisher)).filter(({ kind }) => kind === 'audio').length;
+    if (last?.stamp === null || last === undefined) return [notSeen(history, 'a last frame')];
+    return forWatched(history, watchedOf(history), (node, loaded) => {
+      const segments = segmentsOf(history, node);
+      const until = history.events.at(-1)!.t;
+      return [
+        judgeLastSegment(history, node, segments, last.stamp!.frame, at),
+        judged(
+          segments.flatMap(({ audio }) => audio).length === lastAudio,
+          `${node}: all ${lastAudio} audio frames are in segments`,
+          `${segments.flatMap(({ audio }) => audio).length}`,
+        ),
+        judgeSilence(node, versionsOf(loaded), stepAt(history, 'watched-to-end') ?? until),
+      ];
+    });
+  },
+});
+
+function judgeLastSegment(
+  history: History,
+  node: string,
+  segments: readonly FetchedSegment[],
+  frame: number,
+  leftAt: number,
+): Judgement {
+  const bound = HLS_CLOSED_MS + 2 * HLS_POLL_MS + HLS_FRAGMENT_MS / 2;
+  const expected = `${node}: frame ${frame}, the last one, is in a segment within ${bound} ms`;
+  const segment = segments.find(({ frames }) => frames.some(({ stamp }) => stamp?.frame === frame));
+  const total = segments.reduce((sum, { frames }) => sum + frames.length, 0);
+  if (segment === undefined) {
+    const seen = segments.flatMap(({ frames }) => frames).at(-1);
+    return failed(expected, seen ? `the last one there is ${nameOf(seen)}` : 'there is none');
+  }
+  if (total < frame + 1) return failed(`${node}: all ${frame + 1} frames are in segments`, `${total}`);
+  const tookMs = Math.round(segment.t - leftAt);
+  return unlessOurs(history, judged(tookMs <= bound, expected, `after ${tookMs} ms`), HLS_LISTED_MS);
+}
+
+function judgeSilence(
+  node: string,
+  versions: readonly { t: number; playlist: { targetDuration: number; endList: boolean } }[],
+  until: number,
+): Judgement {
+  const last = versions.at(-1)!;
+  const quietMs = Math.round(until - last.t);
+  const boundMs = last.playlist.targetDuration * 1000 * HLS_UPDATE_TARGETS;
+  const expected = `${node}: EXT-X-ENDLIST, or no change for more than ${boundMs} ms`;
+  if (last.playlist.endList) return judged(true, expected, 'EXT-X-ENDLIST');
+  return judged(quietMs > boundMs, expected, `no change for ${quietMs} ms`);
+}
+
+// republish-discontinuity
+
+const republishDiscontinuity = check({
+  id: 'hls/republish-discontinuity',
+  title: 'Where another publisher begins, a discontinuity is signaled, and numbers go on',
+  level: 'must',
+  spec: {
+    source: RFC,
+    where: '4.3.2.3, 6.2.1, 6.2.2; SRS: facts/srs.md 6.1',
+    says: 'Another publisher of the same stream has other timestamps: EXT-X-DISCONTINUITY comes before its first segment, no segment has frames of both, and media sequence numbers are not given again.',
+  },
+  topologies: ['edge-cluster'],
+  needs: HLS_NEEDS,
+  mutants: ['hls-discontinuity-missing'],
+  deadlineMs: HLS_DEADLINE_MS,
+  run: observeRepublish,
+  judge: (history) =>
+    forWatched(history, watchedOf(history), (node, loaded) => [
+      judgeBoundary(history, node),
+      judgeSequence(node, versionsOf(loaded)),
+    ]),
+});
+
+function judgeBoundary(history: History, node: string): Judgement {
+  const expected = `${node}: a discontinuity before the second publisher's first segment`;
+  const streams = ['first', 'second'].map(
+    (label) => history.sent(label).find(({ stamp }) => stamp !== null)?.stamp?.stream,
+  );
+  const [first, second] = streams;
+  if (first === undefined || second === undefined) return notSeen(history, 'two publishers');
+  const segments = segmentsOf(history, node);
+  const has = (segment: FetchedSegment, stream: number) =>
+    segment.frames.some(({ stamp }) => stamp?.stream === stream);
+  const mixed = segments.find((segment) => has(segment, first) && has(segment, second));
+  if (mixed !== undefined) return failed(expected, `segment ${mixed.sequence} has frames of both`);
+  const boundary = segments.find((segment) => has(segment, second));
+  if (boundary === undefined) return failed(expected, 'no segment has frames of the second publisher');
+  if (!segments.some((segment) => has(segment, first))) {
+    return failed(`${node}: segments of the first publisher`, 'none');
+  }
+  // The playlist that a player sees says it for as long as the segment before is listed, too.
+  const listings = loadedBy(history, node).flatMap(({ playlist }) => playlist.segments);
+  const told = listings.filter(({ sequence, uri }) => sequence === boundary.sequence && uri === boundary.uri);
+  const silent = told.filter(({ discontinuity }) => !discontinuity);
+  return judged(
+    silent.length === 0,
+    expected,
+    silent.length === 0 ? `segment ${boundary.sequence}` : `none before segment ${boundary.sequence}`,
+  );
+}
+
+export const HLS_SEGMENT_CHECKS: readonly Check[] = [
+  segmentsWhole,
+  continuity,
+  endOfStream,
+  republishDiscontinuity,
+];

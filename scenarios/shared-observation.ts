@@ -1,0 +1,56 @@
+/** One observation, many judges: checks that ask the same run of events different questions wait for it once. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { wallClock } from '../drivers/measure/clock.ts';
+import type { Cluster } from '../lab/cluster.ts';
+import { type CheckContext, NotObservedError } from './check.ts';
+import type { HistoryEvent } from './history.ts';
+
+const LOOP_RESOLUTION_MS = 10;
+
+interface Observation {
+  readonly events: readonly HistoryEvent[];
+  /** It ended early; whoever shares it ends there, too. */
+  readonly missed: NotObservedError | undefined;
+}
+
+const observations = new WeakMap<Cluster, Map<string, Observation>>();
+
+/**
+ * Runs `observe` for the first check that asks on a cluster; every other one gets the same events into its history, with
+ * their times. An observation that was broken off, or that failed by itself, is not shared.
+ */
+export async function shareObservation(
+  t: CheckContext,
+  name: string,
+  observe: () => Promise<void>,
+): Promise<void> {
+  const known = observations.get(t.cluster) ?? new Map<string, Observation>();
+  observations.set(t.cluster, known);
+  let observation = known.get(name);
+  if (observation !== undefined) {
+    for (const event of observation.events) t.history.append(event);
+  } else {
+    observation = await record(t, observe);
+    known.set(name, observation);
+  }
+  if (observation.missed !== undefined) throw observation.missed;
+}
+
+async function record(t: CheckContext, observe: () => Promise<void>): Promise<Observation> {
+  const from = t.history.events.length;
+  const loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  loop.enable();
+  let missed: NotObservedError | undefined;
+  try {
+    await observe();
+  } catch (error) {
+    if (!(error instanceof NotObservedError)) throw error;
+    missed = error;
+  } finally {
+    loop.disable();
+  }
+  // The gate tells this of the run of a check; it belongs to the events, whoever judges them.
+  const loopLagMs = Math.max(0, loop.max / 1e6 - LOOP_RESOLUTION_MS);
+  t.history.append({ t: wallClock.now(), type: 'generator', loopLagMs });
+  return { events: t.history.events.slice(from), missed };
+}
