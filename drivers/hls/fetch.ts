@@ -7,6 +7,7 @@ import type { HttpPool } from '../http/pool.ts';
 import { REDIRECT_STATUSES, targetOf } from '../http/url.ts';
 import { MAX_REDIRECTS, TIMEOUT_MS } from '../lifecycle.ts';
 import { isLoopback } from '../loopback.ts';
+import { wallClock } from '../measure/clock.ts';
 
 /** Bodies of refusals and redirects are read up to this, so that the connection can be kept. */
 const MAX_IGNORED_BODY = 64 * 1024;
@@ -135,7 +136,7 @@ export abstract class Fetch implements HttpHandler {
   /** Nobody expects an answer before the question is asked. */
   private later(failure: HttpFailure): void {
     queueMicrotask(() => {
-      if (this.active) this.finish(performance.timeOrigin + performance.now(), failure);
+      if (this.active) this.finish(wallClock.now(), failure);
     });
   }
 

@@ -10,6 +10,7 @@ import {
 } from '../../protocols/http1/response-reader.ts';
 import { CloseReason } from '../client.ts';
 import { type Deadlined, forgetDeadline, watchDeadline } from '../deadlines.ts';
+import { wallClock } from '../measure/clock.ts';
 import { arrivalTime, type Target, Wire, type WireOwner } from '../socket.ts';
 
 /** Why a request has no whole answer. `code` is a stable slug. */
@@ -101,7 +102,7 @@ export class HttpConnection implements Deadlined, WireOwner, ResponseSink {
     if (!this.reaches(target.origin)) {
       this.target = target;
       this.dial();
-    } else this.write(arrivalTime());
+    } else this.write(wallClock.now());
   }
 
   /** Gives up what is under way without a word to its handler, and closes. */
@@ -162,7 +163,7 @@ export class HttpConnection implements Deadlined, WireOwner, ResponseSink {
   private failed(failure: HttpFailure): void {
     const handler = this.handler!;
     this.abort();
-    handler.onFailure(failure, arrivalTime());
+    handler.onFailure(failure, wallClock.now());
   }
 
   /** RFC 9112 section 9.3.1: a GET may be repeated when the connection went before any answer. */

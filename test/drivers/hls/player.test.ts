@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { createPlayer } from '../../../drivers/create.ts';
+import { HlsPlayer } from '../../../drivers/hls/player.ts';
+import {
+  FRAMES_PER_SEGMENT,
+  makeSegments,
+  PLAYED,
+  playlist,
+  serve,
+  serveStream,
+  Watched,
+  whole,
+} from './support.ts';
+
+const QUICK = { timeoutMs: 1000, hls: { maxRetries: 1 } };
+
+describe('HLS player', { concurrency: true }, () => {
+  it('createPlayer plays http(s)://….m3u8, with or without a query', () => {
+    const sink = { begin() {}, data() {}, end() {} };
+    for (const url of ['http://127.0.0.1/a/b.m3u8', 'https://127.0.0.1/b.M3U8?token=1'])
+      assert.ok(createPlayer(url, sink) instanceof HlsPlayer);
+    assert.throws(() => createPlayer('http://127.0.0.1/a.ts', sink), { code: 'url' });
+  });
+
+  it('a stream with an end is played whole, over one kept connection, and the phases are in order', async (t) => {
+    const server = await serve(t);
+    serveStream(server, 4);
+    const watched = new Watched(t, `${server.url}/live/x.m3u8`);
+    assert.deepEqual(await watched.end(), PLAYED);
+    assert.deepEqual(watched.frames, whole(4));
+    assert.deepEqual(server.requests, ['/live/x.m3u8', ...[0, 1, 2, 3].map((n) => `/live/${n}.ts`)]);
+    assert.equal(server.connections, 1);
+    assert.ok(watched.player.finished);
+    assert.deepEqual(watched.problems, []);
+    const { started, tcp, handshake, connect, play, firstByte, firstKeyframe, closed } =
+      watched.player.timing;
+    const phases = [started, tcp, handshake, connect, play, firstByte, firstKeyframe, closed];
+    assert.deepEqual(
+      phases,
+      phases.toSorted((a, b) => a - b),
+    );
+    assert.deepEqual(watched.states, ['connecting', 'handshaking', 'requesting', 'streaming', 'closed']);
+    for (const { sentAt, headAt, firstByteAt, endAt, status, error } of watched.exchanges) {
+      assert.ok(sentAt <= headAt && headAt <= firstByteAt && firstByteAt <= endAt);
+      assert.deepEqual([status, error], [200, undefined]);
+    }
+  });
+
+  it('a live stream begins three target durations before its end, or at the edge; pages follow in order', async (t) => {
+    const server = await serve(t);
+    serveStream(server, 8);
+    let loads = 0;
+    server.routes.set('/live/x.m3u8', (_request, response) => {
+      const last = 6 + ++loads;
+      response.end(playlist(0, Math.min(last, 8), { end: last > 8 }));
+    });
+    const watched = new Watched(t, `${server.url}/live/x.m3u8`);
+    assert.deepEqual(await watched.end(6000), PLAYED);
+    assert.deepEqual(
+      server.requests.filter((path) => path.endsWith('.ts')),
+      [4, 5, 6, 7].map((n) => `/live/${n}.ts`),
+    );
+    loads = 0;
+    const before = server.requests.length;
+    const edge = new Watched(t, `${server.url}/live/x.m3u8`, { hls: { start: 'live-edge' } });
+    await edge.closed(6000);
+    assert.deepEqual(
+      server.requests.slice(before).filter((path) => path.endsWith('.ts')),
+      [6, 7].map((n) => `/live/${n}.ts`),
+    );
+  });
+
+  it('a playlist is asked for again a target duration after a change and half of one after none', async (t) => {
+    const server = await serve(t);
+    serveStream(server, 4);
+    let loads = 0;
+    server.routes.set('/live/x.m3u8', (_request, response) => {
+      loads++;
+      response.end(playlist(0, loads < 3 ? loads : 2, { end: loads === 4 }));
+    });
+    const watched = new Watched(t, `${server.url}/live/x.m3u8`);
+    assert.deepEqual(await watched.end(8000), PLAYED);
+    const sent = watched.exchanges.filter(({ kind }) => kind === 'playlist').map(({ sentAt }) => sentAt);
+    // The first request waits for TCP, which counts as loading.
+    const tolerance = 20 + watched.player.timing.tcp - watched.player.timing.started;
+    const gaps = sent.slice(1).map((at, index) => at - sent[index]!);
+    assert.equal(gaps.length, 3);
+    for (const [index, least] of [1000, 1000, 500].entries())
+      assert.ok(gaps[index]! >= least - tolerance, `${gaps[index]} ms, at least ${least}`);
+  });
+
+  it('a variant of a master playlist is chosen; relative URLs, redirects and byte ranges are followed', async (t) => {
+    const server = await serve(t);
+    const segments = makeSegments(3);
+    const file = Buffer.concat(segments);
+    server.body(
+      '/master.m3u8',
+      '#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=100\nlow/x.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=900\n../high/x.m3u8?a=b\n',
+    );
+    server.routes.set('/high/x.m3u8', (_request, response) => {
+      response.writeHead(302, { Location: '/moved/y.m3u8', 'Content-Length': 4 }).end('gone');
+    });
+    const ranges = segments.map((segment) => `#EXTINF:1,\n#EXT-X-BYTERANGE:${segment.length}\nall.ts\n`);
+    const head = '#EXTM3U\n#EXT-X-VERSION:4\n#EXT-X-TARGETDURATION:1\n';
+    const first = ranges[0]!.replace(/(BYTERANGE:\d+)/, '$1@0');
+    server.body('/moved/y.m3u8', `${head}${first}${ranges.slice(1).join('')}#EXT-X-ENDLIST\n`);
+    let ignored = 0;
+    server.routes.set('/moved/all.ts', (request, response) => {
+      const [, from, to] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '')!.map(Number);
+      // A server may ignore the range.
+      if (ignored++ === 1) response.end(file);
+      else {
+        const range = `bytes ${from}-${to}/${file.length}`;
+        response.writeHead(206, { 'Content-Range': range }).end(file.subarray(from, to! + 1));
+      }
+    });
+    const watched = new Watched(t, `${server.url}/master.m3u8`, { hls: { variant: 'highest' } });
+    assert.deepEqual(await watched.end(), PLAYED);
+    assert.deepEqual(watched.frames, whole(3));
+    assert.deepEqual(watched.redirects, [`${server.url}/moved/y.m3u8`]);
+    assert.ok(server.requests.includes('/high/x.m3u8?a=b'));
+    assert.deepEqual(
+      watched.playlists.map(({ kind }) => kind),
+      ['master', 'media'],
+    );
+  });
+
+  it("SRS's session: followed, and followed again when the server has forgotten it", async (t) => {
+    const server = await serve(t);
+    serveStream(server, 6);
+    const known = new Set<string>();
+    let loads = 0;
+    let sessions = 0;
+    server.routes.set('/live/x.m3u8', (request, response) => {
+      const session = /hls_ctx=(\w+)/.exec(request.url!)?.[1];
+      if (session === undefined || !known.has(session)) {
+        const id = session ?? `s${++sessions}`;
+        known.add(id);
+        response.end(
+          `#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1,AVERAGE-BANDWIDTH=1\n/live/x.m3u8?hls_ctx=${id}\n`,
+        );
+        return;
+      }
+      // The server restarts after the second load.
+      if (++loads === 2) known.clear();
+      response.end(playlist(0, 3 + loads, { end: loads === 3 }));
+    });
+    const watched = new Watched(t, `${server.url}/live/x.m3u8`);
+    assert.deepEqual(await watched.end(8000), PLAYED);
+    assert.deepEqual(watched.problems, ['hls.session.lost']);
+    assert.equal(sessions, 1);
+    assert.deepEqual(
+      watched.playlists.map(({ kind }) => kind),
+      ['master', 'media', 'media', 'master', 'media'],
+    );
+    assert.equal(watched.meter.continuity.missing, 0);
+  });
+
+  it('a segment that breaks off is asked for again and goes on where it ended', async (t) => {
+    const server = await serve(t);
+    const segments = serveStream(server, 3);
+    let asked = 0;
+    server.routes.set('/live/1.ts', (_request, response) => {
+      const body = segments[1]!;
+      response.writeHead(200, { 'Content-Length': body.length });
+      if (++asked === 1) response.write(body.subarray(0, 20_001), () => response.destroy());
+      else response.end(body);
+    });
+    const watched = new Watched(t, `${server.url}/live/x.m3u8`);
+    assert.deepEqual(await watched.end(), PLAYED);
+    assert.deepEqual(watched.frames, whole(3));
+    assert.equal(watched.problems.length, 1);
+    assert.match(watched.problems[0]!, /^hls\.segment\.(http1\.truncated|tcp\.econnreset)$/);
+    assert.equal(watched.player.retries, 1);
+  });
+
+  it('a missing segment is counted, skipped, and the next ones are played', async (t) => {
+    const server = await serve(t);
+    serveStream(server, 4);
+    server.routes.delete('/live/1.ts');
+    const watched = new Watched(t, `${server.url}/live/x.m3u8`, QUICK);
+    assert.deepEqual(await watched.end(), PLAYED);
+    assert.deepEqual(watched.problems, ['hls.segment.missing', 'hls.segment.missing', 'hls.gap']);
+    assert.deepEqual(watched.frames, { ...whole(3), missing: FRAMES_PER_SEGMENT });
+  });
+
+  it('a sequence that goes backwards, segments that left the window, EXT-X-GAP, another URI: each has its code', async (t) => {
+    const server = await serve(t);
+    serveStream(server, 9);
+    const answers = [
+      playlist(2, 3, { end: false }),
+      playlist(1, 3, { end: false }),
+      playlist(7, 2, { end: false }),
+      playlist(7, 2, { end: false }).replace('8.ts', 'other-8.ts'),
+      playlist(7, 2).replace('8.ts', 'other-8.ts'),
+    ];
+    server.routes.set('/live/x.m3u8', (_request, response) => void response.end(answers.shift() ?? ''));
+    const watched = new Watched(t, `${server.url}/live/x.m3u8`, QUICK);
+    assert.deepEqual(await watched.end(9000), PLAYED);
+    assert.deepEqual(watched.problems, ['hls.sequence.backwards', 'hls.gap', 'hls.segment.changed']);
+
+    server.body(
+      '/live/gap.m3u8',
+      playlist(0, 2).replace('#EXTINF:1.000,\n1.ts', '#EXT-X-GAP\n#EXTINF:1.000,\n1.ts'),
+    );
+    const gap = new Watched(t, `${server.url}/live/gap.m3u8`, QUICK);
+    assert.deepEqual(await gap.end(), PLAYED);
+    assert.deepEqual(gap.problems, ['hls.gap']);
+  });
+
+  it('a playlist that stands still is stale after 1.5 target durations, and that is said once', async (t) => {
+    const server = await serve(t);
+    serveStream(server, 3);
+    let loads = 0;
+    server.routes.set('/live/x.m3u8', (_request, response) => {
+      response.end(playlist(0, 3, { end: ++loads === 7 }));
+    });
+    const watched = new Watched(t, `${server.url}/live/x.m3u8`);
+    assert.deepEqual(await watched.end(9000), PLAYED);
+    assert.deepEqual(watched.problems, ['hls.stale']);
+  });
+
+  it('CMCD goes along in headers or in the query, as asked', async (t) => {
+    const server = await serve(t);
+    serveStream(server, 1);
+    const seen: string[] = [];
+    const segment = makeSegments(1)[0]!;
+    server.routes.set('/live/0.ts', (request, response) => {
+      const { headers } = request;
+      seen.push([headers['cmcd-object'], headers['cmcd-request'], headers['cmcd-session']].join(' | '));
+      response.end(segment);
+    });
+    const headers = new Watched(t, `${server.url}/live/x.m3u8`, { hls: { cmcd: 'headers' } });
+    await headers.end();
+    assert.match(seen[0]!, /^d=1000,ot=av \| bl=0,su \| sf=h,sid="[0-9a-f-]{36}",st=v$/);
+    const query = new Watched(t, `${server.url}/live/x.m3u8?a=b`, { hls: { cmcd: 'query' } });
+    await query.end();
+    const asked = server.requests.slice(-2).map(decodeURIComponent);
+    assert.match(asked[0]!, /^\/live\/x\.m3u8\?a=b&CMCD=ot=m,sf=h,sid="[0-9a-f-]{36}"$/);
+    assert.match(asked[1]!, /^\/live\/0\.ts\?CMCD=bl=0,d=1000,ot=av,sf=h,sid="[0-9a-f-]{36}",st=v,su$/);
+  });
+
+  it('a connection that the server closed meanwhile is opened again, and nothing is lost', async (t) => {
+    const server = await serve(t);
+    serveStream(server, 3);
+    let loads = 0;
+    server.routes.set('/live/x.m3u8', (request, response) => {
+      loads++;
+      // Closed without having said so.
+      if (loads === 1) setTimeout(() => request.socket.end(), 200);
+      response.end(playlist(0, loads, { end: loads === 2 }));
+    });
+    const watched = new Watched(t, `${server.url}/live/x.m3u8`);
+    assert.deepEqual(await watched.end(), PLAYED);
+    assert.deepEqual(watched.problems, []);
+    assert.equal(server.connections, 2);
+  });
+
+  it('who pauses reads nothing and is not timed out; who resumes goes on', async (t) => {
+    const server = await serve(t);
+    const segments = serveStream(server, 3);
+    let answer: () => void = () => {};
+    const asked = new Promise<void>((resolve) => {
+      server.routes.set('/live/1.ts', (_request, response) => {
+        answer = () => void response.end(segments[1]);
+        resolve();
+      });
+    });
+    const watched = new Watched(t, `${server.url}/live/x.m3u8`, { timeoutMs: 300 });
+    await asked;
+    watched.player.pause();
+    answer();
+    const before = watched.player.bytesIn;
+    await new Promise((resolve) => setTimeout(resolve, 900));
+    assert.equal(watched.player.bytesIn, before);
+    watched.player.resume();
+    assert.deepEqual(await watched.end(), PLAYED);
+    assert.deepEqual(watched.frames, whole(3));
+  });
+});
