@@ -279,7 +279,10 @@ export const MUTANTS = {
   },
   'nginx-rtmp-play-allowed': { role: 'nginx-rtmp', says: 'The ladder can be played over RTMP' },
   'nginx-rtmp-dash-off': { role: 'nginx-rtmp', says: 'No DASH is written' },
-  'nginx-rtmp-vod-truncated': { role: 'nginx-rtmp', says: 'A recording ends after 96 KiB' },
+  'nginx-rtmp-vod-truncated': {
+    role: 'nginx-rtmp',
+    says: 'A recording begins anew, over what it has, after every 96 KiB',
+  },
   'nginx-rtmp-stat-stale': { role: 'nginx-rtmp', says: 'The statistics page is that of an idle server' },
   'nginx-rtmp-no-udu-sei': { role: 'nginx-rtmp', says: 'Encodes lose the stamp: -udu_sei is not given' },
 } as const satisfies Record<string, Mutant>;

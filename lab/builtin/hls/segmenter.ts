@@ -116,6 +116,7 @@ export class HlsSegmenter implements StreamOutput {
   }
 
   #onMedia(frame: Frame): void {
+    if (!this.#encoder.carries(frame)) return;
     this.#audioSinceVideo = frame.isVideo ? 0 : this.#audioSinceVideo + 1;
     const { timestamp } = frame;
     const open = this.#open;

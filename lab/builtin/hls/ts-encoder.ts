@@ -28,6 +28,11 @@ export class TsEncoder {
     return this.#video !== undefined;
   }
 
+  /** Whether frames of this kind can be in a segment: their header has come, and names a codec that is known here. */
+  carries(frame: Frame): boolean {
+    return (frame.kind === FrameKind.audio ? this.#audio : this.#video) !== undefined;
+  }
+
   /**
    * Takes a sequence header.
    * @returns whether it is another one than before.

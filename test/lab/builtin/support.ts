@@ -26,6 +26,8 @@ export interface TestNode {
   output: string;
   rtmp(stream: string): string;
   flv(stream: string): string;
+  /** Scheme and authority of its HTTP port. */
+  readonly http: string;
   api(path: string, method?: string): Promise<Record<string, unknown>>;
   /** SIGKILL; resolves when gone. */
   kill(): Promise<void>;
@@ -66,6 +68,7 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
     process: child,
     output: '',
     rtmp: (stream) => `rtmp://${host}:${config.rtmpPort}/live/${stream}`,
+    http: `http://${host}:${config.httpPort}`,
     flv: (stream) => `http://${host}:${config.httpPort}/live/${stream}.flv`,
     api: async (path, method = 'GET') => {
       const answer = await fetch(`http://${host}:${config.apiPort}${path}`, { method });
