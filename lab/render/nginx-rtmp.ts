@@ -92,7 +92,7 @@ ${execPush(input)}
             # For video on demand.
             record          all;
             record_path     ${quoted(`${storage}/vod`)};
-${mutants.has('nginx-rtmp-vod-truncated') ? '            # The defect: the end is missing.\n            record_max_size 96K;\n' : ''}        }
+${mutants.has('nginx-rtmp-vod-truncated') ? '            # The defect: what comes after that is written over what is there.\n            record_max_size 96K;\n' : ''}        }
 
         # The ladder comes in here, and is for HLS and DASH only.
         application ${SHOW_APP} {

@@ -62,6 +62,13 @@ const dashAdvances = check({
     if (first === undefined) return [failed('a manifest', `HTTP status ${status ?? 'none'}`)];
     if (typeof first === 'string') return [failed('a manifest that can be read', first)];
     const valid = [...judgeHead(first), ...representationsOf(first).map(judgeTimeline)];
+    const { segments } = extentOf(first);
+    const grown = judged(
+      segments >= SEGMENTS,
+      `${SEGMENTS} segments within ${FIRST_SEGMENT_WITHIN_MS} ms of the publish`,
+      `${segments}`,
+    );
+    if (grown.verdict === 'fail') return [...valid, grown];
     const later = manifestAt(history, 'later');
     return [...valid, judgeSegments(history), judgeAdvance(first, later)];
   },
