@@ -62,6 +62,16 @@ describe('selection', () => {
     assert.throws(() => selected([], CHECKS, ['nowhere']), UsageError);
   });
 
+  test('keeps the checks of any of the topologies that are named', () => {
+    const fitting = selected([], CHECKS, ['forward-cluster', 'edge-cluster']);
+    assert.deepEqual(
+      fitting.map(({ id }) => id),
+      CHECKS.filter(
+        ({ topologies }) => topologies.includes('edge-cluster') || topologies.includes('forward-cluster'),
+      ).map(({ id }) => id),
+    );
+  });
+
   test('exit code 2, and nothing is started or written', async () => {
     const { code, stdout, stderr } = await liveproof('gate', 'fan-out/*', 'nothing/*').ended;
     assert.deepEqual([code, stdout], [2, '']);
@@ -98,6 +108,23 @@ describe('a run', () => {
     assert.equal(lines.length, results.history?.lines);
     assert.ok(lines.every((line) => JSON.parse(line).check === 'back-to-source/merged-per-edge'));
     assert.deepEqual(processesOf(directory), []);
+  });
+
+  test('names a topology that cannot run: as a note, and as a finding when it was asked for', async (t) => {
+    const [all, named] = [temporary(t), temporary(t)];
+    const checks = ['back-to-source/merged-per-edge', 'nginx-rtmp/*', '--engine', 'builtin', '--out'];
+    const run = await liveproof('gate', ...checks, all).ended;
+    assert.equal(run.code, 0, run.stdout + run.stderr);
+    assert.match(run.stdout, /^note {2}nginx-rtmp is left out: .*engine 'builtin' cannot play nginx-rtmp/m);
+    assert.match(resultsIn(all).notes!.join(), /cannot play/);
+    assert.match(readFileSync(join(all, 'report.html'), 'utf8'), /nginx-rtmp is left out/);
+    const asked = await liveproof('gate', ...checks, named, '--topology', 'nginx-rtmp').ended;
+    assert.equal(asked.code, 3, asked.stdout + asked.stderr);
+    const { findings, verdict, notes } = resultsIn(named);
+    assert.deepEqual(
+      [verdict, notes, findings.map(({ check, topology }) => `${check} ${topology}`)],
+      ['unsupported', undefined, ['lab/up nginx-rtmp']],
+    );
   });
 
   test('that is interrupted takes everything down and writes what it has', async (t) => {

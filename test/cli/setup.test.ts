@@ -80,6 +80,16 @@ describe('setup', () => {
     ]);
   });
 
+  it('lets the gate go on without what one topology needs, and the tests not', () => {
+    const module: SystemProgram = { ...haproxy, name: 'module', package: 'libmodule', onlyFor: 'nginx-rtmp' };
+    const { machine: user, said } = machine({ isRoot: false, missing: () => [module] });
+    const command = 'type:  sudo apt-get update && sudo apt-get install -y --no-install-recommends libmodule';
+    assert.equal(setup(['gate'], user), 0);
+    assert.deepEqual(said, ['note: not installed: module, so that nginx-rtmp cannot run', command]);
+    assert.equal(setup(['test'], user), 4);
+    assert.deepEqual(said.slice(2), ['error: not installed: module', command]);
+  });
+
   it('tells the command to type when apt fails', () => {
     const { machine: offline, said, services } = machine({});
     assert.equal(setup(['gate'], offline), 4);

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { MUTANTS } from '../../lab/builtin/mutants.ts';
-import { TOPOLOGIES } from '../../lab/topologies/index.ts';
+import { hasNodeFor } from '../../lab/mutant-fit.ts';
+import { TOPOLOGIES, topologyByName } from '../../lab/topologies/index.ts';
+import { enginesOf } from '../../lab/topology.ts';
 import { CHECKS } from '../../scenarios/conformance/index.ts';
 import { CHECKS_PAGE, renderChecks } from '../../scenarios/docs.ts';
 
@@ -22,6 +24,16 @@ test('every mutant is to be killed by a check', () => {
   const listed = new Set<string>(CHECKS.flatMap(({ mutants }) => mutants));
   const unlisted = Object.keys(MUTANTS).filter((mutant) => !listed.has(mutant));
   assert.deepEqual(unlisted, []);
+});
+
+test('every mutant that a check lists has a node on one of its topologies', () => {
+  for (const { id, topologies, mutants } of CHECKS) {
+    const on = topologies.map(topologyByName);
+    const homeless = mutants.filter(
+      (mutant) => !on.some((topology) => hasNodeFor(topology, enginesOf(topology)[0]!, mutant)),
+    );
+    assert.deepEqual(homeless, [], id);
+  }
 });
 
 test('docs/checks.md is what the checks say (node --import tsx scenarios/docs.ts)', () => {
