@@ -5,6 +5,7 @@ import { type StartProgress, startCluster } from '../lab/runners/process.ts';
 import type { EngineName, MediaSettings, Topology } from '../lab/topology.ts';
 import type { Finding } from '../reports/results.ts';
 import { actors } from './actors.ts';
+import { HLS_FRAGMENT_MS, HLS_WINDOW_MS } from './bounds.ts';
 import { type GateRequest, runGate } from './gate.ts';
 
 /**
@@ -14,7 +15,7 @@ import { type GateRequest, runGate } from './gate.ts';
 const SETTINGS: Partial<MediaSettings> = {
   mergedWriteMs: 100,
   // Short, so that a check sees many segments; without sessions, as a cache and a balancer in front need it.
-  hls: { fragmentSeconds: 1, windowSeconds: 6, sessions: false },
+  hls: { fragmentSeconds: HLS_FRAGMENT_MS / 1000, windowSeconds: HLS_WINDOW_MS / 1000, sessions: false },
 };
 
 /**
