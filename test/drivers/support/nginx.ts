@@ -34,7 +34,8 @@ daemon off; master_process off; worker_processes 1; user root;
 error_log ${root}/error.log; pid ${root}/nginx.pid;
 events { worker_connections 512; }
 rtmp { server { listen 127.0.0.1:${rtmpPort}; ping 1s; ping_timeout 5s; ack_window 100000;
-  application live { live on; wait_key on; wait_video on; } } }
+  application live { live on; wait_key on; wait_video on; }
+  application segments { live on; hls on; hls_path ${root}/hls; hls_fragment 1s; hls_playlist_length 6s; } } }
 http { access_log off; server { listen 127.0.0.1:${httpPort}; root ${root};
   location /moved/ { return 302 http://127.0.0.1:${httpPort}/media.flv; } } }
 `;
