@@ -6,6 +6,7 @@ import { failed, inconclusive, judged, nameOf, notSeen, unlessOurs, videoOf } fr
 import { FRAME_MS } from '../stage.ts';
 import {
   allOf,
+  directOf,
   type FetchedSegment,
   forWatched,
   loadedBy,
@@ -220,7 +221,7 @@ const endOfStream = check({
     const last = videoOf(history.sent(String(setting.publisher))).at(-1);
     const lastAudio = history.sent(String(setting.publisher)).filter(({ kind }) => kind === 'audio').length;
     if (last?.stamp === null || last === undefined) return [notSeen(history, 'a last frame')];
-    return forWatched(history, watchedOf(history), (node, loaded) => {
+    return forWatched(history, directOf(history), (node, loaded) => {
       const segments = segmentsOf(history, node);
       const until = history.events.at(-1)!.t;
       return [

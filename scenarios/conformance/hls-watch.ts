@@ -91,7 +91,7 @@ export class HlsWatch {
     }
     const now = wallClock.now();
     await this.#forget(playlist, now);
-    await this.#askOldest(playlist);
+    const previous = this.#playlist;
     this.#playlist = playlist;
     this.#longest = Math.max(this.#longest, durationMs(playlist));
     for (const segment of playlist.segments) {
@@ -99,6 +99,7 @@ export class HlsWatch {
       this.#fetched.add(keyOf(segment));
       await this.#fetch(segment);
     }
+    if (previous?.mediaSequence !== playlist.mediaSequence) await this.#askOldest(playlist);
   }
 
   async #fetch(segment: MediaSegment): Promise<void> {
@@ -120,11 +121,10 @@ export class HlsWatch {
     }
   }
 
-  /** What is listed is there, to the last moment: of every new playlist the segment that will be gone first. */
-  async #askOldest({ segments, mediaSequence }: MediaPlaylist): Promise<void> {
+  /** What is listed is there, to the last moment: whenever another segment is the oldest one. */
+  async #askOldest({ segments }: MediaPlaylist): Promise<void> {
     const [oldest] = segments;
-    const last = this.#playlist;
-    if (oldest === undefined || (last?.mediaSequence === mediaSequence && last.segments.length > 0)) return;
+    if (oldest === undefined) return;
     const answer = await this.#t.http(new URL(oldest.uri, this.#url).href, { label: `${this.label}-late` });
     this.#t.step('oldest', { client: this.label, sequence: oldest.sequence, status: answer.status });
   }

@@ -21,6 +21,13 @@ export class SegmentWindow {
   readonly #settings: HlsSettings;
   readonly #mutants: Mutants;
   #segments: Segment[] = [];
+  /** Not listed any more, and kept until so many seconds of the stream have passed. */
+  #kept: { readonly segment: Segment; readonly until: number }[] = [];
+  #elapsed = 0;
+  /** Seconds of the longest playlist so far. */
+  #longest = 0;
+  /** EXT-X-DISCONTINUITY tags that were removed with their segments. */
+  #discontinuities = 0;
 
   constructor(settings: HlsSettings, mutants: Mutants) {
     this.#settings = settings;
@@ -33,11 +40,22 @@ export class SegmentWindow {
 
   /**
    * Keeps the shortest tail that is longer than the window.
-   * @returns the segments that are in it no longer.
+   * @returns the segments that need not be there any longer: a player that has an old playlist may ask for what left
+   *   it for the duration of the segment and of the longest playlist that listed it (RFC 8216 6.2.2). SRS deletes at
+   *   once (facts/srs.md 6.2).
    */
   add(segment: Segment): Segment[] {
     this.#segments.push(segment);
-    return this.#segments.splice(0, this.#expired());
+    this.#elapsed += segment.duration;
+    for (const expired of this.#segments.splice(0, this.#expired())) {
+      if (expired.discontinuity) this.#discontinuities++;
+      this.#kept.push({ segment: expired, until: this.#elapsed + expired.duration + this.#longest });
+    }
+    const total = this.#segments.reduce((sum, { duration }) => sum + duration, 0);
+    this.#longest = Math.max(this.#longest, total);
+    const over = this.#kept.filter(({ until }) => until <= this.#elapsed).map(({ segment }) => segment);
+    this.#kept = this.#kept.filter(({ until }) => until > this.#elapsed);
+    return over;
   }
 
   #expired(): number {
@@ -61,6 +79,10 @@ export class SegmentWindow {
     const text = writeMediaPlaylist({
       targetDuration: this.#mutants.has('hls-target-too-small') ? target - 1 : target,
       mediaSequence: this.#mediaSequence(first, segments.at(-1)!),
+      // Without it the discontinuities that are still listed would count from 0 again (RFC 8216 6.2.2).
+      ...(this.#discontinuities > 0 && !this.#mutants.has('hls-discontinuity-missing')
+        ? { discontinuitySequence: this.#discontinuities }
+        : {}),
       segments: segments.map(({ name, duration, discontinuity }) => ({
         uri: name,
         duration,

@@ -123,25 +123,27 @@ test('SRS’s text, a 404 before the first segment is closed, the timestamps of 
   publisher.close();
 });
 
-test('the window: sequence numbers go on, files of what left it are gone, and all of it some time after the end', async () => {
+test('the window: sequence numbers go on, files of what left it go later, and all of it some time after the end', async () => {
   const publisher = await RtmpPeer.publisher(node, 'window');
-  sendGops(publisher, 9);
-  const seen = await eventually('eight segments', async () => {
+  sendGops(publisher, 13);
+  const seen = await eventually('twelve segments', async () => {
     const one = await playlistOf(node, 'window');
-    return one && one.mediaSequence + one.segments.length === 8 ? one : undefined;
+    return one && one.mediaSequence + one.segments.length === 12 ? one : undefined;
   });
-  assert.deepEqual([seen.mediaSequence, seen.segments.length], [4, 4], 'the shortest tail above 3 s');
-  const listed = ['window-4.ts', 'window-5.ts', 'window-6.ts', 'window-7.ts', 'window.m3u8'];
-  await eventually('the folder has the same', () => `${filesOf('window')}` === `${listed}`);
-  assert.equal((await fetch(`${node.http}/live/window-3.ts`)).status, 404);
-  for (const name of listed) {
+  assert.deepEqual([seen.mediaSequence, seen.segments.length], [8, 4], 'the shortest tail above 3 s');
+  assert.equal(seen.discontinuitySequence, 1, 'the one before the first segment left with it');
+  // RFC 8216 6.2.2: what left a playlist of 4 s is kept for 5 s more.
+  const kept = [3, 4, 5, 6, 7, 8, 9, 10, 11].map((sequence) => `window-${sequence}.ts`).sort();
+  await eventually('the folder has them', () => `${filesOf('window')}` === `${[...kept, 'window.m3u8']}`);
+  assert.equal((await fetch(`${node.http}/live/window-2.ts`)).status, 404);
+  for (const name of [...kept, 'window.m3u8']) {
     const served = Buffer.from(await (await fetch(`${node.http}/live/${name}`)).arrayBuffer());
     assert.ok(served.equals(readFileSync(path.join(directory, 'live', name))), name);
   }
   publisher.close();
   const last = await eventually('the last segment is closed', async () => {
     const one = await playlistOf(node, 'window');
-    return one?.segments.at(-1)?.sequence === 8 ? one : undefined;
+    return one?.segments.at(-1)?.sequence === 12 ? one : undefined;
   });
   assert.equal(last.endList, false, 'SRS writes no EXT-X-ENDLIST');
   assert.equal(last.segments.at(-1)?.duration, 0.96);
