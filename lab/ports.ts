@@ -28,7 +28,7 @@ export interface AddressPlan {
 /**
  * How ports are chosen.
  * - `free`: nothing is promised, and two clusters never meet.
- * - `friendly`: the balancer has SRS's own ports where they are free, so that URLs are short.
+ * - `friendly`: every node has SRS's own ports where they are free, the balancer on 127.0.0.1.
  * - a number: the balancer has that port for RTMP, the next for HTTP, the next for its statistics; every later node
  *   (in the order of the topology) begins 10 higher. The start fails with `lab.port` when one is taken.
  */
@@ -42,7 +42,7 @@ const BALANCER_HOST = '127.0.0.1';
 
 /** Nodes live in 127.1.0.0 - 127.15.255.255; clients that spread over loopback keep out of it, so that an address tells a node. */
 const SUBNETS = { first: 1, count: 15 };
-/** The subnet of a cluster with fixed ports, so that its addresses are fixed too. */
+/** The subnet of a cluster with fixed or friendly ports, so that its URLs are the same every time. */
 const FIXED_SUBNET = '127.1.0';
 const FIRST_NODE = 1;
 const FIRST_TAP = 101;
@@ -54,7 +54,7 @@ const ATTEMPTS = 50;
 
 /** Addresses that were free a moment ago. Rejects with `lab.port`. */
 export async function planAddresses(topology: Topology, choice: PortChoice): Promise<AddressPlan> {
-  const subnet = typeof choice === 'number' ? FIXED_SUBNET : randomSubnet();
+  const subnet = choice === 'free' ? randomSubnet() : FIXED_SUBNET;
   const nodes = new Map<string, NodeAddress>();
   const taps: TapAddress[] = [];
   const ordered = [...topology.nodes].sort((a, b) => rank(a.role) - rank(b.role));

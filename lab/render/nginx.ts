@@ -110,6 +110,7 @@ function cache(input: NginxInput): string {
         listen  ${input.host}:${input.httpPort};
 
 ${KEEP_ALIVE}
+        proxy_read_timeout      5s;
         # How long things are kept is said here, and by nobody else.
         proxy_ignore_headers    Cache-Control Expires Vary Set-Cookie X-Accel-Expires;
         # Of players that ask for what is not there yet, one goes to the origin and the others wait.
@@ -209,14 +210,17 @@ ${block(flvPassing(input))}
 ${proxied(mutants)}
         }
 
+        # An edge that does not answer these at once hangs; another one is asked then.
         location ~ \\.m3u8$ {
             proxy_pass          http://edges;
+            proxy_read_timeout  3s;
             add_header Cache-Control no-cache always;
 ${proxied(mutants)}
         }
 
         location / {
             proxy_pass          http://edges;
+            proxy_read_timeout  3s;
 ${proxied(mutants)}
         }
     }

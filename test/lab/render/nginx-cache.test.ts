@@ -22,7 +22,7 @@ async function cache(
   return { ...running, asked };
 }
 
-describe('Nginx as a cache for HLS', () => {
+describe('Nginx as a cache for HLS', { concurrency: true }, () => {
   it('asks once for a segment, whatever the players add to its URL', async (t) => {
     const { port, asked, accessLog } = await cache(t);
     const answers = await Promise.all(
