@@ -89,6 +89,9 @@ export class SegmentFetch extends Fetch {
         `${this.wanted} less`,
       );
     }
+    if (this.delivered === 0) {
+      throw new ProtocolError(ProtocolErrorCode.TsPacket, 'packets of a transport stream', 'an empty body');
+    }
     this.sink.onSegmentEnd(at);
   }
 

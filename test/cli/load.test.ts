@@ -11,11 +11,12 @@ import { type LoadArguments, type LoadSurroundings, load } from '../../cli/load.
 import { ExitCode, UsageError } from '../../cli/output.ts';
 import type { LoadOptions, LoadTick } from '../../drivers/swarm/load.ts';
 import { type Load, Results } from '../../reports/results.ts';
-import { loadFigures } from '../reports/samples.ts';
+import { hlsFigures, loadFigures } from '../reports/samples.ts';
 import { resultsIn, surroundings, temporary } from './surroundings.ts';
 
 const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 const URL_OF_FLV = 'http://127.0.0.1:8080/live/a.flv';
+const URL_OF_HLS = 'http://127.0.0.1:8080/live/a.m3u8';
 const ARGUMENTS: LoadArguments = { clients: '10', ramp: '500ms', duration: '2m' };
 
 const TICK: LoadTick = {
@@ -68,6 +69,32 @@ test('the swarm gets what was asked for, the run its directory, the shell its ex
   assert.ok(around.state.released);
 });
 
+test('HLS: what was asked for reaches the players, what they counted the shell', async (t) => {
+  const around = surroundings();
+  let asked: LoadOptions | undefined;
+  const hls = hlsFigures({ problems: { 'hls.gap': 4 }, retries: 9 });
+  const run: LoadSurroundings['run'] = async (options) => {
+    asked = options;
+    const { playlists, segments, ...rest } = hls;
+    options.onTick?.({ ...TICK, hls: { playlists, segments, ...rest } });
+    return loadFigures({ hls });
+  };
+  const out = temporary(t);
+  const args = { ...ARGUMENTS, out, hlsStart: 'live-edge', hlsVariant: '2', cmcd: 'query' };
+  assert.equal(await load([URL_OF_HLS], args, { ...around, run }), ExitCode.fail);
+  assert.deepEqual(asked!.client?.hls, { start: 'live-edge', variant: 2, cmcd: 'query' });
+  assert.match(around.stderr.text, / \| 9000 playlists, 8800 segments, 4 problems \| /);
+  assert.match(around.stdout.text, /^playlist requests +/m);
+  assert.match(
+    around.stdout.text,
+    /^hls +9,000 playlists, 8,800 segments, 0 failed, 0 of them 404, 9 retries, 4 hls\.gap$/m,
+  );
+  assert.match(around.stdout.text, /fail {2}load\/segments\n/);
+  const { command, load: figures } = resultsIn(out);
+  assert.deepEqual(command.slice(-6), ['--hls-start', 'live-edge', '--hls-variant', '2', '--cmcd', 'query']);
+  assert.deepEqual(figures!.hls, hls);
+});
+
 test('--json prints the results on stdout and nothing else', async (t) => {
   const out = temporary(t);
   const around = surroundings();
@@ -108,6 +135,9 @@ test('wrong use is told before anything is started or written', async (t) => {
     [[URL_OF_FLV], { ramp: '5' }, /500ms, 30s, 2m or 1h; got "5"/],
     [[URL_OF_FLV], { duration: '-1s' }, /got "-1s"/],
     [[URL_OF_FLV], { workers: 'two' }, /got "two"/],
+    [[URL_OF_HLS], { hlsStart: 'now' }, /--hls-start is 3-segments, live-edge; got "now"/],
+    [[URL_OF_HLS], { hlsVariant: '-1' }, /--hls-variant is first, highest, lowest or a number; got "-1"/],
+    [[URL_OF_HLS], { cmcd: 'yes' }, /--cmcd is headers, query; got "yes"/],
   ];
   for (const [urls, args, message] of wrong) {
     await assert.rejects(load(urls, { ...ARGUMENTS, out, ...args }, { ...surroundings(), run }), (error) => {

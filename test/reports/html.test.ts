@@ -5,13 +5,14 @@ import { chartData } from '../../reports/html/charts.ts';
 import { html } from '../../reports/html/html.ts';
 import { renderReport } from '../../reports/html/page.ts';
 import { Results, VERDICTS } from '../../reports/results.ts';
-import { finding, gate, load, loadFigures, mutants, NO_SAMPLE, publish } from './samples.ts';
+import { finding, gate, hlsFigures, load, loadFigures, mutants, NO_SAMPLE, publish } from './samples.ts';
 
 const HOSTILE = `"><script>alert(1)</script><img src=x onerror=alert(2)>'</script><!-- ]]> & \u202e\u0000\ud800`;
 
 const SAMPLES: Record<string, Results> = {
   gate: gate(),
   load: load(),
+  hls: load({ hls: hlsFigures({ problems: { 'hls.gap': 4 } }) }),
   mutants: mutants(),
   publish: publish(),
   nothing: { ...gate([]), verdict: 'error' },
@@ -19,20 +20,23 @@ const SAMPLES: Record<string, Results> = {
 };
 
 function hostile(): Results {
-  const results = load({ urls: [HOSTILE], reasons: { [HOSTILE]: 3 } }, [
-    finding({
-      check: `load/${HOSTILE}`,
-      title: HOSTILE,
-      topology: HOSTILE,
-      engine: HOSTILE,
-      mutant: HOSTILE,
-      verdict: 'fail',
-      expected: HOSTILE,
-      actual: HOSTILE,
-      evidence: [{ label: HOSTILE, detail: HOSTILE }],
-      spec: { source: HOSTILE, where: HOSTILE, says: HOSTILE },
-    }),
-  ]);
+  const results = load(
+    { urls: [HOSTILE], reasons: { [HOSTILE]: 3 }, hls: hlsFigures({ problems: { [HOSTILE]: 2 } }) },
+    [
+      finding({
+        check: `load/${HOSTILE}`,
+        title: HOSTILE,
+        topology: HOSTILE,
+        engine: HOSTILE,
+        mutant: HOSTILE,
+        verdict: 'fail',
+        expected: HOSTILE,
+        actual: HOSTILE,
+        evidence: [{ label: HOSTILE, detail: HOSTILE }],
+        spec: { source: HOSTILE, where: HOSTILE, says: HOSTILE },
+      }),
+    ],
+  );
   return {
     ...results,
     command: [HOSTILE],
@@ -239,4 +243,12 @@ test('the percentile curve goes through the percentiles and ends with the sample
     last >= Math.log10(5000) && last < Math.log10(5000) + 0.1,
     `the curve of 5000 samples ends at ${last}`,
   );
+});
+
+test('HLS: requests, distributions and problems are on the page, and only where there is HLS', () => {
+  const page = renderReport(load({ hls: hlsFigures({ problems: { 'hls.gap': 4321 } }) }));
+  assert.match(page, /<code>hls\.gap<\/code><\/th><td class="number">4,321</);
+  for (const row of ['Playlist requests', 'Segment requests', 'Staleness of playlists'])
+    assert.ok(page.includes(`<th scope="row">${row}</th>`), row);
+  assert.ok(!renderReport(load()).includes('HLS requests'));
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judgeLoad } from '../../reports/judge-load.ts';
 import { type Load, type Verdict, worstVerdict } from '../../reports/results.ts';
-import { loadFigures } from './samples.ts';
+import { hlsFigures, loadFigures, NO_SAMPLE } from './samples.ts';
 
 const HEALTHY = loadFigures();
 const SICK = { ...HEALTHY.generator, healthy: false, reasons: ['loop lag p99 190 ms is above 50 ms'] };
@@ -105,4 +105,54 @@ test('an interrupted run is at best inconclusive, and blames nobody for those st
     'fail',
   );
   assert.equal(verdictOf({ clients: { ...HEALTHY.clients, dropped: 1 } }, true).verdict, 'fail');
+});
+
+test('HLS: judged only where there is HLS; every problem is a fail of playlists or of segments', () => {
+  assert.ok(!judgeLoad(HEALTHY, { interrupted: false }).some(({ check }) => check === 'load/playlists'));
+  const checks = judgeLoad(loadFigures({ hls: hlsFigures() }), { interrupted: false });
+  assert.ok(['load/playlists', 'load/segments'].every((id) => checks.some(({ check }) => check === id)));
+  assert.deepEqual(verdictOf({ hls: hlsFigures() }), { verdict: 'pass', not: [] });
+  const culprits = {
+    'hls.stale': 'load/playlists',
+    'hls.sequence.backwards': 'load/playlists',
+    'hls.sequence.reset': 'load/playlists',
+    'hls.session.lost': 'load/playlists',
+    'hls.segment.changed': 'load/playlists',
+    'hls.playlist.http.404': 'load/playlists',
+    'hls.gap': 'load/segments',
+    'hls.segment.missing': 'load/segments',
+    'hls.segment.http.500': 'load/segments',
+    'mpegts.continuity': 'load/segments',
+  };
+  for (const [code, check] of Object.entries(culprits)) {
+    const hls = hlsFigures({ problems: { [code]: 3 } });
+    assert.deepEqual(verdictOf({ hls }), { verdict: 'fail', not: [check] });
+    const found = judgeLoad(loadFigures({ hls }), { interrupted: false }).find((of) => of.check === check)!;
+    assert.match(found.actual, new RegExp(`^3 ${code}, of `));
+    assert.equal(found.evidence[0]!.label, code);
+    assert.equal(verdictOf({ hls, generator: SICK }).verdict, 'inconclusive');
+  }
+  const { segments } = hlsFigures();
+  const failed = verdictOf({ hls: hlsFigures({ segments: { ...segments, failed: 2 } }) });
+  assert.deepEqual(failed, { verdict: 'fail', not: ['load/segments'] });
+});
+
+test('HLS: nothing asked for is nothing known', () => {
+  const nothing = { requests: 0, failed: 0, missing: 0, bytes: 0, time: NO_SAMPLE };
+  const hls = hlsFigures({ segments: nothing, playlists: { ...nothing, staleness: NO_SAMPLE } });
+  assert.deepEqual(verdictOf({ hls }), {
+    verdict: 'inconclusive',
+    not: ['load/playlists', 'load/segments'],
+  });
+});
+
+test('HLS: silence between two reloads is not the end of the stream, a longer one may be', () => {
+  const second = HEALTHY.timeline.at(-1)!;
+  const quiet = (seconds: number): Load['timeline'] => [
+    ...HEALTHY.timeline,
+    ...Array.from({ length: seconds }, () => ({ ...second, mbitPerSecond: 0 })),
+  ];
+  assert.equal(verdictOf({ timeline: quiet(3), hls: hlsFigures() }).verdict, 'pass');
+  assert.deepEqual(verdictOf({ timeline: quiet(4), hls: hlsFigures() }).not, ['load/flowing']);
+  assert.deepEqual(verdictOf({ timeline: quiet(3) }).not, ['load/flowing']);
 });

@@ -1,6 +1,6 @@
 /** Results as a gate, a load and a run of mutants leave them. */
 import { build, encodeIntoCompressedBase64 } from 'hdr-histogram-js';
-import type { Distribution, Environment, Finding, Load, Results } from '../../reports/results.ts';
+import type { Distribution, Environment, Finding, HlsLoad, Load, Results } from '../../reports/results.ts';
 
 export const ENVIRONMENT: Environment = {
   liveproof: '0.1.0',
@@ -194,6 +194,26 @@ export function publish(): Results {
       generator: { healthy: true, reasons: [], loopLagP99Ms: 3.4, cpuCores: 0.05, rssMb: 90 },
     },
   });
+}
+
+export function hlsFigures(of: Partial<HlsLoad> = {}): HlsLoad {
+  return {
+    playlists: {
+      requests: 9000,
+      failed: 0,
+      missing: 0,
+      bytes: 2.1e6,
+      time: distribution(9000, 1, 2),
+      staleness: distribution(9000, 40, 200),
+    },
+    segments: { requests: 8800, failed: 0, missing: 0, bytes: 1.1e9, time: distribution(8800, 4, 9) },
+    retries: 0,
+    resends: 2,
+    finished: 0,
+    problems: {},
+    targetDurationMs: 2000,
+    ...of,
+  };
 }
 
 export function load(

@@ -4,7 +4,7 @@ import { formatBytes, formatMs, formatNumber, formatPercent, formatSeconds } fro
 import { renderJunit } from '../../reports/junit.ts';
 import { renderMarkdown } from '../../reports/markdown.ts';
 import type { Verdict } from '../../reports/results.ts';
-import { finding, gate, load, mutants } from './samples.ts';
+import { finding, gate, hlsFigures, load, mutants } from './samples.ts';
 
 const HOSTILE = `a|b\n# c @team [x](http://evil) <b> \`d\` ]]> & "q" \u0001\ud800`;
 
@@ -75,6 +75,12 @@ test('Markdown: a load shows its figures', () => {
   const text = renderMarkdown(load());
   assert.match(text, /5,000 of 5,000 players joined, no frame missing, steady latency p99 155 ms/);
   assert.match(text, /\| Latency, steady \| 91 ms \| 128 ms \| 155 ms \| 184 ms \| 294 ms \| 200,000 \|/);
+});
+
+test('Markdown: a load of HLS shows its requests and problems', () => {
+  const text = renderMarkdown(load({ hls: hlsFigures({ problems: { 'hls.gap': 4 }, retries: 9 }) }));
+  assert.match(text, /\| Segment requests \| .* \| 8,800 \|/);
+  assert.match(text, /\| 9,000 \| 0 \| 8,800 \| 0 \| 0 \| 9 \| 2 \| 0 \| hls\.gap × 4 \|/);
 });
 
 test('Markdown: text of a server cannot form markup, links, mentions or rows', () => {

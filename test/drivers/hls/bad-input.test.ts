@@ -202,6 +202,7 @@ const BAD_SEGMENTS: Record<
     answer: (segment) => text(segment.subarray(0, 188 * 100 + 77)),
     problems: ['mpegts.packet', GAP],
   },
+  'without a byte': { answer: () => text(''), problems: ['mpegts.packet', GAP] },
   'that is no transport stream': {
     answer: () => text(Buffer.alloc(5000, 'hello')),
     problems: ['mpegts.packet', GAP],
