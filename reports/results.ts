@@ -157,7 +157,9 @@ export const Load = z
     startup: Distribution.describe('From opening to the first frame that the player model shows.'),
     latency: z
       .object({
-        join: Distribution.describe('Frames of a join, which are old by design (GOP cache).'),
+        join: Distribution.describe(
+          'Frames of a join, which are old by design (GOP cache, HLS segments from before the player came).',
+        ),
         steady: Distribution.describe('All frames after that.'),
       })
       .describe('From the clock in the stamp of a frame to its arrival, of every client.'),

@@ -19,7 +19,7 @@ ${renderUrls('Played', load.urls)}
 export function renderCourse(load: Load): Html {
   return html`<section aria-labelledby="latency">
 <h2 id="latency">Latency</h2>
-<p>From the publisher's stamp to the player, every frame of every player. Frames of a join are old by design (GOP cache), so they stand apart. Startup is the time from opening to the first picture of the player model.</p>
+<p>From the publisher's stamp to the player, every frame of every player. Frames of a join are old by design (GOP cache, or HLS segments from before the player came), so they stand apart. Startup is the time from opening to the first picture of the player model.</p>
 ${renderDistributions(load)}
 <figure><figcaption>Latency by percentile; the scale stretches towards the worst cases</figcaption>
 <div class="plot" data-plot="percentiles" role="img" aria-label="Latency by percentile. The figures are in the table above."></div></figure>
