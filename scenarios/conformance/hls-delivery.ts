@@ -2,6 +2,7 @@
 import {
   HLS_ABSENT_LIFE_MS,
   HLS_AVAILABLE_MS,
+  HLS_FRAGMENT_MS,
   HLS_LISTED_MS,
   HLS_PLAYLIST_LIFE_MS,
   PLAYING_WITHIN_MS,
@@ -311,7 +312,8 @@ const throughTheBalancer = check({
   async run(t) {
     const stream = t.stream();
     await t.publish({ url: t.publishUrl(stream) });
-    await holdEdges(t, stream);
+    // A segment apart, so that the same number means another segment at every edge.
+    await holdEdges(t, stream, HLS_FRAGMENT_MS);
     const edges = t
       .nodes('edge')
       .filter(({ spec }) => spec.hls)
