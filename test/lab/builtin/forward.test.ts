@@ -3,13 +3,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { after, before, describe, test } from 'node:test';
-import type { MutantId } from '../../../lab/builtin/mutants.ts';
+import { after, before, test } from 'node:test';
+import { addresses, FROM, masterOf, publishersOf, SOON } from './forward-support.ts';
 import {
-  clientsOf,
   eventually,
   freePorts,
-  type NodeOptions,
   publishForever,
   ROOT,
   RtmpPeer,
@@ -19,25 +17,8 @@ import {
   type TestNode,
 } from './support.ts';
 
-/** Timestamps of a publisher that has been on the air for a while. */
-const FROM = 5_000_000;
-/** Nobody has to wait 3 s here. */
-const SOON = { forwardRetry: 100 };
-
 let slaves: TestNode[];
 let master: TestNode;
-
-function addresses(nodes: readonly TestNode[]): { host: string; port: number }[] {
-  return nodes.map(({ config }) => ({ host: config.host, port: config.rtmpPort }));
-}
-
-function masterOf(nodes: readonly TestNode[], options: NodeOptions = {}): Promise<TestNode> {
-  return startNode({ role: 'master', forwards: addresses(nodes), timeouts: SOON, ...options });
-}
-
-async function publishersOf(node: TestNode, stream: string): Promise<Record<string, unknown>[]> {
-  return (await clientsOf(node)).filter(({ url, publish }) => publish && url === `/live/${stream}`);
-}
 
 before(async () => {
   slaves = await Promise.all(['127.0.0.11', '127.0.0.12'].map((host) => startNode({ role: 'slave', host })));
@@ -169,86 +150,4 @@ test('a slave that reads nothing is given up after the queue’s time, at no cos
   for (const socket of accepted) socket.destroy();
   pipe.close();
   await Promise.all([near.kill(), deaf.kill()]);
-});
-
-describe('mutants', () => {
-  async function withMutant(
-    id: MutantId,
-    look: (near: TestNode, slave: TestNode, publisher: RtmpPeer) => Promise<void>,
-  ): Promise<void> {
-    const role = id.startsWith('slave') ? 'slave' : 'master';
-    const slave = await startNode({
-      role: 'slave',
-      host: '127.0.0.17',
-      mutants: role === 'slave' ? [id] : [],
-    });
-    const near = await masterOf([slave], { mutants: role === 'master' ? [id] : [] });
-    const publisher = await publishForever(near, 'x', FROM);
-    await look(near, slave, publisher);
-    publisher.close();
-    await Promise.all([near.kill(), slave.kill()]);
-  }
-  const forwarded = (slave: TestNode): Promise<true | undefined> =>
-    eventually('forwarded', async () => (await publishersOf(slave, 'x')).length === 1 || undefined);
-  const ended = (near: TestNode): number => near.output.match(/forward of .*ended/g)?.length ?? 0;
-  const attempts = (near: TestNode): number => near.output.match(/forwards \/live\/x/g)?.length ?? 0;
-  const settle = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-  test('master-skips-a-slave', () =>
-    withMutant('master-skips-a-slave', async (near, slave) => {
-      await settle(200);
-      assert.equal(attempts(near), 0);
-      assert.equal((await publishersOf(slave, 'x')).length, 0);
-    }));
-
-  for (const id of ['master-forward-stops-after-slave-restart', 'master-forward-retries-late'] as const) {
-    test(id, () =>
-      withMutant(id, async (near, slave) => {
-        await forwarded(slave);
-        await slave.kill();
-        await eventually('ended', () => ended(near) === 1);
-        await settle(400);
-        assert.equal(ended(near), 1, 'no second attempt within four pauses');
-      }),
-    );
-  }
-
-  test('master-rebases-timestamps', () =>
-    withMutant('master-rebases-timestamps', async (_near, slave) => {
-      const player = await RtmpPeer.player(slave, 'x');
-      await player.until('media', () => player.videoTimes.length > 0);
-      assert.ok(player.videoTimes[0]! < 10_000);
-    }));
-
-  test('master-forward-disturbs-publisher', () =>
-    withMutant('master-forward-disturbs-publisher', async (_near, slave, publisher) => {
-      await forwarded(slave);
-      await slave.kill();
-      await publisher.until('thrown out', () => publisher.closed);
-    }));
-
-  test('master-forward-without-headers', () =>
-    withMutant('master-forward-without-headers', async (_near, slave) => {
-      const player = await RtmpPeer.player(slave, 'x');
-      await player.until('media', () => player.videoTimes.length > 0);
-      assert.ok(player.media(9).every(({ payload }) => payload[1] === 1));
-    }));
-
-  test('master-forward-keeps-after-unpublish', () =>
-    withMutant('master-forward-keeps-after-unpublish', async (near, slave, publisher) => {
-      await forwarded(slave);
-      publisher.close();
-      await eventually('unpublished', () => /unpublish/.test(near.output));
-      await settle(200);
-      assert.equal((await publishersOf(slave, 'x')).length, 1);
-    }));
-
-  test('slave-refuses-second-publish-forever', () =>
-    withMutant('slave-refuses-second-publish-forever', async (near, slave, publisher) => {
-      await forwarded(slave);
-      publisher.close();
-      await eventually('ended', () => ended(near) === 1);
-      await publishForever(near, 'x');
-      await eventually('refused again and again', () => ended(near) > 3);
-    }));
 });
