@@ -47,6 +47,7 @@ export const SOURCE_RUNG = 'src';
  * - Each frame is encoded once and keeps its timestamp (`-fps_mode passthrough`, `-copyts`), and its unregistered SEI
  *   (`-udu_sei 1`): the stamp is in every rung, though its checksum holds in the source's only.
  * - `-fpsprobesize 0`: ffmpeg starts with the first keyframe that it gets and not after two seconds of looking.
+ * - A stream without sound, or without pictures, has a ladder of what it has (`-map 0:a?`).
  * - One thread and `ultrafast` per encode: four of them are a quarter of a core for 640x360.
  */
 export function ladderArguments(
@@ -58,7 +59,7 @@ export function ladderArguments(
     ...['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'warning'],
     ...['-copyts', '-fpsprobesize', '0', '-i', input.source],
     ...made.flatMap((rung) => [
-      ...['-map', '0:v', '-map', '0:a'],
+      ...['-map', '0:v?', '-map', '0:a?'],
       ...codecArguments(rung, mutants),
       ...['-f', 'flv', input.target(rung)],
     ]),

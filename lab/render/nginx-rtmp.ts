@@ -9,6 +9,8 @@ export interface NginxRtmpInput extends NginxCommon {
   /** ngx_rtmp_module.so. */
   readonly module: string;
   readonly ffmpeg: string;
+  /** find(1). */
+  readonly find: string;
   /** ffmpeg appends what it complains about. */
   readonly ffmpegLog: string;
   /** The shared folder: `hls`, `dash` and `vod` go below it, and exist. */
@@ -79,6 +81,7 @@ function rtmpBlock(input: NginxRtmpInput): string {
     server {
         listen      ${host}:${rtmpPort};
         chunk_size  4000;
+${sweep(input)}
 
         # Streams come in here, and may be played.
         application ${LIVE_APP} {
@@ -123,9 +126,26 @@ function execPush({ host, rtmpPort, ffmpeg, ffmpegLog, mutants }: NginxRtmpInput
   const text = args.map((arg) =>
     arg === '-map' || arg === '-copyts' ? `\n                ${arg}` : ` ${arg}`,
   );
-  const lines = text.join('').replaceAll(/(0:v)\n +(-map 0:a)/g, '$1 $2');
+  const lines = text.join('').replaceAll(/(0:v\?)\n +(-map 0:a)/g, '$1 $2');
   return `            exec_push ${quoted(ffmpeg)}${lines}
                 ${quoted(`2>>${ffmpegLog}`)};`;
+}
+
+/** More than the segments that a playlist lists, and whole minutes, as find(1) counts. */
+function keptMinutes({ windowSeconds }: HlsSettings): number {
+  return 1 + Math.ceil((2 * windowSeconds) / 60);
+}
+
+/**
+ * Segments are deleted by the cache manager, which a single process does not have. A static command is started again
+ * 5 s after it has ended (respawn_timeout), so this one runs all the time. Initialization segments are written once.
+ */
+function sweep({ find, storage, hls }: NginxRtmpInput): string {
+  const folders = ['hls', 'dash'].map((kind) => quoted(`${storage}/${kind}`)).join(' ');
+  return `
+        # Old segments go; the cache manager that does it elsewhere is a process of its own.
+        exec_static ${quoted(find)} ${folders} -type f -regex ".*\\.\\(ts\\|m4[av]\\)" -not -name "*-init.*"
+                -mmin +${keptMinutes(hls)} -delete;`;
 }
 
 /** A parameter of Nginx's configuration (src/core/ngx_conf_file.c, ngx_conf_read_token). */

@@ -29,7 +29,7 @@ const MAX_FILES = 65_536;
 export const nginxRtmpLauncher: Launcher = {
   engine: 'nginx-rtmp',
   check() {
-    for (const name of ['nginx', 'ffmpeg']) {
+    for (const name of ['nginx', 'ffmpeg', 'find']) {
       if (findProgram(name) === undefined) throw missing(name);
     }
     if (findModule() === undefined) throw missing(MODULE);
@@ -54,6 +54,7 @@ export const nginxRtmpLauncher: Launcher = {
       maxConnections: Math.min(plan.settings.maxConnections, connectionsFor(1)),
       module: findModule()!,
       ffmpeg: findProgram('ffmpeg')!,
+      find: findProgram('find')!,
       ffmpegLog: logFileOf(`${name}.ffmpeg`, plan),
       storage,
       hls: plan.settings.hls,

@@ -21,6 +21,7 @@ function render(directory: string, ...mutants: MutantId[]): string {
     maxConnections: 500,
     module: '/usr/lib/nginx/modules/ngx_rtmp_module.so',
     ffmpeg: findProgram('ffmpeg') ?? 'ffmpeg',
+    find: findProgram('find') ?? 'find',
     ffmpegLog: path.join(directory, 'ffmpeg.log'),
     storage: path.join(directory, 'storage'),
     hls: { fragmentSeconds: 1, windowSeconds: 6, sessions: false },
