@@ -1,9 +1,7 @@
 /** `report.html`: one file that needs nothing else, no network, and no script to be read. */
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { formatInstant, formatSeconds, headline } from '../format.ts';
 import type { Results } from '../results.ts';
+import { asset, policyOf, uplot } from './assets.ts';
 import { chartData } from './charts.ts';
 import { renderEnvironment } from './environment.ts';
 import { renderFindings } from './findings.ts';
@@ -21,13 +19,7 @@ export function renderReport(results: Results): string {
     ...(results.load ? [uplot('uPlot.iife.min.js'), asset('charts.js')] : []),
     asset('report.js'),
   ];
-  const policy = [
-    "default-src 'none'",
-    `style-src ${sourceOf(style)}`,
-    `script-src ${scripts.map(sourceOf).join(' ')}`,
-    "base-uri 'none'",
-    "form-action 'none'",
-  ].join('; ');
+  const policy = policyOf(style, scripts);
   return `<!doctype html>\n${html`<html lang="en">
 <head>
 <meta charset="utf-8">
@@ -78,23 +70,4 @@ ${(results.notes ?? []).map((note) => html`<p class="note">${note}</p>`)}
 <div class="wide"><dt>Command</dt><dd><code>${results.command.join(' ')}</code></dd></div>
 </dl>
 </header>`;
-}
-
-function asset(name: string): string {
-  return inline(readFileSync(new URL(name, import.meta.url), 'utf8'), name);
-}
-
-function uplot(name: string): string {
-  return inline(readFileSync(createRequire(import.meta.url).resolve(`uplot/dist/${name}`), 'utf8'), name);
-}
-
-/** What stands in a script or style element must not end it. */
-function inline(text: string, name: string): string {
-  if (/<\/(script|style)|<!--/i.test(text)) throw new Error(`${name} cannot be inlined`);
-  return text;
-}
-
-/** The hash source of an inline script or style (CSP Level 3, 2.3.1): nothing else on the page may run. */
-function sourceOf(text: string): string {
-  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 }
