@@ -53,7 +53,7 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
   resends = 0;
   /** The end of the stream (EXT-X-ENDLIST) was played. */
   finished = false;
-  /** For how long the latest media playlist has been the same, as this player saw it, in ms; 0 when it was new. */
+  /** For how long the latest media playlist has been the same at least, as this player saw it, in ms; 0 when it was new. */
   playlistAgeMs = 0;
 
   readonly #inlet: MediaInlet;
@@ -249,14 +249,14 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
     this.#base = base;
     this.#masters = 0;
     this.#playlistFailures = 0;
-    this.playlistAgeMs = this.#watch.age(changed, at);
+    this.playlistAgeMs = this.#watch.age(changed, exchange.sentAt, at);
     this.observer?.onPlaylist?.(this, playlist, exchange, this.#playlists.text);
     if (previous === undefined && !this.#over) {
       this.timing.play = at;
       this.enter(ClientState.streaming);
     }
     if (this.#over) return;
-    this.#watch.look(previous, playlist, at, (code, detail) => this.#problem(code, detail, at));
+    this.#watch.look(previous, playlist, (code, detail) => this.#problem(code, detail, at));
     if (this.#watch.restarted(playlist, this.#last, at)) {
       this.#problem('hls.sequence.reset', `nothing after ${this.#last}: begun anew`, at);
       this.#last = undefined;

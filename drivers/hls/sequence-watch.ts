@@ -8,31 +8,34 @@ const RESTART_TARGETS = 3;
 
 export class SequenceWatch {
   #changedAt = Number.NaN;
+  #age = 0;
   #stale = false;
   #behindSince = Number.NaN;
 
-  /** For how long the playlist that came has been the same, in ms. */
-  age(changed: boolean, at: number): number {
+  /**
+   * For how long the playlist that came has been the same at least, in ms: from the end of the load that brought it
+   * first to the beginning of this one, so that a slow network or a slow generator makes no playlist old.
+   */
+  age(changed: boolean, sentAt: number, endAt: number): number {
     if (changed) {
-      this.#changedAt = at;
+      this.#changedAt = endAt;
       this.#stale = false;
     }
-    return at - this.#changedAt;
+    this.#age = Math.max(0, sentAt - this.#changedAt);
+    return this.#age;
   }
 
   /** Names what is wrong with `next`; staleness once until the playlist changes. */
   look(
     previous: MediaPlaylist | undefined,
     next: MediaPlaylist,
-    at: number,
     problem: (code: string, detail: string) => void,
   ): void {
     if (previous === undefined) return;
     const bound = STALE_TARGETS * next.targetDuration * 1000;
-    const age = at - this.#changedAt;
-    if (!next.endList && !this.#stale && age > bound) {
+    if (!next.endList && !this.#stale && this.#age > bound) {
       this.#stale = true;
-      problem('hls.stale', `unchanged for ${Math.round(age)} ms, at most ${bound} ms`);
+      problem('hls.stale', `unchanged for ${Math.round(this.#age)} ms, at most ${bound} ms`);
     }
     if (next.mediaSequence < previous.mediaSequence) {
       problem(
