@@ -1,0 +1,317 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { HLS_CHECKS } from '../../../scenarios/conformance/hls.ts';
+import { History, type HistoryEvent, type StepData } from '../../../scenarios/history.ts';
+import { verdictOf } from './histories.ts';
+import { type Changes, END, exchange, hlsStory, playlistEvents, uriOf } from './hls-story.ts';
+import { Timeline, video } from './timeline.ts';
+
+function judge(id: string, history: History): { verdict: string; says: string } {
+  const check = HLS_CHECKS.find((one) => one.id === id);
+  assert.ok(check, id);
+  return verdictOf(check.judge(history));
+}
+
+/** The verdict on a stream with something changed; the words of a failure must match. */
+function told(id: string, changes: Changes, verdict: string, says: RegExp): void {
+  const judged = judge(id, hlsStory(changes));
+  assert.equal(judged.verdict, verdict, judged.says);
+  assert.match(judged.says, says);
+}
+
+test('no check passes a history in which nothing was seen', () => {
+  for (const { id } of HLS_CHECKS) assert.notEqual(judge(id, new History()).verdict, 'pass', id);
+});
+
+test('a stream that was published, and of which no playlist ever came, fails', () => {
+  const never = hlsStory({ listedAt: () => undefined });
+  for (const id of [
+    'media-sequence-monotonic',
+    'target-duration',
+    'window',
+    'availability',
+    'segments-whole',
+  ]) {
+    assert.equal(judge(`hls/${id}`, never).verdict, 'fail', id);
+  }
+});
+
+describe('a stream as it should be', () => {
+  for (const id of [
+    'playlist-grammar',
+    'media-sequence-monotonic',
+    'target-duration',
+    'window',
+    'availability',
+    'segments-whole',
+    'continuity',
+    'end-of-stream',
+  ]) {
+    test(id, () => assert.deepEqual(judge(`hls/${id}`, hlsStory()), { verdict: 'pass', says: '' }));
+  }
+});
+
+describe('playlist-grammar', () => {
+  const id = 'hls/playlist-grammar';
+
+  test('a tag that is missing, and EXTINF without a comma', () => {
+    told(id, { playlist: (text) => text.replace(/#EXT-X-TARGETDURATION.*\n/, '') }, 'fail', /TARGETDURATION/);
+    told(id, { playlist: (text) => text.replaceAll(', no desc', '') }, 'fail', /line \d+/);
+  });
+
+  test('an answer that is no playlist', () => {
+    const more = [exchange('web', 1500, 'http://127.0.0.1/live/s.m3u8')];
+    told(id, { more }, 'fail', /1 answers do not begin/);
+  });
+});
+
+describe('media-sequence-monotonic', () => {
+  const id = 'hls/media-sequence-monotonic';
+
+  test('numbers that begin anew', () => {
+    told(id, { mediaSequence: (first) => first % 2 }, 'fail', /segment|sequence/);
+  });
+
+  test('numbers that jump', () => {
+    told(id, { mediaSequence: (first) => first + Math.floor(first / 2) }, 'fail', /segment \d+/);
+    // With a window of one segment nothing overlaps.
+    told(
+      id,
+      {
+        listed: (sequence) => [sequence - 1, sequence].filter((one) => one >= 0),
+        mediaSequence: (first) => 2 * first,
+      },
+      'fail',
+      /went from|its URI was/,
+    );
+  });
+
+  test('a segment that goes from the end', () => {
+    const listed = (sequence: number) => (sequence === 5 ? [0, 1, 2, 3] : [0, 1, 2, 3, 4]);
+    told(id, { listed }, 'fail', /now only up to 3/);
+  });
+});
+
+describe('target-duration', () => {
+  const id = 'hls/target-duration';
+
+  test('longer than the target by EXTINF', () => {
+    told(id, { playlist: (text) => text.replace('#EXTINF:1.000', '#EXTINF:1.500') }, 'fail', /of 1.5 s/);
+  });
+
+  test('longer than the target by its pictures', () => {
+    const frames: Changes['frames'] = (items, { sequence }) =>
+      sequence === 3 ? [...items, ...video({ from: 100, count: 20 })] : items;
+    told(id, { frames }, 'fail', /segment 3 has 1.8 s/);
+  });
+
+  test('a target that changes', () => {
+    const playlist: Changes['playlist'] = (text, { sequence }) =>
+      sequence > 5 ? text.replace('TARGETDURATION:1', 'TARGETDURATION:2') : text;
+    told(id, { playlist }, 'fail', /changed: 1, 2/);
+  });
+});
+
+describe('window', () => {
+  const id = 'hls/window';
+
+  test('one that grows', () => {
+    told(id, { listed: (sequence) => Array.from({ length: sequence + 1 }, (_, i) => i) }, 'fail', /longer/);
+  });
+
+  test('one that is too short', () => {
+    told(id, { listed: (sequence) => [sequence] }, 'fail', /shorter than the window/);
+  });
+
+  test('listed and gone, or gone too soon after', () => {
+    told(
+      id,
+      { oldest: (data) => (data.sequence === 2 ? { ...data, status: 404 } : data) },
+      'fail',
+      /listed and/,
+    );
+    told(id, { late: (data) => ({ ...data, status: 404 }) }, 'fail', /segment 0: 404 1 ms after/);
+  });
+
+  test('gone when its time is over', () => {
+    const late = (data: StepData) => ({ ...data, status: 404, afterMs: 9000 });
+    assert.equal(judge(id, hlsStory({ late })).verdict, 'inconclusive');
+  });
+});
+
+describe('availability', () => {
+  const id = 'hls/availability';
+
+  test('late from the beginning', () => {
+    told(id, { listedAt: (t) => t + 2000 }, 'fail', /3100 ms/);
+  });
+
+  test('not with every segment', () => {
+    told(
+      id,
+      { listedAt: (t, { sequence }) => (sequence % 3 === 0 ? t : undefined) },
+      'fail',
+      /3000 ms after/,
+    );
+  });
+
+  test('our own delay is not the server’s', () => {
+    const more: HistoryEvent[] = [{ t: END + 5000, type: 'generator', loopLagMs: 900 }];
+    assert.equal(judge(id, hlsStory({ listedAt: (t) => t + 2000, more })).verdict, 'inconclusive');
+  });
+});
+
+describe('segments-whole', () => {
+  const id = 'hls/segments-whole';
+  const third = (change: StepData): Changes => ({
+    segment: (data, { node, sequence }) => (sequence === 3 && node === 'web' ? { ...data, ...change } : data),
+  });
+
+  test('each of its parts', () => {
+    told(id, third({ status: 404 }), 'fail', /segment 3 is answered with 404/);
+    told(id, third({ broken: 'http.truncated' }), 'fail', /http.truncated/);
+    told(id, third({ error: 'mpegts.packet' }), 'fail', /mpegts.packet/);
+    told(id, third({ tablesFirst: false }), 'fail', /PAT and PMT/);
+    told(id, third({ keyFirst: false }), 'fail', /begins with video frame 75/);
+    told(id, third({ breaks: 2 }), 'fail', /2 breaks/);
+  });
+
+  test('shorter than it says', () => {
+    const frames: Changes['frames'] = (items, { sequence }) => (sequence === 3 ? items.slice(0, 20) : items);
+    told(id, { frames }, 'fail', /800 ms of pictures, its EXTINF says 1 s/);
+  });
+});
+
+describe('continuity', () => {
+  const id = 'hls/continuity';
+
+  test('a frame that is lost, repeated, damaged or without a stamp', () => {
+    const third = (
+      change: (items: Parameters<NonNullable<Changes['frames']>>[0]) => typeof items,
+    ): Changes => ({
+      frames: (items, { sequence }) => (sequence === 3 ? change(items) : items),
+    });
+    told(
+      id,
+      third((items) => [items[0]!, ...items.slice(2)]),
+      'fail',
+      /frame 77 after 75/,
+    );
+    told(
+      id,
+      third((items) => [...items, ...video({ from: 100, count: 1 })]),
+      'fail',
+      /frame 100 after 100/,
+    );
+    const damaged = (item: ReturnType<typeof video>[number]) => ({
+      ...item,
+      stamp: { ...item.stamp!, intact: false },
+    });
+    told(
+      id,
+      third((items) => items.map(damaged)),
+      'fail',
+      /is not what was sent/,
+    );
+    told(
+      id,
+      third((items) => items.map((item) => ({ ...item, stamp: null }))),
+      'fail',
+      /has no stamp/,
+    );
+  });
+
+  test('an audio frame that is lost at a cut', () => {
+    const segment: Changes['segment'] = (data, { sequence }) =>
+      sequence === 3 ? { ...data, audio: String(data.audio).split(' ').slice(1).join(' ') } : data;
+    told(id, { segment }, 'fail', /75 of 234 are, then in segment 3/);
+  });
+
+  test('counters that begin anew, but for a discontinuity', () => {
+    const reset =
+      (discontinuity: boolean): Changes['segment'] =>
+      (data, { sequence }) =>
+        sequence === 3 ? { ...data, firstCounters: '0:3 256:0', discontinuity } : data;
+    told(id, { segment: reset(false) }, 'fail', /segment 3, PID 256: 0 after 6|segment 3, PID 256/);
+    assert.equal(judge(id, hlsStory({ segment: reset(true) })).verdict, 'pass');
+  });
+
+  test('what a player had to skip', () => {
+    const problem = {
+      type: 'client.problem',
+      client: 'player',
+      code: 'hls.gap',
+      detail: '2 segments',
+    } as const;
+    told(id, { more: [{ t: 5000, ...problem }] }, 'fail', /hls.gap/);
+  });
+});
+
+describe('end-of-stream', () => {
+  const id = 'hls/end-of-stream';
+
+  test('a last segment that never comes, or late', () => {
+    told(id, { listedAt: (t, { sequence }) => (sequence === 9 ? undefined : t) }, 'fail', /frame 224/);
+    told(id, { listedAt: (t, { sequence }) => (sequence === 9 ? t + 3000 : t) }, 'fail', /after 3100 ms/);
+  });
+
+  test('a playlist that goes on changing, and one that says that it is over', () => {
+    const again = playlistEvents(
+      'web',
+      END + 3900,
+      '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:9\n#EXTINF:1,\nx.ts\n',
+    );
+    told(id, { more: again }, 'fail', /no change for 100 ms/);
+    const ended = playlistEvents(
+      'web',
+      END + 3900,
+      '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:9\n#EXTINF:1,\nx.ts\n#EXT-X-ENDLIST\n',
+    );
+    assert.equal(judge(id, hlsStory({ more: ended })).verdict, 'pass');
+  });
+});
+
+describe('republish-discontinuity', () => {
+  const id = 'hls/republish-discontinuity';
+
+  function republished(changes: { isMarked?: boolean; isMixed?: boolean; isReset?: boolean } = {}): History {
+    const { isMarked = true, isMixed = false, isReset = false } = changes;
+    const line = new Timeline()
+      .step(900, 'watched', { nodes: 'web' })
+      .step(950, 'published', { publisher: 'first' })
+      .sent('first', video({ stream: 1, count: 25 }))
+      .sent('second', video({ stream: 2, count: 25 }));
+    const first = isMixed
+      ? [...video({ stream: 1, count: 25 }), ...video({ stream: 2, count: 2 })]
+      : video({ stream: 1, count: 25 });
+    const head = '#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n';
+    const entry = (sequence: number) => `#EXTINF:1.000,\n${uriOf(sequence)}\n`;
+    const mark = isMarked ? '#EXT-X-DISCONTINUITY\n' : '';
+    const texts = [
+      `${head}#EXT-X-MEDIA-SEQUENCE:4\n${entry(4)}`,
+      isReset
+        ? `${head}#EXT-X-MEDIA-SEQUENCE:0\n${mark}${entry(0)}`
+        : `${head}#EXT-X-MEDIA-SEQUENCE:4\n${entry(4)}${mark}${entry(5)}`,
+    ];
+    for (const [i, frames] of [first, video({ stream: 2, count: 25 })].entries()) {
+      const sequence = isReset && i === 1 ? 0 : 4 + i;
+      for (const event of playlistEvents('web', 3000 + 1000 * i, texts[i]!)) line.history.append(event);
+      line.got('web', frames).step(3000 + 1000 * i, 'segment', {
+        client: 'web',
+        sequence,
+        uri: uriOf(sequence),
+        duration: 1,
+        discontinuity: i === 1 && isMarked,
+        status: 200,
+      });
+    }
+    return line.step(9000, 'watched-to-end').history;
+  }
+
+  test('marked, and counted on', () =>
+    assert.deepEqual(judge(id, republished()), { verdict: 'pass', says: '' }));
+  test('not marked', () =>
+    assert.match(judge(id, republished({ isMarked: false })).says, /none before segment 5/));
+  test('mixed', () => assert.match(judge(id, republished({ isMixed: true })).says, /frames of both/));
+  test('counted anew', () => assert.equal(judge(id, republished({ isReset: true })).verdict, 'fail'));
+});
