@@ -3,6 +3,7 @@ import type { Check } from '../check.ts';
 import { backToSource } from './back-to-source.ts';
 import { fanOut } from './fan-out.ts';
 import { FLV_CHECKS } from './flv.ts';
+import { throughNginx } from './flv-through-nginx.ts';
 import { forward } from './forward.ts';
 import { HLS_CHECKS } from './hls.ts';
 import { NGINX_RTMP_CHECKS } from './nginx-rtmp.ts';
@@ -14,6 +15,7 @@ export const CHECKS: readonly Check[] = [
   ...RTMP_CHECKS,
   ...FLV_CHECKS,
   ...forward,
+  throughNginx,
   ...HLS_CHECKS,
   ...NGINX_RTMP_CHECKS,
 ];
