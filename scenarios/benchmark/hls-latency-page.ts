@@ -1,12 +1,15 @@
 /** `latency.html`: one file that needs nothing else and no network, in the dress of the reports. */
 import { formatInstant } from '../../reports/format.ts';
 import { asset, policyOf, uplot } from '../../reports/html/assets.ts';
-import { Html, html, jsonBlock } from '../../reports/html/html.ts';
+import { Html, type HtmlValue, html, jsonBlock } from '../../reports/html/html.ts';
 import type { LatencyReport } from './hls-latency.ts';
 import type { LatencyRow } from './hls-latency-run.ts';
 import { seconds } from './hls-latency-words.ts';
 
 const TITLE = 'Latency of HLS by fragment length';
+
+/** Definitions and sentences, which reports have none of. */
+const PROSE = 'main p, main dd { margin: 0 0 0.75rem; max-width: 46rem } main dl { margin-top: 1.5rem }';
 
 interface LatencyPlot {
   /** Fragment lengths, seconds. */
@@ -23,7 +26,7 @@ interface LatencyPlot {
 
 export function renderLatencyPage(report: LatencyReport): string {
   const { rows, machine, startedAt, definitions, explanation } = report;
-  const style = [uplot('uPlot.min.css'), asset('report.css')].join('\n');
+  const style = [uplot('uPlot.min.css'), asset('report.css'), PROSE].join('\n');
   const scripts = [uplot('uPlot.iife.min.js'), asset('hls-latency-chart.js', import.meta.url)];
   return `<!doctype html>\n${html`<html lang="en">
 <head>
@@ -48,10 +51,10 @@ export function renderLatencyPage(report: LatencyReport): string {
 <section>
 <h2>Shown, median</h2>
 <p>Seconds from the publishing of a frame until a player shows it. Full lines: players that begin three target durations before the end of the playlist; broken lines: at the live edge. The band is what the guide claims for fragments of ${report.claim.fragmentSeconds} s.</p>
-<div class="plot" data-plot="latency"></div>
+<div class="plot" data-plot="latency" role="img" aria-label="Latency by fragment length. The figures are in the table below."></div>
 </section>
 <section>
-<h2>Figures</h2>
+<h2 id="figures">Figures</h2>
 ${figures(rows)}
 <dl>
 ${Object.entries(definitions).map(([name, says]) => html`<dt>${name}</dt><dd>${says}</dd>`)}
@@ -70,14 +73,25 @@ ${scripts.map((script) => new Html(`<script>${script}</script>`))}
 </html>`}\n`;
 }
 
+const COLUMNS: readonly (readonly [string, (row: LatencyRow) => HtmlValue])[] = [
+  ['fragment', (row) => `${row.fragmentSeconds} s`],
+  ['segment', (row) => `${row.segmentSeconds.toFixed(2)} s`],
+  ['target', (row) => `${row.targetDuration} s`],
+  ['start', (row) => row.start],
+  ['arrival p50', (row) => `${seconds(row.arrival.p50)} s`],
+  ['arrival p99', (row) => `${seconds(row.arrival.p99)} s`],
+  ['shown p50', (row) => `${seconds(row.shown.p50)} s`],
+  ['shown p99', (row) => `${seconds(row.shown.p99)} s`],
+  ['stalls', (row) => row.stalls],
+];
+
 function figures(rows: readonly LatencyRow[]): Html {
-  return html`<div class="scroll"><table>
-<thead><tr><th scope="col">engine</th><th scope="col">fragment</th><th scope="col">segment</th><th scope="col">target</th><th scope="col">start</th><th scope="col">arrival p50</th><th scope="col">p99</th><th scope="col">shown p50</th><th scope="col">p99</th><th scope="col">stalls</th></tr></thead>
+  return html`<div class="scroll" tabindex="0" role="region" aria-labelledby="figures"><table class="plain">
+<thead><tr><th scope="col">engine</th>${COLUMNS.map(([name]) => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
 <tbody>
 ${rows.map(
-  (
-    row,
-  ) => html`<tr><th scope="row">${row.engine}</th><td>${row.fragmentSeconds} s</td><td>${row.segmentSeconds.toFixed(2)} s</td><td>${row.targetDuration} s</td><td>${row.start}</td><td>${seconds(row.arrival.p50)} s</td><td>${seconds(row.arrival.p99)} s</td><td>${seconds(row.shown.p50)} s</td><td>${seconds(row.shown.p99)} s</td><td>${row.stalls}</td></tr>
+  (row) =>
+    html`<tr><th scope="row">${row.engine}</th>${COLUMNS.map(([, cell]) => html`<td class="number">${cell(row)}</td>`)}</tr>
 `,
 )}</tbody>
 </table></div>`;

@@ -81,6 +81,8 @@ const masterDown = check({
     );
     t.step('players', { players: labels(players), encoder: encoder.label });
     await everyOne(players.map((player) => player.playing(JOINED_WITHIN_MS)));
+    // The other master's turn: the encoder that comes back is given to the one that is down.
+    await t.publish({ url: t.publishUrl(t.stream('turn')), label: 'turn' });
     t.step('all-play');
     await t.control(t.cluster.nodes.get(holder)!, 'kill');
     const again = await reconnect(t, encoder, url);

@@ -140,5 +140,5 @@ test('the page needs nothing else, runs nothing but its own scripts, and shows n
   for (const script of scripts) {
     assert.ok(policy.includes(createHash('sha256').update(script).digest('base64')));
   }
-  assert.match(page, /<td>3\.4 s<\/td>/);
+  assert.match(page, /<td class="number">3\.4 s<\/td>/);
 });
