@@ -193,7 +193,7 @@ export const MUTANTS = {
   // hls
   'hls-sequence-resets': {
     role: 'media',
-    says: 'The media sequence number begins at 0 again after every 5 segments',
+    says: 'The media sequence number begins at 0 again after every second segment that is removed',
   },
   'hls-sequence-jumps': {
     role: 'media',

@@ -12,8 +12,8 @@ export interface Segment {
   readonly discontinuity: boolean;
 }
 
-/** Mutants: after how many segments the sequence begins anew, how many segments a jump is apart, and how late is late. */
-const RESET_AFTER = 5;
+/** Mutants: after how many removed segments the sequence begins anew, how many segments a jump is apart, and how late is late. */
+const RESET_AFTER = 2;
 const JUMP_EVERY = 3;
 const LATE_BY = 2;
 
