@@ -386,7 +386,7 @@ test('malformed bytes close the client with the code of the parser', async (t) =
 
 test('URLs that cannot be played or published to are refused before anything happens', () => {
   const sink = new CountingSink();
-  for (const url of ['ftp://h/a.flv', 'http://h/a.m3u8', 'live/x', '']) {
+  for (const url of ['ftp://h/a.flv', 'http://h/a.mpd', 'live/x', '']) {
     assert.throws(
       () => createPlayer(url, sink),
       (error) => error instanceof ProtocolError && error.code === 'url',
