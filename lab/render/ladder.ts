@@ -15,7 +15,7 @@ export interface Rung {
 /** x264 may spend a rate of a second and a half in one second: that of the second, and the buffer of half a one. */
 const PEAK = 1.5;
 /** Headers of TS and PES, parameter sets, stamps. */
-const OVERHEAD = 1.15;
+const OVERHEAD = 1.2;
 /** The guide's, for any source. */
 const SOURCE_BANDWIDTH = 4_096_000;
 

@@ -348,3 +348,61 @@ describe('vod-whole', () => {
     assert.match(judge('vod-whole', script).says, /HTTP 404/);
   });
 });
+
+describe('served-to-browsers', () => {
+  const TYPES = {
+    master: 'application/vnd.apple.mpegurl',
+    playlist: 'application/vnd.apple.mpegurl',
+    segment: 'video/mp2t',
+    manifest: 'application/dash+xml; charset=utf-8',
+    recording: 'video/x-flv',
+  };
+  type Answer = { status?: number; headers?: Record<string, string> };
+  const served = (change: (name: string, preflight: boolean) => Answer = () => ({})) => {
+    const script = new Script();
+    for (const [name, type] of Object.entries(TYPES)) {
+      for (const preflight of [false, true]) {
+        const { status, headers } = change(name, preflight);
+        const usual = {
+          'access-control-allow-origin': '*',
+          'cache-control': 'no-cache',
+          'content-type': type,
+        };
+        script.event({
+          type: 'http.exchange',
+          client: preflight ? `${name}-preflight` : name,
+          kind: 'other',
+          method: preflight ? 'OPTIONS' : 'GET',
+          url: `${BASE}/${name}`,
+          ...{ sentAt: 1, headAt: 2, firstByteAt: 3, bytes: 10, error: null },
+          status: status ?? (preflight ? 204 : 200),
+          headers: { ...usual, ...headers },
+        });
+      }
+    }
+    return judge('served-to-browsers', script);
+  };
+  const of = (kind: string, answer: Answer, atPreflight = false) =>
+    served((name, preflight) => (name === kind && preflight === atPreflight ? answer : {}));
+
+  test('all as it should be passes', () => assert.deepEqual(served(), { verdict: 'pass', says: '' }));
+  test('another type fails', () =>
+    assert.match(
+      of('segment', { headers: { 'content-type': 'text/plain' } }).says,
+      /segment: type text\/plain/,
+    ));
+  test('another origin fails, in the answer and in the preflight', () => {
+    const foreign = { headers: { 'access-control-allow-origin': 'http://other.test' } };
+    assert.match(of('manifest', foreign).says, /the answer is for origin http:\/\/other/);
+    assert.match(of('manifest', foreign, true).says, /OPTIONS is for origin/);
+  });
+  test('a preflight that is refused fails', () =>
+    assert.match(of('recording', { status: 405 }, true).says, /OPTIONS: HTTP 405/));
+  test('a playlist or manifest that may be kept fails, a segment may', () => {
+    const kept = { headers: { 'cache-control': 'max-age=60' } };
+    assert.match(of('playlist', kept).says, /Cache-Control max-age=60/);
+    assert.equal(of('manifest', kept).verdict, 'fail');
+    assert.equal(of('segment', kept).verdict, 'pass');
+  });
+  test('what is not there fails', () => assert.match(of('recording', { status: 404 }).says, /HTTP 404/));
+});
