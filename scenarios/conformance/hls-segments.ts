@@ -94,7 +94,7 @@ const continuity = check({
           segments.flatMap(({ frames }) => frames),
         ),
         judgeAudio(history, node, publisher, segments),
-        judgeCounters(node, segments),
+        ...judgeCounters(node, segments),
       ];
     });
     const played = videoOf(history.got('player'));
@@ -162,24 +162,30 @@ function segmentAt(segments: readonly FetchedSegment[], audioFrame: number): num
   })?.sequence;
 }
 
-function judgeCounters(node: string, segments: readonly FetchedSegment[]): Judgement {
-  const wrong: string[] = [];
+/** Apart for media and for tables: servers that begin each segment with a table 0 are many, and players bear it. */
+function judgeCounters(node: string, segments: readonly FetchedSegment[]): Judgement[] {
+  const wrong: Record<'media' | 'tables', string[]> = { media: [], tables: [] };
   let looked = 0;
   for (const [i, segment] of segments.entries()) {
     const before = segments[i - 1];
     if (before === undefined || segment.discontinuity) continue;
+    const tables = segment.tablesFirst ? [...segment.first.keys()].slice(0, 2) : [];
     for (const [pid, last] of before.last) {
       const first = segment.first.get(pid);
       if (first === undefined) continue;
       looked++;
-      if (first !== ((last + 1) & 0x0f)) {
-        wrong.push(`segment ${segment.sequence}, PID ${pid}: ${first} after ${last}`);
-      }
+      if (first === ((last + 1) & 0x0f)) continue;
+      const what = tables.includes(pid) ? 'tables' : 'media';
+      wrong[what].push(`segment ${segment.sequence}, PID ${pid}: ${first} after ${last}`);
     }
   }
   const breaks = segments.filter(({ breaks }) => breaks > 0);
-  wrong.push(...breaks.map(({ sequence, breaks }) => `segment ${sequence}: ${breaks} breaks within`));
-  return allOf(`${node}: continuity counters that go on`, looked, wrong, `${looked} looked at`);
+  wrong.media.push(...breaks.map(({ sequence, breaks }) => `segment ${sequence}: ${breaks} breaks within`));
+  const seen = `${looked} looked at`;
+  return [
+    allOf(`${node}: continuity counters of pictures and sound that go on`, looked, wrong.media, seen),
+    allOf(`${node}: continuity counters of PAT and PMT that go on`, looked, wrong.tables, seen),
+  ];
 }
 
 function judgeProblems(history: History): Judgement[] {
