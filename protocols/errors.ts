@@ -75,6 +75,58 @@ export const ProtocolErrorCode = {
   TsPes: 'mpegts.pes',
   /** MPEG-TS: more streams, or a longer PES packet, than the limit. */
   TsSize: 'mpegts.size',
+  /** SRT: shorter than its header, or a control packet of the wrong length. */
+  SrtPacket: 'srt.packet',
+  /** SRT: a handshake that is too short, of a version or a type that there is not, or without its magic number. */
+  SrtHandshake: 'srt.handshake',
+  /** SRT: a handshake extension that runs past its packet, or contradicts itself. */
+  SrtExtension: 'srt.extension',
+  /** SRT: a stream id longer than 512 bytes, or not UTF-8. */
+  SrtStreamId: 'srt.stream-id',
+  /** SRT: a key material message that cannot be parsed. */
+  SrtKeyMaterial: 'srt.key-material',
+  /** SRT: a loss report whose ranges are not pairs, or run backwards. */
+  SrtLossList: 'srt.loss-list',
+  /** RTP: a packet that is not version 2, or whose CSRC list, extension or padding runs past it. */
+  RtpPacket: 'rtp.packet',
+  /** RTP: a header extension that contradicts itself, or cannot be written. */
+  RtpExtension: 'rtp.extension',
+  /** RTP: an H.264 payload of a kind that packetization mode 1 does not have, or that runs past its packet. */
+  RtpH264: 'rtp.h264',
+  /** RTCP: a packet that is not version 2, or runs past its datagram, or is shorter than its own count says. */
+  RtcpPacket: 'rtcp.packet',
+  /** SDP: a line that is not `<type>=<value>`, or stands where it must not. */
+  SdpLine: 'sdp.line',
+  /** SDP: a value that cannot be parsed, or written. */
+  SdpValue: 'sdp.value',
+  /** SDP: larger, or with more lines or media, than the limit. */
+  SdpSize: 'sdp.size',
+  /** STUN: not a STUN message, or one whose length is not that of its bytes. */
+  StunMessage: 'stun.message',
+  /** STUN: an attribute that runs past its message, or whose value cannot be parsed. */
+  StunAttribute: 'stun.attribute',
+  /** STUN: MESSAGE-INTEGRITY or FINGERPRINT is missing or does not verify. */
+  StunIntegrity: 'stun.integrity',
+  /** DTLS: a record of a type, version or length that there is not, or that does not decrypt. */
+  DtlsRecord: 'dtls.record',
+  /** DTLS: a handshake message that cannot be parsed, or fragments of it that contradict each other. */
+  DtlsHandshake: 'dtls.handshake',
+  /** DTLS: a handshake message where another one is due. */
+  DtlsUnexpected: 'dtls.unexpected',
+  /** DTLS: no version, cipher suite, curve, signature or SRTP profile in common. */
+  DtlsNegotiation: 'dtls.negotiation',
+  /** DTLS: a certificate that cannot be read, or whose fingerprint is not the one in the SDP. */
+  DtlsCertificate: 'dtls.certificate',
+  /** DTLS: a signature or a Finished message that does not verify. */
+  DtlsVerify: 'dtls.verify',
+  /** DTLS: the peer sent a fatal alert. */
+  DtlsAlert: 'dtls.alert',
+  /** DTLS: a flight was not answered however often it was sent. */
+  DtlsTimeout: 'dtls.timeout',
+  /** SRTP and SRTCP: shorter than header and tag, or not to be read. */
+  SrtpPacket: 'srtp.packet',
+  /** SRTP and SRTCP: keys of the wrong length. */
+  SrtpKeys: 'srtp.keys',
   /** A URL that the tool cannot play or publish to. */
   Url: 'url',
 } as const;
