@@ -46,6 +46,14 @@ const NO_TYPES = `    # The defect: nothing has a type.
     types {
     }`;
 
+/**
+ * An argument of a directive (src/core/ngx_conf_file.c, ngx_conf_read_token); without the quotes a path with a space
+ * would be two.
+ */
+export function quoted(text: string): string {
+  return `"${text.replaceAll(/["\\]/g, '\\$&')}"`;
+}
+
 /** Lines of a location, indented. */
 export function block(lines: readonly string[]): string {
   return lines.map((line) => `            ${line}`).join('\n');
@@ -65,14 +73,14 @@ export function nginxConf(
   body: string,
   { hasTypes = true, inner = '' }: { readonly hasTypes?: boolean; readonly inner?: string } = {},
 ): string {
-  const { directory } = input;
+  const at = (name: string): string => quoted(`${input.directory}/${name}`);
   return `# ${input.name}: ${says.join('\n# ')}
 # Rendered by liveproof; changes here are overwritten.
 
 # One process, so that killing or stopping it is the end or the stop of the node.
 daemon          off;
 master_process  off;
-pid             ${directory}/nginx.pid;
+pid             ${at('nginx.pid')};
 error_log       stderr notice;
 
 events {
@@ -80,11 +88,11 @@ events {
 }
 
 http {
-    client_body_temp_path   ${directory}/body;
-    proxy_temp_path         ${directory}/proxy;
-    fastcgi_temp_path       ${directory}/fastcgi;
-    uwsgi_temp_path         ${directory}/uwsgi;
-    scgi_temp_path          ${directory}/scgi;
+    client_body_temp_path   ${at('body')};
+    proxy_temp_path         ${at('proxy')};
+    fastcgi_temp_path       ${at('fastcgi')};
+    uwsgi_temp_path         ${at('uwsgi')};
+    scgi_temp_path          ${at('scgi')};
 
 ${hasTypes ? TYPES : NO_TYPES}
     default_type        application/octet-stream;
@@ -98,7 +106,7 @@ ${hasTypes ? TYPES : NO_TYPES}
     log_format json escape=json '{"time":$msec,"from":"$remote_addr","method":"$request_method","uri":"$request_uri",'
         '"status":$status,"bytes":$body_bytes_sent,"seconds":$request_time,'
         '"cache":"$upstream_cache_status","upstream":"$upstream_addr","upstreamSeconds":"$upstream_response_time"}';
-    access_log  ${input.accessLog} json;
+    access_log  ${quoted(input.accessLog)} json;
 
 ${body}
     # For the lab: which process this is, and how many connections it has.

@@ -2,7 +2,7 @@
 import type { MutantId } from '../builtin/mutants.ts';
 import type { HlsSettings } from '../topology.ts';
 import { LADDER, ladderArguments } from './ladder.ts';
-import { type NginxCommon, nginxConf } from './nginx-parts.ts';
+import { type NginxCommon, nginxConf, quoted } from './nginx-parts.ts';
 
 export interface NginxRtmpInput extends NginxCommon {
   readonly rtmpPort: number;
@@ -146,9 +146,4 @@ function sweep({ find, storage, hls }: NginxRtmpInput): string {
         # Old segments go; the cache manager that does it elsewhere is a process of its own.
         exec_static ${quoted(find)} ${folders} -type f -regex ".*\\.\\(ts\\|m4[av]\\)" -not -name "*-init.*"
                 -mmin +${keptMinutes(hls)} -delete;`;
-}
-
-/** A parameter of Nginx's configuration (src/core/ngx_conf_file.c, ngx_conf_read_token). */
-function quoted(text: string): string {
-  return `"${text.replaceAll(/["\\]/g, '\\$&')}"`;
 }

@@ -1,12 +1,12 @@
 /** nginx.conf for each kind of web node: a folder, a cache for HLS, a balancer for HTTP-FLV and HLS. */
 import type { MutantId } from '../builtin/mutants.ts';
 import type { HlsSettings, WebKind } from '../topology.ts';
-import { block, corsLines, type NginxCommon, nginxConf } from './nginx-parts.ts';
+import { block, corsLines, type NginxCommon, nginxConf, quoted } from './nginx-parts.ts';
 
 export interface NginxInput extends NginxCommon {
   readonly kind: WebKind;
-  /** Kind `files`: what it serves. */
-  readonly folder?: string;
+  /** What kind `files` serves: the folder that the first upstream writes. */
+  readonly folder: string;
   /** Kinds `cache` and `balancer`: `host:port` each. */
   readonly upstreams: readonly string[];
   readonly hls: HlsSettings;
@@ -32,7 +32,7 @@ function files(input: NginxInput): string {
   ];
   const body = `    server {
         listen  ${input.host}:${input.httpPort};
-        root    ${input.folder};
+        root    ${quoted(input.folder)};
 ${keptOpen(input.mutants)}
         # A manifest is another one with every segment: whoever keeps it must ask whether it still holds.
         location ~ \\.(m3u8|mpd)$ {
@@ -99,7 +99,7 @@ function cache(input: NginxInput): string {
     'It needs hls_ctx and hls_ts_ctx off at the origin: with a session for every player nothing can be shared.',
   ];
   const body = `${map}    # The zone bounds the cache, to some 4000 files: a single process has no manager that would look at max_size.
-    proxy_cache_path ${input.directory}/cache levels=1:2 keys_zone=hls:512k inactive=10m use_temp_path=off;
+    proxy_cache_path ${quoted(`${input.directory}/cache`)} levels=1:2 keys_zone=hls:512k inactive=10m use_temp_path=off;
 
     upstream origin {
         server ${input.upstreams.join(';\n        server ')};

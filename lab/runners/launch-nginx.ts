@@ -32,7 +32,7 @@ export const nginxLauncher: Launcher = {
       accessLog: path.join(plan.runDir, `${name}.access.ndjson`),
       // One socket to the player, one to the upstream.
       maxConnections: 2 * connectionsFor(2),
-      ...(kind === 'files' ? { folder: folderOf(spec.upstreams[0]!, plan) } : {}),
+      folder: folderOf(spec.upstreams[0]!, plan),
       upstreams: linksOf(spec, plan),
       hls: plan.settings.hls,
       mutants: new Set(mutantsOf(spec, plan)),

@@ -33,7 +33,7 @@ const own = (Object.keys(MUTANTS) as MutantId[]).filter((id) => MUTANTS[id].role
 
 describe('nginx.conf of nginx-rtmp', () => {
   it('is accepted by nginx, healthy and with each of its defects', () => {
-    const directory = mkdtempSync(path.join(os.tmpdir(), 'liveproof-nginx-rtmp-'));
+    const directory = mkdtempSync(path.join(os.tmpdir(), 'liveproof-nginx-rtmp of a lab-'));
     try {
       for (const kind of ['hls', 'dash', 'vod']) {
         mkdirSync(path.join(directory, 'storage', kind), { recursive: true });

@@ -31,7 +31,7 @@ function input(directory: string, over: Partial<NginxInput> = {}): NginxInput {
 
 /** What `nginx -t` says of it; empty when it is content. */
 function complaints(over: Partial<NginxInput>): string {
-  const directory = mkdtempSync(path.join(os.tmpdir(), 'liveproof-nginx-'));
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'liveproof-nginx of a lab-'));
   try {
     const file = path.join(directory, 'nginx.conf');
     writeFileSync(file, renderNginx(input(directory, over)));

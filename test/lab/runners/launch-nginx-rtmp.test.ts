@@ -14,7 +14,7 @@ import { nginxRtmp } from '../../../lab/topologies/nginx-rtmp.ts';
 const MEDIA = new URL('../../../fixtures/media/av-480k.flv', import.meta.url);
 
 async function start(t: TestContext): Promise<{ cluster: Cluster; runDir: string }> {
-  const runDir = mkdtempSync(path.join(os.tmpdir(), 'liveproof-nginx-rtmp-'));
+  const runDir = mkdtempSync(path.join(os.tmpdir(), 'liveproof-nginx-rtmp of a lab-'));
   const settings = { hls: { fragmentSeconds: 1, windowSeconds: 6, sessions: false } };
   const cluster = await startCluster({ topology: nginxRtmp, engine: 'nginx-rtmp', runDir, settings });
   t.after(async () => {

@@ -19,7 +19,7 @@ async function start(
   topology: Topology,
   options: Partial<StartOptions> = {},
 ): Promise<{ cluster: Cluster; runDir: string }> {
-  const runDir = mkdtempSync(path.join(os.tmpdir(), 'liveproof-topology-'));
+  const runDir = mkdtempSync(path.join(os.tmpdir(), 'liveproof-topology of a lab-'));
   const cluster = await startCluster({ topology, engine: enginesOf(topology)[0]!, runDir, ...options });
   t.after(async () => {
     await cluster.down();
