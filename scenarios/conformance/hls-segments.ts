@@ -200,7 +200,7 @@ function judgeProblems(history: History): Judgement[] {
 
 /** Of the problems that a player tells, those of missing or broken media. */
 function isLoss(code: string): boolean {
-  return /^(mpegts|hls\.(gap|skipped|sequence|segment))/.test(code);
+  return /^(mpegts|hls\.(gap|sequence|segment))/.test(code);
 }
 
 // end-of-stream

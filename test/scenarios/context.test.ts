@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ApiClient } from '../../lab/cluster.ts';
-import { readingOf } from '../../scenarios/context.ts';
+import { playlistSeen, readingOf } from '../../scenarios/context.ts';
 
 const edges = new Map([
   ['127.0.0.3', 'edge-1'],
@@ -50,4 +50,12 @@ test('other streams and other apps do not count, parameters do not matter', () =
   ];
   assert.equal(readingOf(clients, 'live', 's', edges).clients, 1);
   assert.deepEqual(readingOf(clients, 'live', 's', edges).upstreamsOf, { 'edge-1': 1 });
+});
+
+test('a playlist is told by its first line, and a master playlist by its variants', () => {
+  const seen = (text: string) => playlistSeen('http://x/s.m3u8', 1, new TextEncoder().encode(text));
+  assert.equal(seen('<html>#EXTM3U</html>'), undefined);
+  assert.equal(seen('#EXTM3U\n#EXTINF:1,\na.ts\n')?.kind, 'media');
+  assert.equal(seen('#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8\n')?.kind, 'master');
+  assert.equal(seen(`#EXTM3U\n${'x'.repeat(100_000)}`)?.text.length, 64 * 1024);
 });
