@@ -10,6 +10,8 @@ export type MediaType = (typeof MediaType)[keyof typeof MediaType];
  * - `flv`: bodies of FLV tags, whose length is known at `begin`.
  * - `annexB`: what a PES packet of an MPEG transport stream carries (ISO/IEC 13818-1 2.4.3.6): video is one access unit
  *   as a byte stream (H.264 Annex B), audio is ADTS. The length is not known before `end`; `begin` is told UNKNOWN_LENGTH.
+ *   RTP comes in the same layout (start codes are put before its NAL units), with one Opus packet per audio item; a start
+ *   code with nothing behind it stands where packets of an access unit were lost, which no scanner takes for intact.
  */
 export const MediaLayout = { flv: 'flv', annexB: 'annex-b' } as const;
 export type MediaLayout = (typeof MediaLayout)[keyof typeof MediaLayout];
