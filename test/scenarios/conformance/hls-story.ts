@@ -142,8 +142,8 @@ function watched(node: string, changes: Changes): HistoryEvent[] {
       tablesFirst: true,
       keyFirst: true,
       breaks: 0,
-      firstCounters: `0:${sequence % 16} 256:${(sequence * 50) % 16}`,
-      lastCounters: `0:${sequence % 16} 256:${(sequence * 50 + 49) % 16}`,
+      firstCounters: `0:${sequence % 16} 4096:${sequence % 16} 256:${(sequence * 50) % 16}`,
+      lastCounters: `0:${sequence % 16} 4096:${sequence % 16} 256:${(sequence * 50 + 49) % 16}`,
       frames: frames.length,
       audio: framesIn(sequence)
         .map(({ stamp }) => sizeOfAudio(stamp!.frame))

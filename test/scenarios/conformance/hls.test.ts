@@ -231,9 +231,24 @@ describe('continuity', () => {
     const reset =
       (discontinuity: boolean): Changes['segment'] =>
       (data, { sequence }) =>
-        sequence === 3 ? { ...data, firstCounters: '0:3 256:0', discontinuity } : data;
-    told(id, { segment: reset(false) }, 'fail', /segment 3, PID 256: 0 after 6|segment 3, PID 256/);
+        sequence === 3 ? { ...data, firstCounters: '0:3 4096:3 256:0', discontinuity } : data;
+    told(id, { segment: reset(false) }, 'fail', /^segment 3, PID 256: 0 after 5;/);
     assert.equal(judge(id, hlsStory({ segment: reset(true) })).verdict, 'pass');
+  });
+
+  test('tables that begin anew with every segment are told apart', () => {
+    const segment: Changes['segment'] = (data) => {
+      const media = String(data.firstCounters).split(' ')[2];
+      return {
+        ...data,
+        firstCounters: `0:0 4096:0 ${media}`,
+        lastCounters: String(data.lastCounters).replace(/^.* 256/, '0:0 4096:0 256'),
+      };
+    };
+    const check = HLS_CHECKS.find((one) => one.id === id)!;
+    const failures = check.judge(hlsStory({ segment })).filter(({ verdict }) => verdict === 'fail');
+    assert.equal(failures.length, 3, 'of three entries');
+    for (const { expected } of failures) assert.match(expected, /PAT and PMT/);
   });
 
   test('what a player had to skip', () => {
