@@ -24,7 +24,7 @@ const DROP_MARGIN_MS = 20;
 /** How far pacing may fall behind the clock and catch up: timers of a process are that coarse. */
 const MAX_BURST_MS = 15;
 /** Retransmission is by loss report; a packet that nothing follows is repeated after the round trip and this. */
-const TAIL_MARGIN_MS = 20;
+const TAIL_MARGIN_MS = 60;
 const MAX_LOSS_RANGES = 1024;
 /** Bytes of IP and UDP headers, which bandwidth limits count. */
 const OVERHEAD_BYTES = 28;

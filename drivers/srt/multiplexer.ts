@@ -1,0 +1,233 @@
+/** Thousands of SRT callers on a few UDP sockets, told apart by socket id (draft-sharabayko-srt-01 section 3). */
+import { randomBytes } from 'node:crypto';
+import { createSocket, type Socket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import { SrtConnection, type SrtHandler } from '../../protocols/srt/connection.ts';
+import type { SrtOptions } from '../../protocols/srt/options.ts';
+import { destinationOf, HEADER_SIZE } from '../../protocols/srt/packet.ts';
+
+/**
+ * The receive buffer of a UDP socket that may not be enlarged holds about 90 datagrams of 1316 bytes: a server that
+ * sends a frame to all of these at once does not overrun it.
+ */
+const CALLERS_PER_SOCKET = 64;
+/** As much as the system gives (net.core.rmem_max). */
+const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
+/** Connections are looked at no oftener than this: acknowledgements are due every 10 ms. */
+const MIN_SWEEP_MS = 2;
+/** A socket whose last caller is gone lets its last words out before it is closed. */
+const LINGER_MS = 50;
+
+export interface SrtTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly localAddress: string | undefined;
+}
+
+/** Told besides what an SrtHandler is told. */
+export interface SrtCallerEvents extends Omit<SrtHandler, 'onPacketOut'> {
+  /** The UDP socket is there; the handshake begins. */
+  onOpened?(connection: SrtConnection, now: number): void;
+  /** The socket failed, as when nobody listens on the port (ICMP). The connection is of no more use. */
+  onSocketError(connection: SrtConnection, error: NodeJS.ErrnoException): void;
+}
+
+/** Bytes and events of one caller. */
+export interface SrtCall {
+  readonly connection: SrtConnection;
+  /** In datagrams, handshake and control included. */
+  bytesIn: number;
+  /** Looks at the connection's deadline anew, after `send`. */
+  wake(): void;
+  /** Takes it from its socket. Idempotent. */
+  release(): void;
+}
+
+const groups = new Map<string, CallerSocket[]>();
+
+/**
+ * Calls `target`: the connection's first packet leaves when its socket is ready. All calls to one target from one
+ * address share sockets.
+ */
+export function call(target: SrtTarget, options: Partial<SrtOptions>, events: SrtCallerEvents): SrtCall {
+  const name = `${target.localAddress ?? ''}>${target.host}:${target.port}`;
+  let group = groups.get(name);
+  if (group === undefined) {
+    group = [];
+    groups.set(name, group);
+  }
+  let socket = group.find((candidate) => candidate.open && candidate.size < CALLERS_PER_SOCKET);
+  if (socket === undefined) {
+    const made: CallerSocket = new CallerSocket(target, () => {
+      const left = group.filter((other) => other !== made);
+      group.splice(0, group.length, ...left);
+      if (group.length === 0 && groups.get(name) === group) groups.delete(name);
+    });
+    group.push(made);
+    socket = made;
+  }
+  return socket.add(options, events);
+}
+
+/** Plain fields: every datagram of every player passes here. */
+class Caller implements SrtCall {
+  bytesIn = 0;
+  readonly connection: SrtConnection;
+  readonly events: SrtCallerEvents;
+  private readonly socket: CallerSocket;
+
+  constructor(socket: CallerSocket, events: SrtCallerEvents, options: Partial<SrtOptions>, socketId: number) {
+    this.socket = socket;
+    this.events = events;
+    const identity = { socketId, initialSequence: randomBytes(4).readUInt32BE() >>> 1 };
+    this.connection = new SrtConnection(
+      options,
+      { ...pick(events), onPacketOut: socket.out },
+      identity,
+      performance.now(),
+    );
+  }
+
+  wake(): void {
+    this.socket.wake(this.connection.deadline);
+  }
+
+  release(): void {
+    this.socket.remove(this);
+  }
+}
+
+function pick(events: SrtCallerEvents): Omit<SrtHandler, 'onPacketOut'> {
+  return {
+    onConnected: (connection, now) => events.onConnected?.(connection, now),
+    onData: (connection, bytes, start, now) => events.onData?.(connection, bytes, start, now),
+    onClosed: (connection, closure, now) => events.onClosed?.(connection, closure, now),
+  };
+}
+
+class CallerSocket {
+  open = true;
+  readonly out: (connection: SrtConnection, bytes: Uint8Array) => void;
+  private readonly socket: Socket;
+  private readonly callers = new Map<number, Caller>();
+  private readonly onGone: () => void;
+  private ready = false;
+  private timer: NodeJS.Timeout | undefined = undefined;
+  private timerDue = Number.POSITIVE_INFINITY;
+
+  constructor(target: SrtTarget, onGone: () => void) {
+    this.onGone = onGone;
+    const family = isIPv6(target.host) ? 'udp6' : 'udp4';
+    this.socket = createSocket(family);
+    const { socket } = this;
+    // `bytes` is taken by the system at once, or else sent a little later: then with what was written over it by an
+    // acknowledgement of another connection, which is the loss of a datagram, as the system was too busy for it.
+    this.out = (_connection, bytes) => {
+      if (this.ready) socket.send(bytes);
+    };
+    socket.on('message', (bytes) => this.received(bytes));
+    socket.on('error', (error: NodeJS.ErrnoException) => this.failed(error));
+    socket.bind({ address: target.localAddress, port: 0 }, () => {
+      try {
+        socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
+      } catch {
+        // What the system gives will do.
+      }
+      socket.connect(target.port, target.host, (error?: Error) => {
+        if (error !== undefined && error !== null) this.failed(error);
+        else this.connected();
+      });
+    });
+  }
+
+  get size(): number {
+    return this.callers.size;
+  }
+
+  add(options: Partial<SrtOptions>, events: SrtCallerEvents): Caller {
+    let socketId = 0;
+    while (socketId === 0 || this.callers.has(socketId))
+      socketId = randomBytes(4).readUInt32BE() & 0x3fffffff;
+    const caller = new Caller(this, events, options, socketId);
+    this.callers.set(socketId, caller);
+    if (this.ready) {
+      setImmediate(() => {
+        if (this.callers.get(socketId) === caller) this.begin(caller);
+      });
+    }
+    return caller;
+  }
+
+  remove(caller: Caller): void {
+    if (!this.callers.delete(caller.connection.socketId) || this.callers.size > 0) return;
+    this.abandon();
+    setTimeout(() => this.socket.close(), LINGER_MS);
+  }
+
+  /** Something is due at `due`, maybe sooner than all else. */
+  wake(due: number): void {
+    if (due >= this.timerDue || !this.ready) return;
+    clearTimeout(this.timer);
+    this.sleep(due);
+  }
+
+  private connected(): void {
+    if (!this.open) return;
+    this.ready = true;
+    for (const caller of [...this.callers.values()]) this.begin(caller);
+  }
+
+  private begin(caller: Caller): void {
+    const now = performance.now();
+    caller.events.onOpened?.(caller.connection, now);
+    if (this.callers.get(caller.connection.socketId) !== caller) return;
+    caller.connection.tick(now);
+    this.wake(caller.connection.deadline);
+  }
+
+  private received(bytes: Buffer): void {
+    if (bytes.length < HEADER_SIZE) return;
+    const caller = this.callers.get(destinationOf(bytes));
+    if (caller === undefined) return;
+    caller.bytesIn += bytes.length;
+    const { connection } = caller;
+    connection.receive(bytes, performance.now());
+    if (connection.deadline < this.timerDue) this.wake(connection.deadline);
+  }
+
+  private sleep(due: number): void {
+    this.timerDue = due;
+    this.timer = setTimeout(() => this.sweep(), Math.max(MIN_SWEEP_MS, Math.ceil(due - performance.now())));
+  }
+
+  private sweep(): void {
+    this.timerDue = Number.NEGATIVE_INFINITY;
+    const now = performance.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const { connection } of this.callers.values()) {
+      const due = connection.deadline <= now ? connection.tick(now) : connection.deadline;
+      if (due < next) next = due;
+    }
+    this.timerDue = Number.POSITIVE_INFINITY;
+    if (this.open && next < Number.POSITIVE_INFINITY) this.sleep(next);
+  }
+
+  private failed(error: NodeJS.ErrnoException): void {
+    const callers = [...this.callers.values()];
+    for (const { connection, events } of callers) events.onSocketError(connection, error);
+    if (this.callers.size === 0) return;
+    if (!this.ready) {
+      this.callers.clear();
+      this.abandon();
+      this.socket.close();
+    }
+  }
+
+  /** No more callers are put on it. */
+  private abandon(): void {
+    if (!this.open) return;
+    this.open = false;
+    clearTimeout(this.timer);
+    this.onGone();
+  }
+}
