@@ -7,6 +7,10 @@ export interface NodePorts {
   readonly http?: number;
   /** HTTP API. */
   readonly api?: number;
+  /** SRT, over UDP. */
+  readonly srt?: number;
+  /** Media of WebRTC, over UDP. */
+  readonly rtc?: number;
 }
 
 export type NodeState = 'starting' | 'ready' | 'frozen' | 'exited';
@@ -126,7 +130,8 @@ export interface Entry {
   readonly port: number;
   /**
    * The URL of a stream here: `rtmp://h:p/app/stream`, `http://h:p/app/stream.flv`, `http://h:p/app/stream.m3u8`,
-   * `http://h:p/api/v1/versions`, or what the `path` of its EntrySpec says.
+   * `http://h:p/api/v1/versions`,
+   * `srt://h:p?streamid=%23!::r=app/stream,m=publish` (or `m=request`), or what the `path` of its EntrySpec says.
    */
   url(app: string, stream: string): string;
 }
@@ -134,9 +139,13 @@ export interface Entry {
 /** What can be asked of a cluster; a check names what it needs. */
 export type Capability =
   | 'publish.rtmp'
+  | 'publish.srt'
+  | 'publish.webrtc'
   | 'play.rtmp'
   | 'play.flv'
   | 'play.hls'
+  | 'play.srt'
+  | 'play.webrtc'
   | 'play.dash'
   | 'play.vod'
   /** A master forwards to slaves. */

@@ -71,7 +71,7 @@ function describe(cluster: Cluster): LabState {
       role: spec.role,
       engine,
       host,
-      ports: { rtmp: ports.rtmp ?? 0, http: ports.http ?? 0, api: ports.api ?? 0 },
+      ports: { ...ports, rtmp: ports.rtmp ?? 0, http: ports.http ?? 0, api: ports.api ?? 0 },
       logFile,
     })),
     entries: cluster.entries.map(({ node, protocol, use, url }) => ({

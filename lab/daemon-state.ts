@@ -25,14 +25,20 @@ const stateForm = z.object({
       role: z.enum(['origin', 'edge', 'balancer', 'master', 'slave', 'web']),
       engine: z.string(),
       host: z.string(),
-      ports: z.object({ rtmp: z.number(), http: z.number(), api: z.number() }),
+      ports: z.object({
+        rtmp: z.number(),
+        http: z.number(),
+        api: z.number(),
+        srt: z.number().optional(),
+        rtc: z.number().optional(),
+      }),
       logFile: z.string(),
     }),
   ),
   entries: z.array(
     z.object({
       node: z.string(),
-      protocol: z.enum(['rtmp', 'flv', 'api', 'hls', 'dash', 'stat', 'vod']),
+      protocol: z.enum(['rtmp', 'flv', 'api', 'hls', 'dash', 'srt', 'webrtc', 'stat', 'vod']),
       use: z.enum(['publish', 'play', 'observe']),
       /** Of stream live/livestream. */
       url: z.string(),

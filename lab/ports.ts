@@ -1,12 +1,16 @@
 /** Addresses for the nodes and taps of a cluster. Everything is on loopback (127.0.0.0/8). */
+import { createSocket } from 'node:dgram';
 import net from 'node:net';
 import type { NodePorts } from './cluster.ts';
 import { LabError, LabErrorCode } from './errors.ts';
 import type { NodeSpec, Topology } from './topology.ts';
 
+/** Every node has these three, used or not; UDP ports only who asks for them. */
+export type ChosenPorts = NodePorts & Required<Pick<NodePorts, 'rtmp' | 'http' | 'api'>>;
+
 export interface NodeAddress {
   readonly host: string;
-  readonly ports: Required<NodePorts>;
+  readonly ports: ChosenPorts;
 }
 
 export interface TapAddress {
@@ -30,12 +34,15 @@ export interface AddressPlan {
  * - `free`: nothing is promised, and two clusters never meet.
  * - `friendly`: every node has SRS's own ports where they are free, the balancer on 127.0.0.1.
  * - a number: the balancer has that port for RTMP, the next for HTTP, the next for its statistics; every later node
- *   (in the order of the topology) begins 10 higher. The start fails with `lab.port` when one is taken.
+ *   (in the order of the topology) begins 10 higher, with SRT and WebRTC behind these three. The start fails with `lab.port` when one is taken.
  */
 export type PortChoice = 'free' | 'friendly' | number;
 
-/** What SRS listens to by default (trunk/conf/full.conf): RTMP, HTTP server, HTTP API. */
-const USUAL: Required<NodePorts> = { rtmp: 1935, http: 8080, api: 1985 };
+/** What SRS listens to by default (trunk/conf/full.conf). */
+const USUAL: Required<NodePorts> = { rtmp: 1935, http: 8080, api: 1985, srt: 10080, rtc: 8000 };
+/** Behind a fixed base port. */
+const OFFSET: Required<NodePorts> = { rtmp: 0, http: 1, api: 2, srt: 3, rtc: 4 };
+const TCP_KINDS = ['rtmp', 'http', 'api'] as const;
 
 /** The balancer is where people come in. */
 const BALANCER_HOST = '127.0.0.1';
@@ -60,7 +67,7 @@ export async function planAddresses(topology: Topology, choice: PortChoice): Pro
   const ordered = [...topology.nodes].sort((a, b) => rank(a.role) - rank(b.role));
   for (const [index, node] of ordered.entries()) {
     const host = node.role === 'balancer' ? BALANCER_HOST : `${subnet}.${FIRST_NODE + index}`;
-    nodes.set(node.name, { host, ports: await choosePorts(node.name, host, choice, index) });
+    nodes.set(node.name, { host, ports: await choosePorts(node.name, host, choice, index, kindsOf(node)) });
     const carries = tapped(node);
     if (carries === undefined) continue;
     for (const to of node.upstreams) {
@@ -95,38 +102,66 @@ async function choosePorts(
   host: string,
   choice: PortChoice,
   index: number,
-  kinds: readonly (keyof NodePorts)[] = ['rtmp', 'http', 'api'],
-): Promise<Required<NodePorts>> {
+  kinds: readonly (keyof NodePorts)[],
+): Promise<ChosenPorts> {
+  const ports: NodePortsInMaking = { rtmp: USUAL.rtmp, http: USUAL.http, api: USUAL.api };
   if (typeof choice === 'number') {
     const base = choice + index * PORT_STEP;
-    const fixed = { rtmp: base, http: base + 1, api: base + 2 };
+    for (const kind of [...TCP_KINDS, ...kinds]) ports[kind] = base + OFFSET[kind];
     for (const kind of kinds) {
-      if (!(await isFree(host, fixed[kind]))) {
-        throw new LabError(LabErrorCode.Port, `${host}:${fixed[kind]} is taken; choose another base port`, {
+      if (!(await isFreeFor(kind, host, ports[kind]!))) {
+        throw new LabError(LabErrorCode.Port, `${host}:${ports[kind]} is taken; choose another base port`, {
           node: name,
         });
       }
     }
-    return fixed;
+    return ports;
   }
   const usual = choice === 'friendly' || host !== BALANCER_HOST;
-  const ports = { ...USUAL };
   const taken = new Set<number>();
   for (const kind of kinds) {
-    ports[kind] =
-      usual && (await isFree(host, USUAL[kind])) ? USUAL[kind] : await randomPort(name, host, taken);
-    taken.add(ports[kind]);
+    const isUsual = usual && (await isFreeFor(kind, host, USUAL[kind]));
+    const port = isUsual ? USUAL[kind] : await randomPort(name, kind, host, taken);
+    ports[kind] = port;
+    taken.add(port);
   }
   return ports;
 }
 
-async function randomPort(name: string, host: string, taken: ReadonlySet<number>): Promise<number> {
+type NodePortsInMaking = { -readonly [kind in keyof ChosenPorts]: ChosenPorts[kind] };
+
+function kindsOf({ srt, rtc }: NodeSpec): (keyof NodePorts)[] {
+  return [...TCP_KINDS, ...(srt ? (['srt'] as const) : []), ...(rtc ? (['rtc'] as const) : [])];
+}
+
+async function randomPort(
+  name: string,
+  kind: keyof NodePorts,
+  host: string,
+  taken: ReadonlySet<number>,
+): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const port = RANDOM_PORTS.first + Math.floor(Math.random() * RANDOM_PORTS.count);
-    if (!taken.has(port) && (await isFree(host, port))) return port;
+    if (!taken.has(port) && (await isFreeFor(kind, host, port))) return port;
   }
   throw new LabError(LabErrorCode.Port, `no free port found on ${host} in ${ATTEMPTS} attempts`, {
     node: name,
+  });
+}
+
+function isFreeFor(kind: keyof NodePorts, host: string, port: number): Promise<boolean> {
+  return kind === 'srt' || kind === 'rtc' ? isFreeUdp(host, port) : isFree(host, port);
+}
+
+/** Whether a UDP socket could be bound there now. */
+export function isFreeUdp(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createSocket('udp4');
+    socket.once('error', () => {
+      socket.close();
+      resolve(false);
+    });
+    socket.bind({ address: host, port, exclusive: true }, () => socket.close(() => resolve(true)));
   });
 }
 

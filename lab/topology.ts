@@ -5,8 +5,8 @@
  * Every role but `balancer` and `web` is a media role, played by the engine.
  */
 export type Role = 'origin' | 'edge' | 'balancer' | 'master' | 'slave' | 'web';
-/** `stat`: the statistics page of nginx-rtmp; `vod`: files. */
-export type EntryProtocol = 'rtmp' | 'flv' | 'api' | 'hls' | 'dash' | 'stat' | 'vod';
+/** `webrtc`: WHIP and WHEP; `stat`: the statistics page of nginx-rtmp; `vod`: files. */
+export type EntryProtocol = 'rtmp' | 'flv' | 'api' | 'hls' | 'dash' | 'srt' | 'webrtc' | 'stat' | 'vod';
 
 /**
  * What an Nginx is for: `files` serves a folder that a media node writes; `cache` fetches from its upstreams and keeps
@@ -23,6 +23,10 @@ export interface NodeSpec {
   readonly web?: WebKind;
   /** Media roles: segments what passes through it into HLS (MediaSettings.hls). Default false. */
   readonly hls?: boolean;
+  /** Media roles: takes and gives MPEG-TS over SRT (MediaSettings.srt). Default false. */
+  readonly srt?: boolean;
+  /** Media roles: WHIP and WHEP. Default false. */
+  readonly rtc?: boolean;
 }
 
 /** Where clients come in. */
@@ -56,6 +60,18 @@ export interface MediaSettings {
   readonly maxConnections: number;
   /** Of nodes whose `hls` is on. */
   readonly hls: HlsSettings;
+  /** Of nodes whose `srt` is on. */
+  readonly srt?: SrtSettings;
+}
+
+/** In the words of SRS (facts/srs.md 8). */
+export interface SrtSettings {
+  /** Least latency of both directions, in ms; a caller that asks for more gets it. SRS default 120. */
+  readonly latencyMs?: number;
+  /** 10 to 79 bytes: who has another, or none, is rejected. Default none. */
+  readonly passphrase?: string;
+  /** Length of the keys, in bytes. SRS default 16. */
+  readonly pbkeylen?: 16 | 24 | 32;
 }
 
 /** In the words of SRS (facts/srs.md 6.1, 6.2). */

@@ -6,6 +6,8 @@ const PLAY: Partial<Record<EntryProtocol, Capability>> = {
   rtmp: 'play.rtmp',
   flv: 'play.flv',
   hls: 'play.hls',
+  srt: 'play.srt',
+  webrtc: 'play.webrtc',
   dash: 'play.dash',
   vod: 'play.vod',
 };
@@ -16,6 +18,8 @@ export function capabilitiesOf({ nodes, entries }: Topology): ReadonlySet<Capabi
     entries.some((entry) => entry.use === use && entry.protocol === protocol);
   const found: [Capability, boolean][] = [
     ['publish.rtmp', enters('publish', 'rtmp')],
+    ['publish.srt', enters('publish', 'srt')],
+    ['publish.webrtc', enters('publish', 'webrtc')],
     ...Object.entries(PLAY).map(([protocol, capability]): [Capability, boolean] => [
       capability,
       enters('play', protocol as EntryProtocol),

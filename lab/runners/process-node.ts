@@ -3,8 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ClusterNode, NodePorts, NodeState } from '../cluster.ts';
+import type { ClusterNode, NodeState } from '../cluster.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
+import type { ChosenPorts } from '../ports.ts';
 import type { NodeSpec } from '../topology.ts';
 import { findProgram } from './find-program.ts';
 import { lastLines } from './last-lines.ts';
@@ -14,7 +15,7 @@ export interface Launch {
   readonly spec: NodeSpec;
   readonly engine: string;
   readonly host: string;
-  readonly ports: Required<NodePorts>;
+  readonly ports: ChosenPorts;
   readonly program: string;
   readonly args: readonly string[];
   readonly directory: string;
@@ -40,7 +41,7 @@ export class ProcessNode implements ClusterNode {
   readonly spec: NodeSpec;
   readonly engine: string;
   readonly host: string;
-  readonly ports: Required<NodePorts>;
+  readonly ports: ChosenPorts;
   readonly logFile: string;
   readonly #launch: Launch;
   #child: ChildProcess | undefined;

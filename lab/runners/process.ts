@@ -8,6 +8,7 @@ import {
   type Cluster,
   type Entry,
   type NodeApi,
+  type NodePorts,
   type Patience,
   SRS_PATIENCE,
 } from '../cluster.ts';
@@ -225,9 +226,13 @@ class ProcessCluster implements Cluster {
 
 function entryOf(spec: EntrySpec, node: ProcessNode): Entry {
   const { host, ports } = node;
-  const port = spec.protocol === 'rtmp' ? ports.rtmp : spec.protocol === 'api' ? ports.api : ports.http;
-  const scheme = spec.protocol === 'rtmp' ? 'rtmp' : 'http';
-  const path = spec.path ?? PATHS[spec.protocol];
+  const { use, protocol } = spec;
+  const port = ports[PORTS[protocol] ?? 'http'] ?? 0;
+  const scheme =
+    protocol === 'webrtc' ? (use === 'publish' ? 'whip' : 'whep') : (SCHEMES[protocol] ?? 'http');
+  const path = (spec.path ?? PATHS[protocol])
+    .replace('{mode}', use === 'publish' ? 'publish' : 'request')
+    .replace('{scheme}', scheme);
   return {
     ...spec,
     host,
@@ -237,13 +242,28 @@ function entryOf(spec: EntrySpec, node: ProcessNode): Entry {
   };
 }
 
-/** Where a stream is, unless its entry says something else. */
+/** HTTP where nothing else is said. */
+const PORTS: Partial<Record<EntryProtocol, keyof NodePorts>> = {
+  rtmp: 'rtmp',
+  api: 'api',
+  srt: 'srt',
+  // Signalling; media has a port of its own.
+  webrtc: 'api',
+};
+const SCHEMES: Partial<Record<EntryProtocol, string>> = { rtmp: 'rtmp', srt: 'srt' };
+
+/**
+ * Where a stream is, unless its entry says something else. `{mode}` of an SRT stream id is `publish` or `request`,
+ * `{scheme}` is `whip` or `whep`.
+ */
 const PATHS: Record<EntryProtocol, string> = {
   rtmp: '/{app}/{stream}',
   flv: '/{app}/{stream}.flv',
   api: '/api/v1/versions',
   hls: '/{app}/{stream}.m3u8',
   dash: '/{app}/{stream}.mpd',
+  srt: '?streamid=%23!::r={app}/{stream},m={mode}',
+  webrtc: '/rtc/v1/{scheme}/?app={app}&stream={stream}',
   stat: '/stat',
   vod: '/{app}/{stream}.flv',
 };
