@@ -1,8 +1,15 @@
 /** Who is connected to a node, as its HTTP API tells it (facts/srs.md 3.3). */
 
-export type ClientType = 'rtmp-play' | 'flv-play' | 'hls-play' | 'fmle-publish' | 'flash-publish';
+export type ClientType =
+  | 'rtmp-play'
+  | 'flv-play'
+  | 'hls-play'
+  | 'srt-play'
+  | 'fmle-publish'
+  | 'flash-publish'
+  | 'srt-publish';
 
-/** A socket, or what stands for all requests of an HLS session. */
+/** A socket, an SRT caller, or what stands for all requests of an HLS session. */
 export interface ClientConnection {
   readonly bytesRead: number;
   readonly bytesWritten: number;

@@ -10,6 +10,8 @@ export interface BuiltinConfig {
   readonly rtmpPort: number;
   readonly httpPort: number;
   readonly apiPort: number;
+  /** UDP. Takes SRT callers, by `settings.srt`; none when left out. */
+  readonly srtPort?: number;
   /** Edge only: where it fetches from, in order. `api` is only read by a mutant. */
   readonly origins: readonly { readonly host: string; readonly port: number; readonly api?: string }[];
   /** Master only: where it forwards every stream that is published to it. */

@@ -17,6 +17,10 @@ export interface Timeouts {
   readonly forwardConnect: number;
   /** Master: pause between two attempts: 3 s (5). */
   readonly forwardRetry: number;
+  /** Silence of an SRT publisher, from its handshake on: 5 s (8). */
+  readonly srtPublishSilence: number;
+  /** Nothing from an SRT caller, keep-alives included: SRS `peer_idle_timeout`, 10 s (8). */
+  readonly srtPeerIdle: number;
 }
 
 export const DEFAULT_TIMEOUTS: Timeouts = {
@@ -28,6 +32,8 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   upstreamRetry: 3_000,
   forwardConnect: 3_000,
   forwardRetry: 3_000,
+  srtPublishSilence: 5_000,
+  srtPeerIdle: 10_000,
 };
 
 /** What a server of the SRS kind announces after connect (captures/srs-7.0.18/ffmpeg-play.s2c.bin). */

@@ -231,6 +231,41 @@ export const MUTANTS = {
     role: 'media',
     says: 'Continuity counters of the transport stream begin at 0 with every frame',
   },
+  // srt
+  'srt-stream-id-ignored': {
+    role: 'origin',
+    says: 'Every SRT caller gets live/livestream, whatever it asks for',
+  },
+  'srt-accepts-wrong-passphrase': {
+    role: 'origin',
+    says: 'An SRT caller with a wrong passphrase, or with none, is let in',
+  },
+  'srt-loss-not-recovered': { role: 'origin', says: 'Loss reports of SRT players are ignored' },
+  'srt-no-nak': { role: 'origin', says: 'What an SRT publisher’s link loses is not asked for again' },
+  'srt-latency-ignored': {
+    role: 'origin',
+    says: 'SRT is agreed on and delivered with a latency of 0, whatever is configured or asked for',
+  },
+  'srt-idle-kept': { role: 'origin', says: 'An SRT caller that has vanished is kept for ever' },
+  'srt-two-publishers': { role: 'origin', says: 'A second SRT publisher is let in, and both are mixed' },
+  'srt-publisher-kicked': { role: 'origin', says: 'A second SRT publisher throws the first out' },
+  'srt-drops-ts-packets': {
+    role: 'origin',
+    says: 'Every 500th transport packet of an SRT publisher is not passed on',
+  },
+  'srt-swaps-packets': {
+    role: 'origin',
+    says: 'Every 50th message of an SRT publisher is passed on after the one that follows it',
+  },
+  'srt-refuses-without-close': {
+    role: 'origin',
+    says: 'An SRT publisher of a busy stream is kept, and what it sends is thrown away',
+  },
+  'srt-malformed-kills-node': { role: 'origin', says: 'A malformed SRT packet ends the process' },
+  'srt-handshake-flood-grows': {
+    role: 'origin',
+    says: 'Every induction request is remembered, before its sender has echoed a cookie',
+  },
   // web and balancer: the configuration that is rendered
   'web-ip-hash': {
     role: 'web',

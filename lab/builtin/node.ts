@@ -15,6 +15,7 @@ import { Origin } from './origin.ts';
 import type { StreamOutput } from './output.ts';
 import type { Role } from './role.ts';
 import { RtmpConnection } from './rtmp-connection.ts';
+import { SrtServer } from './srt/server.ts';
 import { Stream } from './stream.ts';
 
 export class MediaNode {
@@ -34,7 +35,8 @@ export class MediaNode {
   /** Undefined when players have none (hls_ctx off). */
   readonly hlsSessions: HlsSessions | undefined;
   readonly #forwards = new Forwards(this);
-  readonly #connections = new Set<Socket>();
+  readonly #srt: SrtServer | undefined;
+  readonly #connections = new Set<{ destroy(): unknown }>();
   readonly #servers: Server[] = [];
   #phase = 0;
   #ticker: NodeJS.Timeout | undefined;
@@ -53,6 +55,7 @@ export class MediaNode {
       if (sessions) this.hlsSessions = new HlsSessions(windowSeconds, this);
     }
     this.role = config.role === 'edge' ? new Edge(this) : new Origin(this);
+    if (config.srtPort !== undefined) this.#srt = new SrtServer(this, config.srtPort);
   }
 
   /** Resolves when every listener is bound. */
@@ -60,18 +63,19 @@ export class MediaNode {
     const { host, rtmpPort, httpPort, apiPort } = this.config;
     const media = { noDelay: true, highWaterMark: MEDIA_HIGH_WATER };
     const rtmp = createServer(media, (socket) => {
-      if (this.#admit(socket)) new RtmpConnection(this, socket);
+      if (this.#admitSocket(socket)) new RtmpConnection(this, socket);
     });
     const http = createServer(media, (socket) => {
-      if (this.#admit(socket)) serveHttp(this, socket);
+      if (this.#admitSocket(socket)) serveHttp(this, socket);
     });
     const api = createApi(this);
-    api.on('connection', (socket: Socket) => this.#admit(socket));
+    api.on('connection', (socket: Socket) => this.#admitSocket(socket));
     this.#servers.push(rtmp, http, api);
     await Promise.all([
       listen(rtmp, rtmpPort, host),
       listen(http, httpPort, host),
       listen(api, apiPort, host),
+      this.#srt?.start(),
     ]);
     this.#ticker = setInterval(() => this.#tick(), this.config.settings.mergedWriteMs / WRITE_PHASES);
     this.#sweeper = setInterval(() => this.#forgetStreams(), STREAM_LINGER_MS);
@@ -112,7 +116,7 @@ export class MediaNode {
   }
 
   destroyConnections(): void {
-    for (const socket of this.#connections) socket.destroy();
+    for (const connection of [...this.#connections]) connection.destroy();
   }
 
   close(): void {
@@ -120,6 +124,7 @@ export class MediaNode {
     clearInterval(this.#sweeper);
     for (const server of this.#servers) server.close();
     this.destroyConnections();
+    this.#srt?.close();
     for (const stream of this.streams.values()) {
       stream.closeOutputs();
       this.role.onStreamGone(stream);
@@ -129,16 +134,32 @@ export class MediaNode {
     this.hlsSessions?.close();
   }
 
-  /** Every open socket counts to max_connections, the API's too (facts/srs.md 3.1). */
-  #admit(socket: Socket): boolean {
+  /**
+   * Every open connection counts to max_connections, the API's too (facts/srs.md 3.1). False when there are enough;
+   * else it counts until `release`.
+   * @param from address, for the log
+   */
+  admit(connection: { destroy(): unknown }, from: string): boolean {
+    const { maxConnections } = this.config.settings;
+    if (this.#connections.size >= maxConnections) {
+      this.log(`refused ${from}: max_connections ${maxConnections}`);
+      return false;
+    }
+    this.#connections.add(connection);
+    return true;
+  }
+
+  release(connection: { destroy(): unknown }): void {
+    this.#connections.delete(connection);
+  }
+
+  #admitSocket(socket: Socket): boolean {
     socket.on('error', ignore);
-    if (this.#connections.size >= this.config.settings.maxConnections) {
-      this.log(`refused ${socket.remoteAddress}: max_connections ${this.config.settings.maxConnections}`);
+    if (!this.admit(socket, socket.remoteAddress ?? '')) {
       socket.destroy();
       return false;
     }
-    this.#connections.add(socket);
-    socket.on('close', () => this.#connections.delete(socket));
+    socket.on('close', () => this.release(socket));
     return true;
   }
 

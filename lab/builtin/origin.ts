@@ -18,8 +18,10 @@ export class Origin implements Role {
     const { mutants, log } = this.#node;
     const first = stream.publisher;
     if (first) {
-      if (mutants.has('rtmp-double-publish-kicks-first')) first.socket.destroy();
-      else if (!mutants.has('rtmp-double-publish-accepted')) return undefined;
+      const srt = client.type === 'srt-publish';
+      if (mutants.has(srt ? 'srt-publisher-kicked' : 'rtmp-double-publish-kicks-first'))
+        first.socket.destroy();
+      else if (!mutants.has(srt ? 'srt-two-publishers' : 'rtmp-double-publish-accepted')) return undefined;
     }
     stream.publisher = client;
     if (!first) {

@@ -46,6 +46,8 @@ export class Stream implements FrameLog {
   /** Monotonic time at which somebody was last seen to use the stream. */
   idleSince = performance.now();
   demand: StreamDemand | undefined;
+  /** Players that are not given frames by this stream: those of SRT. */
+  guests = 0;
   #outputs: readonly StreamOutput[] = [];
   readonly fanouts: Readonly<Record<PlayerProtocol, Fanout>>;
   #start = 0;
@@ -90,7 +92,7 @@ export class Stream implements FrameLog {
   }
 
   get playerCount(): number {
-    return this.fanouts.rtmp.size + this.fanouts.flv.size + this.#waiting.size;
+    return this.fanouts.rtmp.size + this.fanouts.flv.size + this.#waiting.size + this.guests;
   }
 
   hasPlayers(protocol: PlayerProtocol): boolean {
