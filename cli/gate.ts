@@ -142,6 +142,8 @@ export function selected(
 /** What differs between the commands that run checks. */
 export interface Work {
   readonly plan: Plan;
+  /** How many clusters with a mutant may run at a time. Default 1. */
+  readonly jobs?: number;
   /** Printed when a run begins. */
   heading?(run: PlannedRun): string;
   /** Printed for a finding. */
@@ -170,9 +172,17 @@ export async function runAndReport(
   const programs: Record<string, string> = {};
   const notes: string[] = [];
   let failure: Error | undefined;
-  const found = (finding: Finding): void => {
+  const jobs = work.jobs ?? 1;
+  // Runs side by side are told one after the other, each when it is over.
+  const kept = new Map<PlannedRun, string[]>();
+  const tell = (line: string, run?: PlannedRun): void => {
+    const lines = run === undefined ? undefined : kept.get(run);
+    if (lines === undefined) say(line);
+    else lines.push(line);
+  };
+  const found = (finding: Finding, run?: PlannedRun): void => {
     findings.push(finding);
-    say(work.line(finding, paint));
+    tell(work.line(finding, paint), run);
   };
   for (const topology of work.plan.leftOut) {
     if (options.topology.includes(topology.topology.name)) found(cannotRun(topology));
@@ -186,10 +196,16 @@ export async function runAndReport(
     signal: interruption.signal,
     ...(options.srs === undefined ? {} : { srsPath: options.srs }),
     ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
+    jobs,
     onStart(run) {
       cameUp = performance.now();
+      if (jobs > 1 && run.mutant !== undefined) kept.set(run, []);
       const heading = work.heading?.(run);
-      if (heading !== undefined) say(heading);
+      if (heading !== undefined) tell(heading, run);
+    },
+    onEnd(run) {
+      for (const line of kept.get(run) ?? []) say(line);
+      kept.delete(run);
     },
     async onUp(cluster, { topology, engine, mutant }) {
       if (mutant !== undefined) return;
@@ -200,7 +216,7 @@ export async function runAndReport(
     onEvent: (check, event, run) => history.append(work.event(check, event, run)),
     onFailure(error, run) {
       failure ??= error;
-      found(notUp(run, error));
+      found(notUp(run, error), run);
     },
   });
   const interrupted = interruption.signal.aborted;

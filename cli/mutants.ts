@@ -1,5 +1,5 @@
 /** `liveproof mutants`: proves that every check can fail. */
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { MUTANTS, type MutantId } from '../lab/builtin/mutants.ts';
 import { type Finding, worstVerdict } from '../reports/results.ts';
 import type { Check } from '../scenarios/check.ts';
@@ -16,6 +16,10 @@ import {
 } from './gate.ts';
 import { type Paint, painter, paintVerdict, table, UsageError } from './output.ts';
 
+/** A cluster in a check waits for most of the time: three keep two cores half busy. */
+const DEFAULT_JOBS = 3;
+const MAX_JOBS = 16;
+
 export function register(program: Command): void {
   addClusterOptions(
     program
@@ -23,6 +27,8 @@ export function register(program: Command): void {
       .description('Prove that every check can fail: each must turn red for each of its mutants.')
       .argument('[check...]', 'ids or globs, such as back-to-source/*; all when left out'),
   )
+    .option('--jobs <number>', 'clusters with a mutant that run side by side', parseJobs, DEFAULT_JOBS)
+    .option('--no-healthy', 'leave the healthy clusters out: the gate has just shown them')
     .addHelpText(
       'after',
       `
@@ -34,17 +40,27 @@ Exit codes: 0 all mutants are killed; 1 one survives, or a check fails on the he
 
 Examples:
   liveproof mutants
-  liveproof mutants back-to-source/released`,
+  liveproof mutants back-to-source/released
+  liveproof mutants --no-healthy --jobs 1`,
     )
     .action(mutants);
 }
 
-async function mutants(patterns: string[], options: ClusterOptions): Promise<void> {
+interface MutantsOptions extends ClusterOptions {
+  readonly jobs: number;
+  readonly healthy: boolean;
+}
+
+async function mutants(patterns: string[], options: MutantsOptions): Promise<void> {
   if (options.engine === 'srs')
     throw new UsageError('Mutants are defects of builtin nodes and of configurations: not --engine srs.');
   const checks = selected(patterns, CHECKS, options.topology);
+  const { runs, leftOut } = planMutants(planRequest(checks, options));
+  const wanted = options.healthy ? runs : runs.filter(({ mutant }) => mutant !== undefined);
   const { findings } = await runAndReport('mutants', options, {
-    plan: planMutants(planRequest(checks, options)),
+    plan: { runs: wanted, leftOut },
+    // Clusters side by side cannot have the same ports.
+    jobs: options.basePort === undefined ? options.jobs : 1,
     heading,
     line(finding, paint) {
       const detail = finding.verdict === 'pass' ? '' : detailOf(finding);
@@ -59,6 +75,14 @@ async function mutants(patterns: string[], options: ClusterOptions): Promise<voi
     }),
   });
   process.stdout.write(`\n${matrixOf(checks, findings, painter(process.stdout))}\n`);
+}
+
+function parseJobs(text: string): number {
+  const jobs = Number(text);
+  if (!Number.isInteger(jobs) || jobs < 1 || jobs > MAX_JOBS) {
+    throw new InvalidArgumentError(`Jobs are a whole number from 1 to ${MAX_JOBS}.`);
+  }
+  return jobs;
 }
 
 function heading({ topology, mutant }: PlannedRun): string {

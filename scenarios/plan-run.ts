@@ -1,4 +1,4 @@
-/** Runs a plan: one cluster after the other, each with its checks. */
+/** Runs a plan: cluster after cluster, each with its checks; clusters with a mutant also side by side. */
 import { join } from 'node:path';
 import type { Cluster } from '../lab/cluster.ts';
 import type { Finding } from '../reports/results.ts';
@@ -14,18 +14,33 @@ export interface PlanRun {
   /** Configurations and logs go to a folder per topology and mutant below it. */
   readonly runDir: string;
   readonly signal: AbortSignal;
+  /**
+   * How many clusters with a mutant may run at a time, after the healthy ones, which run alone: what a check makes of a
+   * healthy cluster must not depend on the others. Default 1.
+   */
+  readonly jobs?: number;
   readonly onStart?: (run: PlannedRun) => void;
   readonly onUp?: (cluster: Cluster, run: PlannedRun) => Promise<void> | void;
   /** Of a run with a mutant it is the proof. */
   readonly onFinding: (finding: Finding, run: PlannedRun) => void;
   readonly onEvent?: (check: string, event: HistoryEvent, run: PlannedRun) => void;
+  /** Its cluster is down again. */
+  readonly onEnd?: (run: PlannedRun) => void;
   /** A cluster did not come up, or the lab gave up in the middle. The next one is tried. */
   readonly onFailure: (failure: Error, run: PlannedRun) => void;
 }
 
-/** Resolves after the last run, or, when `signal` aborts, after the one that was under way. */
+/** Resolves after the last run, or, when `signal` aborts, after those that were under way. */
 export async function runPlan(plan: PlanRun): Promise<void> {
-  for (const run of plan.runs) {
+  const healthy = plan.runs.filter(({ mutant }) => mutant === undefined);
+  const spoiled = plan.runs.filter(({ mutant }) => mutant !== undefined);
+  await runQueue(healthy.values(), plan);
+  const queue = spoiled.values();
+  await Promise.all(Array.from({ length: plan.jobs ?? 1 }, () => runQueue(queue, plan)));
+}
+
+async function runQueue(queue: Iterable<PlannedRun>, plan: PlanRun): Promise<void> {
+  for (const run of queue) {
     if (plan.signal.aborted) return;
     plan.onStart?.(run);
     try {
@@ -33,6 +48,8 @@ export async function runPlan(plan: PlanRun): Promise<void> {
     } catch (error) {
       if (plan.signal.aborted) return;
       plan.onFailure(error instanceof Error ? error : new Error(String(error)), run);
+    } finally {
+      plan.onEnd?.(run);
     }
   }
 }
