@@ -84,6 +84,8 @@ export interface HttpRequest {
 
 /** What a check may do. Everything it starts is taken down by the gate when `run` ends, however it ends. */
 export interface CheckContext {
+  /** Its id. */
+  readonly check: string;
   readonly cluster: Cluster;
   readonly history: History;
   /** Aborts when the check's time is up or the user interrupts. */

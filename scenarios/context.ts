@@ -31,6 +31,7 @@ const MAX_PLAYLIST_TEXT = 64 * 1024;
 const API_TIMEOUT_MS = 2000;
 
 export class GateContext implements CheckContext, StageHand {
+  readonly check: string;
   readonly cluster: Cluster;
   readonly history: History;
   readonly signal: AbortSignal;
@@ -46,6 +47,7 @@ export class GateContext implements CheckContext, StageHand {
   readonly controlled = new Set<string>();
 
   constructor(check: Check, cluster: Cluster, history: History, stage: Stage, signal: AbortSignal) {
+    this.check = check.id;
     this.cluster = cluster;
     this.history = history;
     this.signal = signal;

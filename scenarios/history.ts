@@ -52,6 +52,17 @@ export type HistoryEvent = { readonly t: number } & (
   | { readonly type: 'generator'; readonly loopLagMs: number }
   /** What the check waited for did not happen in time; `run` ended there. */
   | { readonly type: 'not-observed'; readonly what: string; readonly withinMs: number }
+  /**
+   * In place of the events of an observation that another check of the same cluster has made: the judge reads them,
+   * too. `seenBy` is that check, `first` the number of its first event of the observation, from 0.
+   */
+  | {
+      readonly type: 'shared';
+      readonly observation: string;
+      readonly seenBy: string;
+      readonly first: number;
+      readonly events: number;
+    }
   /** A step of the check itself, or an exchange that fits nothing above. */
   | { readonly type: 'step'; readonly step: string; readonly data: StepData }
 );
@@ -125,11 +136,14 @@ export class History {
   readonly #listeners = new Set<(event: HistoryEvent) => void>();
 
   append(event: HistoryEvent): void {
-    this.#events.push(event);
-    const sameType = this.#byType.get(event.type);
-    if (sameType) sameType.push(event);
-    else this.#byType.set(event.type, [event]);
+    this.#keep(event);
     for (const listener of this.#listeners) listener(event);
+  }
+
+  /** Takes events that another history has, and has told its listeners; those of this one hear of `reference` only. */
+  adopt(events: readonly HistoryEvent[], reference: EventOf<'shared'>): void {
+    for (const event of events) this.#keep(event);
+    this.append(reference);
   }
 
   get events(): readonly HistoryEvent[] {
@@ -159,5 +173,12 @@ export class History {
   subscribe(listener: (event: HistoryEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  #keep(event: HistoryEvent): void {
+    this.#events.push(event);
+    const sameType = this.#byType.get(event.type);
+    if (sameType) sameType.push(event);
+    else this.#byType.set(event.type, [event]);
   }
 }

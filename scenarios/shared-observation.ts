@@ -8,6 +8,9 @@ import type { HistoryEvent } from './history.ts';
 const LOOP_RESOLUTION_MS = 10;
 
 interface Observation {
+  /** The check that made it, and the number of its first event in that check's history. */
+  readonly seenBy: string;
+  readonly first: number;
   readonly events: readonly HistoryEvent[];
   /** It ended early; whoever shares it ends there, too. */
   readonly missed: NotObservedError | undefined;
@@ -17,7 +20,8 @@ const observations = new WeakMap<Cluster, Map<string, Observation>>();
 
 /**
  * Runs `observe` for the first check that asks on a cluster; every other one gets the same events into its history, with
- * their times. An observation that was broken off, or that failed by itself, is not shared.
+ * their times, though `history.ndjson` has them once. An observation that was broken off, or that failed by itself, is
+ * not shared.
  */
 export async function shareObservation(
   t: CheckContext,
@@ -28,7 +32,15 @@ export async function shareObservation(
   observations.set(t.cluster, known);
   let observation = known.get(name);
   if (observation !== undefined) {
-    for (const event of observation.events) t.history.append(event);
+    const { seenBy, first, events } = observation;
+    t.history.adopt(events, {
+      t: wallClock.now(),
+      type: 'shared',
+      observation: name,
+      seenBy,
+      first,
+      events: events.length,
+    });
   } else {
     observation = await record(t, observe);
     known.set(name, observation);
@@ -37,7 +49,7 @@ export async function shareObservation(
 }
 
 async function record(t: CheckContext, observe: () => Promise<void>): Promise<Observation> {
-  const from = t.history.events.length;
+  const first = t.history.events.length;
   const loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
   loop.enable();
   let missed: NotObservedError | undefined;
@@ -52,5 +64,5 @@ async function record(t: CheckContext, observe: () => Promise<void>): Promise<Ob
   // The gate tells this of the run of a check; it belongs to the events, whoever judges them.
   const loopLagMs = Math.max(0, loop.max / 1e6 - LOOP_RESOLUTION_MS);
   t.history.append({ t: wallClock.now(), type: 'generator', loopLagMs });
-  return { events: t.history.events.slice(from), missed };
+  return { seenBy: t.check, first, events: t.history.events.slice(first), missed };
 }
