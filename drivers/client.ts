@@ -69,7 +69,7 @@ export class PhaseTiming {
 
 /** One HTTP request of a client that makes many, and what became of it. Times in epoch ms; NaN where it was not reached. */
 export interface HttpExchange {
-  readonly kind: 'playlist' | 'segment';
+  readonly kind: 'playlist' | 'segment' | 'offer' | 'delete';
   readonly url: string;
   /** The request was written. */
   readonly sentAt: number;
@@ -156,6 +156,16 @@ export interface HlsOptions {
   maxPlaylistBytes?: number;
 }
 
+/** How WHEP players and WHIP publishers do it. */
+export interface WebRtcOptions {
+  /** Bearer token of the endpoint. */
+  token?: string;
+  /** Offer audio (Opus), too. Default true. */
+  audio?: boolean;
+  /** Players: ask for lost packets again (RFC 4585 NACK), where the answer allows it. Default true. */
+  nack?: boolean;
+}
+
 export interface ClientOptions {
   id?: number;
   /** Source address; the system chooses when left out. */
@@ -169,4 +179,5 @@ export interface ClientOptions {
   /** Follow a redirect, or a URI in a playlist, from a server on loopback to one that is not. Default false. */
   allowRemote?: boolean;
   hls?: HlsOptions;
+  webrtc?: WebRtcOptions;
 }

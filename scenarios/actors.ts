@@ -108,7 +108,9 @@ function exchangeSeen({ endAt: _, headers, error, ...exchange }: HttpExchange): 
   const reached = (at: number): number | null => (Number.isNaN(at) ? null : at);
   return {
     ...exchange,
-    method: 'GET',
+    // Those of WHIP and WHEP have no kind of their own in a history yet.
+    kind: exchange.kind === 'playlist' || exchange.kind === 'segment' ? exchange.kind : 'other',
+    method: exchange.kind === 'offer' ? 'POST' : exchange.kind === 'delete' ? 'DELETE' : 'GET',
     headAt: reached(exchange.headAt),
     firstByteAt: reached(exchange.firstByteAt),
     headers: Object.fromEntries(headers),

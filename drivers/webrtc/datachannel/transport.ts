@@ -1,0 +1,139 @@
+/**
+ * WebRTC by libdatachannel: full ICE, DTLS and SRTP in native threads, one JavaScript call per packet.
+ *
+ * With more than one m= line, libdatachannel hands on RTP of those SSRCs only that the answer names (a=ssrc), and RTCP
+ * that speaks of an SSRC that it knows.
+ */
+import type { PeerConnection, Track } from 'node-datachannel';
+import { isRtcp } from '../../../protocols/rtp/packet.ts';
+import { wallClock } from '../../measure/clock.ts';
+import {
+  AUDIO_PAYLOAD_TYPE,
+  H264_FMTP,
+  type OpenTransport,
+  type TransportObserver,
+  type TransportSetup,
+  TransportState,
+  VIDEO_PAYLOAD_TYPE,
+  type WebRtcTransport,
+} from '../contract.ts';
+import { type Library, loadLibrary } from './library.ts';
+
+/**
+ * The garbage collector closes tracks and connections that nobody refers to, callbacks or not (facts/ecosystem.md D.2):
+ * they are referred to from here until they are closed.
+ */
+const alive = new Set<DatachannelTransport>();
+
+export const openDatachannel: OpenTransport = (setup, observer) => new DatachannelTransport(setup, observer);
+
+class DatachannelTransport implements WebRtcTransport {
+  state: TransportState = TransportState.idle;
+  readonly #setup: TransportSetup;
+  readonly #observer: TransportObserver;
+  #connection: PeerConnection | undefined;
+  readonly #tracks: Track[] = [];
+
+  constructor(setup: TransportSetup, observer: TransportObserver) {
+    this.#setup = setup;
+    this.#observer = observer;
+  }
+
+  async offer(): Promise<string> {
+    const library = await loadLibrary();
+    if (this.state !== TransportState.idle) throw new Error('the transport was closed');
+    this.state = TransportState.connecting;
+    const { localAddress } = this.#setup;
+    const connection = new library.PeerConnection('liveproof', {
+      iceServers: [],
+      disableAutoNegotiation: true,
+      forceMediaTransport: true,
+      ...(localAddress !== undefined && { bindAddress: localAddress }),
+    });
+    this.#connection = connection;
+    alive.add(this);
+    for (const mid of this.#setup.media.keys()) this.#addTrack(library, connection, mid);
+    connection.onStateChange((state) => this.#changed(state));
+    const gathered = new Promise<void>((resolve) => {
+      connection.onGatheringStateChange((state) => {
+        if (state === 'complete') resolve();
+      });
+    });
+    connection.setLocalDescription('offer');
+    await gathered;
+    const description = this.#connection?.localDescription();
+    if (description === null || description === undefined) throw new Error('the transport was closed');
+    return description.sdp;
+  }
+
+  #addTrack(library: Library, connection: PeerConnection, index: number): void {
+    const { kind, ssrc } = this.#setup.media[index]!;
+    const direction = this.#setup.direction === 'recvonly' ? 'RecvOnly' : 'SendOnly';
+    const mid = String(index);
+    let media: InstanceType<Library['Video']> | InstanceType<Library['Audio']>;
+    if (kind === 'video') {
+      media = new library.Video(mid, direction);
+      media.addH264Codec(VIDEO_PAYLOAD_TYPE, H264_FMTP);
+    } else {
+      media = new library.Audio(mid, direction);
+      media.addOpusCodec(AUDIO_PAYLOAD_TYPE);
+    }
+    const { cname } = this.#setup;
+    if (ssrc !== undefined) media.addSSRC(ssrc, cname, cname, `${cname}-${kind}`);
+    const track = connection.addTrack(media);
+    track.onMessage((bytes) => this.#received(bytes));
+    this.#tracks.push(track);
+  }
+
+  #received(bytes: Uint8Array): void {
+    if (this.state === TransportState.closed) return;
+    const now = wallClock.now();
+    if (isRtcp(bytes)) this.#observer.onRtcp(bytes, 0, bytes.length, now);
+    else this.#observer.onRtp(bytes, 0, bytes.length, now);
+  }
+
+  setAnswer(sdp: string): void {
+    this.#connection?.setRemoteDescription(sdp, 'answer');
+  }
+
+  #changed(state: string): void {
+    if (this.state === TransportState.closed) return;
+    const wasConnected = this.state === TransportState.connected;
+    if (state === 'connected') {
+      this.state = TransportState.connected;
+      if (!wasConnected) this.#observer.onConnected();
+    } else if (state === 'failed') this.#gone(wasConnected ? 'webrtc.lost' : 'webrtc.failed', state);
+    else if (state === 'disconnected') this.#gone('webrtc.lost', state);
+    else if (state === 'closed') this.#gone('webrtc.closed', state);
+  }
+
+  #gone(code: Parameters<TransportObserver['onGone']>[0], state: string): void {
+    this.close();
+    this.#observer.onGone(code, `libdatachannel says ${state}`);
+  }
+
+  sendRtp(packet: Uint8Array): boolean {
+    return this.#send((packet[1]! & 0x7f) === AUDIO_PAYLOAD_TYPE ? 'audio' : 'video', packet);
+  }
+
+  sendRtcp(packet: Uint8Array): boolean {
+    return this.#send(undefined, packet);
+  }
+
+  #send(kind: string | undefined, packet: Uint8Array): boolean {
+    if (this.state !== TransportState.connected) return false;
+    const index = this.#setup.media.findIndex((media) => kind === undefined || media.kind === kind);
+    const track = this.#tracks[index];
+    if (track === undefined || !track.isOpen()) return false;
+    return track.sendMessageBinary(Buffer.from(packet.buffer, packet.byteOffset, packet.length));
+  }
+
+  close(): void {
+    if (this.state === TransportState.closed) return;
+    this.state = TransportState.closed;
+    alive.delete(this);
+    this.#connection?.close();
+    this.#connection = undefined;
+    this.#tracks.length = 0;
+  }
+}
