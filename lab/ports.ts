@@ -150,7 +150,8 @@ async function randomPort(
 }
 
 function isFreeFor(kind: keyof NodePorts, host: string, port: number): Promise<boolean> {
-  return kind === 'srt' || kind === 'rtc' ? isFreeUdp(host, port) : isFree(host, port);
+  // SRS listens to UDP on every address.
+  return kind === 'srt' || kind === 'rtc' ? isFreeUdp('0.0.0.0', port) : isFree(host, port);
 }
 
 /** Whether a UDP socket could be bound there now. */

@@ -66,8 +66,10 @@ export interface MediaSettings {
 
 /** In the words of SRS (facts/srs.md 8). */
 export interface SrtSettings {
-  /** Least latency of both directions, in ms; a caller that asks for more gets it. SRS default 120. */
+  /** Least latency of what publishers send, in ms; one that asks for more gets it (recvlatency). SRS default 120. */
   readonly latencyMs?: number;
+  /** The same of what players are sent (peerlatency). SRS default 0: a player gets what it asks for. */
+  readonly peerLatencyMs?: number;
   /** 10 to 79 bytes: who has another, or none, is rejected. Default none. */
   readonly passphrase?: string;
   /** Length of the keys, in bytes. SRS default 16. */

@@ -15,8 +15,8 @@ import { SrtPublisher } from './publisher.ts';
 import { SrtRelay } from './relay.ts';
 import { parseStreamId, type SrtTarget } from './stream-id.ts';
 
-const DEFAULT_LATENCY_MS = 120;
-const DEFAULT_KEY_BYTES = 16;
+/** SRS's own (facts/srs.md 8). */
+const DEFAULTS = { latencyMs: 120, peerLatencyMs: 0, pbkeylen: 16 } as const;
 /** Callers that are waited for: as many players as a test lets come at once. Their cookies are known to be good. */
 const MAX_HALF_OPEN = 8192;
 /** As much as the system gives. */
@@ -25,7 +25,7 @@ const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
 const SWEEP_MS = { least: 2, most: 10 } as const;
 /** A caller that is refused has its answer by then: SRS looks at its callers every 10 ms. */
 const REFUSE_AFTER_MS = 10;
-/** What every mutant that ignores a stream id gives. */
+/** Mutant: what every caller is given. */
 const ONLY_STREAM = { app: 'live', stream: 'livestream' };
 
 export class SrtServer {
@@ -227,11 +227,10 @@ export class SrtServer {
 }
 
 function optionsOf({ config: { settings }, timeouts, mutants }: MediaNode): Partial<SrtOptions> {
-  const { latencyMs = DEFAULT_LATENCY_MS, passphrase, pbkeylen = DEFAULT_KEY_BYTES } = settings.srt ?? {};
-  const latency = mutants.has('srt-latency-ignored') ? 0 : latencyMs;
+  const { latencyMs, peerLatencyMs, passphrase, pbkeylen } = { ...DEFAULTS, ...settings.srt };
   return {
-    latencyMs: latency,
-    peerLatencyMs: latency,
+    latencyMs: mutants.has('srt-latency-ignored') ? 0 : latencyMs,
+    peerLatencyMs: mutants.has('srt-latency-ignored') ? 0 : peerLatencyMs,
     passphrase,
     keyBytes: pbkeylen,
     crypto: mutants.has('srt-accepts-wrong-passphrase') ? gullible(listenerCrypto) : listenerCrypto,

@@ -18,7 +18,7 @@ const DEFAULT_APP = 'live';
  * - `app/stream`, or `stream` of app `live`: a request.
  * - nothing: publish live/livestream.
  *
- * Undefined when `m` is something else.
+ * Undefined when `m` is something else; its case does not matter.
  */
 export function parseStreamId(streamId: string): SrtTarget | undefined {
   const id = streamId === '' ? EMPTY_MEANS : streamId;
@@ -31,9 +31,11 @@ export function parseStreamId(streamId: string): SrtTarget | undefined {
     const key = equals < 0 ? pair : pair.slice(0, equals);
     const value = equals < 0 ? '' : pair.slice(equals + 1);
     if (key === 'r' || (key === 'h' && value.includes('/'))) resource = value;
-    else if (key === 'm' && (value === 'publish' || value === 'request')) publish = value === 'publish';
-    else if (key === 'm') return undefined;
-    else if (key !== '' && key !== 'h') query.push(pair);
+    else if (key === 'm') {
+      const mode = value.toLowerCase();
+      if (mode !== 'publish' && mode !== 'request') return undefined;
+      publish = mode === 'publish';
+    } else if (key !== '' && key !== 'h') query.push(pair);
   }
   return target(resource, query, publish);
 }
