@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { parseStreamId } from '../../../lab/builtin/srt/stream-id.ts';
+
+const target = (app: string, stream: string, publish: boolean) => ({ app, stream, publish });
+
+test('stream ids mean what they mean to SRS', () => {
+  const known: [string, ReturnType<typeof parseStreamId>][] = [
+    ['#!::r=live/livestream,m=publish', target('live', 'livestream', true)],
+    ['#!::r=live/livestream,m=request', target('live', 'livestream', false)],
+    ['#!::m=publish,r=live/livestream', target('live', 'livestream', true)],
+    ['#!::r=live/livestream', target('live', 'livestream', false)],
+    ['#!::r=/live/livestream,m=PUBLISH', target('live', 'livestream', true)],
+    ['#!::h=live/livestream,m=publish', target('live', 'livestream', true)],
+    ['#!::h=srs.example,r=live/livestream,m=publish', target('live', 'livestream', true)],
+    ['#!::r=live/livestream?secret=x,m=publish', target('live', 'livestream?secret=x', true)],
+    ['#!::r=live/livestream,m=publish,k=1,l=2', target('live', 'livestream?k=1&l=2', true)],
+    ['#!::r=livestream,m=request', target('live', 'livestream', false)],
+    ['live/livestream', target('live', 'livestream', false)],
+    ['show/other', target('show', 'other', false)],
+    ['livestream', target('live', 'livestream', false)],
+    ['', target('live', 'livestream', true)],
+    ['#!::r=live/livestream,m=bidirectional', undefined],
+    ['#!::r=live/livestream,m=', undefined],
+  ];
+  for (const [id, expected] of known) assert.deepEqual(parseStreamId(id), expected, id);
+});
+
+test('no stream id is too strange', () => {
+  const part = fc.constantFrom(
+    '#!::',
+    'r=',
+    'm=',
+    'publish',
+    ',',
+    '=',
+    '?',
+    '/',
+    'h=',
+    'live',
+    '\u0000',
+    'ü',
+  );
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.array(part).map((parts) => parts.join('')),
+      ),
+      (id) => {
+        const found = parseStreamId(id);
+        assert.ok(found === undefined || typeof found.stream === 'string');
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
