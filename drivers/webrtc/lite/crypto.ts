@@ -1,4 +1,4 @@
-/** The cryptography that DTLS wants, by node:crypto, and the certificate of this process. */
+/** The cryptography that DTLS, SRTP and STUN want, by node:crypto, and the certificate of this process. */
 import {
   constants,
   createCipheriv,
@@ -20,6 +20,7 @@ import { formatFingerprint, selfSignedCertificate } from '../../../protocols/dtl
 import { NamedGroup, SignatureScheme } from '../../../protocols/dtls/constants.ts';
 import type { Aead, DtlsCrypto, DtlsIdentity, KeyShare } from '../../../protocols/dtls/crypto.ts';
 import { ProtocolError, ProtocolErrorCode } from '../../../protocols/errors.ts';
+import type { SrtpCrypto } from '../../../protocols/srtp/transform.ts';
 
 const TAG_SIZE = 16;
 const DAY_MS = 86_400_000;
@@ -129,6 +130,17 @@ export const nodeCrypto: DtlsCrypto = {
   verify: verifySignature,
 };
 
+/** For long packets; short ones cost less in protocols/srtp itself. */
+export const nodeSrtpCrypto: SrtpCrypto = {
+  aes128Ecb(key) {
+    const cipher = createCipheriv('aes-128-ecb', key, null).setAutoPadding(false);
+    return (blocks) => cipher.update(blocks);
+  },
+  hmacSha1: (key, bytes, suffix) => createHmac('sha1', key).update(bytes).update(suffix).digest(),
+  aes128Gcm,
+};
+
+/** For STUN. */
 export const hmacSha1 = (key: Uint8Array, data: Uint8Array): Uint8Array =>
   createHmac('sha1', key).update(data).digest();
 
