@@ -66,7 +66,9 @@ Examples:
 
 Then:
   ffmpeg -re -i video.flv -c copy -f flv rtmp://127.0.0.1:1935/live/livestream
-  ffplay http://127.0.0.1:8080/live/livestream.flv`,
+  ffplay http://127.0.0.1:8080/live/livestream.flv
+URLs of SRT are to be put in single quotes:
+  ffmpeg -re -i video.flv -c copy -f mpegts 'srt://127.1.0.2:10080?streamid=#!::r=live/livestream,m=publish'`,
     )
     .action(up);
 

@@ -131,7 +131,7 @@ export interface Entry {
   /**
    * The URL of a stream here: `rtmp://h:p/app/stream`, `http://h:p/app/stream.flv`, `http://h:p/app/stream.m3u8`,
    * `http://h:p/api/v1/versions`,
-   * `srt://h:p?streamid=%23!::r=app/stream,m=publish` (or `m=request`), or what the `path` of its EntrySpec says.
+   * `srt://h:p?streamid=#!::r=app/stream,m=publish` (or `m=request`), or what the `path` of its EntrySpec says.
    */
   url(app: string, stream: string): string;
 }

@@ -1,5 +1,5 @@
 /** srs.conf for a media node. SRS 5 and later. */
-import type { HlsSettings, MediaSettings, Role } from '../topology.ts';
+import type { HlsSettings, MediaSettings, Role, SrtSettings } from '../topology.ts';
 
 export interface SrsInput {
   readonly name: string;
@@ -8,6 +8,8 @@ export interface SrsInput {
   readonly rtmpPort: number;
   readonly httpPort: number;
   readonly apiPort: number;
+  /** UDP; no SRT when left out. */
+  readonly srtPort?: number;
   /** Where an edge fetches from, `host:port` each, in the order in which it tries them. */
   readonly origins: readonly string[];
   /** Where a master forwards to, `host:port` each. */
@@ -21,6 +23,9 @@ export interface SrsInput {
   readonly folder: string;
   readonly logFile: string;
 }
+
+/** An SRS has no address of its own for SRT: it listens on all of them, and answers a client on loopback from this one. */
+export const SRS_SRT_HOST = '127.0.0.1';
 
 const onOff = (on: boolean): string => (on ? 'on' : 'off');
 
@@ -61,11 +66,11 @@ http_server {
     listen          ${host}:${input.httpPort};
     dir             ${input.folder};
 }
-
+${srtServer(input)}
 vhost __defaultVhost__ {
     # Frames leave when they are written.
     tcp_nodelay     on;
-${cluster(input.origins)}${forward(input.forwards)}    play {
+${cluster(input.origins)}${forward(input.forwards)}${srtOfVhost(input)}    play {
         gop_cache       ${onOff(settings.gopCache)};
         # Seconds that a player may lag behind before frames are dropped.
         queue_length    ${settings.queueSeconds};
@@ -99,6 +104,37 @@ function forward(destinations: readonly string[]): string {
     forward {
         enabled     on;
         destination ${destinations.join(' ')};
+    }
+`;
+}
+
+/** SRS's defaults: recvlatency 120, peerlatency 0, no passphrase. */
+function srtServer({ srtPort, settings }: SrsInput): string {
+  if (srtPort === undefined) return '';
+  const { latencyMs = 120, peerLatencyMs = 0, passphrase, pbkeylen = 16 }: SrtSettings = settings.srt ?? {};
+  const secret =
+    passphrase === undefined
+      ? ''
+      : `    passphrase      ${passphrase};
+    pbkeylen        ${pbkeylen};
+`;
+  return `# MPEG-TS over SRT. SRS can be told a port only: it listens on every address, and answers from ${SRS_SRT_HOST}.
+srt_server {
+    enabled         on;
+    listen          ${srtPort};
+    # Least latency in ms of what publishers send, and of what players are sent.
+    recvlatency     ${latencyMs};
+    peerlatency     ${peerLatencyMs};
+${secret}}
+`;
+}
+
+function srtOfVhost({ srtPort }: SrsInput): string {
+  if (srtPort === undefined) return '';
+  return `    # What is published over SRT is played over RTMP, HTTP-FLV and HLS, too.
+    srt {
+        enabled     on;
+        srt_to_rtmp on;
     }
 `;
 }

@@ -32,6 +32,7 @@ function configOf(spec: NodeSpec, plan: ClusterPlan): BuiltinConfig {
     rtmpPort: ports.rtmp,
     httpPort: ports.http,
     apiPort: ports.api,
+    ...(ports.srt === undefined ? {} : { srtPort: ports.srt }),
     origins:
       role === 'edge'
         ? links.map((tap) => {

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { LabError, LabErrorCode } from '../errors.ts';
-import { renderSrs, type SrsInput } from '../render/srs.ts';
+import { renderSrs, SRS_SRT_HOST, type SrsInput } from '../render/srs.ts';
 import { isExecutable } from './find-program.ts';
 import { addressOf, folderOf, type Launcher, linksOf, logFileOf } from './launch.ts';
 import { mediaNodeReady } from './readiness.ts';
@@ -29,6 +29,7 @@ export const srsLauncher: Launcher = {
       rtmpPort: ports.rtmp,
       httpPort: ports.http,
       apiPort: ports.api,
+      ...(ports.srt === undefined ? {} : { srtPort: ports.srt }),
       origins: role === 'edge' ? links : [],
       forwards: role === 'master' ? links : [],
       hls: spec.hls ?? false,
@@ -41,7 +42,7 @@ export const srsLauncher: Launcher = {
     return {
       program: path.resolve(plan.srsPath!),
       args: ['-c', file],
-      answers: (pid) => mediaNodeReady(host, ports, pid),
+      answers: (pid) => mediaNodeReady(host, ports, pid, SRS_SRT_HOST),
     };
   },
 };

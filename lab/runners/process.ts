@@ -16,6 +16,7 @@ import { LabError, LabErrorCode } from '../errors.ts';
 import { hasNodeFor } from '../mutant-fit.ts';
 import { NginxRtmpApi } from '../nginx-stat.ts';
 import { type PortChoice, planAddresses } from '../ports.ts';
+import { SRS_SRT_HOST } from '../render/srs.ts';
 import { TcpTap } from '../taps/tcp-tap.ts';
 import type {
   EngineName,
@@ -225,7 +226,8 @@ class ProcessCluster implements Cluster {
 }
 
 function entryOf(spec: EntrySpec, node: ProcessNode): Entry {
-  const { host, ports } = node;
+  const { ports } = node;
+  const host = spec.protocol === 'srt' && node.engine === 'srs' ? SRS_SRT_HOST : node.host;
   const { use, protocol } = spec;
   const port = ports[PORTS[protocol] ?? 'http'] ?? 0;
   const scheme =
@@ -262,7 +264,7 @@ const PATHS: Record<EntryProtocol, string> = {
   api: '/api/v1/versions',
   hls: '/{app}/{stream}.m3u8',
   dash: '/{app}/{stream}.mpd',
-  srt: '?streamid=%23!::r={app}/{stream},m={mode}',
+  srt: '?streamid=#!::r={app}/{stream},m={mode}',
   webrtc: '/rtc/v1/{scheme}/?app={app}&stream={stream}',
   stat: '/stat',
   vod: '/{app}/{stream}.flv',

@@ -1,11 +1,15 @@
 /** Requests that only a node which is ready answers. Each rejects with the reason why it is not. */
+import { createSocket } from 'node:dgram';
 import http from 'node:http';
 import net from 'node:net';
+import { encodeHandshake, inductionRequest } from '../../protocols/srt/handshake.ts';
 
 const ATTEMPT_TIMEOUT_MS = 1000;
 /** RTMP 1.0, 5.2.1: C0 and S0 are one byte, the others 1536. */
 const HANDSHAKE_SIZE = 1536;
 const RTMP_VERSION = 3;
+/** In packets, as libsrt sends it. */
+const SRT_FLOW_WINDOW = 8192;
 
 /** Resolves with the body of a 200. */
 export function httpGet(host: string, port: number, path: string): Promise<string> {
@@ -30,16 +34,24 @@ export function httpGet(host: string, port: number, path: string): Promise<strin
   });
 }
 
-/** A media node: its API tells the pid that was started, RTMP answers a handshake, HTTP accepts. */
+/**
+ * A media node: its API tells the pid that was started, RTMP answers a handshake, HTTP accepts, and SRT, where it has
+ * a port, answers from `srtHost`.
+ */
 export async function mediaNodeReady(
   host: string,
-  ports: { rtmp: number; http: number; api: number },
+  ports: { rtmp: number; http: number; api: number; srt?: number },
   pid: number,
+  srtHost = host,
 ): Promise<void> {
   const versions: unknown = JSON.parse(await httpGet(host, ports.api, '/api/v1/versions'));
   const told = (versions as { pid?: unknown } | null)?.pid;
   if (String(told) !== String(pid)) throw new Error(`${host}:${ports.api} is process ${told}, not ${pid}`);
-  await Promise.all([rtmpAnswers(host, ports.rtmp), accepts(host, ports.http)]);
+  await Promise.all([
+    rtmpAnswers(host, ports.rtmp),
+    accepts(host, ports.http),
+    ...(ports.srt === undefined ? [] : [srtAnswers(srtHost, ports.srt)]),
+  ]);
 }
 
 /** S0 and S1 come after C0 and C1. */
@@ -54,6 +66,25 @@ export function rtmpAnswers(host: string, port: number): Promise<void> {
       return got.length >= 1 + HANDSHAKE_SIZE;
     },
   );
+}
+
+/** A listener answers an induction request, and keeps nothing of it. */
+export function srtAnswers(host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket('udp4');
+    const settle = (error?: Error): void => {
+      clearTimeout(timer);
+      socket.close();
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    const timer = setTimeout(() => settle(new Error(`srt ${host}:${port}: no answer`)), ATTEMPT_TIMEOUT_MS);
+    socket.once('error', settle);
+    socket.once('message', () => settle());
+    socket.connect(port, host, () =>
+      socket.send(encodeHandshake(inductionRequest(1, 0, SRT_FLOW_WINDOW), 0, 0)),
+    );
+  });
 }
 
 function accepts(host: string, port: number): Promise<void> {

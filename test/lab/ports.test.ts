@@ -20,7 +20,8 @@ describe('addresses', () => {
       ),
       ...taps.map(({ host, port }) => `${host}:${port}`),
     ];
-    assert.equal(endpoints.length, 7 * 3 + 4);
+    // Three of each node, taps, and the SRT port of the origin.
+    assert.equal(endpoints.length, 7 * 3 + 4 + 1);
     assert.equal(new Set(endpoints).size, endpoints.length);
     assert.ok(endpoints.every((endpoint) => endpoint.startsWith('127.')));
     assert.deepEqual(
@@ -49,7 +50,12 @@ describe('addresses', () => {
       host: '127.0.0.1',
       ports: { rtmp: base, http: base + 1, api: base + 2 },
     });
-    assert.deepEqual(plan.nodes.get('origin')!.ports, { rtmp: base + 10, http: base + 11, api: base + 12 });
+    assert.deepEqual(plan.nodes.get('origin')!.ports, {
+      rtmp: base + 10,
+      http: base + 11,
+      api: base + 12,
+      srt: base + 13,
+    });
     assert.deepEqual(plan, await planAddresses(edgeCluster, base));
   });
 
