@@ -75,7 +75,7 @@ export class ReceiveBuffer {
 
   /** The first packet that is held at or after `from`; undefined when there is none. */
   next(from: number): Uint8Array | undefined {
-    for (let at = from; at !== this.end; at = (at + 1) & SEQUENCE_MASK) {
+    for (let at = from; sequenceDistance(at, this.end) > 0; at = (at + 1) & SEQUENCE_MASK) {
       const packet = this.packets[at & this.mask];
       if (packet !== undefined) return packet;
     }

@@ -21,7 +21,7 @@ const ACK_WINDOW = 64;
 /** Loss reports fit into one packet. */
 const MAX_NAK_SIZE = 1456;
 const MAX_LOSS_RANGES = 1024;
-/** Packets in a row that are too far ahead, after which reception starts anew there. */
+/** Packets in a row that are too far ahead and near each other, after which reception starts anew there. */
 const RESTART_AFTER = 16;
 /** The peer's clock is corrected by the mean of so many samples, when it is above this. */
 const DRIFT_SAMPLES = 1000;
@@ -69,6 +69,7 @@ export class SrtReceiver {
   private driftCount = 0;
   private firstRoundTrip = Number.NaN;
   private beyondInRow = 0;
+  private lastBeyond = 0;
 
   constructor(
     link: SrtLink,
@@ -129,6 +130,8 @@ export class SrtReceiver {
     else if (insertion === Insertion.belated) figures.packetsBelated++;
     else {
       figures.packetsBeyond++;
+      if (Math.abs(sequenceDistance(this.lastBeyond, sequence)) > RESTART_AFTER) this.beyondInRow = 0;
+      this.lastBeyond = sequence;
       if (++this.beyondInRow < RESTART_AFTER) return;
       // The sender has gone on without us, as after a cut: what lies between is lost.
       const lost = sequenceDistance(this.buffer.end, sequence);
@@ -158,8 +161,11 @@ export class SrtReceiver {
 
   /** The peer will not send these (section 3.2.9). */
   dropRequest(first: number, last: number, now: number): void {
-    const jump = sequenceDistance(this.buffer.end, last) + 1;
-    if (jump > this.buffer.free) return;
+    const { first: from } = this.buffer;
+    const ahead = sequenceDistance(from, last);
+    if (ahead < 0 || ahead - this.buffer.span >= this.buffer.free) return;
+    if (sequenceDistance(from, first) < 0) first = from;
+    if (sequenceDistance(first, last) < 0) return;
     this.buffer.giveUp(first, last);
     this.loss.removeRange(first, last);
     if (this.loss.empty) this.nakDue = NEVER;

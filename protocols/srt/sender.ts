@@ -132,20 +132,25 @@ export class SrtSender {
   nak(packet: Uint8Array, now: number): void {
     const { buffer, link } = this;
     link.figures.naksReceived++;
+    let goneFirst = -1;
+    let goneLast = -1;
     readLossReport(packet, (first, last) => {
       if (sequenceDistance(last, buffer.next) <= 0) {
         link.figures.malformed++;
         return;
       }
-      if (sequenceDistance(first, buffer.first) > 0) {
-        const gone = sequenceDistance(last, buffer.first) > 0 ? last : sequenceAdd(buffer.first, -1);
-        this.requestDrop(first, gone, now);
-        if (gone === last) return;
+      const sent = sequenceDistance(buffer.first, last);
+      if (sent < sequenceDistance(first, last)) {
+        if (goneFirst < 0) goneFirst = first;
+        goneLast = sent < 0 ? last : sequenceAdd(buffer.first, -1);
+        if (sent < 0) return;
         first = buffer.first;
       }
       link.figures.lossReported += sequenceDistance(first, last) + 1;
       this.loss.insert(first, last);
     });
+    // One answer, whatever the report holds: all that is older than the buffer is gone.
+    if (goneFirst >= 0) this.requestDrop(goneFirst, goneLast, now);
     this.pump(now);
     this.schedule(now);
   }

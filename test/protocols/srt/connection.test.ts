@@ -1,0 +1,289 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { nodeCrypto } from '../../../drivers/srt/crypto.ts';
+import { seededRandom } from '../../../lab/taps/udp-faults.ts';
+import { HandshakeType, MTU } from '../../../protocols/srt/handshake.ts';
+import {
+  ControlType,
+  controlSubtypeOf,
+  controlTypeOf,
+  isControl,
+  isRetransmitted,
+  keyFlagOf,
+  sequenceOf,
+} from '../../../protocols/srt/packet.ts';
+import { RejectReason, rejectionName, rejectionOf } from '../../../protocols/srt/rejection.ts';
+import { Network, numbered } from './network.ts';
+
+const isData = (packet: Uint8Array): boolean => !isControl(packet);
+const isType = (packet: Uint8Array, type: number): boolean =>
+  isControl(packet) && controlTypeOf(packet) === type;
+
+const count = (n: number): number[] => Array.from({ length: n }, (_, index) => index);
+
+test('a caller connects, says its stream id, and both ends agree on the greater latency', () => {
+  let asked = '';
+  const network = new Network({
+    caller: { streamId: '#!::r=live/x,m=publish', latencyMs: 200 },
+    listener: { latencyMs: 80, peerLatencyMs: 350 },
+    handler: {
+      onRequest: ({ streamId }) => {
+        asked = streamId;
+        return { accept: true };
+      },
+    },
+  }).run(100);
+  assert.equal(asked, '#!::r=live/x,m=publish');
+  assert.equal(network.caller.state, 'connected');
+  assert.equal(network.caller.agreement?.receiveLatencyMs, 350);
+  assert.equal(network.caller.agreement?.sendLatencyMs, 80);
+});
+
+test('messages come whole, in order and at their time, through the wrap of numbers, both ways', () => {
+  const network = new Network({ initialSequence: 0x7fffffff - 40, caller: { latencyMs: 150 } }).run(50);
+  const sent: number[] = [];
+  let next = 0;
+  network.run(2000, (now) => {
+    if (now % 20 !== 0) return;
+    sent.push(now);
+    assert.ok(network.accepted!.send(numbered(next), now));
+    assert.ok(network.caller.send(numbered(next), now));
+    next++;
+  });
+  network.run(500);
+  assert.deepEqual(
+    network.atCaller.map(({ number }) => number),
+    count(next),
+  );
+  assert.deepEqual(
+    network.atListener.map(({ number }) => number),
+    count(next),
+  );
+  for (const { number, at } of network.atCaller) {
+    const took = at - sent[number]!;
+    assert.ok(took >= 150 && took <= 150 + 20, `message ${number} was played after ${took} ms`);
+  }
+  assert.equal(network.caller.figures.packetsLost, 0);
+  assert.equal(network.caller.figures.retransmitsReceived, 0);
+  assert.ok(Math.abs(network.caller.roundTrip.rtt - 10) <= 2, `rtt ${network.caller.roundTrip.rtt}`);
+});
+
+test('what is lost comes again in time: 10 % both ways, jitter, and nothing is missing', () => {
+  const random = seededRandom(7);
+  const network = new Network({
+    caller: { latencyMs: 400 },
+    lose: () => random() < 0.1,
+    delay: () => 20 + random() * 30,
+  }).run(1500);
+  let next = 0;
+  network.run(10_000, (now) => {
+    if (now % 10 === 0) network.accepted!.send(numbered(next++), now);
+  });
+  network.run(1500);
+  assert.deepEqual(
+    network.atCaller.map(({ number }) => number),
+    count(next),
+  );
+  const { figures } = network.caller;
+  assert.ok(figures.retransmitsReceived > 50);
+  assert.equal(figures.packetsDropped, 0);
+});
+
+test('without latency nothing waits: the lost are just those that were lost on the way', () => {
+  let lost = 0;
+  const random = seededRandom(3);
+  const network = new Network({
+    caller: { latencyMs: 0 },
+    lose: (packet, up) => {
+      const gone = !up && isData(packet) && random() < 0.05;
+      if (gone && !isRetransmitted(packet)) lost++;
+      return gone;
+    },
+  }).run(50);
+  let next = 0;
+  network.run(10_000, (now) => {
+    if (now % 5 === 0) network.accepted!.send(numbered(next++), now);
+  });
+  network.run(500);
+  const { figures } = network.caller;
+  assert.ok(lost > 50);
+  assert.equal(figures.packetsLost, lost);
+  assert.equal(figures.packetsDropped, next - network.atCaller.length);
+  assert.ok(figures.packetsDropped > lost / 2);
+});
+
+test('a packet that nothing follows is sent again', () => {
+  let first = true;
+  const network = new Network({
+    lose: (packet, up) => {
+      const gone = !up && isData(packet) && first;
+      if (gone) first = false;
+      return gone;
+    },
+  }).run(50);
+  network.accepted!.send(numbered(9), network.now);
+  network.run(1000);
+  assert.deepEqual(
+    network.atCaller.map(({ number }) => number),
+    [9],
+  );
+});
+
+test('a sender gives up what is older than a second, and tells', () => {
+  let cut = false;
+  const network = new Network({ lose: (_packet, up) => cut && up }).run(50);
+  cut = true;
+  let next = 0;
+  network.run(3000, (now) => {
+    if (now % 10 === 0) network.accepted!.send(numbered(next++), now);
+  });
+  assert.ok(network.accepted!.figures.sendDropped > 100);
+  assert.ok(network.packets.some(({ up, packet }) => !up && isType(packet, ControlType.dropRequest)));
+  // The other direction was whole, and is not harmed by being told.
+  network.run(500);
+  assert.deepEqual(
+    network.atCaller.map(({ number }) => number),
+    count(next),
+  );
+});
+
+test('after a long cut a receiver goes on where the sender is', () => {
+  let cut = false;
+  const network = new Network({
+    caller: { flowWindow: 64, peerIdleTimeoutMs: 30_000 },
+    listener: { peerIdleTimeoutMs: 30_000 },
+    lose: () => cut,
+  }).run(50);
+  let next = 0;
+  const send = (now: number): void => {
+    if (now % 10 === 0) network.accepted!.send(numbered(next++), now);
+  };
+  network.run(500, send);
+  cut = true;
+  network.run(4000, send);
+  cut = false;
+  network.run(2000, send);
+  const from = next;
+  network.run(1000, send);
+  assert.ok(network.atCaller.some(({ number }) => number >= from));
+  const numbers = network.atCaller.map(({ number }) => number);
+  assert.deepEqual(
+    numbers,
+    numbers.toSorted((a, b) => a - b),
+  );
+});
+
+for (const keyBytes of [16, 24, 32] as const) {
+  test(`encrypted with AES-${keyBytes * 8}, keys are renewed on the way`, () => {
+    const secret = { passphrase: 'correcthorse' };
+    const network = new Network({
+      caller: { ...secret, keyBytes, keyRefreshPackets: 50, keyAnnouncePackets: 20 },
+      listener: { ...secret },
+    }).run(50);
+    let next = 0;
+    network.run(2000, (now) => {
+      if (now % 10 === 0) network.caller.send(numbered(next++), now);
+    });
+    network.run(300);
+    assert.deepEqual(
+      network.atListener.map(({ number }) => number),
+      count(next),
+    );
+    assert.equal(network.accepted!.figures.packetsUndecryptable, 0);
+    const data = network.packets.filter(({ up, packet }) => up && isData(packet));
+    assert.deepEqual(new Set(data.map(({ packet }) => keyFlagOf(packet))), new Set([1, 2]));
+    assert.ok(data.every(({ packet }) => !Buffer.from(packet.subarray(16)).equals(Buffer.from(numbered(0)))));
+    const keyed = network.packets.filter(({ packet }) => isType(packet, ControlType.userDefined));
+    assert.deepEqual(new Set(keyed.map(({ packet }) => controlSubtypeOf(packet))), new Set([3, 4]));
+  });
+}
+
+test('a wrong passphrase, none, and one too many are rejected with their reasons', () => {
+  const refused = (caller: string | undefined, listener: string | undefined): string | undefined => {
+    const network = new Network({ caller: { passphrase: caller }, listener: { passphrase: listener } }).run(
+      100,
+    );
+    assert.equal(network.listener.connections, 0);
+    return network.callerClosed?.code;
+  };
+  assert.equal(refused('correcthorse', 'batterystaple'), 'srt.rejected.bad-secret');
+  assert.equal(refused(undefined, 'batterystaple'), 'srt.rejected.unsecure');
+  assert.equal(refused('correcthorse', undefined), 'srt.rejected.unsecure');
+});
+
+test('a listener may refuse with reasons of its own', () => {
+  const network = new Network({
+    handler: { onRequest: () => ({ accept: false, reason: RejectReason.notFound }) },
+  }).run(100);
+  assert.equal(network.callerClosed?.code, 'srt.rejected.not-found');
+  assert.equal(network.callerClosed?.reason, 1404);
+  assert.equal(rejectionName(2999), '2999');
+  assert.equal(rejectionOf(HandshakeType.conclusion), undefined);
+  assert.equal(rejectionOf(HandshakeType.failure + 10), RejectReason.badSecret);
+});
+
+test('handshakes that are lost are repeated; without an answer the caller gives up', () => {
+  let left = 3;
+  const network = new Network({ lose: (packet) => isType(packet, ControlType.handshake) && left-- > 0 }).run(
+    2000,
+  );
+  assert.equal(network.caller.state, 'connected');
+  assert.equal(network.listener.connections, 1);
+  const deaf = new Network({ caller: { connectTimeoutMs: 1000 }, lose: () => true }).run(1100);
+  assert.equal(deaf.callerClosed?.code, 'srt.timeout.handshake');
+  assert.equal(deaf.packets.length, 4);
+});
+
+test('a quiet connection is kept alive; a peer that is gone is noticed', () => {
+  let cut = false;
+  const network = new Network({ lose: () => cut }).run(20_000);
+  assert.equal(network.caller.state, 'connected');
+  cut = true;
+  network.run(4000);
+  assert.equal(network.caller.state, 'connected');
+  network.run(2500);
+  assert.equal(network.callerClosed?.code, 'srt.peer-idle');
+  assert.equal(network.acceptedClosed?.code, 'srt.peer-idle');
+  assert.equal(network.listener.connections, 0);
+});
+
+test('what was received is played after the peer has shut down; close is idempotent', () => {
+  const network = new Network({ caller: { latencyMs: 300 } }).run(50);
+  network.accepted!.send(numbered(1), network.now);
+  network.run(20);
+  network.accepted!.close(network.now);
+  network.accepted!.close(network.now);
+  assert.equal(network.acceptedClosed?.code, 'srt.local');
+  network.run(100);
+  assert.equal(network.caller.state, 'draining');
+  network.run(300);
+  assert.deepEqual(
+    network.atCaller.map(({ number }) => number),
+    [1],
+  );
+  assert.equal(network.callerClosed?.code, 'srt.shutdown');
+  assert.equal(network.caller.send(numbered(2), network.now), false);
+});
+
+test('packets leave at the pace of the bandwidth', () => {
+  const network = new Network({ listener: { maxBandwidth: 100_000 } }).run(50);
+  const from = network.now;
+  for (let number = 0; number < 50; number++) network.accepted!.send(numbered(number), network.now);
+  assert.ok(network.accepted!.backlog > 40 * 1316);
+  network.run(2000);
+  assert.equal(network.accepted!.backlog, 0);
+  const last = network.atCaller.at(-1)!;
+  assert.equal(last.number, 49);
+  // 50 packets of 1360 bytes with all headers at 100 000 bytes per second.
+  const took = last.at - from;
+  assert.ok(took > 600 && took < 900, `${took} ms`);
+});
+
+test('data packets are as long as they may be and numbered one by one', () => {
+  const network = new Network().run(50);
+  for (let number = 0; number < 5; number++) network.caller.send(numbered(number), network.now);
+  const data = network.packets.filter(({ packet }) => isData(packet)).map(({ packet }) => packet);
+  assert.deepEqual(data.map(sequenceOf), [1, 2, 3, 4, 5]);
+  assert.ok(data.every((packet) => packet.length + 28 <= MTU));
+  assert.equal(nodeCrypto.random(4).length, 4);
+});
