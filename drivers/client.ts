@@ -98,6 +98,8 @@ export interface ClientObserver<C extends Client = Client> {
   onExchange?(client: C, exchange: HttpExchange): void;
   /** HLS: a playlist came and was parsed; `text` is what came. */
   onPlaylist?(client: C, playlist: Playlist, exchange: HttpExchange, text: string): void;
+  /** SRT: a message was sent, or is played. `bytes` from `start` on are only valid during the call. */
+  onMessage?(client: C, bytes: Uint8Array, start: number, at: number): void;
   /**
    * Something that a client bears and counts: a stable slug such as `hls.stale`, `hls.sequence.backwards`, `hls.gap`,
    * `mpegts.continuity`.
@@ -156,8 +158,13 @@ export interface HlsOptions {
   maxPlaylistBytes?: number;
 }
 
+/** `datachannel`: libdatachannel, all of ICE, DTLS and SRTP. `lite`: what a player needs of them, for thousands of players. */
+export type WebRtcTransportName = 'datachannel' | 'lite';
+
 /** How WHEP players and WHIP publishers do it. */
 export interface WebRtcOptions {
+  /** What carries the media; default `datachannel`. `lite` is for players only. */
+  transport?: WebRtcTransportName;
   /** Bearer token of the endpoint. */
   token?: string;
   /** Offer audio (Opus), too. Default true. */

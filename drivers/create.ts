@@ -1,15 +1,33 @@
 /** The client for a URL, by its scheme. */
 import { ProtocolError, ProtocolErrorCode } from '../protocols/errors.ts';
 import type { MediaSink } from '../protocols/media.ts';
-import type { ClientObserver, ClientOptions, Player, Publisher } from './client.ts';
+import type { ClientObserver, ClientOptions, Player, Publisher, WebRtcTransportName } from './client.ts';
 import { FlvPlayer } from './flv/player.ts';
 import { HlsPlayer } from './hls/player.ts';
 import { RtmpPlayer } from './rtmp/player.ts';
 import { RtmpPublisher } from './rtmp/publisher.ts';
+import { SrtPlayer } from './srt/player.ts';
+import { SrtPublisher } from './srt/publisher.ts';
+import { parseSrtUrl } from './srt/url.ts';
+import type { OpenTransport } from './webrtc/contract.ts';
+import { openDatachannel } from './webrtc/datachannel/transport.ts';
+import { signallingUrl } from './webrtc/endpoint.ts';
+import { WhepPlayer } from './webrtc/player.ts';
+import { WhipPublisher } from './webrtc/publisher.ts';
+
+/** What can carry the media of WHEP players here. */
+const PLAYER_TRANSPORTS: Readonly<Partial<Record<WebRtcTransportName, OpenTransport>>> = {
+  datachannel: openDatachannel,
+};
+
+/** Of many players: the cheapest one that there is. */
+export const LOAD_TRANSPORT: WebRtcTransportName =
+  PLAYER_TRANSPORTS.lite === undefined ? 'datachannel' : 'lite';
 
 /**
- * `rtmp://host[:port]/app/stream`, `http(s)://host[:port]/app/stream.flv` or `….m3u8`. Nothing happens before `open()`.
- * @throws ProtocolError Url for any other scheme, and for http without `.flv` or `.m3u8`.
+ * `rtmp://host[:port]/app/stream`, `http(s)://host[:port]/app/stream.flv` or `….m3u8`, `srt://host:port?streamid=…`,
+ * `whep(s)://host[:port]/path`. Nothing happens before `open()`.
+ * @throws ProtocolError Url for any other scheme, for http without `.flv` or `.m3u8`, and for what cannot be read.
  */
 export function createPlayer(
   url: string,
@@ -20,11 +38,30 @@ export function createPlayer(
   if (/^rtmp:\/\//i.test(url)) return new RtmpPlayer(url, sink, options, observer);
   if (/^https?:\/\/[^?#]*\.flv(?:[?#]|$)/i.test(url)) return new FlvPlayer(url, sink, options, observer);
   if (isHlsUrl(url)) return new HlsPlayer(url, sink, options, observer);
+  if (isSrtUrl(url)) {
+    parseSrtUrl(url, 'request');
+    return new SrtPlayer(url, sink, options, observer);
+  }
+  if (isWhepUrl(url)) {
+    signallingUrl(url, 'whep');
+    return new WhepPlayer(url, sink, options, observer, playerTransport(options?.webrtc?.transport));
+  }
   throw new ProtocolError(
     ProtocolErrorCode.Url,
-    'rtmp://…, http(s)://….flv or http(s)://….m3u8 to play',
+    'rtmp://…, http(s)://….flv, http(s)://….m3u8, srt://… or whep(s)://… to play',
     JSON.stringify(url),
   );
+}
+
+/** @throws Error when it is not there: `hasPlayerTransport` tells. */
+function playerTransport(name: WebRtcTransportName = 'datachannel'): OpenTransport {
+  const transport = PLAYER_TRANSPORTS[name];
+  if (transport === undefined) throw new Error(`there is no WebRTC transport ${name} for players`);
+  return transport;
+}
+
+export function hasPlayerTransport(name: WebRtcTransportName): boolean {
+  return PLAYER_TRANSPORTS[name] !== undefined;
 }
 
 /** Played by HlsPlayer. */
@@ -32,11 +69,38 @@ export function isHlsUrl(url: string): boolean {
   return /^https?:\/\/[^?#]*\.m3u8(?:[?#]|$)/i.test(url);
 }
 
+/** Played by SrtPlayer, published by SrtPublisher. */
+export function isSrtUrl(url: string): boolean {
+  return /^srt:\/\//i.test(url);
+}
+
+/** Played by WhepPlayer. */
+export function isWhepUrl(url: string): boolean {
+  return /^wheps?:\/\//i.test(url);
+}
+
+/** WHEP or WHIP. */
+export function isWebRtcUrl(url: string): boolean {
+  return /^wh[ei]ps?:\/\//i.test(url);
+}
+
 /**
- * `rtmp://host[:port]/app/stream`.
- * @throws ProtocolError Url for any other scheme.
+ * `rtmp://host[:port]/app/stream`, `srt://host:port?streamid=…` or `whip(s)://host[:port]/path`.
+ * @throws ProtocolError Url for any other scheme, and for what cannot be read.
  */
 export function createPublisher(url: string, options?: ClientOptions, observer?: ClientObserver): Publisher {
   if (/^rtmp:\/\//i.test(url)) return new RtmpPublisher(url, options, observer);
-  throw new ProtocolError(ProtocolErrorCode.Url, 'rtmp://… to publish', JSON.stringify(url));
+  if (isSrtUrl(url)) {
+    parseSrtUrl(url, 'publish');
+    return new SrtPublisher(url, options, observer);
+  }
+  if (/^whips?:\/\//i.test(url)) {
+    signallingUrl(url, 'whip');
+    return new WhipPublisher(url, options, observer);
+  }
+  throw new ProtocolError(
+    ProtocolErrorCode.Url,
+    'rtmp://…, srt://… or whip(s)://… to publish',
+    JSON.stringify(url),
+  );
 }

@@ -1,4 +1,5 @@
 /** Source addresses for many clients towards loopback. */
+import { isSrtUrl, isWebRtcUrl } from '../create.ts';
 
 /** Hosts per network and networks per second octet, without 0 and 255, which look like networks and broadcasts. */
 const SPAN = 254;
@@ -20,4 +21,24 @@ export function loopbackSource(url: string, number: number): string | undefined 
   const host = 1 + (Math.floor(number / SPAN) % SPAN);
   const second = FIRST_SECOND_OCTET + (Math.floor(number / (SPAN * SPAN)) % SECOND_OCTETS);
   return `127.${second}.${network}.${host}`;
+}
+
+/** Clients of SRT and WebRTC share UDP sockets, each of which has one address, with so many neighbours. */
+const CLIENTS_PER_ADDRESS = 64;
+
+/**
+ * The source address of a client among many in one process: its own over TCP, that of its neighbours over UDP. None for
+ * WebRTC when media may come from elsewhere (`allowRemote`): a socket on loopback could not reach it.
+ * @param index within the process, from 0 on.
+ * @param first number of the process's first client, and `step` from one of its clients to the next.
+ */
+export function clientSource(
+  url: string,
+  index: number,
+  { first = 0, step = 1, allowRemote = false }: { first?: number; step?: number; allowRemote?: boolean } = {},
+): string | undefined {
+  const webrtc = isWebRtcUrl(url);
+  if (webrtc && allowRemote) return undefined;
+  const place = webrtc || isSrtUrl(url) ? Math.floor(index / CLIENTS_PER_ADDRESS) : index;
+  return loopbackSource(url, first + place * step);
 }

@@ -10,12 +10,19 @@ import {
   type HttpExchange,
   type Player,
 } from '../client.ts';
-import { createPlayer, isHlsUrl } from '../create.ts';
+import { createPlayer, LOAD_TRANSPORT } from '../create.ts';
 import { HlsPlayer } from '../hls/player.ts';
 import { wallClock } from '../measure/clock.ts';
 import { FrameMeter, MeterHistograms, type MeterObserver } from '../measure/meter.ts';
-import { loopbackSource } from './addresses.ts';
-import { HlsMeter, type HlsSnapshot } from './hls-figures.ts';
+import { WhepPlayer } from '../webrtc/player.ts';
+import { clientSource } from './addresses.ts';
+import { ProtocolMeters, type ProtocolSnapshots } from './protocol-figures.ts';
+
+/** How the players of a crowd play, all alike. WebRTC: `transport` is LOAD_TRANSPORT when left out. */
+export type CrowdClientOptions = Pick<
+  ClientOptions,
+  'timeoutMs' | 'handshake' | 'maxRedirects' | 'allowRemote' | 'hls' | 'webrtc'
+>;
 
 export interface CrowdOptions {
   /** Players are spread over these in turn. */
@@ -27,7 +34,7 @@ export interface CrowdOptions {
   readonly first?: number;
   /** From one player's number to the next. Default 1. */
   readonly step?: number;
-  readonly client?: Pick<ClientOptions, 'timeoutMs' | 'handshake' | 'maxRedirects' | 'allowRemote' | 'hls'>;
+  readonly client?: CrowdClientOptions;
 }
 
 export interface FrameTotals {
@@ -40,7 +47,7 @@ export interface FrameTotals {
 }
 
 /** Plain data: it also goes from a worker to the swarm. Counters are totals of the run. */
-export interface CrowdSnapshot {
+export interface CrowdSnapshot extends ProtocolSnapshots {
   readonly requested: number;
   readonly opened: number;
   /** Got a whole keyframe. */
@@ -59,8 +66,6 @@ export interface CrowdSnapshot {
   readonly stalls: { count: number; stalledMs: number; watchedMs: number; lasting: number };
   /** In ms; null when no frame had a stamp. */
   readonly lowestLatency: number | null;
-  /** Of players of HLS; left out when there are none. */
-  readonly hls?: HlsSnapshot;
 }
 
 /**
@@ -76,8 +81,7 @@ export class Crowd implements ClientObserver, MeterObserver {
   readonly options: CrowdOptions;
   /** Filled by all players; whoever reads and resets them decides on the interval. */
   readonly histograms = new MeterHistograms();
-  /** Filled by the players of HLS; undefined when there are none. */
-  readonly hls: HlsMeter | undefined;
+  readonly protocols: ProtocolMeters;
   readonly players: Player[] = [];
   readonly meters: FrameMeter[] = [];
   joined = 0;
@@ -99,11 +103,12 @@ export class Crowd implements ClientObserver, MeterObserver {
     events: { onSettled?: () => void; onFrame?: (player: number, frames: number) => void } = {},
   ) {
     if (options.urls.length === 0) throw new Error('a crowd needs at least one URL');
-    this.options = options;
+    const webrtc = { transport: LOAD_TRANSPORT, ...options.client?.webrtc };
+    this.options = { ...options, client: { ...options.client, webrtc } };
     this.#onSettled = events.onSettled;
     this.#onFrame = events.onFrame;
-    this.hls = options.urls.some(isHlsUrl) ? new HlsMeter() : undefined;
-    for (const url of options.urls) createPlayer(url, new FrameMeter(this.histograms));
+    this.protocols = new ProtocolMeters(options.urls, webrtc.transport);
+    for (const url of options.urls) createPlayer(url, new FrameMeter(this.histograms), this.options.client);
   }
 
   /** Once. */
@@ -130,16 +135,22 @@ export class Crowd implements ClientObserver, MeterObserver {
   }
 
   #openOne(index: number): void {
-    const number = (this.options.first ?? 0) + index * (this.options.step ?? 1);
+    const { first = 0, step = 1, client } = this.options;
+    const number = first + index * step;
     const url = this.options.urls[number % this.options.urls.length]!;
     const meter = new FrameMeter(this.histograms, this, index);
     const player = createPlayer(
       url,
       meter,
-      { ...this.options.client, id: index, localAddress: loopbackSource(url, number) },
+      {
+        ...client,
+        id: index,
+        localAddress: clientSource(url, index, { first, step, allowRemote: client?.allowRemote ?? false }),
+      },
       this,
     );
     meter.attach(player.timing);
+    this.protocols.add(player);
     this.players.push(player);
     this.meters.push(meter);
     player.open();
@@ -154,16 +165,16 @@ export class Crowd implements ClientObserver, MeterObserver {
     this.#onFrame?.(meter.index, meter.received);
   }
 
-  onExchange(_client: Client, exchange: HttpExchange): void {
-    this.hls?.exchange(exchange);
+  onExchange(client: Client, exchange: HttpExchange): void {
+    this.protocols.exchange(client, exchange);
   }
 
   onPlaylist(client: Client, playlist: Playlist): void {
-    if (client instanceof HlsPlayer) this.hls?.playlist(playlist, client.playlistAgeMs);
+    this.protocols.playlist(client, playlist);
   }
 
-  onProblem(_client: Client, code: string): void {
-    this.hls?.problem(code);
+  onProblem(client: Client, code: string): void {
+    this.protocols.problem(client, code);
   }
 
   onClosed(client: Client, closed: Closed, at: number): void {
@@ -171,7 +182,7 @@ export class Crowd implements ClientObserver, MeterObserver {
     meter.model.finish(at);
     if (closed.reason === CloseReason.local) return;
     if (meter.joined && client instanceof HlsPlayer && client.finished) {
-      this.hls!.finished++;
+      this.protocols.hls!.finished++;
       return;
     }
     this.#count(closed.code);
@@ -206,22 +217,22 @@ export class Crowd implements ClientObserver, MeterObserver {
     }
   }
 
+  /** After `stop`: resolves when those that say goodbye by a request have had their answer, or waited long enough. */
+  async left(): Promise<void> {
+    await Promise.all(
+      this.players.map((player) => (player instanceof WhepPlayer ? player.leaving : undefined)),
+    );
+  }
+
   snapshot(): CrowdSnapshot {
     const now = wallClock.now();
     const frames = { received: 0, unstamped: 0, missing: 0, duplicated: 0, reordered: 0, corrupt: 0 };
     const stalls = { count: 0, stalledMs: 0, watchedMs: 0, lasting: 0 };
     let bytes = 0;
     let restarts = 0;
-    let retries = 0;
-    let resends = 0;
     let framesOfWorst = this.opened ? Number.POSITIVE_INFINITY : 0;
     for (const [index, meter] of this.meters.entries()) {
-      const player = this.players[index]!;
-      const { timing, bytesIn, closed } = player;
-      if (player instanceof HlsPlayer) {
-        retries += player.retries;
-        resends += player.resends;
-      }
+      const { timing, bytesIn, closed } = this.players[index]!;
       const { continuity, model } = meter;
       bytes += bytesIn;
       frames.received += meter.received;
@@ -253,7 +264,7 @@ export class Crowd implements ClientObserver, MeterObserver {
       framesOfWorst: Number.isFinite(framesOfWorst) ? framesOfWorst : 0,
       stalls,
       lowestLatency: Number.isFinite(lowest) ? lowest : null,
-      ...(this.hls !== undefined && { hls: this.hls.snapshot(retries, resends) }),
+      ...this.protocols.snapshot(),
     };
   }
 }

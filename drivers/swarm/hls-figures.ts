@@ -1,7 +1,9 @@
 /** What the HLS players of one process do with playlists and segments, counted and timed. */
 import type { Playlist } from '../../protocols/hls/playlist.ts';
 import type { HttpExchange } from '../client.ts';
+import type { HlsPlayer } from '../hls/player.ts';
 import { type HistogramCounts, LatencyHistogram } from '../measure/histogram.ts';
+import { addCounts } from './counts.ts';
 
 /** Plain data; totals of the run. */
 export interface RequestTotals {
@@ -67,6 +69,11 @@ export class HlsMeter {
   readonly problems: Record<string, number> = {};
   finished = 0;
   targetDurationMs = 0;
+  readonly #players: HlsPlayer[] = [];
+
+  add(player: HlsPlayer): void {
+    this.#players.push(player);
+  }
 
   exchange(exchange: HttpExchange): void {
     const playlist = exchange.kind === 'playlist';
@@ -92,7 +99,13 @@ export class HlsMeter {
     this.problems[code] = (this.problems[code] ?? 0) + 1;
   }
 
-  snapshot(retries: number, resends: number): HlsSnapshot {
+  snapshot(): HlsSnapshot {
+    let retries = 0;
+    let resends = 0;
+    for (const player of this.#players) {
+      retries += player.retries;
+      resends += player.resends;
+    }
     return {
       playlists: { ...this.playlists },
       segments: { ...this.segments },
@@ -113,26 +126,24 @@ function noRequests(): RequestTotals {
 export function addHlsSnapshots(snapshots: readonly (HlsSnapshot | undefined)[]): HlsSnapshot | undefined {
   const all = snapshots.filter((snapshot) => snapshot !== undefined);
   if (all.length === 0) return undefined;
-  const problems: Record<string, number> = {};
-  for (const snapshot of all) {
-    for (const [code, count] of Object.entries(snapshot.problems))
-      problems[code] = (problems[code] ?? 0) + count;
-  }
   const sum = (of: (snapshot: HlsSnapshot) => number): number =>
     all.reduce((total, snapshot) => total + of(snapshot), 0);
-  const requests = (of: (snapshot: HlsSnapshot) => RequestTotals): RequestTotals => ({
-    requests: sum((s) => of(s).requests),
-    failed: sum((s) => of(s).failed),
-    missing: sum((s) => of(s).missing),
-    bytes: sum((s) => of(s).bytes),
-  });
   return {
-    playlists: requests((s) => s.playlists),
-    segments: requests((s) => s.segments),
+    playlists: addCounts(
+      noRequests(),
+      all.map((s) => s.playlists),
+    ),
+    segments: addCounts(
+      noRequests(),
+      all.map((s) => s.segments),
+    ),
     retries: sum((s) => s.retries),
     resends: sum((s) => s.resends),
     finished: sum((s) => s.finished),
-    problems,
+    problems: addCounts(
+      {},
+      all.map((s) => s.problems),
+    ),
     targetDurationMs: Math.max(...all.map((s) => s.targetDurationMs)),
   };
 }

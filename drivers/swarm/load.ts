@@ -1,15 +1,15 @@
 /** The two runs that the command line has: players on URLs, publishers on URLs. */
 import type { MediaSink } from '../../protocols/media.ts';
 import type { ClientOptions } from '../client.ts';
-import { createPlayer } from '../create.ts';
+import { createPlayer, LOAD_TRANSPORT } from '../create.ts';
 import type { DistributionFigures } from '../measure/histogram.ts';
 import { type Publication, Publishing } from '../measure/publishing.ts';
 import { MediaSource } from '../measure/source.ts';
-import { loopbackSource } from './addresses.ts';
-import type { FrameTotals } from './crowd.ts';
+import { clientSource } from './addresses.ts';
+import type { CrowdClientOptions, FrameTotals } from './crowd.ts';
 import { type GeneratorFigures, HealthMonitor, judgeGenerator } from './health.ts';
-import type { RequestTotals } from './hls-figures.ts';
-import { Swarm, type SwarmFigures, type SwarmTick } from './swarm.ts';
+import { type ProtocolFigures, protocolFigures } from './protocol-distributions.ts';
+import { Swarm, type SwarmTick } from './swarm.ts';
 
 export type LoadPhase = 'ramp' | 'steady';
 
@@ -25,7 +25,7 @@ export interface LoadOptions {
   readonly durationMs: number;
   /** Default: one per core. */
   readonly workers?: number;
-  readonly client?: Pick<ClientOptions, 'timeoutMs' | 'handshake' | 'maxRedirects' | 'allowRemote' | 'hls'>;
+  readonly client?: CrowdClientOptions;
   readonly onTick?: (tick: LoadTick) => void;
   /** Ends the run early; what was measured until then is returned. */
   readonly signal?: AbortSignal;
@@ -45,22 +45,8 @@ export interface LoadSecondFigures {
   readonly loopLagMs: number;
 }
 
-/** The shape of `HlsLoad` in reports/results.ts. */
-export interface HlsLoadFigures {
-  readonly playlists: RequestTotals & {
-    readonly time: DistributionFigures;
-    readonly staleness: DistributionFigures;
-  };
-  readonly segments: RequestTotals & { readonly time: DistributionFigures };
-  readonly retries: number;
-  readonly resends: number;
-  readonly finished: number;
-  readonly problems: Record<string, number>;
-  readonly targetDurationMs: number;
-}
-
 /** The shape of `Load` in reports/results.ts. */
-export interface LoadFigures {
+export interface LoadFigures extends ProtocolFigures {
   readonly urls: string[];
   /** From the first client to the end, ramp included. */
   readonly seconds: number;
@@ -73,15 +59,13 @@ export interface LoadFigures {
   readonly frames: FrameTotals;
   readonly generator: GeneratorFigures;
   readonly timeline: LoadSecondFigures[];
-  /** Only when one of the URLs is HLS. */
-  readonly hls?: HlsLoadFigures;
 }
 
 /** Plays. Throws ProtocolError(Url) before anything starts when a URL cannot be played. */
 export async function runLoad(options: LoadOptions): Promise<LoadFigures> {
   const timeline: LoadSecondFigures[] = [];
   let phase: LoadPhase = 'ramp';
-  for (const url of options.urls) assertPlayable(url);
+  for (const url of options.urls) assertPlayable(url, options.client);
   const swarm = new Swarm(options, (tick) => {
     timeline.push({
       second: Math.round(tick.second),
@@ -117,24 +101,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadFigures> {
     frames: figures.frames,
     generator: figures.generator,
     timeline,
-    ...(figures.hls !== undefined && { hls: hlsFigures(figures.hls) }),
-  };
-}
-
-function hlsFigures({
-  histograms,
-  playlists,
-  segments,
-  ...rest
-}: NonNullable<SwarmFigures['hls']>): HlsLoadFigures {
-  return {
-    playlists: {
-      ...playlists,
-      time: histograms.playlistTime.toDistribution(),
-      staleness: histograms.staleness.toDistribution(),
-    },
-    segments: { ...segments, time: histograms.segmentTime.toDistribution() },
-    ...rest,
+    ...protocolFigures(figures.protocols),
   };
 }
 
@@ -155,6 +122,7 @@ export interface PublishOptions {
   readonly streams: number;
   /** An FLV file. */
   readonly file: string;
+  readonly client?: Pick<ClientOptions, 'allowRemote' | 'webrtc'>;
   /** Left out: until `signal`. */
   readonly durationMs?: number;
   readonly signal?: AbortSignal;
@@ -202,7 +170,9 @@ export async function runPublish(options: PublishOptions): Promise<PublishFigure
   });
   const health = new HealthMonitor();
   const startedAt = performance.now();
-  const publications = urls.map((url, index) => publishing.add(url, sourceOptions(url, index)));
+  const publications = urls.map((url, index) =>
+    publishing.add(url, sourceOptions(url, index, options.client)),
+  );
   let last = { at: startedAt, bytes: 0 };
   let reading = health.read();
   const bytesSent = (): number => publications.reduce((sum, publication) => sum + publication.bytes, 0);
@@ -241,15 +211,18 @@ export async function runPublish(options: PublishOptions): Promise<PublishFigure
   };
 }
 
-function sourceOptions(url: string, number: number): ClientOptions {
-  const localAddress = loopbackSource(url, number);
-  return localAddress === undefined ? {} : { localAddress };
+function sourceOptions(url: string, index: number, client: PublishOptions['client']): ClientOptions {
+  const localAddress = clientSource(url, index, { allowRemote: client?.allowRemote ?? false });
+  return { ...client, ...(localAddress !== undefined && { localAddress }) };
 }
 
 const NO_SINK: MediaSink = { begin() {}, data() {}, end() {} };
 
-function assertPlayable(url: string): void {
-  createPlayer(url, NO_SINK);
+function assertPlayable(url: string, options: CrowdClientOptions | undefined): void {
+  createPlayer(url, NO_SINK, {
+    ...options,
+    webrtc: { transport: LOAD_TRANSPORT, ...options?.webrtc },
+  });
 }
 
 /** Resolves when the time is over, or at once when aborted. Infinity waits for the signal alone. */

@@ -2,7 +2,7 @@
 import type { MeterCounts } from '../measure/meter.ts';
 import type { CrowdOptions, CrowdSnapshot } from './crowd.ts';
 import type { WorkerHealth } from './health.ts';
-import type { HlsCounts } from './hls-figures.ts';
+import type { ProtocolCounts } from './protocol-figures.ts';
 
 export type ToWorker =
   | { readonly type: 'start'; readonly crowd: CrowdOptions; readonly reportMs: number }
@@ -13,8 +13,8 @@ export interface Report {
   readonly crowd: CrowdSnapshot;
   /** Since the last report. */
   readonly histograms: MeterCounts;
-  /** Since the last report; only of players of HLS. */
-  readonly hls?: HlsCounts | undefined;
+  /** Since the last report. */
+  readonly protocols: ProtocolCounts;
   readonly health: WorkerHealth;
 }
 

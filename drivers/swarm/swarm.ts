@@ -4,10 +4,11 @@ import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { LatencyHistogram } from '../measure/histogram.ts';
+import { addCounts } from './counts.ts';
 import type { CrowdOptions, CrowdSnapshot, FrameTotals } from './crowd.ts';
 import { type GeneratorFigures, judgeGenerator } from './health.ts';
-import { addHlsSnapshots, HlsHistograms, type HlsSnapshot } from './hls-figures.ts';
 import type { FromWorker, Report, ToWorker } from './messages.ts';
+import { addProtocolSnapshots, ProtocolHistograms, type ProtocolSnapshots } from './protocol-figures.ts';
 
 export interface SwarmOptions extends Omit<CrowdOptions, 'first' | 'step'> {
   /** Default: one per core, and no more than there are clients. */
@@ -17,7 +18,7 @@ export interface SwarmOptions extends Omit<CrowdOptions, 'first' | 'step'> {
 }
 
 /** The swarm as of now. Counters are totals; what has `interval` in its name is since the last tick. */
-export interface SwarmTick {
+export interface SwarmTick extends ProtocolSnapshots {
   /** Since `start`, in seconds. */
   readonly second: number;
   readonly requested: number;
@@ -36,8 +37,6 @@ export interface SwarmTick {
   readonly intervalLoopLagMs: number;
   readonly intervalCpuCores: number;
   readonly generator: GeneratorFigures;
-  /** Only with players of HLS. */
-  readonly hls?: HlsSnapshot;
 }
 
 export interface SwarmFigures {
@@ -54,8 +53,7 @@ export interface SwarmFigures {
   readonly join: LatencyHistogram;
   readonly steady: LatencyHistogram;
   readonly generator: GeneratorFigures;
-  /** Only with players of HLS. */
-  readonly hls?: HlsSnapshot & { readonly histograms: HlsHistograms };
+  readonly protocols: ProtocolSnapshots & { readonly histograms: ProtocolHistograms };
 }
 
 const REPORT_MS = 1000;
@@ -87,7 +85,7 @@ export class Swarm {
   readonly #join = new LatencyHistogram();
   readonly #steady = new LatencyHistogram();
   readonly #interval = new LatencyHistogram();
-  readonly #hls = new HlsHistograms();
+  readonly #protocols = new ProtocolHistograms();
   #startedAt = Number.NaN;
   #ticks: NodeJS.Timeout | undefined;
   #lastTick = { at: 0, bytes: 0, stalls: 0 };
@@ -151,7 +149,7 @@ export class Swarm {
         this.#steady.addCounts(steady);
         this.#interval.addCounts(steady);
       }
-      if (message.report.hls !== undefined) this.#hls.add(message.report.hls);
+      this.#protocols.add(message.report.protocols);
     }
   }
 
@@ -203,7 +201,7 @@ export class Swarm {
       intervalLoopLagMs: Math.max(0, ...healths.map((health) => health.loopLagMs)),
       intervalCpuCores: healths.reduce((sum, health) => sum + health.cpuCores, 0),
       generator,
-      ...(crowd.hls !== undefined && { hls: crowd.hls }),
+      ...protocolsOf(crowd),
     };
     this.#lastTick = { at: now, bytes: crowd.bytes, stalls: crowd.stalls.count };
     this.#interval.reset();
@@ -237,7 +235,7 @@ export class Swarm {
       join: this.#join,
       steady: this.#steady,
       generator,
-      ...(crowd.hls !== undefined && { hls: { ...crowd.hls, histograms: this.#hls } }),
+      protocols: { ...protocolsOf(crowd), histograms: this.#protocols },
     };
   }
 
@@ -259,6 +257,10 @@ export class Swarm {
     );
     return { crowd, generator };
   }
+}
+
+function protocolsOf({ hls, srt, webrtc }: CrowdSnapshot): ProtocolSnapshots {
+  return { ...(hls && { hls }), ...(srt && { srt }), ...(webrtc && { webrtc }) };
 }
 
 /** The clients of a dead worker are lost: those that had joined were dropped, the others failed. */
@@ -284,7 +286,7 @@ function empty(requested: number): CrowdSnapshot {
     dropped: 0,
     reasons: {},
     bytes: 0,
-    frames: { received: 0, unstamped: 0, missing: 0, duplicated: 0, reordered: 0, corrupt: 0 },
+    frames: noFrames(),
     restarts: 0,
     framesOfWorst: 0,
     stalls: { count: 0, stalledMs: 0, watchedMs: 0, lasting: 0 },
@@ -292,33 +294,30 @@ function empty(requested: number): CrowdSnapshot {
   };
 }
 
+function noFrames(): FrameTotals {
+  return { received: 0, unstamped: 0, missing: 0, duplicated: 0, reordered: 0, corrupt: 0 };
+}
+
 /** One crowd out of many. */
 export function addSnapshots(snapshots: readonly CrowdSnapshot[]): CrowdSnapshot {
   const sum = (of: (snapshot: CrowdSnapshot) => number): number =>
     snapshots.reduce((total, snapshot) => total + of(snapshot), 0);
-  const reasons: Record<string, number> = {};
-  for (const snapshot of snapshots) {
-    for (const [reason, count] of Object.entries(snapshot.reasons))
-      reasons[reason] = (reasons[reason] ?? 0) + count;
-  }
   const lowest = snapshots.flatMap((snapshot) => snapshot.lowestLatency ?? []);
-  const hls = addHlsSnapshots(snapshots.map((snapshot) => snapshot.hls));
   return {
     requested: sum((s) => s.requested),
     opened: sum((s) => s.opened),
     joined: sum((s) => s.joined),
     failed: sum((s) => s.failed),
     dropped: sum((s) => s.dropped),
-    reasons,
+    reasons: addCounts(
+      {},
+      snapshots.map((s) => s.reasons),
+    ),
     bytes: sum((s) => s.bytes),
-    frames: {
-      received: sum((s) => s.frames.received),
-      unstamped: sum((s) => s.frames.unstamped),
-      missing: sum((s) => s.frames.missing),
-      duplicated: sum((s) => s.frames.duplicated),
-      reordered: sum((s) => s.frames.reordered),
-      corrupt: sum((s) => s.frames.corrupt),
-    },
+    frames: addCounts(
+      noFrames(),
+      snapshots.map((s) => s.frames),
+    ),
     restarts: sum((s) => s.restarts),
     framesOfWorst: snapshots.length === 0 ? 0 : Math.min(...snapshots.map((s) => s.framesOfWorst)),
     stalls: {
@@ -328,6 +327,6 @@ export function addSnapshots(snapshots: readonly CrowdSnapshot[]): CrowdSnapshot
       lasting: sum((s) => s.stalls.lasting),
     },
     lowestLatency: lowest.length === 0 ? null : Math.min(...lowest),
-    ...(hls !== undefined && { hls }),
+    ...addProtocolSnapshots(snapshots),
   };
 }

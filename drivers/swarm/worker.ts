@@ -20,21 +20,22 @@ class Worker {
   }
 
   #report(health: WorkerHealth = this.#health.read(wallClock.jumps)): Report {
-    const { histograms, hls } = this.#crowd;
+    const { histograms, protocols } = this.#crowd;
     return {
       crowd: this.#crowd.snapshot(),
       histograms: histograms.take(),
-      hls: hls?.histograms.take(),
+      protocols: protocols.take(),
       health,
     };
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     clearInterval(this.#reports);
     // Read first: closing thousands of players at once is not what the loop's lag is measured for.
     const health = this.#health.read(wallClock.jumps);
     this.#health.stop();
     this.#crowd.stop();
+    await this.#crowd.left();
     tell({ type: 'final', report: this.#report(health) }, () => process.disconnect());
   }
 }
@@ -42,7 +43,7 @@ class Worker {
 let worker: Worker | undefined;
 process.on('message', (message: ToWorker) => {
   if (message.type === 'start') worker = new Worker(message);
-  else if (worker !== undefined) worker.stop();
+  else if (worker !== undefined) void worker.stop();
   else process.disconnect();
 });
 // A terminal's interrupt goes to the whole group; the parent decides when and how to stop.

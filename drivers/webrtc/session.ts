@@ -43,6 +43,8 @@ export abstract class WebRtcClient
   /** As sent and as received; undefined before. */
   offer: string | undefined = undefined;
   answer: SessionDescription | undefined = undefined;
+  /** Resolves when the server has answered DELETE, or was waited for long enough; undefined when there is none. */
+  leaving: Promise<void> | undefined = undefined;
   /** In RTCP and, of publishers, in the offer. */
   protected readonly cname = randomBytes(9).toString('base64url');
   protected transport: WebRtcTransport | undefined = undefined;
@@ -192,6 +194,6 @@ export abstract class WebRtcClient
       transport?.close();
       return;
     }
-    void signalling.delete().then(() => transport?.close());
+    this.leaving = signalling.delete().then(() => transport?.close());
   }
 }

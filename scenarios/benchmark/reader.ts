@@ -170,11 +170,11 @@ class Players implements Load {
 
   report(): void {
     const health = this.#health.read(wallClock.jumps);
-    const { histograms, hls } = this.#crowd;
+    const { histograms, protocols } = this.#crowd;
     const report = {
       crowd: this.#crowd.snapshot(),
       histograms: histograms.take(),
-      hls: hls?.histograms.take(),
+      protocols: protocols.take(),
       health,
     };
     process.send?.({ report });

@@ -1,0 +1,137 @@
+/** What the SRT players of one process received, counted. */
+import { type HistogramCounts, LatencyHistogram } from '../measure/histogram.ts';
+import type { SrtPlayer } from '../srt/player.ts';
+import { addCounts } from './counts.ts';
+
+/** Packet counters; plain data, totals of the run. */
+export interface SrtPackets {
+  /** For the first time. */
+  received: number;
+  /** Of those with the retransmission flag. */
+  retransmitted: number;
+  /** Missing when their turn in the sequence came, retransmitted or not later on. */
+  lost: number;
+  /** Of the lost: came by themselves after all. */
+  reordered: number;
+  /** Never delivered: not there when they were to be played. */
+  dropped: number;
+  /** Came after their turn to be played. */
+  belated: number;
+  duplicated: number;
+  undecryptable: number;
+  malformed: number;
+}
+
+/** Plain data: it also goes from a worker to the swarm. Counters are totals of the run. */
+export interface SrtSnapshot {
+  /** That were ever connected. */
+  readonly players: number;
+  readonly packets: SrtPackets;
+  /** Loss reports that players sent. */
+  readonly naks: number;
+  /** Players for which a packet was lost on the way, and for which one was dropped. */
+  readonly playersWithLoss: number;
+  readonly playersWithDrops: number;
+  /** Most dropped packets of any one player. */
+  readonly worstDropped: number;
+  /** Agreed with the server, in ms; of several the highest. 0 without a player. */
+  readonly latencyMs: number;
+  readonly problems: Record<string, number>;
+}
+
+/** Recorded since the last time; undefined where that is nothing. */
+export interface SrtCounts {
+  readonly rtt: HistogramCounts | undefined;
+}
+
+export class SrtHistograms {
+  /** Smoothed round trip time of every player at every report, in ms. */
+  readonly rtt = new LatencyHistogram();
+
+  take(): SrtCounts {
+    return { rtt: this.rtt.takeCounts() };
+  }
+
+  add({ rtt }: SrtCounts): void {
+    if (rtt !== undefined) this.rtt.addCounts(rtt);
+  }
+}
+
+export class SrtMeter {
+  readonly histograms = new SrtHistograms();
+  readonly #problems: Record<string, number> = {};
+  readonly #players: SrtPlayer[] = [];
+  /** Highest that was agreed on: a player that is gone knows no more. */
+  #latencyMs = 0;
+
+  add(player: SrtPlayer): void {
+    this.#players.push(player);
+  }
+
+  problem(code: string): void {
+    this.#problems[code] = (this.#problems[code] ?? 0) + 1;
+  }
+
+  /** Once per report: the round trip times as they are now are recorded. */
+  sample(): void {
+    for (const { srt, closed } of this.#players) {
+      if (closed === undefined && srt !== undefined && !Number.isNaN(srt.rtt))
+        this.histograms.rtt.record(srt.rtt);
+    }
+  }
+
+  snapshot(): SrtSnapshot {
+    const packets = noPackets();
+    const sums = { players: 0, naks: 0, playersWithLoss: 0, playersWithDrops: 0, worstDropped: 0 };
+    for (const { srt, latency, timing } of this.#players) {
+      if (!Number.isNaN(timing.play)) sums.players++;
+      if (latency !== undefined) this.#latencyMs = Math.max(this.#latencyMs, latency.receive);
+      if (srt === undefined) continue;
+      packets.received += srt.packetsReceived;
+      packets.retransmitted += srt.retransmitsReceived;
+      packets.lost += srt.packetsLost;
+      packets.reordered += srt.packetsReordered;
+      packets.dropped += srt.packetsDropped;
+      packets.belated += srt.packetsBelated;
+      packets.duplicated += srt.packetsDuplicated;
+      packets.undecryptable += srt.packetsUndecryptable;
+      packets.malformed += srt.malformed;
+      sums.naks += srt.naksSent;
+      if (srt.packetsLost > 0) sums.playersWithLoss++;
+      if (srt.packetsDropped > 0) sums.playersWithDrops++;
+      sums.worstDropped = Math.max(sums.worstDropped, srt.packetsDropped);
+    }
+    return { ...sums, packets, latencyMs: this.#latencyMs, problems: { ...this.#problems } };
+  }
+}
+
+function noPackets(): SrtPackets {
+  return {
+    ...{ received: 0, retransmitted: 0, lost: 0, reordered: 0, dropped: 0, belated: 0 },
+    ...{ duplicated: 0, undecryptable: 0, malformed: 0 },
+  };
+}
+
+/** One out of many; undefined when none of them is SRT. */
+export function addSrtSnapshots(snapshots: readonly (SrtSnapshot | undefined)[]): SrtSnapshot | undefined {
+  const all = snapshots.filter((snapshot) => snapshot !== undefined);
+  if (all.length === 0) return undefined;
+  const sum = (of: (snapshot: SrtSnapshot) => number): number =>
+    all.reduce((total, snapshot) => total + of(snapshot), 0);
+  return {
+    players: sum((s) => s.players),
+    packets: addCounts(
+      noPackets(),
+      all.map((s) => s.packets),
+    ),
+    naks: sum((s) => s.naks),
+    playersWithLoss: sum((s) => s.playersWithLoss),
+    playersWithDrops: sum((s) => s.playersWithDrops),
+    worstDropped: Math.max(...all.map((s) => s.worstDropped)),
+    latencyMs: Math.max(...all.map((s) => s.latencyMs)),
+    problems: addCounts(
+      {},
+      all.map((s) => s.problems),
+    ),
+  };
+}
