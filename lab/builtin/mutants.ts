@@ -266,6 +266,16 @@ export const MUTANTS = {
     role: 'origin',
     says: 'Every induction request is remembered, before its sender has echoed a cookie',
   },
+  'hls-parameter-sets-once': { role: 'media', says: 'SPS and PPS are in the first segment only' },
+  'hls-no-pcr': { role: 'media', says: 'Segments have no program clock reference' },
+  'hls-wrong-stream-type': { role: 'media', says: 'The PMT names AAC as MPEG-1 audio' },
+  'hls-wrong-adts': { role: 'media', says: 'ADTS headers say 48 kHz, whatever the sound has' },
+  'hls-timestamps-restart': {
+    role: 'media',
+    says: 'Timestamps begin at 0 with every segment, and nothing signals it',
+  },
+  'hls-audio-late': { role: 'media', says: 'Sound is half a second behind its pictures' },
+  'hls-audio-damaged': { role: 'media', says: 'One byte of every audio frame is another' },
   // web and balancer: the configuration that is rendered
   'web-ip-hash': {
     role: 'web',
@@ -291,10 +301,20 @@ export const MUTANTS = {
     says: 'Requests for what is not cached yet all go to the origin',
   },
   'cache-no-segments': { role: 'web', web: 'cache', says: 'Segments are never cached' },
+  'web-keeps-playlists': { role: 'web', says: 'Browsers are told to keep playlists for a minute' },
+  'cache-key-with-query': {
+    role: 'web',
+    web: 'cache',
+    says: 'What players add to a URL (CMCD) makes it another one for the cache',
+  },
   'cache-404': { role: 'web', web: 'cache', says: 'That a file is not there is remembered for 60 s' },
   'balancer-no-check': {
     role: 'balancer',
     says: 'No health check, no retry, no redispatch: a master that is down gets every second publisher',
+  },
+  'balancer-no-redispatch': {
+    role: 'balancer',
+    says: 'A publisher who was given to a master that is down waits for that one until the retries are over',
   },
   'balancer-one-master': { role: 'balancer', says: 'The balancer knows one master only' },
   'web-keeps-open-files': {
@@ -311,6 +331,15 @@ export const MUTANTS = {
   'nginx-rtmp-unaligned-gops': {
     role: 'nginx-rtmp',
     says: 'Encoded rungs have a keyframe every 33 frames, wherever the source has them',
+  },
+  'nginx-rtmp-silent-rung': { role: 'nginx-rtmp', says: 'The lowest rung has no sound' },
+  'nginx-rtmp-wrong-aspect': {
+    role: 'nginx-rtmp',
+    says: 'The pictures of a rung are 3:2, whatever the source has',
+  },
+  'nginx-rtmp-long-fragments': {
+    role: 'nginx-rtmp',
+    says: 'Segments are three times as long as they are to be',
   },
   'nginx-rtmp-play-allowed': { role: 'nginx-rtmp', says: 'The ladder can be played over RTMP' },
   'nginx-rtmp-dash-off': { role: 'nginx-rtmp', says: 'No DASH is written' },

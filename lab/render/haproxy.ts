@@ -21,6 +21,8 @@ export interface HaproxyInput {
   readonly threads: number;
   /** Neither health check nor retry nor redispatch; `masters` only. Default false. */
   readonly blind?: boolean;
+  /** Retries at the same server only; `masters` only. Default false. */
+  readonly sticky?: boolean;
 }
 
 /** Path under which the balancer tells its pid. */
@@ -66,7 +68,9 @@ function forMasters(input: HaproxyInput): string {
   const persistence = blind
     ? `    # The defect: a publisher that meets a dead master is sent away.
     retries 0`
-    : `    # A publisher that meets a dead master is sent to another one.
+    : input.sticky
+      ? '    # The defect: a publisher that meets a dead master waits for that one.\n    retries 3'
+      : `    # A publisher that meets a dead master is sent to another one.
     option redispatch
     retries 3`;
   const check = blind

@@ -59,7 +59,8 @@ export function ladderArguments(
     ...['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'warning'],
     ...['-copyts', '-fpsprobesize', '0', '-i', input.source],
     ...made.flatMap((rung) => [
-      ...['-map', '0:v?', '-map', '0:a?'],
+      ...['-map', '0:v?'],
+      ...(rung.suffix === 'low' && mutants.has('nginx-rtmp-silent-rung') ? [] : ['-map', '0:a?']),
       ...codecArguments(rung, mutants),
       ...['-f', 'flv', input.target(rung)],
     ]),
@@ -70,9 +71,10 @@ function codecArguments({ encoded: rates }: Rung, mutants: ReadonlySet<MutantId>
   if (rates === undefined) return ['-c', 'copy'];
   const { width, videoKbps, audioKbps } = rates;
   const rate = `${videoKbps}k`;
+  const height = mutants.has('nginx-rtmp-wrong-aspect') ? 'trunc(ow/3)*2' : 'trunc(ow/a/2)*2';
   return [
     ...['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-threads', '1'],
-    ...['-vf', `scale=${width}:trunc(ow/a/2)*2`, '-fps_mode', 'passthrough'],
+    ...['-vf', `scale=${width}:${height}`, '-fps_mode', 'passthrough'],
     ...['-b:v', rate, '-maxrate', rate, '-bufsize', `${videoKbps / 2}k`],
     ...keyframeArguments(mutants),
     ...(mutants.has('nginx-rtmp-no-udu-sei') ? [] : ['-udu_sei', '1']),

@@ -71,7 +71,8 @@ const STALE_PAGE =
 
 function rtmpBlock(input: NginxRtmpInput): string {
   const { host, rtmpPort, storage, hls, mutants } = input;
-  const times = { fragment: `${hls.fragmentSeconds * 1000}ms`, list: `${hls.windowSeconds * 1000}ms` };
+  const fragmentSeconds = hls.fragmentSeconds * (mutants.has('nginx-rtmp-long-fragments') ? 3 : 1);
+  const times = { fragment: `${fragmentSeconds * 1000}ms`, list: `${hls.windowSeconds * 1000}ms` };
   const variants = LADDER.map((rung) => {
     const { suffix, bandwidth, guideBandwidth } = rung;
     const declared = mutants.has('nginx-rtmp-wrong-bandwidth') ? guideBandwidth : bandwidth;

@@ -36,7 +36,7 @@ function files(input: NginxInput): string {
 ${keptOpen(input.mutants)}
         # A manifest is another one with every segment: whoever keeps it must ask whether it still holds.
         location ~ \\.(m3u8|mpd)$ {
-            add_header Cache-Control no-cache always;
+            ${playlistLifeAtPlayers(input.mutants)}
 ${block(cors)}
         }
 
@@ -61,6 +61,13 @@ function keptOpen(mutants: ReadonlySet<MutantId>): string {
         open_file_cache         max=10000 inactive=1h;
         open_file_cache_valid   1h;
 `;
+}
+
+/** An old playlist stops a live player: browsers ask each time whether theirs still holds. */
+function playlistLifeAtPlayers(mutants: ReadonlySet<MutantId>): string {
+  return mutants.has('web-keeps-playlists')
+    ? "add_header Cache-Control 'public, max-age=60' always;"
+    : 'add_header Cache-Control no-cache always;';
 }
 
 /** Upstream answers may carry these too; two of a kind break browsers, so there is only ours. */
@@ -93,6 +100,7 @@ function cache(input: NginxInput): string {
   const { bucket, keepSeconds, map } = playlistLife(input);
   const absent = mutants.has('cache-404') ? '60s' : '1s';
   const lock = mutants.has('cache-no-lock') ? 'off' : 'on';
+  const withQuery = mutants.has('cache-key-with-query');
   const says = [
     'a cache for HLS in front of the origin (facts of SRS: its conf/hls.edge.conf).',
     'One request per segment and one per life of a playlist reach the origin, however many players there are.',
@@ -124,11 +132,11 @@ ${KEEP_ALIVE}
             proxy_pass          http://origin;
             proxy_cache         hls;
             # Without arguments but SRS's session: CMCD differs from player to player and from request to request.
-            proxy_cache_key     $uri|$arg_hls_ctx${bucket};
+            proxy_cache_key     ${withQuery ? '$request_uri' : '$uri|$arg_hls_ctx'}${bucket};
             proxy_cache_valid   200 ${keepSeconds}s;
             # A stream that is about to begin must not be missed for long.
             proxy_cache_valid   404 ${absent};
-            add_header Cache-Control no-cache always;
+            ${playlistLifeAtPlayers(mutants)}
             add_header X-Cache-Status $upstream_cache_status always;
 ${proxied(mutants)}
         }
@@ -136,7 +144,7 @@ ${proxied(mutants)}
         location ~ \\.ts$ {
             proxy_pass          http://origin;
             proxy_cache         ${mutants.has('cache-no-segments') ? 'off' : 'hls'};
-            proxy_cache_key     $uri;
+            proxy_cache_key     ${withQuery ? '$request_uri' : '$uri'};
             # Longer than any playlist lists it. An origin that starts again counts from 0, hence not for ever.
             proxy_cache_valid   200 ${Math.ceil(2 * input.hls.windowSeconds)}s;
             proxy_cache_valid   404 ${absent};
@@ -214,7 +222,7 @@ ${proxied(mutants)}
         location ~ \\.m3u8$ {
             proxy_pass          http://edges;
             proxy_read_timeout  3s;
-            add_header Cache-Control no-cache always;
+            ${playlistLifeAtPlayers(mutants)}
 ${proxied(mutants)}
         }
 

@@ -35,6 +35,7 @@ export const haproxyLauncher: Launcher = {
       maxConnections: connectionsFor(2),
       threads: Math.min(2, os.availableParallelism()),
       blind: mutants.includes('balancer-no-check'),
+      sticky: mutants.includes('balancer-no-redispatch'),
     });
     writeFileSync(file, text);
     return {

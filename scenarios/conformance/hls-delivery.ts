@@ -30,12 +30,18 @@ const contentTypesAndCors = check({
   spec: {
     source: RFC,
     where:
-      '4 (media types); Fetch standard, 3.2 (CORS protocol), 3.2.5 (CORS protocol and HTTP caches); seeds/003, nginx_srs.conf',
-    says: 'Playlists are application/vnd.apple.mpegurl or audio/mpegurl, segments video/MP2T. A request with an Origin gets one Access-Control-Allow-Origin that lets it in, also when the same was asked before without one; a preflight gets a 2xx that lets Range and CMCD through.',
+      '4 (media types); Fetch standard, 3.2 (CORS protocol), 3.2.5 (CORS protocol and HTTP caches); RFC 9111 5.2.2 (Cache-Control); seeds/003, nginx_srs.conf',
+    says: 'Playlists are application/vnd.apple.mpegurl or audio/mpegurl, segments video/MP2T. A request with an Origin gets one Access-Control-Allow-Origin that lets it in, also when the same was asked before without one; a preflight gets a 2xx that lets Range and CMCD through. Nothing tells a browser to keep a playlist for longer than half a fragment.',
   },
   topologies: BOTH_CLUSTERS,
   needs: HLS_NEEDS,
-  mutants: ['hls-wrong-content-type', 'hls-no-cors', 'web-wrong-content-type', 'web-no-cors'],
+  mutants: [
+    'hls-wrong-content-type',
+    'hls-no-cors',
+    'web-wrong-content-type',
+    'web-no-cors',
+    'web-keeps-playlists',
+  ],
   deadlineMs: HLS_DEADLINE_MS,
   run: observeStream,
 
@@ -48,6 +54,7 @@ const contentTypesAndCors = check({
         judgeTypes(node, [...exchangesOf(history, `${node}-plain`), ...exchangesOf(history, `${node}-cors`)]),
         judgeCors(node, exchangesOf(history, `${node}-cors`), String(data.origin)),
         judgePreflight(node, exchangesOf(history, `${node}-preflight`), data),
+        judgeKept(node, exchangesOf(history, `${node}-cors`)),
       ];
     });
   },
@@ -112,6 +119,19 @@ function judgePreflight(
     wrong,
     `${exchanges.length} answers`,
   );
+}
+
+/** A playlist without Cache-Control is kept or not as browsers see fit; SRS sends none. */
+function judgeKept(node: string, exchanges: readonly Exchange[]): Judgement {
+  const playlists = exchanges.filter(({ kind, status }) => kind === 'playlist' && status === 200);
+  const wrong = playlists.flatMap(({ headers }) => {
+    const told = headers['cache-control'] ?? '';
+    const seconds = Number(/\bmax-age="?(\d+)/i.exec(told)?.[1] ?? 0);
+    const mayKeep = !/\bno-(cache|store)\b/i.test(told);
+    return mayKeep && seconds * 1000 > HLS_PLAYLIST_LIFE_MS ? [`Cache-Control: ${told}`] : [];
+  });
+  const expected = `${node}: a playlist that no browser keeps for more than ${HLS_PLAYLIST_LIFE_MS} ms`;
+  return allOf(expected, playlists.length, wrong, `${playlists.length} playlists`);
 }
 
 // cache-freshness
@@ -193,11 +213,11 @@ const cacheFanIn = check({
     source: 'SRS',
     where:
       'facts/srs.md 6.5 (conf/hls.edge.conf: proxy_cache_lock); seeds/000 (an origin is not to carry its players)',
-    says: 'Of many requests for a segment through a cache one reaches the origin, also when they come at the same time; of those for a playlist as many as it has lives in the time.',
+    says: 'Of many requests for a segment through a cache one reaches the origin, also when they come at the same time and tell something of their own in the query (CMCD); of those for a playlist as many as it has lives in the time.',
   },
   topologies: CACHE_CLUSTER,
   needs: [...CACHE_NEEDS, 'observe.requests'],
-  mutants: ['cache-no-lock', 'cache-no-segments'],
+  mutants: ['cache-no-lock', 'cache-no-segments', 'cache-key-with-query'],
   deadlineMs: HLS_DEADLINE_MS,
   run: observeStream,
 

@@ -5,6 +5,7 @@ import type { MediaPlaylist } from '../../protocols/hls/playlist.ts';
 import type { Judgement } from '../check.ts';
 import type { EventOf, History } from '../history.ts';
 import { failed, inconclusive, judged, notSeen, words } from '../judging.ts';
+import type { AudioFrame } from '../wire/segment.ts';
 
 /** The entries whose stream was followed. */
 export function watchedOf(history: History): string[] {
@@ -70,7 +71,13 @@ export interface FetchedSegment {
   readonly breaks: number;
   readonly first: ReadonlyMap<string, number>;
   readonly last: ReadonlyMap<string, number>;
-  readonly audio: readonly number[];
+  readonly audio: readonly AudioFrame[];
+  /** See SegmentSeen. */
+  readonly streams: string;
+  readonly adts: string;
+  readonly clocked: boolean;
+  readonly parameterSets: boolean;
+  readonly shownAt: readonly number[];
   readonly frames: readonly EventOf<'player.got'>[];
 }
 
@@ -98,12 +105,22 @@ export function segmentsOf(history: History, client: string): FetchedSegment[] {
       breaks: Number(data.breaks),
       first: countersOf(data.firstCounters),
       last: countersOf(data.lastCounters),
-      audio: words(data.audio).map(Number),
+      audio: words(data.audio).map(audioFrameOf),
+      streams: String(data.streams ?? ''),
+      adts: String(data.adts ?? ''),
+      clocked: data.clocked === true,
+      parameterSets: data.parameterSets === true,
+      shownAt: words(data.shownAt).map(Number),
       frames,
     });
     frames = [];
   }
   return segments;
+}
+
+function audioFrameOf(word: string): AudioFrame {
+  const [size, sum, at] = word.split(':');
+  return { size: Number(size), sum: Number(sum), at: at ? Number(at) : Number.NaN };
 }
 
 function textOf(value: unknown): string | null {

@@ -141,10 +141,15 @@ export class HlsWatch {
     });
   }
 
-  /** The others ask, too, at the same time. */
+  /** The others ask, too, at the same time; each tells its session in CMCD (CTA-5004 3.3.3, 4.1), as web players do. */
   async #crowd(url: string): Promise<void> {
     const label = `${this.label}-herd`;
-    await Promise.all(Array.from({ length: this.#herd }, () => this.#t.http(url, { label })));
+    const urls = Array.from({ length: this.#herd }, (_, i) => {
+      const own = new URL(url);
+      own.searchParams.set('CMCD', `sid="${this.label}-${i}"`);
+      return own.href;
+    });
+    await Promise.all(urls.map((one) => this.#t.http(one, { label })));
   }
 }
 
@@ -162,7 +167,7 @@ export async function fetchSegment(t: CheckContext, request: SegmentRequest): Pr
   const answer = await t.http(new URL(segment.uri, base).href, { label, ...from });
   const at = wallClock.now();
   // The body of an error is none.
-  const { frames, audio, ...facts } = readSegment(
+  const { frames, audio, shownAt, ...facts } = readSegment(
     answer.status === 200 ? answer.body : new Uint8Array(),
     segment.sequence,
   );
@@ -180,7 +185,8 @@ export async function fetchSegment(t: CheckContext, request: SegmentRequest): Pr
     bytes: answer.bytes,
     ...facts,
     frames: frames.length,
-    audio: audio.join(' '),
+    shownAt: shownAt.join(' '),
+    audio: audio.map(({ size, sum, at }) => `${size}:${sum}:${Number.isNaN(at) ? '' : at}`).join(' '),
   });
 }
 

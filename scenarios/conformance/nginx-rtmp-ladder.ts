@@ -4,11 +4,11 @@ import { SHOW_APP } from '../../lab/render/nginx-rtmp.ts';
 import { ProtocolError } from '../../protocols/errors.ts';
 import { parsePlaylist } from '../../protocols/hls/parse.ts';
 import type { MasterPlaylist } from '../../protocols/hls/playlist.ts';
-import { PLAYING_WITHIN_MS } from '../bounds.ts';
+import { HLS_FRAGMENT_MS, PLAYING_WITHIN_MS } from '../bounds.ts';
 import { check, type Judgement } from '../check.ts';
 import type { EventOf, History } from '../history.ts';
 import { failed, inconclusive, judged, notSeen, videoOf } from '../judging.ts';
-import { FRAME_MS } from '../stage.ts';
+import { FRAME_MS, GOP_FRAMES } from '../stage.ts';
 import { FIRST_SEGMENT_WITHIN_MS, mediaPlaylist, poll, watchLadder, watchRung } from './nginx-rtmp-watch.ts';
 
 const TOPOLOGIES = ['nginx-rtmp'] as const;
@@ -17,6 +17,7 @@ const SUFFIXES = LADDER.map(({ suffix }) => suffix);
 /** Every wait inside is bounded by less; a rung that never comes is waited for to the end of it. */
 const DEADLINE_MS = 25_000;
 const MASTER = 'master';
+const GOP_MS = GOP_FRAMES * FRAME_MS;
 
 // ladder-complete
 
@@ -30,11 +31,17 @@ const ladderComplete = check({
   spec: {
     source: `${SEED}; RFC 8216`,
     where: 'nginx-rtmp.conf, exec_push and hls_variant; 4.3.4.2',
-    says: 'low, mid, high, hd720 and src of every stream are in its master playlist, each is made with its width, and BANDWIDTH is at least the peak bit rate of its segments.',
+    says: 'low, mid, high, hd720 and src of every stream are in its master playlist, each is made with its width, the shape of the source and sound, in segments of a fragment rounded up to a GOP, and BANDWIDTH is at least the peak bit rate of its segments.',
   },
   topologies: TOPOLOGIES,
   needs: ['publish.rtmp', 'play.hls'],
-  mutants: ['nginx-rtmp-no-hd720', 'nginx-rtmp-wrong-bandwidth'],
+  mutants: [
+    'nginx-rtmp-no-hd720',
+    'nginx-rtmp-wrong-bandwidth',
+    'nginx-rtmp-silent-rung',
+    'nginx-rtmp-wrong-aspect',
+    'nginx-rtmp-long-fragments',
+  ],
   deadlineMs: DEADLINE_MS,
 
   async run(t) {
@@ -92,7 +99,14 @@ function judgeRung(history: History, master: MasterPlaylist, stream: string, run
     `${suffix}: BANDWIDTH=${rung.bandwidth}, as it is encoded`,
     String(variant.bandwidth),
   );
-  return [made, enough, declared];
+  return [
+    made,
+    judgeShape(history, rung),
+    judgeSound(history, suffix),
+    judgeLength(history, suffix),
+    enough,
+    declared,
+  ];
 }
 
 function judgeMade(history: History, { suffix, encoded }: Rung): Judgement {
@@ -111,8 +125,51 @@ function judgeMade(history: History, { suffix, encoded }: Rung): Judgement {
   );
 }
 
+function sizeOfRung(history: History, suffix: string): { width: number; height: number } {
+  const seen = history.of('step').find(({ step, data }) => step === 'rung' && data.rung === suffix)?.data;
+  return { width: Number(seen?.width ?? 0), height: Number(seen?.height ?? 0) };
+}
+
+/** H.264 in 4:2:0 has an even number of lines. */
+const EVEN = 2;
+
+function judgeShape(history: History, { suffix }: Rung): Judgement {
+  const source = sizeOfRung(history, SOURCE_RUNG);
+  const { width, height } = sizeOfRung(history, suffix);
+  const expected = `${suffix}: pictures of the same shape as those of ${SOURCE_RUNG}`;
+  const actual = `${width}x${height} of ${source.width}x${source.height}`;
+  if (source.width === 0 || width === 0) return inconclusive(expected, actual);
+  return judged(Math.abs(height - (width * source.height) / source.width) <= EVEN, expected, actual);
+}
+
+function judgeSound(history: History, suffix: string): Judgement {
+  const frames = history.got(suffix).filter(({ kind }) => kind === 'audio').length;
+  return judged(frames > 0, `${suffix}: sound`, `${frames} PES packets of audio`);
+}
+
+function judgeLength(history: History, suffix: string): Judgement {
+  const boundMs = Math.ceil(HLS_FRAGMENT_MS / GOP_MS) * GOP_MS + FRAME_MS;
+  const longest = Math.max(0, ...durationsOf(history, suffix).values()) * 1000;
+  return judged(
+    longest <= boundMs,
+    `${suffix}: segments of at most ${boundMs} ms`,
+    `one of ${Math.round(longest)} ms`,
+  );
+}
+
 /** bit/s of the segment with the most. */
 function peakOf(history: History, suffix: string): number | undefined {
+  const durations = durationsOf(history, suffix);
+  const rates = history
+    .of('http.exchange')
+    .filter(({ client, kind, status }) => client === suffix && kind === 'segment' && status === 200)
+    .map(({ url, bytes }) => (bytes * 8) / (durations.get(url) ?? 0))
+    .filter(Number.isFinite);
+  return rates.length === 0 ? undefined : Math.max(...rates);
+}
+
+/** Seconds, by the URL of the segment. */
+function durationsOf(history: History, suffix: string): ReadonlyMap<string, number> {
   const durations = new Map<string, number>();
   for (const { client, url, text } of history.of('hls.playlist')) {
     if (client !== suffix) continue;
@@ -120,12 +177,7 @@ function peakOf(history: History, suffix: string): number | undefined {
       durations.set(new URL(uri, url).href, duration);
     }
   }
-  const rates = history
-    .of('http.exchange')
-    .filter(({ client, kind, status }) => client === suffix && kind === 'segment' && status === 200)
-    .map(({ url, bytes }) => (bytes * 8) / (durations.get(url) ?? 0))
-    .filter(Number.isFinite);
-  return rates.length === 0 ? undefined : Math.max(...rates);
+  return durations;
 }
 
 /** `404 60 times, 200 once`: what a client was answered. */

@@ -58,7 +58,7 @@ export async function watchLadder(t: CheckContext, stream: string, segments: num
 
 /**
  * Items of the rung go into the history as those of a player whose name is the rung's suffix, each with its segment;
- * `t` is when the segment was complete. The width of the first picture is told as a step `rung`.
+ * `t` is when the segment was complete. The size of the first picture is told as a step `rung`.
  */
 export async function watchRung(
   t: CheckContext,
@@ -78,7 +78,7 @@ export async function watchRung(
     const { status, body } = await t.http(new URL(segment.uri, url).href, { label: suffix });
     if (status === 200) rung.take(segment.sequence, body);
   }
-  t.step('rung', { rung: suffix, segments, width: rung.width });
+  t.step('rung', { rung: suffix, segments, width: rung.width, height: rung.height });
 }
 
 /** The first segment of a media playlist whose number is not below `sequence`. */
@@ -101,6 +101,7 @@ export function mediaPlaylist(text: string): MediaPlaylist | undefined {
 class RungReader {
   /** Of the first picture whose sequence parameter set was read; 0 before. */
   width = 0;
+  height = 0;
   readonly #t: CheckContext;
   readonly #client: string;
   readonly #reader: TsMediaReader;
@@ -114,7 +115,7 @@ class RungReader {
     );
     this.#reader = new TsMediaReader(
       new FirstUnit(this.#recorder, (unit) => {
-        this.width = widthOf(unit);
+        ({ width: this.width, height: this.height } = sizeOf(unit));
       }),
     );
   }
@@ -167,9 +168,9 @@ class FirstUnit implements MediaSink {
   }
 }
 
-function widthOf(unit: Uint8Array): number {
+function sizeOf(unit: Uint8Array): { width: number; height: number } {
   const sps = splitAnnexB(unit).find((nal) => nal.length > 0 && nalType(nal[0]!) === NalType.sps);
-  return sps === undefined ? 0 : parseSps(sps).width;
+  return sps === undefined ? { width: 0, height: 0 } : parseSps(sps);
 }
 
 /** One reading of the statistics for a stream of application `live`. */

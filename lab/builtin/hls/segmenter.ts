@@ -7,7 +7,7 @@ import { type Frame, FrameKind } from '../frame.ts';
 import type { Log } from '../log.ts';
 import type { Mutants } from '../mutants.ts';
 import type { StreamOutput } from '../output.ts';
-import { countAgainPerUnit, withoutTail } from './segment-faults.ts';
+import { countAgainPerUnit, renameAudio, withoutClock, withoutTail } from './segment-faults.ts';
 import { HlsStore } from './store.ts';
 import { TsEncoder } from './ts-encoder.ts';
 import { SegmentWindow } from './window.ts';
@@ -48,7 +48,7 @@ interface OpenSegment {
 
 export class HlsSegmenter implements StreamOutput {
   readonly #options: SegmenterOptions;
-  readonly #encoder = new TsEncoder();
+  readonly #encoder: TsEncoder;
   readonly #store: HlsStore;
   readonly #window: SegmentWindow;
   #open: OpenSegment | undefined;
@@ -62,6 +62,7 @@ export class HlsSegmenter implements StreamOutput {
 
   constructor(options: SegmenterOptions) {
     this.#options = options;
+    this.#encoder = new TsEncoder(options.mutants);
     this.#store = new HlsStore(path.join(options.directory, options.app), options.log);
     this.#window = new SegmentWindow(options.settings, options.mutants);
   }
@@ -171,7 +172,9 @@ export class HlsSegmenter implements StreamOutput {
   }
 
   #append(frame: Frame, open: OpenSegment): void {
-    const packets = this.#encoder.encode(frame);
+    const packets = this.#encoder.encode(
+      this.#has('hls-timestamps-restart') ? frame.at(Math.max(0, frame.timestamp - open.start)) : frame,
+    );
     if (!packets) return;
     open.parts.push(packets);
     open.bytes += packets.length;
@@ -199,6 +202,8 @@ export class HlsSegmenter implements StreamOutput {
 
   #spoil(segment: Buffer): Uint8Array {
     if (this.#has('hls-continuity-reset')) countAgainPerUnit(segment);
+    if (this.#has('hls-no-pcr')) withoutClock(segment);
+    if (this.#has('hls-wrong-stream-type')) renameAudio(segment);
     return this.#has('hls-segment-truncated') ? withoutTail(segment) : segment;
   }
 

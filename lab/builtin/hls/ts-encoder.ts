@@ -14,15 +14,27 @@ import { type AvcConfig, parseAvcConfig } from '../../../protocols/h264/paramete
 import { adtsOfAac, annexBOfAvcc } from '../../../protocols/mpegts/from-flv.ts';
 import { TsWriter } from '../../../protocols/mpegts/writer.ts';
 import { type Frame, FrameKind } from '../frame.ts';
+import type { Mutants } from '../mutants.ts';
+import { damageAdts, spoilAdts } from './segment-faults.ts';
 
 /** Before the AudioSpecificConfig of an AAC sequence header. */
 const AAC_HEADER_SIZE = 2;
+/** Mutant: how much later sound is, in 90 kHz. */
+const LATE = 45_000;
 
 export class TsEncoder {
   /** One for all segments: continuity counters go on. */
   readonly #writer = new TsWriter();
+  readonly #mutants: Mutants;
   #video: { readonly config: AvcConfig; readonly body: Uint8Array } | undefined;
   #audio: { readonly config: Uint8Array; readonly body: Uint8Array } | undefined;
+
+  /** Mutant: the parameter sets have been written. */
+  #hadSets = false;
+
+  constructor(mutants: Mutants) {
+    this.#mutants = mutants;
+  }
 
   get hasVideo(): boolean {
     return this.#video !== undefined;
@@ -77,13 +89,22 @@ export class TsEncoder {
     if (frame.kind === FrameKind.audio) {
       if (!this.#audio || soundFormat(payload) !== SoundFormat.aac) return undefined;
       if (payload[1] !== AacPacketType.raw) return undefined;
-      return this.#writer.audio(adtsOfAac(payload, this.#audio.config), dts);
+      const adts = this.#spoil(adtsOfAac(payload, this.#audio.config));
+      return this.#writer.audio(adts, this.#mutants.has('hls-audio-late') ? dts + LATE : dts);
     }
     if (!this.#video || isExVideo(payload) || videoCodec(payload) !== VideoCodec.avc) return undefined;
     if (payload[1] !== AvcPacketType.nalUnits) return undefined;
     const key = frame.kind === FrameKind.keyframe;
-    const accessUnit = annexBOfAvcc(payload, this.#video.config, key);
+    const withSets = key && !(this.#hadSets && this.#mutants.has('hls-parameter-sets-once'));
+    this.#hadSets ||= withSets;
+    const accessUnit = annexBOfAvcc(payload, this.#video.config, withSets);
     return this.#writer.video(accessUnit, dts + compositionTime(payload) * 90, dts, key);
+  }
+
+  #spoil(adts: Uint8Array): Uint8Array {
+    if (this.#mutants.has('hls-wrong-adts')) spoilAdts(adts);
+    if (this.#mutants.has('hls-audio-damaged')) damageAdts(adts);
+    return adts;
   }
 }
 

@@ -10,8 +10,9 @@ import { MUTANTS, type MutantId } from '../../../lab/builtin/mutants.ts';
 import { parsePlaylist } from '../../../protocols/hls/parse.ts';
 import type { MediaPlaylist } from '../../../protocols/hls/playlist.ts';
 import { type PesHeader, TsReader } from '../../../protocols/mpegts/reader.ts';
+import { readSegment } from '../../../scenarios/wire/segment.ts';
 import { avcBody, avcHeader, playlistOf, sendGops } from './hls-support.ts';
-import { eventually, RtmpPeer, startNode, stopAll } from './support.ts';
+import { AUDIO_HEADER, eventually, RtmpPeer, startNode, stopAll } from './support.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'liveproof-hls-mutants-'));
 after(async () => {
@@ -79,6 +80,10 @@ class Seen {
     return this.playlist.segments.map(({ uri }) => this.segmenter.file(uri) !== undefined);
   }
 
+  bytes(number: number): Uint8Array {
+    return this.segmenter.file(`${this.#stream}-${number}.ts`)!;
+  }
+
   /** Times in ms of the video frames of a file, the keyframes among them, and breaks of continuity. */
   frames(number: number): { times: number[]; keys: number[]; breaks: number } {
     const times: number[] = [];
@@ -95,10 +100,14 @@ class Seen {
         breaks++;
       },
     });
-    reader.push(this.segmenter.file(`${this.#stream}-${number}.ts`)!);
+    reader.push(this.bytes(number));
     reader.end();
     return { times, keys, breaks };
   }
+}
+
+function setsIn(seen: Seen): boolean[] {
+  return [0, 3].map((number) => readSegment(seen.bytes(number), number).parameterSets);
 }
 
 const GOP = Array.from({ length: 25 }, (_, frame) => frame * 40);
@@ -166,8 +175,39 @@ describe('segments', () => {
     ['hls-drops-frame-at-cut', (seen) => assert.deepEqual(seen.frames(3).times.slice(0, 2), [3000, 3080])],
     ['hls-repeats-frame-at-cut', (seen) => assert.equal(seen.frames(3).times.at(-1), 4000)],
     ['hls-continuity-reset', (seen) => assert.ok(seen.frames(3).breaks > 10)],
+    ['hls-timestamps-restart', (seen) => assert.deepEqual(seen.frames(3).times, GOP)],
+    ['hls-parameter-sets-once', (seen) => assert.deepEqual(setsIn(seen), [true, false])],
+    ['hls-no-pcr', (seen) => assert.equal(readSegment(seen.bytes(3), 3).clocked, false)],
   ];
   for (const [mutant, look] of cases) test(mutant, () => look(new Seen(mutant).gops(5)));
+
+  test('healthy: parameter sets and a clock in each', () => {
+    const seen = new Seen(undefined).gops(5);
+    assert.deepEqual(setsIn(seen), [true, true]);
+    assert.equal(readSegment(seen.bytes(3), 3).clocked, true);
+  });
+
+  function soundOf(mutant?: MutantId) {
+    const seen = new Seen(mutant);
+    seen.segmenter.push(new Frame(8, 0, AUDIO_HEADER));
+    for (let frame = 0; frame < 60; frame++) {
+      seen.segmenter.push(new Frame(9, frame * 40, avcBody(frame * 40, frame % 25 === 0)));
+      seen.segmenter.push(new Frame(8, frame * 40, Uint8Array.of(0xaf, 1, 1, 2, 3, 4)));
+    }
+    const { streams, adts, audio, error } = readSegment(seen.bytes(1), 1);
+    return { streams, adts, at: audio[0]?.at, sum: audio[0]?.sum, error };
+  }
+  const HEALTHY = soundOf();
+
+  test('sound, healthy and with each of its mutants', () => {
+    assert.deepEqual([HEALTHY.streams, HEALTHY.at, HEALTHY.error], ['1b 0f', 1000, null]);
+    assert.deepEqual(soundOf('hls-audio-late'), { ...HEALTHY, at: 1500 });
+    assert.deepEqual(soundOf('hls-wrong-stream-type'), { ...HEALTHY, streams: '1b 03' });
+    assert.notEqual(soundOf('hls-audio-damaged').sum, HEALTHY.sum);
+    const wrong = soundOf('hls-wrong-adts');
+    assert.match(wrong.adts, /\/48000\//);
+    assert.deepEqual({ ...wrong, adts: HEALTHY.adts }, HEALTHY);
+  });
 });
 
 describe('answers', () => {

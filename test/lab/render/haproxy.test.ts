@@ -29,7 +29,7 @@ const input: HaproxyInput = {
 describe('haproxy.cfg', () => {
   it('is accepted by haproxy without a warning', () => {
     const masters: HaproxyInput = { ...input, front: 'masters' };
-    for (const each of [input, masters, { ...masters, blind: true }]) {
+    for (const each of [input, masters, { ...masters, blind: true }, { ...masters, sticky: true }]) {
       const directory = mkdtempSync(path.join(os.tmpdir(), 'liveproof-haproxy-'));
       try {
         const file = path.join(directory, 'haproxy.cfg');
@@ -54,6 +54,9 @@ describe('haproxy.cfg', () => {
     const blind = renderHaproxy({ ...input, front: 'masters', blind: true });
     assert.doesNotMatch(blind, /check port|redispatch$|httpchk/m);
     assert.match(blind, /^ {4}retries 0$/m);
+    const sticky = renderHaproxy({ ...input, front: 'masters', sticky: true });
+    assert.doesNotMatch(sticky, /redispatch/);
+    assert.match(sticky, /^ {4}retries 3$/m);
   });
 
   it('gives both protocols every edge, and leaves loopback for nothing', () => {

@@ -34,6 +34,8 @@ describe('master-down', () => {
   interface Course {
     /** Of Publish.Start of the encoder that came back; undefined when it did not. */
     back?: number | undefined;
+    /** How often the encoder tried. Default once. */
+    attempts?: number;
     /** Of the first frame at the second player. */
     seen?: number;
     frames?: number;
@@ -43,7 +45,8 @@ describe('master-down', () => {
     loopLag?: number;
   }
   /** The master dies at 2 s. */
-  const course = ({ back, seen, frames = 20, newcomers, lost, missed, loopLag = 5 }: Course) => {
+  const course = (request: Course) => {
+    const { back, attempts = 1, seen, frames = 20, newcomers, lost, missed, loopLag = 5 } = request;
     const timeline = new Timeline();
     at(timeline, 'sent', 'encoder', 0, first);
     for (const player of ['p', 'q']) at(timeline, 'got', player, 100, first);
@@ -51,8 +54,9 @@ describe('master-down', () => {
       .step(500, 'players', { players: 'p q', encoder: 'encoder' })
       .step(900, 'all-play')
       .control(2000, 'master-1', 'kill')
-      .lost(2010, 'encoder')
-      .step(2020, 'publish-attempt', { publisher: 'encoder-again', attempt: 1 });
+      .lost(2010, 'encoder');
+    for (let attempt = 1; attempt <= attempts; attempt++)
+      timeline.step(2020, 'publish-attempt', { publisher: 'encoder-again', attempt });
     if (back !== undefined) {
       at(timeline, 'sent', 'encoder-again', back, second);
       timeline.step(back, 'back', { encoder: 'encoder-again' });
@@ -80,6 +84,8 @@ describe('master-down', () => {
     assert.equal(out.verdict, 'fail');
     assert.match(out.says, /not in 1 attempts/);
     assert.equal(course({ back: 9000, newcomers: all }).verdict, 'fail');
+    const twice = course({ back: 3000, attempts: 2, newcomers: all });
+    assert.deepEqual([twice.verdict, /with attempt 2/.test(twice.says)], ['fail', true]);
     assert.equal(course({ back: 9000, newcomers: all, loopLag: 5000 }).verdict, 'inconclusive');
   });
   test('a player who does not recover fails, or does so late, or is cut off', () => {

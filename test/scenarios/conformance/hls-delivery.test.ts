@@ -71,6 +71,14 @@ describe('content-types-and-cors', () => {
     assert.match(answers({ segmentType: 'application/octet-stream' }).says, /segment: application/);
   });
 
+  test('a playlist that a browser may keep', () => {
+    const told = (value: string) => answers({ cors: { ...cors, 'cache-control': value } });
+    assert.match(told('public, max-age=60').says, /^Cache-Control: public, max-age=60$/);
+    for (const fine of ['no-cache', 'max-age=0', 'no-store, max-age=60', 'public']) {
+      assert.equal(told(fine).verdict, 'pass', fine);
+    }
+  });
+
   test('no segment to ask for proves nothing', () => {
     assert.equal(answers({ segment: false }).verdict, 'inconclusive');
   });

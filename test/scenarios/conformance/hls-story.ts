@@ -72,6 +72,14 @@ export function sizeOfAudio(n: number): number {
   return 150 + ((n * 37) % 61);
 }
 
+const SENT_AUDIO = sentAudio();
+
+/** Size without its header, checksum and time. */
+function audioWord(n: number): string {
+  const { size, sum, timestamp } = SENT_AUDIO[n]!;
+  return `${size - 2}:${sum}:${timestamp}`;
+}
+
 /** One frame of audio beside each of video. */
 function sentAudio(): MediaItem[] {
   return audio({ count: FRAMES }).map((item, n) => ({ ...item, size: sizeOfAudio(n) + 2 }));
@@ -145,8 +153,15 @@ function watched(node: string, changes: Changes): HistoryEvent[] {
       firstCounters: `0:${sequence % 16} 4096:${sequence % 16} 256:${(sequence * 50) % 16}`,
       lastCounters: `0:${sequence % 16} 4096:${sequence % 16} 256:${(sequence * 50 + 49) % 16}`,
       frames: frames.length,
+      streams: '1b 0f',
+      adts: '2/44100/2',
+      clocked: true,
+      parameterSets: true,
+      shownAt: framesIn(sequence)
+        .map(({ timestamp }) => timestamp)
+        .join(' '),
       audio: framesIn(sequence)
-        .map(({ stamp }) => sizeOfAudio(stamp!.frame))
+        .map(({ stamp }) => audioWord(stamp!.frame))
         .join(' '),
     };
     const segment = changes.segment?.(data, place) ?? data;

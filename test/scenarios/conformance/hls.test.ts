@@ -174,6 +174,10 @@ describe('segments-whole', () => {
     told(id, third({ tablesFirst: false }), 'fail', /PAT and PMT/);
     told(id, third({ keyFirst: false }), 'fail', /begins with video frame 75/);
     told(id, third({ breaks: 2 }), 'fail', /2 breaks/);
+    told(id, third({ parameterSets: false }), 'fail', /no SPS and PPS/);
+    told(id, third({ clocked: false }), 'fail', /no PCR/);
+    told(id, third({ streams: '1b 03' }), 'fail', /types 03 1b, not 0f 1b/);
+    told(id, third({ adts: '2/48000/2' }), 'fail', /sound of 2\/48000\/2/);
   });
 
   test('shorter than it says', () => {
@@ -225,6 +229,49 @@ describe('continuity', () => {
     const segment: Changes['segment'] = (data, { sequence }) =>
       sequence === 3 ? { ...data, audio: String(data.audio).split(' ').slice(1).join(' ') } : data;
     told(id, { segment }, 'fail', /75 of 234 are, then in segment 3/);
+  });
+
+  test('an audio frame that is not what was sent', () => {
+    const segment: Changes['segment'] = (data, { sequence }) =>
+      sequence === 3
+        ? { ...data, audio: String(data.audio).replace(/:\d+:/, (sum) => sum.replace(/\d+/, '1')) }
+        : data;
+    told(id, { segment }, 'fail', /75 of 235 are, then in segment 3: other bytes/);
+  });
+
+  test('timestamps that begin anew, but for a discontinuity; a shift of all is none', () => {
+    const shifted = (from: number, by: number, discontinuity: boolean): Changes => ({
+      frames: (items, { sequence }) =>
+        sequence < from ? items : items.map((item) => ({ ...item, timestamp: item.timestamp + by })),
+      segment: (data, { sequence }) => {
+        if (sequence < from) return data;
+        const later = (times: unknown) =>
+          String(times).replaceAll(/\d+(?= |$)/g, (at) => `${Number(at) + by}`);
+        return {
+          ...data,
+          shownAt: later(data.shownAt),
+          audio: later(data.audio),
+          ...(sequence === from ? { discontinuity } : {}),
+        };
+      },
+    });
+    told(id, shifted(3, -3000, false), 'fail', /segment 3: frame 75 at 0 instead of 3000 ms/);
+    assert.deepEqual(judge(id, hlsStory(shifted(3, -3000, true))), { verdict: 'pass', says: '' });
+    assert.deepEqual(judge(id, hlsStory(shifted(0, 10_000, false))), { verdict: 'pass', says: '' });
+  });
+
+  test('sound and pictures that are not in time with each other', () => {
+    const late = (by: number, what: 'audio' | 'shownAt'): Changes => ({
+      segment: (data) => ({
+        ...data,
+        [what]: String(data[what]).replaceAll(/\d+(?= |$)/g, (at) => `${Number(at) + by}`),
+      }),
+    });
+    told(id, late(500, 'audio'), 'fail', /segment 0: sound 500 ms after its picture/);
+    told(id, late(500, 'shownAt'), 'fail', /segment 0: sound -500 ms after its picture/);
+    for (const what of ['audio', 'shownAt'] as const) {
+      assert.equal(judge(id, hlsStory(late(80, what))).verdict, 'pass', what);
+    }
   });
 
   test('counters that begin anew, but for a discontinuity', () => {

@@ -38,11 +38,15 @@ describe('ladder-complete', () => {
     readonly bandwidth?: (rung: Rung) => number;
     readonly made?: readonly string[];
     readonly width?: number;
+    readonly height?: number;
+    readonly silent?: string;
+    readonly seconds?: number;
     readonly bytes?: number;
     readonly problem?: string;
   }
 
-  const ladder = ({ listed = LADDER, bandwidth, made = SUFFIXES, width, bytes, problem }: Ladder) => {
+  const ladder = (changes: Ladder) => {
+    const { listed = LADDER, bandwidth, made = SUFFIXES, bytes, problem, seconds = 1 } = changes;
     const script = new Script().step('stream', { stream: 's' });
     const master = listed
       .map(
@@ -59,15 +63,24 @@ describe('ladder-complete', () => {
         exchange(script, suffix, url, 404);
         continue;
       }
-      const media = '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1.000,\n';
+      const media = `#EXTM3U\n#EXT-X-TARGETDURATION:${seconds}\n#EXTINF:${seconds.toFixed(3)},\n`;
       const playlist = { url, sentAt: 1, text: `${media}s_${suffix}-0.ts\n` };
       script.event({ type: 'hls.playlist', client: suffix, kind: 'media', ...playlist });
-      exchange(script, suffix, `${BASE}/s_${suffix}-0.ts`, 200, bytes ?? Math.floor(declared / 8));
+      exchange(
+        script,
+        suffix,
+        `${BASE}/s_${suffix}-0.ts`,
+        200,
+        bytes ?? Math.floor((declared * seconds) / 8),
+      );
       script.got(suffix, video({ count: 25 }));
+      if (changes.silent !== suffix) script.got(suffix, audio({ count: 25 }));
       if (problem === suffix) {
         script.event({ type: 'client.problem', client: suffix, code: 'mpegts.packet', detail: 'x' });
       }
-      script.step('rung', { rung: suffix, segments: 2, width: width ?? encoded?.width ?? 640 });
+      const width = changes.width ?? encoded?.width ?? 640;
+      const height = (suffix === 'mid' && changes.height) || 2 * Math.trunc((width * 360) / 640 / 2);
+      script.step('rung', { rung: suffix, segments: 2, width, height });
     }
     return judge('ladder-complete', script);
   };
@@ -91,6 +104,11 @@ describe('ladder-complete', () => {
     assert.match(says, /a segment of 8000000 bit\/s/);
   });
   test('pictures of another width fail', () => assert.match(ladder({ width: 100 }).says, /100 wide/));
+  test('pictures of another shape, a rung without sound, segments that are too long', () => {
+    assert.equal(ladder({ height: 480 }).says, '720x480 of 640x360');
+    assert.equal(ladder({ silent: 'low' }).says, '0 PES packets of audio');
+    assert.match(ladder({ seconds: 3 }).says, /^one of 3000 ms/);
+  });
   test('a segment that is no transport stream fails', () =>
     assert.match(ladder({ problem: 'low' }).says, /mpegts\.packet/));
   test('no master playlist fails, and something else in its place', () => {

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { describeItem } from '../../../drivers/measure/recorder.ts';
+import { withoutClock } from '../../../lab/builtin/hls/segment-faults.ts';
+import { MediaType } from '../../../protocols/media.ts';
 import { TsWriter } from '../../../protocols/mpegts/writer.ts';
-import { readSegment } from '../../../scenarios/wire/segment.ts';
+import { readSegment, type SegmentSeen } from '../../../scenarios/wire/segment.ts';
 
 const PACKET = 188;
 const AUD = [0, 0, 0, 1, 9, 0xf0];
@@ -21,6 +24,10 @@ function adts(size: number): Uint8Array {
     0xfc,
   ];
   return Uint8Array.from([...header, ...new Array<number>(size).fill(7)]);
+}
+
+function sizes({ audio }: SegmentSeen): number[] {
+  return audio.map(({ size }) => size);
 }
 
 interface Parts {
@@ -54,14 +61,45 @@ test('a whole segment: pictures, audio frames by size, counters of every PID', (
       { key: false, timestamp: 40, segment: 7 },
     ],
   );
-  assert.deepEqual(seen.audio, [100, 90]);
+  assert.deepEqual(sizes(seen), [100, 90]);
   assert.equal(seen.firstCounters.split(' ').length, 4, 'PAT, PMT, video, audio');
   assert.match(seen.lastCounters, /^0:0 /);
 });
 
 test('several audio frames in one PES packet; what is no ADTS is told', () => {
-  assert.deepEqual(readSegment(segment({ audio: [Buffer.concat([adts(50), adts(60)])] }), 0).audio, [50, 60]);
-  assert.deepEqual(readSegment(segment({ audio: [Buffer.from('no audio at all')] }), 0).audio, [-1]);
+  const two = readSegment(segment({ audio: [Buffer.concat([adts(50), adts(60)])] }), 0);
+  assert.deepEqual(sizes(two), [50, 60]);
+  assert.deepEqual(
+    two.audio.map(({ at }) => at),
+    [0, Number.NaN],
+    'the second has no time of its own',
+  );
+  assert.deepEqual(sizes(readSegment(segment({ audio: [Buffer.from('no audio at all')] }), 0)), [-1]);
+});
+
+test('an audio frame has the checksum that it has when it is published', () => {
+  const body = Uint8Array.from([0xaf, 1, ...new Array<number>(100).fill(7)]);
+  const [frame] = readSegment(segment(), 0).audio;
+  assert.equal(frame?.sum, describeItem(MediaType.audio, 0, body, 0).sum);
+});
+
+test('the program: types of its streams, its clock, presentation times, parameter sets', () => {
+  const plain = readSegment(segment(), 0);
+  assert.deepEqual([plain.streams, plain.adts], ['1b 0f', '2/44100/2']);
+  assert.deepEqual([plain.clocked, plain.parameterSets, plain.shownAt], [true, false, [0, 40]]);
+  const sets = [0, 0, 0, 1, 0x67, 0x42, 0, 0x1e, 0, 0, 0, 1, 0x68, 0xce];
+  const complete = Uint8Array.from([...AUD, ...sets, ...IDR.subarray(AUD.length)]);
+  assert.equal(readSegment(segment({ pictures: [complete, INTER] }), 0).parameterSets, true);
+  assert.equal(readSegment(segment({ pictures: [IDR, complete] }), 0).parameterSets, false, 'too late');
+  const writer = new TsWriter();
+  const clockless = Buffer.concat([
+    writer.tables(),
+    writer.video(complete, 9000, 3600, false),
+    writer.audio(adts(10), 0),
+  ]);
+  withoutClock(clockless);
+  const seen = readSegment(clockless, 0);
+  assert.deepEqual([seen.clocked, seen.shownAt, seen.error], [false, [100], null]);
 });
 
 describe('damage', () => {
