@@ -58,6 +58,8 @@ export class FrameMeter implements MediaSink {
   received = 0;
   /** Frames without a stamp: nothing below is known of them. */
   unstamped = 0;
+  /** Frames that are intact and whose checksum was compared: all of them, unless slices were left encrypted (WebRTC). */
+  verified = 0;
   /** The checksum does not fit, or the access unit is malformed. */
   corrupt = 0;
   joined = false;
@@ -124,6 +126,7 @@ export class FrameMeter implements MediaSink {
     if (scanner.config || (this.length <= EMPTY_AVC_BODY && this.isEmptyBody())) return;
     this.received++;
     if (scanner.intact) {
+      if (!scanner.unchecked) this.verified++;
       this.continuity.frame(scanner.stream, scanner.frame);
       const latency = now - scanner.sentAt;
       if (latency < this.histograms.lowest) this.histograms.lowest = latency;

@@ -39,8 +39,11 @@ export interface TransportSetup {
 export interface TransportObserver {
   /** Once. Media may be sent from now on. */
   onConnected(): void;
-  /** @param now arrival in epoch ms. */
-  onRtp(bytes: Uint8Array, start: number, end: number, now: number): void;
+  /**
+   * @param now arrival in epoch ms.
+   * @param size of the packet, when it is more than what was decrypted of it (lite/media-gate.ts); else left out.
+   */
+  onRtp(bytes: Uint8Array, start: number, end: number, now: number, size?: number): void;
   onRtcp(bytes: Uint8Array, start: number, end: number, now: number): void;
   /**
    * Once, and the last call: the connection is over, or never came about, and not by `close()`.

@@ -83,10 +83,10 @@ export class WhepPlayer extends WebRtcClient implements Player {
 
   protected override connected(): void {}
 
-  override onRtp(bytes: Uint8Array, start: number, end: number, now: number): void {
+  override onRtp(bytes: Uint8Array, start: number, end: number, now: number, size = end - start): void {
     if (this.#paused || this.closed !== undefined) return;
-    this.bytesIn += end - start;
-    this.#receiver?.rtp(bytes, start, end, now);
+    this.bytesIn += size;
+    this.#receiver?.rtp(bytes, start, end, now, size);
   }
 
   override onRtcp(bytes: Uint8Array, start: number, end: number, now: number): void {

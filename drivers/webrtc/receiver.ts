@@ -83,8 +83,11 @@ export class MediaReceiver implements VideoFeedback {
     urgent.delete(this.gaps);
   }
 
-  /** One packet; a malformed one is counted, and nothing else becomes of it. */
-  rtp(bytes: Uint8Array, start: number, end: number, now: number): void {
+  /**
+   * One packet; a malformed one is counted, and nothing else becomes of it.
+   * @param size when it is more than what can be read of it.
+   */
+  rtp(bytes: Uint8Array, start: number, end: number, now: number, size = end - start): void {
     const { packet, figures, options } = this;
     try {
       packet.read(bytes, start, end);
@@ -105,7 +108,7 @@ export class MediaReceiver implements VideoFeedback {
       return;
     }
     figures.packets++;
-    figures.bytes += end - start;
+    figures.bytes += size;
   }
 
   rtcp(bytes: Uint8Array, start: number, end: number, now: number): void {

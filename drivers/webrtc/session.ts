@@ -71,7 +71,7 @@ export abstract class WebRtcClient
   /** The answer is there, and has a codec for each of `media()` that it accepts. Throws ProtocolError. */
   protected abstract answered(answer: SessionDescription): void;
   protected abstract connected(): void;
-  abstract onRtp(bytes: Uint8Array, start: number, end: number, now: number): void;
+  abstract onRtp(bytes: Uint8Array, start: number, end: number, now: number, size?: number): void;
   abstract onRtcp(bytes: Uint8Array, start: number, end: number, now: number): void;
 
   protected override enter(state: ClientState): void {

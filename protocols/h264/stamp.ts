@@ -56,6 +56,8 @@ const FRAME_AT = 28;
 const CLOCK_AT = 36;
 const CHECKSUM_AT = 50;
 const TRAILING_AT = 58;
+/** In place of each digit of a checksum that there is nothing to compare with. */
+const DASH = 0x2d;
 
 const HEX_DIGITS = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
 /** The value of an ASCII digit; -1 for what the stamp never contains. */
@@ -135,6 +137,21 @@ function hasStampAt(bytes: Uint8Array, at: number): boolean {
     uint32(bytes, at + UUID_AT + 8) === UUID2 &&
     uint32(bytes, at + UUID_AT + 12) === UUID3
   );
+}
+
+/**
+ * Where a stamp was authenticated by other means (SRTP) and the slices cannot be read because they were left encrypted:
+ * if these bytes are a whole stamp, its checksum becomes eight dashes. It is then taken for intact without a comparison,
+ * and `unchecked`. No damage makes eight dashes by itself.
+ */
+export function leaveUnchecked(nal: Uint8Array, start: number, end: number): void {
+  if (end - start === STAMP_SIZE && hasStampAt(nal, start))
+    nal.fill(DASH, start + CHECKSUM_AT, start + TRAILING_AT);
+}
+
+function isUncheckedAt(bytes: Uint8Array, at: number): boolean {
+  for (let i = at + CHECKSUM_AT; i < at + TRAILING_AT; i++) if (bytes[i] !== DASH) return false;
+  return true;
 }
 
 function uint32(bytes: Uint8Array, at: number): number {
@@ -247,6 +264,8 @@ export abstract class StampedUnit {
   stamped = false;
   /** Stamped, and the checksum is right: only then the three fields below can be trusted. */
   intact = false;
+  /** The stamp says that there is nothing to compare its checksum with: see `leaveUnchecked`. */
+  unchecked = false;
   /** Ends too early, or has a NAL unit that is empty or runs past its end. */
   malformed = false;
   stream = 0;
@@ -268,6 +287,7 @@ export abstract class StampedUnit {
     this.config = false;
     this.stamped = false;
     this.intact = false;
+    this.unchecked = false;
     this.malformed = false;
     this.stream = 0;
     this.frame = 0;
@@ -286,6 +306,10 @@ export abstract class StampedUnit {
     const low = readHex(bytes, at + CLOCK_AT + 7, 7);
     this.sentAt = (high * 0x10000000 + low) / 1000;
     this.expected = readHex(bytes, at + CHECKSUM_AT, 8);
+    if (this.expected < 0 && isUncheckedAt(bytes, at)) {
+      this.unchecked = true;
+      this.expected = 0;
+    }
     if (
       this.stream < 0 ||
       this.frame < 0 ||
@@ -302,7 +326,8 @@ export abstract class StampedUnit {
 
   /** Whether the stamp and all slices that went into the checksum are as they were sent. */
   protected isVerified(): boolean {
-    return this.stamped && this.expected >= 0 && this.sliceSeen && this.checksum.digest() === this.expected;
+    if (!this.stamped || this.expected < 0 || !this.sliceSeen) return false;
+    return this.unchecked || this.checksum.digest() === this.expected;
   }
 }
 

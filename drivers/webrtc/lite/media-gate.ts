@@ -1,0 +1,133 @@
+/**
+ * Decides how much of a packet is decrypted, and hands on what can be read of it.
+ *
+ * | packet | what is done with it |
+ * |---|---|
+ * | that can carry the stamp: H.264 of at most 90 bytes, or anything but a slice | authenticated and decrypted |
+ * | slices of an access unit, and audio | the first bytes are decrypted, for their type; nothing is authenticated |
+ * | of a sample of access units (one of 50), and of audio packets | authenticated and decrypted |
+ * | of unknown payload types, or padded | authenticated and decrypted |
+ *
+ * In full mode all are. So the stamps give frame number, clock and stream id, sequence numbers tell what is missing, and
+ * NAL headers tell keyframes from others; the checksum over the slices is compared in the sample only. In all other
+ * access units the stamp's checksum is blanked (stamp.ts), and who counts frames counts those that were compared apart.
+ */
+
+import { isSlice, nalType } from '../../../protocols/h264/nal.ts';
+import { leaveUnchecked } from '../../../protocols/h264/stamp.ts';
+import { RtpH264 } from '../../../protocols/rtp/h264-depacketizer.ts';
+import { rtpPayloadStart, type SrtpReceiver, uint32 } from '../../../protocols/srtp/rtp.ts';
+import type { TransportObserver } from '../contract.ts';
+import { PayloadKind } from './offer.ts';
+
+/** The stamp has 59 bytes; with an aggregation header and a delimiter still less than this. */
+const STAMP_PAYLOAD = 90;
+/** FU indicator and header, and two bytes of the slice, which tell whether it is the first one. */
+const PEEK = 4;
+const PADDING = 0x20;
+
+export interface LiteFigures {
+  /** Packets that were authenticated and decrypted as a whole. */
+  opened: number;
+  /** Packets of which only the first bytes were decrypted. */
+  peeked: number;
+  /** Packets whose tag did not fit. */
+  forged: number;
+  /** Packets that were here before, among those that are authenticated. */
+  replayed: number;
+  /** Shorter than a header and a tag, or of no version of RTP. */
+  malformed: number;
+}
+
+export class MediaGate {
+  // Plain fields: every packet of every player passes here.
+  private readonly srtp: SrtpReceiver;
+  private readonly kinds: Uint8Array;
+  /** One of so many access units is opened; 1 is all. */
+  private readonly sample: number;
+  private readonly observer: TransportObserver;
+  private peeked = 0;
+  private malformed = 0;
+
+  constructor(srtp: SrtpReceiver, kinds: Uint8Array, sample: number, observer: TransportObserver) {
+    this.srtp = srtp;
+    this.kinds = kinds;
+    this.sample = sample;
+    this.observer = observer;
+  }
+
+  get figures(): LiteFigures {
+    const { genuine, forged, replayed, malformed } = this.srtp;
+    return {
+      opened: genuine,
+      peeked: this.peeked,
+      forged,
+      replayed,
+      malformed: malformed + this.malformed,
+    };
+  }
+
+  /** One SRTP packet, which is changed in place. */
+  push(bytes: Uint8Array, now: number): void {
+    const end = bytes.length;
+    const start = rtpPayloadStart(bytes, 0, end);
+    if (start < 0) {
+      this.malformed++;
+      return;
+    }
+    const kind = this.kinds[bytes[1]! & 0x7f]!;
+    const sealed = (bytes[0]! & PADDING) === 0 && kind !== PayloadKind.other && !this.isSampled(bytes);
+    if (!sealed) this.open(bytes, start, now, false);
+    else if (kind === PayloadKind.audio) this.pass(bytes, this.srtp.peek(bytes, 0, end, start, PEEK), now);
+    else if (end - start - this.srtp.tagSize <= STAMP_PAYLOAD) this.open(bytes, start, now, true);
+    else this.video(bytes, start, now);
+  }
+
+  /** All packets of an access unit have one timestamp, those that come again included. */
+  private isSampled(bytes: Uint8Array): boolean {
+    return this.sample === 1 || (Math.imul(uint32(bytes, 4), 0x9e3779b1) >>> 4) % this.sample === 0;
+  }
+
+  private video(bytes: Uint8Array, start: number, now: number): void {
+    const { srtp } = this;
+    const peekedEnd = srtp.peek(bytes, 0, bytes.length, start, PEEK);
+    if (peekedEnd < 0) return;
+    const type = nalType(bytes[start]!);
+    if (isSlice(type) || type === RtpH264.fuA) {
+      this.pass(bytes, peekedEnd, now);
+    } else {
+      srtp.unpeek(bytes, start, peekedEnd);
+      this.open(bytes, start, now, true);
+    }
+  }
+
+  private pass(bytes: Uint8Array, peekedEnd: number, now: number): void {
+    if (peekedEnd < 0) return;
+    this.peeked++;
+    this.observer.onRtp(bytes, 0, peekedEnd, now, bytes.length - this.srtp.tagSize);
+  }
+
+  private open(bytes: Uint8Array, start: number, now: number, blank: boolean): void {
+    const end = this.srtp.unprotect(bytes, 0, bytes.length, start);
+    if (end < 0) return;
+    if (blank) leaveAllUnchecked(bytes, start, end);
+    this.observer.onRtp(bytes, 0, end, now, end);
+  }
+}
+
+/** Blanks the checksum of a stamp, alone in its packet or aggregated. */
+function leaveAllUnchecked(bytes: Uint8Array, start: number, end: number): void {
+  if (start === end) return;
+  if (nalType(bytes[start]!) !== RtpH264.stapA) {
+    leaveUnchecked(bytes, start, end);
+    return;
+  }
+  let at = start + 1;
+  while (end - at > 2) {
+    const size = (bytes[at]! << 8) | bytes[at + 1]!;
+    at += 2;
+    if (size > end - at) return;
+    leaveUnchecked(bytes, at, at + size);
+    at += size;
+  }
+}
