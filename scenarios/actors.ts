@@ -8,6 +8,8 @@ import { Publishing } from '../drivers/measure/publishing.ts';
 import { MediaRecorder } from '../drivers/measure/recorder.ts';
 import { MediaSource } from '../drivers/measure/source.ts';
 import { Crowd } from '../drivers/swarm/crowd.ts';
+import { Checksum } from '../protocols/h264/checksum.ts';
+import { TS_PACKET_SIZE } from '../protocols/mpegts/reader.ts';
 import { UnreachableError } from './check.ts';
 import { paddedSource } from './filler.ts';
 import type { CrowdFigures, ExchangeSeen, History } from './history.ts';
@@ -95,6 +97,14 @@ function recorded(history: History, label: string, onClosed: (why: string) => vo
         kind: playlist.kind,
         text: text.slice(0, MAX_PLAYLIST_TEXT),
       }),
+    onMessage: (_, bytes, start, t) =>
+      history.append({
+        t,
+        type: 'srt.message',
+        client: label,
+        way: 'got',
+        packets: packetSums(bytes, start),
+      }),
     onProblem: (_, code, detail, t) =>
       history.append({ t, type: 'client.problem', client: label, code, detail }),
     onClosed(_, closed, t) {
@@ -122,8 +132,21 @@ function whyOf(closed: Closed): string {
   return `closed: ${closed.reason} while ${closed.during}, ${closed.code}`;
 }
 
-/** Of the path of a URL, the last part without its extension. */
+/** Checksums of the transport packets of a message. */
+function packetSums(bytes: Uint8Array, start: number): number[] {
+  const sums: number[] = [];
+  for (let at = start; at < bytes.length; at += TS_PACKET_SIZE) {
+    const sum = new Checksum();
+    sum.update(bytes, at, Math.min(at + TS_PACKET_SIZE, bytes.length));
+    sums.push(sum.digest());
+  }
+  return sums;
+}
+
+/** Of the path of a URL, the last part without its extension; of SRT, WHIP and WHEP where they name it. */
 function streamOf(url: string): string {
+  if (/^srt:/i.test(url)) return /[=/]([^=/,&?]+)(?:[,&]|$)/.exec(url)?.[1] ?? url;
+  if (/^wh[ie]ps?:/i.test(url)) return new URL(url).searchParams.get('stream') ?? url;
   return new URL(url).pathname
     .split('/')
     .at(-1)!
@@ -187,6 +210,14 @@ function beginToPublish(
       recorder.data(type, body, 0, body.length);
       recorder.end(type, now);
     },
+    onMessage: (_, bytes, start, now) =>
+      hand.history.append({
+        t: now,
+        type: 'srt.message',
+        client: label,
+        way: 'sent',
+        packets: packetSums(bytes, start),
+      }),
     onEnd(publication) {
       const closed = publication.client.closed!;
       hand.history.append({ t: wallClock.now(), type: 'client.closed', client: label, ...closed });

@@ -89,3 +89,28 @@ export const HLS_PLAYLIST_LIFE_MS = HLS_FRAGMENT_MS / 2;
 
 /** That a stream is not there is forgotten: Nginx counts in whole seconds, and 1 s may last almost 2 (facts/srs.md 6.5). */
 export const HLS_ABSENT_LIFE_MS = 2000;
+
+/** Of all SRT listeners in the gate's clusters (scenarios/run.ts), so that a check can come with another or with none. */
+export const SRT_PASSPHRASE = 'liveproof-gate';
+
+/**
+ * Least latency of what SRT publishers send and of what SRT players are sent, in the gate's clusters: two that differ,
+ * as do SRS's own 120 and 0 ms (facts/srs.md 8).
+ */
+export const SRT_RECEIVE_LATENCY_MS = 150;
+export const SRT_PEER_LATENCY_MS = 100;
+
+/** A caller that has vanished is forgotten (facts/srs.md 8: peer_idle_timeout 10 s), and two looks at the API. */
+export const SRT_FORGOTTEN_WITHIN_MS = 10_000 + 500;
+
+/** An SRT caller that is not wanted is let in and closed (facts/srs.md 8); its server looks every 10 ms. */
+export const SRT_CLOSED_WITHIN_MS = 1000;
+
+/**
+ * By how much less than the latency a message may have been under way: the clock of the sender is known from the
+ * handshake, which came through sockets, too, and clocks count in whole milliseconds.
+ */
+export const SRT_EARLY_MS = 20;
+
+/** What comes on top of the latency: a frame in MPEG-TS ends where the next one begins, 40 ms later, and two loops. */
+export const SRT_LATE_MS = 40 + 2 * 10 + 100;

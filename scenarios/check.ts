@@ -72,6 +72,9 @@ export class UnreachableError extends Error {
   override readonly name = 'UnreachableError';
 }
 
+/** `webrtc` is WHEP. */
+export type PlayProtocol = 'rtmp' | 'flv' | 'hls' | 'srt' | 'webrtc';
+
 export interface HttpRequest {
   /** The name of the client in the history; many requests may share it. */
   readonly label: string;
@@ -92,10 +95,13 @@ export interface CheckContext {
   readonly signal: AbortSignal;
   /** A stream name that no other check uses. It has no dot: SRS takes what follows one for an extension. */
   stream(label?: string): string;
-  /** Publish URL of a stream, at the topology's own entry or at the node named. */
-  publishUrl(stream: string, node?: string): string;
+  /**
+   * Publish URL of a stream, at the topology's own entry or at the node named. That of SRT has the passphrase of the
+   * gate's clusters. Default RTMP.
+   */
+  publishUrl(stream: string, node?: string, protocol?: 'rtmp' | 'srt' | 'webrtc'): string;
   /** Play URL of a stream, at the node named (directly), else at the topology's own entry. */
-  playUrl(protocol: 'rtmp' | 'flv' | 'hls', stream: string, node?: string): string;
+  playUrl(protocol: PlayProtocol, stream: string, node?: string): string;
   /** Nodes of a role, in the order of the topology. */
   nodes(role: ClusterNode['spec']['role']): ClusterNode[];
   /** Publishes a stamped stream; resolves at Publish.Start; not observed when that does not come. */

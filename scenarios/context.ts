@@ -2,12 +2,14 @@
 import { wallClock } from '../drivers/measure/clock.ts';
 import type { ApiClient, Cluster, ClusterNode } from '../lab/cluster.ts';
 import type { Role } from '../lab/topology.ts';
+import { SRT_PASSPHRASE } from './bounds.ts';
 import {
   type ApiReading,
   type Check,
   type CheckContext,
   type HttpRequest,
   NotObservedError,
+  type PlayProtocol,
   UnreachableError,
 } from './check.ts';
 import type { ExchangeSeen, History, PlaylistSeen, StepData } from './history.ts';
@@ -64,15 +66,16 @@ export class GateContext implements CheckContext, StageHand {
     return this.#unique(`${this.#slug}-${label}-${this.#nonce}`);
   }
 
-  publishUrl(stream: string, node?: string): string {
-    if (node !== undefined) return this.#directUrl('rtmp', stream, node);
-    return this.cluster.entry('publish', 'rtmp').url(APP, stream);
+  publishUrl(stream: string, node?: string, protocol: 'rtmp' | 'srt' | 'webrtc' = 'rtmp'): string {
+    if (protocol === 'rtmp' && node !== undefined) return this.#directUrl('rtmp', stream, node);
+    return withSecret(this.cluster.entry('publish', protocol, node).url(APP, stream));
   }
 
-  playUrl(protocol: 'rtmp' | 'flv' | 'hls', stream: string, node?: string): string {
-    if (node === undefined) return this.cluster.entry('play', protocol).url(APP, stream);
-    if (protocol === 'hls') return this.cluster.entry('play', protocol, node).url(APP, stream);
-    return this.#directUrl(protocol, stream, node);
+  playUrl(protocol: PlayProtocol, stream: string, node?: string): string {
+    if (node !== undefined && (protocol === 'rtmp' || protocol === 'flv')) {
+      return this.#directUrl(protocol, stream, node);
+    }
+    return withSecret(this.cluster.entry('play', protocol, node).url(APP, stream));
   }
 
   nodes(role: Role): ClusterNode[] {
@@ -270,6 +273,10 @@ export class GateContext implements CheckContext, StageHand {
     this.#labels.set(label, count);
     return count === 1 ? label : `${label}-${count}`;
   }
+}
+
+function withSecret(url: string): string {
+  return url.startsWith('srt:') ? `${url}&passphrase=${SRT_PASSPHRASE}` : url;
 }
 
 /** As it came, of whatever form; undefined when it is no text. */

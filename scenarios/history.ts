@@ -30,6 +30,13 @@ export type HistoryEvent = { readonly t: number } & (
   | ({ readonly type: 'http.exchange'; readonly client: string } & ExchangeSeen)
   /** A playlist as a player, or the check itself, got it. `sentAt` is when it was asked for. */
   | ({ readonly type: 'hls.playlist'; readonly client: string } & PlaylistSeen)
+  /** One message of an SRT client, as it was sent or played: a checksum for each of its transport packets. */
+  | {
+      readonly type: 'srt.message';
+      readonly client: string;
+      readonly way: 'sent' | 'got';
+      readonly packets: readonly number[];
+    }
   /** Something that a player bore and counted. */
   | {
       readonly type: 'client.problem';

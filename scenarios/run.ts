@@ -5,7 +5,13 @@ import { type StartProgress, startCluster } from '../lab/runners/process.ts';
 import type { EngineName, MediaSettings, Topology } from '../lab/topology.ts';
 import type { Finding } from '../reports/results.ts';
 import { actors } from './actors.ts';
-import { HLS_FRAGMENT_MS, HLS_WINDOW_MS } from './bounds.ts';
+import {
+  HLS_FRAGMENT_MS,
+  HLS_WINDOW_MS,
+  SRT_PASSPHRASE,
+  SRT_PEER_LATENCY_MS,
+  SRT_RECEIVE_LATENCY_MS,
+} from './bounds.ts';
 import { type GateRequest, runGate } from './gate.ts';
 
 /**
@@ -16,6 +22,11 @@ const SETTINGS: Partial<MediaSettings> = {
   mergedWriteMs: 100,
   // Short, so that a check sees many segments; without sessions, as a cache and a balancer in front need it.
   hls: { fragmentSeconds: HLS_FRAGMENT_MS / 1000, windowSeconds: HLS_WINDOW_MS / 1000, sessions: false },
+  srt: {
+    latencyMs: SRT_RECEIVE_LATENCY_MS,
+    peerLatencyMs: SRT_PEER_LATENCY_MS,
+    passphrase: SRT_PASSPHRASE,
+  },
 };
 
 /**

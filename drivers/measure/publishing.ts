@@ -18,6 +18,8 @@ export interface PublicationObserver {
   onStart?(publication: Publication): void;
   /** One tag body was handed to the socket; `body` is only valid during the call. `now` is the stamp's clock. */
   onSent?(publication: Publication, type: MediaType, timestamp: number, body: Uint8Array, now: number): void;
+  /** See ClientObserver. */
+  onMessage?(publication: Publication, bytes: Uint8Array, start: number, at: number): void;
   onEnd?(publication: Publication): void;
 }
 
@@ -100,6 +102,11 @@ export class Publishing implements ClientObserver {
     for (const { type, body } of this.#source.headers) this.#send(publication, type, 0, body, now);
     publication.origin = performance.now();
     this.wake();
+  }
+
+  onMessage(client: Client, bytes: Uint8Array, start: number, at: number): void {
+    const publication = this.#publications.get(client);
+    if (publication !== undefined) this.#observer?.onMessage?.(publication, bytes, start, at);
   }
 
   onClosed(client: Client): void {

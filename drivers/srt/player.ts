@@ -44,6 +44,7 @@ export class SrtPlayer extends SrtClient implements Player {
 
   onData(_connection: SrtConnection, bytes: Uint8Array, start: number): void {
     if (this.paused) return;
+    this.observer?.onMessage?.(this, bytes, start, wallClock.now());
     try {
       this.media.push(bytes, start, bytes.length, wallClock.now());
     } catch (error) {

@@ -1,12 +1,14 @@
 /** Publishes one stream over SRT: H.264 and AAC in MPEG-TS. */
 import type { MediaType } from '../../protocols/media.ts';
 import { type ClientObserver, type ClientOptions, ClientState, type Publisher } from '../client.ts';
+import { wallClock } from '../measure/clock.ts';
 import { SrtClient } from './client.ts';
 import { TsPacketizer } from './packetizer.ts';
 
 export class SrtPublisher extends SrtClient implements Publisher {
   private readonly packetizer = new TsPacketizer((message) => {
     if (this.call?.connection.send(message, performance.now()) === false) this.taken = false;
+    this.observer?.onMessage?.(this, message, 0, wallClock.now());
   });
   private taken = true;
 
