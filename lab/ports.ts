@@ -120,7 +120,8 @@ async function choosePorts(
   const usual = choice === 'friendly' || host !== BALANCER_HOST;
   const taken = new Set<number>();
   for (const kind of kinds) {
-    const isUsual = usual && (await isFreeFor(kind, host, USUAL[kind]));
+    const mayBeUsual = usual && (choice === 'friendly' || !isUdp(kind));
+    const isUsual = mayBeUsual && (await isFreeFor(kind, host, USUAL[kind]));
     const port = isUsual ? USUAL[kind] : await randomPort(name, kind, host, taken);
     ports[kind] = port;
     taken.add(port);
@@ -149,9 +150,13 @@ async function randomPort(
   });
 }
 
+function isUdp(kind: keyof NodePorts): boolean {
+  return kind === 'srt' || kind === 'rtc';
+}
+
 function isFreeFor(kind: keyof NodePorts, host: string, port: number): Promise<boolean> {
   // SRS listens to UDP on every address.
-  return kind === 'srt' || kind === 'rtc' ? isFreeUdp('0.0.0.0', port) : isFree(host, port);
+  return isUdp(kind) ? isFreeUdp('0.0.0.0', port) : isFree(host, port);
 }
 
 /** Whether a UDP socket could be bound there now. */

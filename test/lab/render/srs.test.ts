@@ -50,6 +50,21 @@ function directives(text: string): string[] {
 }
 
 describe('srs.conf', () => {
+  it('has SRT where there is a port for it, with its settings', () => {
+    const srt = { latencyMs: 300, peerLatencyMs: 40, passphrase: 'a-passphrase', pbkeylen: 32 } as const;
+    const lines = directives(
+      renderSrs({ ...origin, srtPort: 10080, settings: { ...origin.settings, srt } }),
+    ).join('\n');
+    const server =
+      'srt_server { enabled on; listen 10080; recvlatency 300; peerlatency 40; passphrase a-passphrase; pbkeylen 32; }';
+    assert.ok(lines.includes(server.replaceAll(/([;{]) /g, '$1\n')), lines);
+    assert.ok(lines.includes('srt {\nenabled on;\nsrt_to_rtmp on;\n}'));
+    const plain = renderSrs({ ...origin, srtPort: 10080 });
+    assert.ok(directives(plain).includes('recvlatency 120;'));
+    assert.ok(!plain.includes('passphrase'));
+    assert.ok(!renderSrs(origin).includes('srt'));
+  });
+
   it('carries the settings', () => {
     const lines = directives(renderSrs(origin));
     for (const line of [
