@@ -22,6 +22,7 @@ const MEANING: Readonly<Record<string, string>> = {
   'hls.gap': 'segments were skipped',
   'hls.segment.missing': 'a listed segment was answered with 404',
   'mpegts.continuity': 'packets were missing or twice in a transport stream',
+  'mpegts.unreferenced': 'a transport stream had packets of a PID that its PMT does not name',
 };
 
 export function playlistsJudged({ playlists, problems }: HlsLoad): Said {

@@ -79,6 +79,9 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
   #segmentFailures = 0;
   #segmentTimer: NodeJS.Timeout | undefined;
   #lossSeen = false;
+  /** What the transport stream's reader had counted when the segment began. */
+  #unitsBefore = 0;
+  #unreferencedBefore = 0;
   #loss = '';
   /** Media loaded since `#playingSince`, in ms. */
   #loadedMs = 0;
@@ -321,6 +324,8 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
     if (!again) {
       this.#announced = false;
       this.#lossSeen = false;
+      this.#unitsBefore = this.#ts.units;
+      this.#unreferencedBefore = this.#ts.reader.unreferenced;
       if (segment.discontinuity) this.#ts.reset();
     }
     const limitMs = SEGMENT_TIMEOUT_TARGETS * this.#media!.targetDuration * 1000;
@@ -338,6 +343,13 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
 
   onSegmentEnd(at: number): void {
     this.#ts.end(at);
+    if (this.#ts.units === this.#unitsBefore) {
+      throw new ProtocolError(ProtocolErrorCode.TsSection, 'a PMT with H.264 or audio that comes', 'neither');
+    }
+    const unreferenced = this.#ts.reader.unreferenced - this.#unreferencedBefore;
+    if (unreferenced === 0) return;
+    const detail = `segment ${this.#segment!.sequence}: ${unreferenced} packets of PIDs that its PMT does not name`;
+    this.#problem('mpegts.unreferenced', detail, at);
   }
 
   onSegmentDone(exchange: HttpExchange, failure: HttpFailure | undefined): void {

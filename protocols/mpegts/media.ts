@@ -26,6 +26,8 @@ function mediaType(streamType: number): MediaType | undefined {
 export class TsMediaReader {
   /** Its counters say what was skipped or wrong. */
   readonly reader: TsReader;
+  /** PES packets that were handed on. */
+  units = 0;
 
   // Plain fields: this runs for every packet of every player.
   private readonly sink: MediaSink;
@@ -94,9 +96,11 @@ export class TsMediaReader {
   private begin(pes: PesHeader): void {
     const { dts } = pes;
     if (pes.pid === this.videoPid) {
+      this.units++;
       if (!Number.isNaN(dts)) this.videoTimestamp = Math.floor(dts / 90) >>> 0;
       this.sink.begin(MediaType.video, this.videoTimestamp, UNKNOWN_LENGTH, this.now);
     } else if (pes.pid === this.audioPid) {
+      this.units++;
       if (!Number.isNaN(dts)) this.audioTimestamp = Math.floor(dts / 90) >>> 0;
       this.sink.begin(MediaType.audio, this.audioTimestamp, UNKNOWN_LENGTH, this.now);
     }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+import { encodePmt, type ProgramStream, StreamType } from '../../../protocols/mpegts/psi.ts';
 import { scripted } from '../support/observe.ts';
 import {
   FRAMES_PER_SEGMENT,
@@ -62,6 +63,13 @@ const BAD_PLAYLISTS: Record<string, { answer: Handler; end: [string, string]; mo
     end: ['protocol', 'hls.kind'],
   },
   'without a target duration': { answer: text('#EXTM3U\n#EXTINF:1,\n0.ts\n'), end: ['protocol', 'hls.tag'] },
+  'that names another one as its variant, which names the first': {
+    answer: (request, response) => {
+      const other = request.url?.endsWith('?b') ? 'bad.m3u8' : 'bad.m3u8?b';
+      response.end(`#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n${other}\n`);
+    },
+    end: ['protocol', 'hls.master.depth'],
+  },
   'that names itself as its variant': {
     answer: text('#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nbad.m3u8\n'),
     end: ['protocol', 'hls.master.depth'],
@@ -193,6 +201,16 @@ function wrongPmt(segment: Buffer): Buffer {
   return copy;
 }
 
+/** Another PMT in its place, whole and with its CRC. */
+function withPmt(segment: Buffer, streams: readonly ProgramStream[]): Buffer {
+  const copy = Buffer.from(segment);
+  const [pointer, pmt] = [188 + 4, encodePmt(1, { pcrPid: streams[0]!.pid, streams })];
+  copy.fill(0xff, pointer, 2 * 188);
+  copy[pointer] = 0;
+  copy.set(pmt, pointer + 1);
+  return copy;
+}
+
 const GAP = 'hls.gap';
 const BAD_SEGMENTS: Record<
   string,
@@ -212,6 +230,47 @@ const BAD_SEGMENTS: Record<
     problems: ['mpegts.continuity'],
   },
   'with a wrong PMT': { answer: (segment) => text(wrongPmt(segment)), problems: ['mpegts.section', GAP] },
+  'with a PMT that names other PIDs': {
+    answer: (segment) => text(withPmt(segment, [{ pid: 0x200, streamType: StreamType.h264 }])),
+    problems: ['mpegts.section', GAP],
+  },
+  'with a PMT that names its streams as something else': {
+    answer: (segment) =>
+      text(
+        withPmt(segment, [
+          { pid: 0x100, streamType: StreamType.hevc },
+          { pid: 0x101, streamType: 0x06 },
+        ]),
+      ),
+    problems: ['mpegts.section', GAP],
+  },
+  'with a PMT that does not name its pictures': {
+    answer: (segment) => text(withPmt(segment, [{ pid: 0x101, streamType: StreamType.adts }])),
+    problems: ['mpegts.unreferenced'],
+  },
+  'of tables only': {
+    answer: (segment) => text(segment.subarray(0, 2 * 188)),
+    problems: ['mpegts.section', GAP],
+  },
+  'that is the playlist again': { answer: () => text(playlist(0, 3)), problems: ['mpegts.packet', GAP] },
+  'that is half-closed in the middle': {
+    answer: (segment) => (request, response) => {
+      response.writeHead(200, { 'Content-Length': segment.length });
+      response.write(segment.subarray(0, 188 * 100), () => request.socket.end());
+    },
+    problems: ['hls.segment.http1.truncated', GAP],
+  },
+  'that drips': {
+    answer: (segment) => (request, response) => {
+      let at = 0;
+      const drip = setInterval(() => {
+        response.write(segment.subarray(at, at + 188));
+        at += 188;
+      }, 50);
+      request.socket.once('close', () => clearInterval(drip));
+    },
+    problems: ['hls.segment.timeout.segment', GAP],
+  },
   'of another size than said': {
     answer: (segment) => (_request, response) => {
       response.writeHead(200, { 'Content-Length': segment.length + 1000 });
