@@ -231,6 +231,16 @@ export const MUTANTS = {
     role: 'media',
     says: 'Continuity counters of the transport stream begin at 0 with every frame',
   },
+  'hls-parameter-sets-once': { role: 'media', says: 'SPS and PPS are in the first segment only' },
+  'hls-no-pcr': { role: 'media', says: 'Segments have no program clock reference' },
+  'hls-wrong-stream-type': { role: 'media', says: 'The PMT names AAC as MPEG-1 audio' },
+  'hls-wrong-adts': { role: 'media', says: 'ADTS headers say 48 kHz, whatever the sound has' },
+  'hls-timestamps-restart': {
+    role: 'media',
+    says: 'Timestamps begin at 0 with every segment, and nothing signals it',
+  },
+  'hls-audio-late': { role: 'media', says: 'Sound is half a second behind its pictures' },
+  'hls-audio-damaged': { role: 'media', says: 'One byte of every audio frame is another' },
   // srt
   'srt-stream-id-ignored': {
     role: 'origin',
@@ -266,16 +276,6 @@ export const MUTANTS = {
     role: 'origin',
     says: 'Every induction request is remembered, before its sender has echoed a cookie',
   },
-  'hls-parameter-sets-once': { role: 'media', says: 'SPS and PPS are in the first segment only' },
-  'hls-no-pcr': { role: 'media', says: 'Segments have no program clock reference' },
-  'hls-wrong-stream-type': { role: 'media', says: 'The PMT names AAC as MPEG-1 audio' },
-  'hls-wrong-adts': { role: 'media', says: 'ADTS headers say 48 kHz, whatever the sound has' },
-  'hls-timestamps-restart': {
-    role: 'media',
-    says: 'Timestamps begin at 0 with every segment, and nothing signals it',
-  },
-  'hls-audio-late': { role: 'media', says: 'Sound is half a second behind its pictures' },
-  'hls-audio-damaged': { role: 'media', says: 'One byte of every audio frame is another' },
   // web and balancer: the configuration that is rendered
   'web-ip-hash': {
     role: 'web',
