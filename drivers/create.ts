@@ -12,17 +12,14 @@ import { parseSrtUrl } from './srt/url.ts';
 import type { OpenTransport } from './webrtc/contract.ts';
 import { openDatachannel } from './webrtc/datachannel/transport.ts';
 import { signallingUrl } from './webrtc/endpoint.ts';
+import { openLite } from './webrtc/lite/transport.ts';
 import { WhepPlayer } from './webrtc/player.ts';
 import { WhipPublisher } from './webrtc/publisher.ts';
 
-/** What can carry the media of WHEP players here. */
-const PLAYER_TRANSPORTS: Readonly<Partial<Record<WebRtcTransportName, OpenTransport>>> = {
+const PLAYER_TRANSPORTS: Readonly<Record<WebRtcTransportName, OpenTransport>> = {
   datachannel: openDatachannel,
+  lite: openLite,
 };
-
-/** Of many players: the cheapest one that there is. */
-export const LOAD_TRANSPORT: WebRtcTransportName =
-  PLAYER_TRANSPORTS.lite === undefined ? 'datachannel' : 'lite';
 
 /**
  * `rtmp://host[:port]/app/stream`, `http(s)://host[:port]/app/stream.flv` or `….m3u8`, `srt://host:port?streamid=…`,
@@ -44,24 +41,14 @@ export function createPlayer(
   }
   if (isWhepUrl(url)) {
     signallingUrl(url, 'whep');
-    return new WhepPlayer(url, sink, options, observer, playerTransport(options?.webrtc?.transport));
+    const transport = PLAYER_TRANSPORTS[options?.webrtc?.transport ?? 'datachannel'];
+    return new WhepPlayer(url, sink, options, observer, transport);
   }
   throw new ProtocolError(
     ProtocolErrorCode.Url,
     'rtmp://…, http(s)://….flv, http(s)://….m3u8, srt://… or whep(s)://… to play',
     JSON.stringify(url),
   );
-}
-
-/** @throws Error when it is not there: `hasPlayerTransport` tells. */
-function playerTransport(name: WebRtcTransportName = 'datachannel'): OpenTransport {
-  const transport = PLAYER_TRANSPORTS[name];
-  if (transport === undefined) throw new Error(`there is no WebRTC transport ${name} for players`);
-  return transport;
-}
-
-export function hasPlayerTransport(name: WebRtcTransportName): boolean {
-  return PLAYER_TRANSPORTS[name] !== undefined;
 }
 
 /** Played by HlsPlayer. */

@@ -39,11 +39,12 @@ A field with \`?\` may be left out.
 
 ## How a load is judged
 
-A load has findings like a gate: \`load/joined\`, \`load/kept\`, \`load/frames\`, \`load/flowing\`, \`load/served\`, \`load/stamped\`, \`load/generator\`, with HLS \`load/playlists\` and \`load/segments\`, and, when it was
+A load has findings like a gate: \`load/joined\`, \`load/kept\`, \`load/frames\`, \`load/flowing\`, \`load/served\`, \`load/stamped\`, \`load/generator\`, with HLS \`load/playlists\` and \`load/segments\`, with SRT \`load/srt\`, with WHEP \`load/rtp\`, and, when it was
 interrupted, \`load/complete\`. Players that failed or dropped, players that starve at the end while others are served, and frames that are missing, duplicated, reordered or corrupt, are a
 \`fail\`. Frames without a stamp are \`inconclusive\`: their latency and loss are unknown; so are 2 s without a byte, because the
 publisher may have stopped as well as the server (with HLS a target duration more: players are silent between reloads).
-What HLS players bear and count (\`load.hls.problems\`) is a \`fail\`. **With an unhealthy generator nothing is
+What HLS players bear and count (\`load.hls.problems\`) is a \`fail\`. So are SRT packets that were dropped or could not be decrypted, and
+RTP packets that never came or could not be read; what was lost and came again in time is told, and is no \`fail\`. **With an unhealthy generator nothing is
 blamed on the server**: what would be a \`fail\` is \`inconclusive\`. An interrupted run is at best \`inconclusive\`, because nobody saw
 its end.
 `;

@@ -4,6 +4,7 @@
  */
 import { formatMs, formatNumber, plural } from './format.ts';
 import { playlistsJudged, segmentsJudged } from './judge-hls.ts';
+import { rtpJudged, srtJudged } from './judge-udp.ts';
 import type { Evidence, Finding, Load, Verdict } from './results.ts';
 
 /** Pure. The worst verdict of the findings is the verdict of the load. */
@@ -40,6 +41,12 @@ export function judgeLoad(load: Load, run: { readonly interrupted: boolean }): F
           judge('playlists', 'Playlists come, are fresh and go forward', playlistsJudged(load.hls)),
           judge('segments', 'Listed segments come, whole and in order', segmentsJudged(load.hls)),
         ]),
+    ...(load.srt === undefined
+      ? []
+      : [judge('srt', 'Every SRT packet is there when it is to be played', srtJudged(load.srt))]),
+    ...(load.webrtc === undefined
+      ? []
+      : [judge('rtp', 'Every RTP packet comes, in time and readable', rtpJudged(load.webrtc))]),
     judge('generator', 'The generator had time to spare', generator(load)),
     ...(run.interrupted
       ? [

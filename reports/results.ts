@@ -137,6 +137,93 @@ export const HlsLoad = z
   .meta({ id: 'HlsLoad', description: 'What the HLS players of a load asked for and got.' });
 export type HlsLoad = z.infer<typeof HlsLoad>;
 
+const Counter = z.number().int().nonnegative();
+
+export const SrtLoad = z
+  .object({
+    players: Counter.describe('That were ever connected.'),
+    packets: z.object({
+      received: Counter.describe('Data packets that came for the first time.'),
+      retransmitted: Counter.describe('Of those with the retransmission flag.'),
+      lost: Counter.describe(
+        'Missing when a later one came: lost on the way there, or overtaken. Most come after all.',
+      ),
+      reordered: Counter.describe('Of the lost ones: overtaken, they came by themselves.'),
+      dropped: Counter.describe('Never delivered: not there when they were to be played (too-late drop).'),
+      belated: Counter.describe('Came after their turn to be played.'),
+      duplicated: Counter.describe('Came again.'),
+      undecryptable: Counter.describe(
+        'Encrypted with a key that the player has not, or not encrypted where they should be.',
+      ),
+      malformed: Counter.describe('Could not be parsed, or made no sense.'),
+    }),
+    naks: Counter.describe('Loss reports that players sent.'),
+    playersWithLoss: Counter.describe('Players for which at least one packet was lost on the way.'),
+    playersWithDrops: Counter.describe('Players for which at least one packet was dropped.'),
+    worstDropped: Counter.describe('Most dropped packets of any one player.'),
+    latencyMs: z
+      .number()
+      .describe('Agreed on with the server; of several the highest. Every frame is held back for so long.'),
+    rtt: Distribution.describe('Smoothed round trip time of every player, once a second.'),
+    problems: z
+      .record(z.string(), Counter)
+      .describe('What players bore and counted: a stable code such as `mpegts.continuity`, and how often.'),
+  })
+  .meta({ id: 'SrtLoad', description: 'What the SRT players of a load received.' });
+export type SrtLoad = z.infer<typeof SrtLoad>;
+
+export const WebRtcLoad = z
+  .object({
+    transport: z
+      .enum(['lite', 'datachannel'])
+      .describe('What carried the media: the client for many players, or libdatachannel.'),
+    players: Counter.describe('That were ever connected (ICE and DTLS).'),
+    offers: z.object({
+      requests: Counter.describe('Offers that were answered, or failed.'),
+      failed: Counter.describe('Without an answer of 2xx.'),
+      time: Distribution.describe('From the offer to the end of its answer.'),
+    }),
+    rtp: z.object({
+      packets: Counter.describe('RTP packets of known payload types, duplicates included.'),
+      bytes: Counter.describe('Of these, with RTP headers, without SRTP’s tag, UDP and IP.'),
+      videoPackets: Counter,
+      audioPackets: Counter.describe('Opus.'),
+      lost: Counter.describe('Video packets that never came, or too late to be of use.'),
+      recovered: Counter.describe('Video packets that were missing and came in time.'),
+      late: Counter.describe('Reordered: came after one with a higher sequence number.'),
+      duplicated: Counter,
+      audioLost: Counter.describe('Audio packets that never came.'),
+      damaged: Counter.describe('Access units with a packet missing.'),
+      nacked: Counter.describe('Packets that were asked for again (NACK), each time.'),
+      plis: Counter.describe('Keyframes that were asked for (PLI).'),
+      malformed: Counter.describe('Packets that could not be read.'),
+      unknown: Counter.describe('Packets of payload types that the answer does not name.'),
+      restarts: Counter.describe('How often a source or its sequence began anew.'),
+    }),
+    srtp: z
+      .object({
+        opened: Counter.describe('Authenticated and decrypted as a whole.'),
+        peeked: Counter.describe('Only their first bytes were decrypted, without authentication.'),
+        forged: Counter.describe('Of those to be opened: could not be authenticated.'),
+        replayed: Counter.describe('Of those to be opened: had come before.'),
+        malformed: Counter.describe('Too short for a tag, or of no version of RTP.'),
+      })
+      .describe('Told by `lite` alone; all zero with `datachannel`.'),
+    framesVerified: Counter.describe(
+      'Video frames whose checksum was compared and was right. `lite` decrypts a sample of the frames as a whole.',
+    ),
+    playersWithLoss: Counter.describe('Players for which at least one video packet was lost for good.'),
+    worstLost: Counter.describe('Most lost video packets of any one player.'),
+    jitter: Distribution.describe(
+      'Interarrival jitter of video (RFC 3550 6.4.1) of every player, once a second.',
+    ),
+    problems: z
+      .record(z.string(), Counter)
+      .describe('What players bore and counted: a stable code such as `signalling.location`, and how often.'),
+  })
+  .meta({ id: 'WebRtcLoad', description: 'What the WHEP players of a load asked for and received.' });
+export type WebRtcLoad = z.infer<typeof WebRtcLoad>;
+
 export const Load = z
   .object({
     urls: z.array(z.string()).describe('Clients are spread over these evenly.'),
@@ -181,6 +268,8 @@ export const Load = z
     generator: GeneratorHealth,
     timeline: z.array(LoadSecond),
     hls: HlsLoad.optional().describe('Only when one of the URLs is HLS.'),
+    srt: SrtLoad.optional().describe('Only when one of the URLs is SRT.'),
+    webrtc: WebRtcLoad.optional().describe('Only when one of the URLs is WHEP.'),
   })
   .meta({ id: 'Load', description: 'The figures of many players.' });
 export type Load = z.infer<typeof Load>;

@@ -1,13 +1,24 @@
 /** What is left behind for others to read must not carry what lets them in. */
 
-/** Query parameters by which live servers let people in: SRS's and the CDNs' tokens and signatures. */
+/**
+ * Query parameters by which live servers let people in: SRS's and the CDNs' tokens and signatures. They also stand in
+ * the stream id of an SRT URL, between commas and maybe percent-encoded.
+ */
 const SECRET_PARAMETER =
-  /([?&](?:[a-z_]*token|secret|[a-z_]*key|[a-z_]*secret|sign|signature|auth|pass|passwd|password|passphrase)=)[^&\s"'<>\\,;]+/gi;
+  /((?:[?&,]|%3F|%26|%2C)(?:[a-z_]*token|secret|[a-z_]*key|[a-z_]*secret|sign|signature|auth|pass|passwd|password)(?:=|%3D))[^&\s"'<>\\,;]+/gi;
+/** Of SRT: any text, so that it ends with its parameter alone. */
+const PASSPHRASE = /([?&]passphrase=)[^&\s"\\]+/gi;
+/** RFC 6750 section 2.1, as a header of HTTP or in what a server says of it. */
+const BEARER = /(\bBearer\s+)[a-z0-9\-._~+/]+=*/gi;
 const USER_INFO = /(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s"'@<>\\]+@/gi;
 
-/** The text with the values of secret query parameters, and whatever stands before the host of a URL, as `***`. */
+/** The text with the values of secret query parameters, bearer tokens, and what stands before the host of a URL as `***`. */
 export function maskSecrets(text: string): string {
-  return text.replace(SECRET_PARAMETER, '$1***').replace(USER_INFO, '$1***@');
+  return text
+    .replace(PASSPHRASE, '$1***')
+    .replace(SECRET_PARAMETER, '$1***')
+    .replace(BEARER, '$1***')
+    .replace(USER_INFO, '$1***@');
 }
 
 /** A copy in which every string, keys of records included, is masked. */

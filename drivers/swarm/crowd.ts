@@ -10,7 +10,7 @@ import {
   type HttpExchange,
   type Player,
 } from '../client.ts';
-import { createPlayer, LOAD_TRANSPORT } from '../create.ts';
+import { createPlayer } from '../create.ts';
 import { HlsPlayer } from '../hls/player.ts';
 import { wallClock } from '../measure/clock.ts';
 import { FrameMeter, MeterHistograms, type MeterObserver } from '../measure/meter.ts';
@@ -18,7 +18,7 @@ import { WhepPlayer } from '../webrtc/player.ts';
 import { clientSource } from './addresses.ts';
 import { ProtocolMeters, type ProtocolSnapshots } from './protocol-figures.ts';
 
-/** How the players of a crowd play, all alike. WebRTC: `transport` is LOAD_TRANSPORT when left out. */
+/** How the players of a crowd play, all alike. The transport of WebRTC is `lite` when it is left out. */
 export type CrowdClientOptions = Pick<
   ClientOptions,
   'timeoutMs' | 'handshake' | 'maxRedirects' | 'allowRemote' | 'hls' | 'webrtc'
@@ -103,12 +103,12 @@ export class Crowd implements ClientObserver, MeterObserver {
     events: { onSettled?: () => void; onFrame?: (player: number, frames: number) => void } = {},
   ) {
     if (options.urls.length === 0) throw new Error('a crowd needs at least one URL');
-    const webrtc = { transport: LOAD_TRANSPORT, ...options.client?.webrtc };
+    const webrtc = { transport: 'lite' as const, ...options.client?.webrtc };
     this.options = { ...options, client: { ...options.client, webrtc } };
     this.#onSettled = events.onSettled;
     this.#onFrame = events.onFrame;
     this.protocols = new ProtocolMeters(options.urls, webrtc.transport);
-    for (const url of options.urls) createPlayer(url, new FrameMeter(this.histograms), this.options.client);
+    for (const url of options.urls) createPlayer(url, new FrameMeter(this.histograms));
   }
 
   /** Once. */
@@ -150,7 +150,7 @@ export class Crowd implements ClientObserver, MeterObserver {
       this,
     );
     meter.attach(player.timing);
-    this.protocols.add(player);
+    this.protocols.add(player, meter);
     this.players.push(player);
     this.meters.push(meter);
     player.open();

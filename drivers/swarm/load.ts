@@ -1,7 +1,7 @@
 /** The two runs that the command line has: players on URLs, publishers on URLs. */
 import type { MediaSink } from '../../protocols/media.ts';
 import type { ClientOptions } from '../client.ts';
-import { createPlayer, LOAD_TRANSPORT } from '../create.ts';
+import { createPlayer } from '../create.ts';
 import type { DistributionFigures } from '../measure/histogram.ts';
 import { type Publication, Publishing } from '../measure/publishing.ts';
 import { MediaSource } from '../measure/source.ts';
@@ -65,7 +65,7 @@ export interface LoadFigures extends ProtocolFigures {
 export async function runLoad(options: LoadOptions): Promise<LoadFigures> {
   const timeline: LoadSecondFigures[] = [];
   let phase: LoadPhase = 'ramp';
-  for (const url of options.urls) assertPlayable(url, options.client);
+  for (const url of options.urls) assertPlayable(url);
   const swarm = new Swarm(options, (tick) => {
     timeline.push({
       second: Math.round(tick.second),
@@ -218,11 +218,8 @@ function sourceOptions(url: string, index: number, client: PublishOptions['clien
 
 const NO_SINK: MediaSink = { begin() {}, data() {}, end() {} };
 
-function assertPlayable(url: string, options: CrowdClientOptions | undefined): void {
-  createPlayer(url, NO_SINK, {
-    ...options,
-    webrtc: { transport: LOAD_TRANSPORT, ...options?.webrtc },
-  });
+function assertPlayable(url: string): void {
+  createPlayer(url, NO_SINK);
 }
 
 /** Resolves when the time is over, or at once when aborted. Infinity waits for the signal alone. */

@@ -1,10 +1,9 @@
 /** Figures of one protocol's players as results have them: counters and finished distributions. */
-import type { WebRtcTransportName } from '../client.ts';
 import type { DistributionFigures } from '../measure/histogram.ts';
-import type { RtpReceived } from '../webrtc/figures.ts';
 import type { HlsSnapshot, RequestTotals } from './hls-figures.ts';
 import type { SrtSnapshot } from './srt-figures.ts';
 import type { SwarmFigures } from './swarm.ts';
+import type { WebRtcSnapshot } from './webrtc-figures.ts';
 
 /** The shape of `HlsLoad` in reports/results.ts. */
 export interface HlsLoadFigures extends Omit<HlsSnapshot, 'playlists' | 'segments'> {
@@ -21,15 +20,9 @@ export interface SrtLoadFigures extends SrtSnapshot {
 }
 
 /** The shape of `WebRtcLoad` in reports/results.ts. */
-export interface WebRtcLoadFigures {
-  readonly transport: WebRtcTransportName;
-  readonly players: number;
-  readonly offers: { requests: number; failed: number; time: DistributionFigures };
-  readonly rtp: RtpReceived;
-  readonly playersWithLoss: number;
-  readonly worstLost: number;
+export interface WebRtcLoadFigures extends WebRtcSnapshot {
+  readonly offers: WebRtcSnapshot['offers'] & { readonly time: DistributionFigures };
   readonly jitter: DistributionFigures;
-  readonly problems: Record<string, number>;
 }
 
 /** A protocol without a player is left out. */

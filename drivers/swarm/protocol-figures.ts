@@ -3,6 +3,7 @@ import type { Playlist } from '../../protocols/hls/playlist.ts';
 import type { Client, HttpExchange, Player, WebRtcTransportName } from '../client.ts';
 import { isHlsUrl, isSrtUrl, isWhepUrl } from '../create.ts';
 import { HlsPlayer } from '../hls/player.ts';
+import type { FrameMeter } from '../measure/meter.ts';
 import { SrtPlayer } from '../srt/player.ts';
 import { WhepPlayer } from '../webrtc/player.ts';
 import { addHlsSnapshots, type HlsCounts, HlsHistograms, HlsMeter, type HlsSnapshot } from './hls-figures.ts';
@@ -55,10 +56,10 @@ export class ProtocolMeters {
     this.webrtc = urls.some(isWhepUrl) ? new WebRtcMeter(transport) : undefined;
   }
 
-  add(player: Player): void {
+  add(player: Player, meter: FrameMeter): void {
     if (player instanceof HlsPlayer) this.hls?.add(player);
     else if (player instanceof SrtPlayer) this.srt?.add(player);
-    else if (player instanceof WhepPlayer) this.webrtc?.add(player);
+    else if (player instanceof WhepPlayer) this.webrtc?.add(player, meter);
   }
 
   exchange(client: Client, exchange: HttpExchange): void {

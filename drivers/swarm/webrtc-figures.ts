@@ -1,6 +1,8 @@
 /** What the WHEP players of one process asked for and received, counted and timed. */
 import type { HttpExchange, WebRtcTransportName } from '../client.ts';
 import { type HistogramCounts, LatencyHistogram } from '../measure/histogram.ts';
+import type { FrameMeter } from '../measure/meter.ts';
+import type { SrtpFigures } from '../webrtc/contract.ts';
 import { addFigures, type RtpReceived, rtpReceived } from '../webrtc/figures.ts';
 import type { WhepPlayer } from '../webrtc/player.ts';
 import { addCounts } from './counts.ts';
@@ -11,6 +13,10 @@ export interface WebRtcSnapshot {
   /** That were ever connected. */
   readonly players: number;
   readonly rtp: RtpReceived;
+  /** All zero where the transport does not tell (libdatachannel). */
+  readonly srtp: SrtpFigures;
+  /** Video frames whose checksum was compared, and was right. */
+  readonly framesVerified: number;
   /** Players for which a video packet was lost for good. */
   readonly playersWithLoss: number;
   /** Most lost video packets of any one player. */
@@ -45,7 +51,7 @@ export class WebRtcHistograms {
 export class WebRtcMeter {
   readonly histograms = new WebRtcHistograms();
   readonly #transport: WebRtcTransportName;
-  readonly #players: WhepPlayer[] = [];
+  readonly #players: { player: WhepPlayer; meter: FrameMeter }[] = [];
   readonly #problems: Record<string, number> = {};
   readonly #offers = { requests: 0, failed: 0 };
 
@@ -53,8 +59,8 @@ export class WebRtcMeter {
     this.#transport = transport;
   }
 
-  add(player: WhepPlayer): void {
-    this.#players.push(player);
+  add(player: WhepPlayer, meter: FrameMeter): void {
+    this.#players.push({ player, meter });
   }
 
   problem(code: string): void {
@@ -70,17 +76,21 @@ export class WebRtcMeter {
 
   /** Once per report: the jitters as they are now are recorded. */
   sample(): void {
-    for (const player of this.#players) {
+    for (const { player } of this.#players) {
       if (player.closed === undefined && player.joined) this.histograms.jitter.record(player.jitterMs);
     }
   }
 
   snapshot(): WebRtcSnapshot {
     const rtp = rtpReceived();
-    const sums = { players: 0, playersWithLoss: 0, worstLost: 0 };
-    for (const { rtp: own, timing } of this.#players) {
+    const srtp = noSrtp();
+    const sums = { players: 0, playersWithLoss: 0, worstLost: 0, framesVerified: 0 };
+    for (const { player, meter } of this.#players) {
+      const { rtp: own, timing } = player;
       if (!Number.isNaN(timing.play)) sums.players++;
       addFigures(rtp, own);
+      if (player.srtp !== undefined) addCounts(srtp, [player.srtp]);
+      sums.framesVerified += meter.verified;
       if (own.lost > 0) sums.playersWithLoss++;
       sums.worstLost = Math.max(sums.worstLost, own.lost);
     }
@@ -88,10 +98,15 @@ export class WebRtcMeter {
       transport: this.#transport,
       ...sums,
       rtp,
+      srtp,
       offers: { ...this.#offers },
       problems: { ...this.#problems },
     };
   }
+}
+
+function noSrtp(): SrtpFigures {
+  return { opened: 0, peeked: 0, forged: 0, replayed: 0, malformed: 0 };
 }
 
 /** One out of many; undefined when none of them is WebRTC. */
@@ -110,6 +125,11 @@ export function addWebRtcSnapshots(
       rtpReceived(),
       all.map((s) => s.rtp),
     ),
+    srtp: addCounts(
+      noSrtp(),
+      all.map((s) => s.srtp),
+    ),
+    framesVerified: sum((s) => s.framesVerified),
     playersWithLoss: sum((s) => s.playersWithLoss),
     worstLost: Math.max(...all.map((s) => s.worstLost)),
     offers: { requests: sum((s) => s.offers.requests), failed: sum((s) => s.offers.failed) },

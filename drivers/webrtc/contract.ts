@@ -53,8 +53,24 @@ export interface TransportObserver {
   onGone(code: 'webrtc.failed' | 'webrtc.lost' | 'webrtc.closed', detail: string): void;
 }
 
+/** What became of SRTP packets; plain data, totals of a transport's life. */
+export interface SrtpFigures {
+  /** Authenticated and decrypted as a whole. */
+  opened: number;
+  /** Of which only the first bytes were decrypted, without authentication. */
+  peeked: number;
+  /** Of those to be opened: the tag did not fit. They are not handed on. */
+  forged: number;
+  /** Of those to be opened: their index had come before. */
+  replayed: number;
+  /** Without room for a tag, or of no version of RTP. */
+  malformed: number;
+}
+
 export interface WebRtcTransport {
   readonly state: TransportState;
+  /** Where the transport tells. */
+  readonly figures?: SrtpFigures;
   /**
    * The offer, with all of its candidates in it: nothing is trickled. H.264 of packetization mode 1 as payload type
    * VIDEO_PAYLOAD_TYPE with `nack` and `nack pli`, Opus as AUDIO_PAYLOAD_TYPE. Once.

@@ -5,7 +5,7 @@ import type { MediaSink } from '../../protocols/media.ts';
 import type { SessionDescription } from '../../protocols/sdp/description.ts';
 import type { ClientObserver, ClientOptions, Player } from '../client.ts';
 import { MediaInlet } from '../inlet.ts';
-import type { OpenTransport, TransportMedia } from './contract.ts';
+import type { OpenTransport, SrtpFigures, TransportMedia } from './contract.ts';
 import { type RtpReceived, rtpReceived } from './figures.ts';
 import { MediaReceiver } from './receiver.ts';
 import { WebRtcClient } from './session.ts';
@@ -36,6 +36,11 @@ export class WhepPlayer extends WebRtcClient implements Player {
   /** What was received so far. */
   get rtp(): RtpReceived {
     return this.#receiver?.figures ?? rtpReceived();
+  }
+
+  /** What became of SRTP packets; undefined where the transport does not tell. */
+  get srtp(): SrtpFigures | undefined {
+    return this.transport?.figures;
   }
 
   /** Interarrival jitter of video (RFC 3550 section 6.4.1), in ms. */

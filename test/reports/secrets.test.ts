@@ -17,9 +17,26 @@ test('tokens, signatures and passwords in URLs are masked, and nothing else is',
   assert.equal(maskSecrets(plain), plain);
 });
 
+test('SRT passphrases whole, secrets in stream ids, and bearer tokens', () => {
+  assert.equal(
+    maskSecrets('srt://h:1?passphrase=a,b;c\'d<e&latency=1 {"u":"srt://h:1?mode=x&PASSPHRASE=q"}'),
+    'srt://h:1?passphrase=***&latency=1 {"u":"srt://h:1?mode=x&PASSPHRASE=***"}',
+  );
+  assert.equal(
+    maskSecrets(
+      'streamid=#!::r=live/x,secret=hunter2,m=publish and %23!::r%3Dlive/x%2Ctoken%3Dhunter2&latency=1',
+    ),
+    'streamid=#!::r=live/x,secret=***,m=publish and %23!::r%3Dlive/x%2Ctoken%3D***&latency=1',
+  );
+  assert.equal(maskSecrets('Authorization: Bearer aA0-._~+/=='), 'Authorization: Bearer ***');
+  assert.equal(maskSecrets('{"authorization":"bearer abc.def"}'), '{"authorization":"bearer ***"}');
+  assert.equal(maskSecrets('whep://me:pw@h/x?token=abc'), 'whep://***@h/x?token=***');
+});
+
 test('no file of a run carries a secret', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'liveproof-secrets-'));
-  const url = 'rtmp://user:hunter2@127.0.0.1/live/x?token=hunter2';
+  const url =
+    'rtmp://user:hunter2@127.0.0.1/live/x?token=hunter2 srt://127.0.0.1:1?passphrase=hunter2,hunter2 Bearer hunter2';
   const history = new HistoryWriter(join(directory, 'history.ndjson'));
   history.append({ check: 'a/b', location: url });
   const sample = load();

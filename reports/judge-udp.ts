@@ -1,0 +1,118 @@
+/** What a load's SRT and WHEP players say of their packets. Loss that was made good in time is what both are made for. */
+import { formatMs, formatNumber, plural } from './format.ts';
+import type { Evidence, SrtLoad, Verdict, WebRtcLoad } from './results.ts';
+
+interface Said {
+  readonly verdict: Verdict;
+  readonly expected: string;
+  readonly actual: string;
+  readonly evidence: readonly Evidence[];
+}
+
+/** Codes to people; those that are not here speak for themselves. */
+const MEANING: Readonly<Record<string, string>> = {
+  'mpegts.continuity': 'packets were missing or twice in a transport stream',
+  'signalling.status': 'the answer to an offer came with another status than 201 (RFC 9725 4.2)',
+  'signalling.location': 'the answer to an offer named nothing to DELETE (RFC 9725 4.2)',
+  'signalling.content-type': 'the answer to an offer was not application/sdp (RFC 9725 4.2)',
+  'signalling.delete': 'DELETE at the end was not answered, or refused',
+};
+
+export function srtJudged({
+  packets,
+  naks,
+  playersWithDrops,
+  worstDropped,
+  latencyMs,
+  rtt,
+  problems,
+}: SrtLoad): Said {
+  const { received, lost, dropped, undecryptable, malformed } = packets;
+  const bad = [
+    ...some(dropped, 'dropped too late'),
+    ...some(undecryptable, 'undecryptable'),
+    ...some(malformed, 'malformed'),
+    ...some(problems['mpegts.continuity'] ?? 0, 'breaks of continuity in a transport stream'),
+  ];
+  const drops =
+    dropped === 0
+      ? []
+      : [
+          {
+            label: 'dropped',
+            detail: `for ${plural(playersWithDrops, 'player')}, at most ${formatNumber(worstDropped)} for one; latency ${formatMs(latencyMs)}, round trip p99 ${formatMs(rtt.p99)}`,
+          },
+        ];
+  return judged(
+    received,
+    bad,
+    'no packet dropped, undecryptable or malformed',
+    lost === 0 ? 'none lost' : `${formatNumber(lost)} lost and made good, ${plural(naks, 'loss report')}`,
+    [...drops, ...told(problems)],
+  );
+}
+
+export function rtpJudged({ rtp, srtp, playersWithLoss, worstLost, jitter, problems }: WebRtcLoad): Said {
+  const bad = [
+    ...some(rtp.lost, 'lost'),
+    ...some(rtp.audioLost, 'of audio lost'),
+    ...some(srtp.forged, 'undecryptable'),
+    ...some(rtp.malformed + srtp.malformed, 'malformed'),
+  ];
+  const losses =
+    rtp.lost === 0
+      ? []
+      : [
+          {
+            label: 'lost',
+            detail: `for ${plural(playersWithLoss, 'player')}, at most ${formatNumber(worstLost)} for one; ${formatNumber(rtp.nacked)} asked for again, jitter p99 ${formatMs(jitter.p99)}`,
+          },
+        ];
+  return judged(
+    rtp.packets,
+    bad,
+    'no packet lost, undecryptable or malformed',
+    rtp.recovered === 0 ? 'none lost' : `${formatNumber(rtp.recovered)} missing and made good`,
+    [...losses, ...told(problems)],
+  );
+}
+
+function some(count: number, what: string): string[] {
+  return count > 0 ? [`${formatNumber(count)} ${what}`] : [];
+}
+
+function told(problems: Readonly<Record<string, number>>): Evidence[] {
+  return Object.entries(problems)
+    .filter(([, count]) => count > 0)
+    .toSorted((a, b) => b[1] - a[1])
+    .map(([code, count]) => ({
+      label: code,
+      detail: `${formatNumber(count)} times${MEANING[code] === undefined ? '' : `: ${MEANING[code]}`}`,
+    }));
+}
+
+/** Without a packet nothing is known. */
+function judged(
+  received: number,
+  bad: readonly string[],
+  expected: string,
+  good: string,
+  evidence: readonly Evidence[],
+): Said {
+  if (bad.length > 0) {
+    return {
+      verdict: 'fail',
+      expected,
+      actual: `${bad.join(', ')}, of ${plural(received, 'packet')} received`,
+      evidence,
+    };
+  }
+  return received === 0
+    ? { verdict: 'inconclusive', expected, actual: 'no packet was received', evidence }
+    : {
+        verdict: 'pass',
+        expected,
+        actual: `${plural(received, 'packet')} received, ${good}`,
+        evidence,
+      };
+}
