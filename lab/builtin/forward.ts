@@ -13,7 +13,7 @@ import type { UpstreamTarget } from './upstream.ts';
 /** A slave that is told the end of a stream has this long to close as well, in ms. */
 const CLOSE_GRACE_MS = 1000;
 /** Mutant: how long the late retry waits, in ms. */
-const LATE_RETRY_MS = 10_000;
+const LATE_RETRY_MS = 20_000;
 
 /** All destinations of a master. */
 export class Forwards {

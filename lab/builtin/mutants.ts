@@ -159,7 +159,7 @@ export const MUTANTS = {
   },
   'master-forward-retries-late': {
     role: 'master',
-    says: 'A forward is tried again after 10 s instead of 3 s',
+    says: 'A forward is tried again after 20 s instead of 3 s',
   },
   'master-rebases-timestamps': {
     role: 'master',
@@ -275,6 +275,35 @@ export const MUTANTS = {
   'srt-handshake-flood-grows': {
     role: 'origin',
     says: 'Every induction request is remembered, before its sender has echoed a cookie',
+  },
+  // webrtc
+  'whep-no-location': { role: 'origin', says: '201 of WHIP and WHEP has no Location' },
+  'whep-wrong-content-type': { role: 'origin', says: 'Answers of WHIP and WHEP are sent as text/plain' },
+  'whep-status-200': { role: 'origin', says: 'WHIP and WHEP are answered with 200 instead of 201' },
+  'whep-no-delete': { role: 'origin', says: 'DELETE of a WHIP or WHEP session gets 200 and has no effect' },
+  'whep-accepts-garbage': { role: 'origin', says: 'An offer that nothing can be made of gets 201' },
+  'whep-no-cors': { role: 'origin', says: 'WHIP and WHEP are answered without CORS headers' },
+  'sdp-own-payload-types': {
+    role: 'origin',
+    says: 'The answer, and what is sent, have other payload types than the offer',
+  },
+  'sdp-no-bundle': { role: 'origin', says: 'The answer has no a=group:BUNDLE' },
+  'rtc-no-keyframe-first': {
+    role: 'origin',
+    says: 'A WHEP player gets the next frame first, whatever it is',
+  },
+  'rtc-nack-ignored': { role: 'origin', says: 'What a WHEP player has lost is not sent again' },
+  'rtc-drops-frames': { role: 'origin', says: 'Every 40th video frame does not reach WHEP players' },
+  'rtc-drops-sei': { role: 'origin', says: 'SEI does not reach WHEP players' },
+  'rtc-session-kept': { role: 'origin', says: 'A WebRTC client that has vanished is kept for ever' },
+  'rtc-republish-loses-players': {
+    role: 'origin',
+    says: 'WHEP players get nothing any more when their stream is published again',
+  },
+  'whip-no-pli': { role: 'origin', says: 'A WHIP publisher is never asked for a keyframe' },
+  'whip-double-publish-accepted': {
+    role: 'origin',
+    says: 'A WHIP publisher is let in beside another publisher of its stream',
   },
   // web and balancer: the configuration that is rendered
   'web-ip-hash': {
