@@ -4,7 +4,7 @@ import { encodeRequest, type ResponseHead } from '../../protocols/http1/response
 import { type ClientOptions, CloseReason, type HttpExchange } from '../client.ts';
 import type { HttpConnection, HttpFailure, HttpHandler } from '../http/connection.ts';
 import type { HttpPool } from '../http/pool.ts';
-import { REDIRECT_STATUSES, targetOf } from '../http/url.ts';
+import { REDIRECT_STATUSES, resolveHttpUrl, targetOf } from '../http/url.ts';
 import { MAX_REDIRECTS, TIMEOUT_MS } from '../lifecycle.ts';
 import { isLoopback } from '../loopback.ts';
 import { wallClock } from '../measure/clock.ts';
@@ -181,10 +181,8 @@ export abstract class Fetch implements HttpHandler {
 
   private redirected(location: string): void {
     const limit = this.context.options.maxRedirects ?? MAX_REDIRECTS;
-    const next = URL.canParse(location, this.location?.href)
-      ? new URL(location, this.location?.href)
-      : undefined;
-    if (next === undefined || !next.protocol.startsWith('http')) {
+    const next = resolveHttpUrl(location, this.location!);
+    if (next === undefined) {
       this.refusal = {
         reason: CloseReason.redirect,
         code: 'redirect.location',

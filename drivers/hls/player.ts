@@ -4,7 +4,6 @@ import { ProtocolError, ProtocolErrorCode } from '../../protocols/errors.ts';
 import type { MasterPlaylist, MediaPlaylist, MediaSegment, Playlist } from '../../protocols/hls/playlist.ts';
 import { hasChanged, nextSegment, reloadDelayMs, startSequence } from '../../protocols/hls/reload.ts';
 import type { MediaSink } from '../../protocols/media.ts';
-import { TsMediaReader } from '../../protocols/mpegts/media.ts';
 import {
   type ClientObserver,
   type ClientOptions,
@@ -15,15 +14,17 @@ import {
 } from '../client.ts';
 import type { HttpFailure } from '../http/connection.ts';
 import { HttpPool } from '../http/pool.ts';
-import { parseHttpUrl } from '../http/url.ts';
+import { parseHttpUrl, resolveHttpUrl } from '../http/url.ts';
 import { MediaInlet } from '../inlet.ts';
 import { LifecycleClient } from '../lifecycle.ts';
 import { isLoopback } from '../loopback.ts';
 import { wallClock } from '../measure/clock.ts';
 import { type CmcdData, cmcdHeaders, cmcdUrl } from './cmcd.ts';
 import type { FetchContext, FetchRequest } from './fetch.ts';
+import { LoadedMedia } from './loaded-media.ts';
 import { MAX_PLAYLIST_BYTES, PlaylistFetch } from './playlist-fetch.ts';
 import { SegmentFetch, type SegmentSink } from './segment-fetch.ts';
+import { SegmentReader } from './segment-reader.ts';
 import { SequenceWatch } from './sequence-watch.ts';
 import { chooseVariant } from './variant.ts';
 
@@ -56,8 +57,8 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
   /** For how long the latest media playlist has been the same at least, as this player saw it, in ms; 0 when it was new. */
   playlistAgeMs = 0;
 
-  readonly #inlet: MediaInlet;
-  readonly #ts: TsMediaReader;
+  readonly #reader: SegmentReader;
+  readonly #loaded = new LoadedMedia();
   readonly #playlists: PlaylistFetch;
   readonly #segments: SegmentFetch;
   readonly #watch = new SequenceWatch();
@@ -75,17 +76,8 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
   /** Media sequence number of the last segment that is behind us; undefined before the first. */
   #last: number | undefined;
   #segment: MediaSegment | undefined;
-  #announced = false;
   #segmentFailures = 0;
   #segmentTimer: NodeJS.Timeout | undefined;
-  #lossSeen = false;
-  /** What the transport stream's reader had counted when the segment began. */
-  #unitsBefore = 0;
-  #unreferencedBefore = 0;
-  #loss = '';
-  /** Media loaded since `#playingSince`, in ms. */
-  #loadedMs = 0;
-  #playingSince = Number.NaN;
   #throughput: number | undefined;
   #paused = false;
   #reloadDue = false;
@@ -95,11 +87,8 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
     this.options = options;
     this.sink = sink;
     this.pool = new HttpPool(CONNECTIONS, options.localAddress);
-    this.#inlet = new MediaInlet(sink, this.timing);
-    this.#ts = new TsMediaReader(this.#inlet, (pid, expected, actual) => {
-      if (this.#lossSeen) return;
-      this.#lossSeen = true;
-      this.#loss = `PID ${pid}: continuity counter ${expected} was due, ${actual} came`;
+    this.#reader = new SegmentReader(new MediaInlet(sink, this.timing), (code, detail, at) => {
+      if (!this.#over) this.#problem(code, detail, at);
     });
     const limit = options.hls?.maxPlaylistBytes ?? MAX_PLAYLIST_BYTES;
     this.#playlists = new PlaylistFetch(this, limit, (playlist, base, exchange, failure) =>
@@ -232,7 +221,7 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
     } else if (variant === undefined) {
       this.fail(CloseReason.protocol, 'hls.master.empty', 'the master playlist has no variant');
     } else {
-      const location = resolve(variant.uri, base);
+      const location = resolveHttpUrl(variant.uri, base);
       if (location === undefined) {
         const detail = `${JSON.stringify(variant.uri)} is not an HTTP URL`;
         this.fail(CloseReason.protocol, ProtocolErrorCode.Url, detail);
@@ -263,7 +252,7 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
     if (this.#watch.restarted(playlist, this.#last, at)) {
       this.#problem('hls.sequence.reset', `nothing after ${this.#last}: begun anew`, at);
       this.#last = undefined;
-      this.#ts.reset();
+      this.#reader.reset();
     }
     const delay = reloadDelayMs(playlist, changed);
     if (Number.isFinite(delay)) this.#loadAfter(delay - (performance.now() - this.#loadStarted));
@@ -291,15 +280,15 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
       if (skipped > 0) {
         this.#problem('hls.gap', `${skipped} segments after ${this.#last} are gone from the playlist`, now);
         this.#last = segment.sequence - 1;
-        this.#ts.reset();
+        this.#reader.reset();
       }
       if (this.#over) return;
-      const ahead = this.#buffered(now) - MAX_BUFFER_MS;
+      const ahead = this.#loaded.ahead(now) - MAX_BUFFER_MS;
       if (ahead > 0) {
         this.#segmentTimer = setTimeout(() => this.#advance(), Math.min(MAX_TIMER_MS, ahead));
         return;
       }
-      const url = resolve(segment.uri, this.#base!);
+      const url = resolveHttpUrl(segment.uri, this.#base!);
       if (url !== undefined && !segment.gap) {
         this.#fetch(segment, url, false);
         return;
@@ -322,34 +311,20 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
     }
     this.#segment = segment;
     if (!again) {
-      this.#announced = false;
-      this.#lossSeen = false;
-      this.#unitsBefore = this.#ts.units;
-      this.#unreferencedBefore = this.#ts.reader.unreferenced;
-      if (segment.discontinuity) this.#ts.reset();
+      this.#reader.begin(segment.sequence);
+      if (segment.discontinuity) this.#reader.reset();
     }
     const limitMs = SEGMENT_TIMEOUT_TARGETS * this.#media!.targetDuration * 1000;
     this.#segments.load(segment, this.#request(url, segment), again, Math.min(limitMs, MAX_TIMER_MS));
   }
 
   onSegmentBytes(bytes: Uint8Array, start: number, end: number, at: number): void {
-    if (!this.#announced) {
-      this.#announced = true;
-      if (Number.isNaN(this.#playingSince)) this.#playingSince = at;
-      this.#inlet.segment(this.#segment!.sequence);
-    }
-    this.#ts.push(bytes, start, end, at);
+    this.#loaded.begin(at);
+    this.#reader.push(bytes, start, end, at);
   }
 
   onSegmentEnd(at: number): void {
-    this.#ts.end(at);
-    if (this.#ts.units === this.#unitsBefore) {
-      throw new ProtocolError(ProtocolErrorCode.TsSection, 'a PMT with H.264 or audio that comes', 'neither');
-    }
-    const unreferenced = this.#ts.reader.unreferenced - this.#unreferencedBefore;
-    if (unreferenced === 0) return;
-    const detail = `segment ${this.#segment!.sequence}: ${unreferenced} packets of PIDs that its PMT does not name`;
-    this.#problem('mpegts.unreferenced', detail, at);
+    this.#reader.end(at);
   }
 
   onSegmentDone(exchange: HttpExchange, failure: HttpFailure | undefined): void {
@@ -357,10 +332,7 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
     if (this.#over || segment === undefined) return;
     const at = exchange.endAt;
     this.observer?.onExchange?.(this, exchange);
-    if (this.#lossSeen && !this.#over) {
-      this.#problem('mpegts.continuity', `segment ${segment.sequence}, ${this.#loss}`, at);
-      this.#lossSeen = false;
-    }
+    this.#reader.settle(at);
     if (this.#over) return;
     if (failure !== undefined) {
       this.#segmentFailed(segment, failure, at);
@@ -369,7 +341,7 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
     this.#segment = undefined;
     this.#segmentFailures = 0;
     this.#last = segment.sequence;
-    this.#loadedMs += segment.duration * 1000;
+    this.#loaded.add(segment.duration * 1000, at);
     this.#throughput = (exchange.bytes * 8) / Math.max(1, at - exchange.sentAt);
     this.#advance();
   }
@@ -396,7 +368,7 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
   /** Once more, unless it left the playlist meanwhile. */
   #again(segment: MediaSegment): void {
     const listed = nextSegment(this.#media!, segment.sequence - 1).segment;
-    const url = listed === undefined ? undefined : resolve(listed.uri, this.#base!);
+    const url = listed === undefined ? undefined : resolveHttpUrl(listed.uri, this.#base!);
     if (listed?.sequence !== segment.sequence || url === undefined) {
       this.#giveUp(segment, 'it left the playlist');
       return;
@@ -414,18 +386,13 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
 
   #skip(segment: MediaSegment, why: string, at: number): void {
     this.#last = segment.sequence;
-    this.#ts.reset();
+    this.#reader.reset();
     this.#problem('hls.gap', `segment ${segment.sequence} is skipped: ${why}`, at);
   }
 
   #finish(): void {
     this.finished = true;
     this.fail(CloseReason.remote, 'eof.streaming', 'the last segment before EXT-X-ENDLIST was played');
-  }
-
-  /** Media that is loaded and not played yet, in ms. */
-  #buffered(now: number): number {
-    return Number.isNaN(this.#playingSince) ? 0 : this.#loadedMs - (now - this.#playingSince);
   }
 
   #request(url: URL, segment: MediaSegment | undefined): FetchRequest {
@@ -445,7 +412,7 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
       ...(this.#throughput !== undefined && { mtp: this.#throughput }),
       ...(segment !== undefined && {
         d: segment.duration * 1000,
-        bl: Math.max(0, this.#buffered(wallClock.now())),
+        bl: this.#loaded.ahead(wallClock.now()),
         su: Number.isNaN(this.timing.firstKeyframe),
         ...(this.#bandwidth !== undefined && { br: this.#bandwidth / 1000 }),
       }),
@@ -455,11 +422,4 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
 
 function backoff(failures: number): number {
   return Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** failures);
-}
-
-/** RFC 3986 section 5; undefined when that is not HTTP. */
-function resolve(uri: string, base: URL): URL | undefined {
-  if (!URL.canParse(uri, base.href)) return undefined;
-  const url = new URL(uri, base);
-  return url.protocol === 'http:' || url.protocol === 'https:' ? url : undefined;
 }

@@ -22,3 +22,10 @@ export function targetOf(url: URL): Target {
     tls,
   };
 }
+
+/** RFC 3986 section 5; undefined when that is not HTTP. */
+export function resolveHttpUrl(uri: string, base: URL): URL | undefined {
+  if (!URL.canParse(uri, base.href)) return undefined;
+  const url = new URL(uri, base);
+  return url.protocol === 'http:' || url.protocol === 'https:' ? url : undefined;
+}
