@@ -14,7 +14,7 @@ const CALLERS_PER_SOCKET = 64;
 /** As much as the system gives (net.core.rmem_max). */
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 /** Connections are looked at no oftener than this: acknowledgements are due every 10 ms. */
-const MIN_SWEEP_MS = 2;
+const MIN_SWEEP_MS = 4;
 /** A socket whose last caller is gone lets its last words out before it is closed. */
 const LINGER_MS = 50;
 

@@ -30,6 +30,7 @@ const AAC_HEADER_SIZE = 2;
  */
 export class TsPacketizer {
   readonly #emit: (message: Uint8Array) => void;
+  readonly #full: boolean;
   readonly #writer = new TsWriter();
   readonly #pending = new Uint8Array(MESSAGE_SIZE);
   #length = 0;
@@ -37,9 +38,13 @@ export class TsPacketizer {
   #audio: Uint8Array | undefined;
   #tablesAt = Number.NEGATIVE_INFINITY;
 
-  /** @param emit a message of one to seven packets; its bytes are reused after the call. */
-  constructor(emit: (message: Uint8Array) => void) {
+  /**
+   * @param emit a message of one to seven packets; its bytes are reused after the call.
+   * @param full every message has seven packets, as FFmpeg sends them: fewer, and a frame's end waits for the next one.
+   */
+  constructor(emit: (message: Uint8Array) => void, full = false) {
     this.#emit = emit;
+    this.#full = full;
   }
 
   /**
@@ -63,7 +68,7 @@ export class TsPacketizer {
     const dts = timestamp * 90;
     const unit = annexBOfAvcc(body, this.#video, key);
     this.#append(this.#writer.video(unit, dts + compositionTime(body) * 90, dts, key));
-    this.#flush();
+    if (!this.#full) this.#flush();
   }
 
   #pushAudio(timestamp: number, body: Uint8Array): void {
