@@ -1,20 +1,17 @@
 /** `liveproof load`: plays URLs with many clients, measures, judges. */
 import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
-import type { HlsOptions } from '../drivers/client.ts';
+import type { HlsOptions, WebRtcOptions } from '../drivers/client.ts';
 import { type LoadOptions, runLoad } from '../drivers/swarm/load.ts';
-import { loadLine, Progress } from '../drivers/swarm/progress.ts';
-import { collectEnvironment } from '../reports/environment.ts';
+import { loadLine } from '../drivers/swarm/progress.ts';
 import { formatMs, formatNumber, formatPercent, headline } from '../reports/format.ts';
 import { judgeLoad } from '../reports/judge-load.ts';
-import { type HlsLoad, type Load, type Results, worstVerdict } from '../reports/results.ts';
+import type { HlsLoad, Load, Results, SrtLoad, WebRtcLoad } from '../reports/results.ts';
 import { maskDeep } from '../reports/secrets.ts';
-import { writeRun } from '../reports/write.ts';
-import { type Interruption, listenForInterrupt } from './interrupt.ts';
+import { measuredRun, REAL_SURROUNDINGS, type Surroundings } from './measured-run.ts';
 import {
   type ExitCode,
   exitCodeOf,
-  makeRunDirectory,
   painter,
   parseCount,
   parseDuration,
@@ -25,7 +22,7 @@ import {
 } from './output.ts';
 import { requireTarget } from './target.ts';
 
-const SCHEMES = ['rtmp', 'http', 'https'] as const;
+const SCHEMES = ['rtmp', 'http', 'https', 'srt', 'whep', 'wheps'] as const;
 
 export interface LoadArguments {
   readonly clients: string;
@@ -38,6 +35,8 @@ export interface LoadArguments {
   readonly hlsStart?: string;
   readonly cmcd?: string;
   readonly hlsVariant?: string;
+  readonly webrtc?: string;
+  readonly token?: string;
 }
 
 export function register(program: Command): void {
@@ -46,7 +45,7 @@ export function register(program: Command): void {
     .description('Play URLs with many clients; measure latency, stalls and every frame of every client.')
     .argument(
       '<url...>',
-      'rtmp://…, http(s)://….flv or http(s)://….m3u8; clients are spread over several evenly',
+      'rtmp://…, http(s)://….flv, http(s)://….m3u8, srt://host:port?streamid=… or whep(s)://…; clients are spread over several evenly',
     )
     .requiredOption('-n, --clients <N>', 'players')
     .option('--ramp <time>', 'time over which they join', '5s')
@@ -66,6 +65,12 @@ export function register(program: Command): void {
       'first',
     )
     .option('--cmcd <where>', 'HLS: tell the servers about the players (CTA-5004) in headers or query')
+    .option(
+      '--webrtc <transport>',
+      'WHEP: lite, which decrypts what can carry a stamp and a sample of the rest, or datachannel, a full stack',
+      'lite',
+    )
+    .option('--token <token>', 'WHEP: bearer token of the endpoint')
     .addHelpText(
       'after',
       `
@@ -81,6 +86,8 @@ Examples:
   liveproof load rtmp://127.0.0.1/live/a http://127.0.0.1:8080/live/a.flv --clients 5000 --ramp 10s --duration 2m
   liveproof load http://127.0.0.1:8080/live/a.m3u8 --clients 2000 --hls-start live-edge
   liveproof load http://127.0.0.1:8080/live/a.flv -n 100 --json | jq .load.latency.steady
+  liveproof load 'srt://127.0.0.1:10080?streamid=%23!::r=live/a,m=request&latency=200' --clients 500
+  liveproof load 'whep://127.0.0.1:1985/rtc/v1/whep/?app=live&stream=a' --clients 500
   liveproof load rtmp://media.example.net/live/a -n 50 --allow-remote --out out/evening`,
     )
     .action(async (urls: string[], options: LoadArguments) => {
@@ -89,56 +96,51 @@ Examples:
 }
 
 /** What the command touches outside itself. */
-export interface LoadSurroundings {
+export interface LoadSurroundings extends Surroundings {
   readonly run: (options: LoadOptions) => Promise<Load>;
-  readonly stdout: Writable;
-  readonly stderr: Writable;
-  readonly listen: () => Interruption;
 }
-
-const REAL: LoadSurroundings = {
-  run: runLoad,
-  stdout: process.stdout,
-  stderr: process.stderr,
-  listen: listenForInterrupt,
-};
 
 /** Throws UsageError before anything is started. */
 export async function load(
   urls: readonly string[],
   options: LoadArguments,
-  { run, stdout, stderr, listen }: LoadSurroundings = REAL,
+  { run, ...around }: LoadSurroundings = { ...REAL_SURROUNDINGS, run: runLoad },
 ): Promise<ExitCode> {
-  for (const url of urls) requireTarget(url, SCHEMES, options.allowRemote === true);
-  const hls = hlsOptions(options);
+  const { allowRemote = false } = options;
+  for (const url of urls) requireTarget(url, SCHEMES, allowRemote, 'play');
   const request = {
     urls,
     clients: parseCount(options.clients),
     rampMs: parseDuration(options.ramp),
     durationMs: parseDuration(options.duration),
     ...(options.workers === undefined ? {} : { workers: parseCount(options.workers) }),
-    client: { ...(options.allowRemote === true ? { allowRemote: true } : {}), hls },
+    client: {
+      ...(allowRemote ? { allowRemote } : {}),
+      hls: hlsOptions(options),
+      webrtc: webRtcOptions(options),
+    },
   };
-  const startedAt = new Date();
-  const directory = makeRunDirectory('load', options.out, startedAt);
-  const progress = new Progress(stderr);
-  const interruption = listen();
-  try {
-    const figures = await run({
-      ...request,
-      onTick: (tick) => progress.line(loadLine(tick)),
-      signal: interruption.signal,
-    });
-    progress.end();
-    const results = resultsOf(figures, startedAt, interruption.signal.aborted, options, request);
-    await writeRun(directory, results);
-    if (options.json) stdout.write(`${JSON.stringify(maskDeep(results), null, 2)}\n`);
-    else printLoad(results, directory, stdout);
-    return exitCodeOf(results.verdict);
-  } finally {
-    progress.end();
-    interruption.release();
-  }
+  const { results, directory } = await measuredRun(
+    {
+      kind: 'load',
+      out: options.out,
+      measure: (signal, show) => run({ ...request, onTick: (tick) => show(loadLine(tick)), signal }),
+      judge: judgeLoad,
+      command: (figures) => [
+        ...urls,
+        ...['--clients', String(request.clients), '--ramp', options.ramp, '--duration', options.duration],
+        ...(options.workers === undefined ? [] : ['--workers', options.workers]),
+        ...(allowRemote ? ['--allow-remote'] : []),
+        ...(figures.hls === undefined ? [] : hlsArguments(options)),
+        ...(figures.webrtc === undefined ? [] : webRtcArguments(options)),
+      ],
+    },
+    around,
+  );
+  const { stdout } = around;
+  if (options.json) stdout.write(`${JSON.stringify(maskDeep(results), null, 2)}\n`);
+  else printLoad(results, directory!, stdout);
+  return exitCodeOf(results.verdict);
 }
 
 const HLS_STARTS = ['3-segments', 'live-edge'] as const;
@@ -162,34 +164,20 @@ function oneOf<T extends string>(option: string, value: string, allowed: readonl
   throw new UsageError(`${option} is ${allowed.join(', ')}${also}; got "${printable(value)}".`);
 }
 
-function resultsOf(
-  figures: Load,
-  startedAt: Date,
-  interrupted: boolean,
-  options: LoadArguments,
-  { urls, clients }: { readonly urls: readonly string[]; readonly clients: number },
-): Results {
-  const findings = judgeLoad(figures, { interrupted });
+const TRANSPORTS = ['lite', 'datachannel'] as const;
+
+function webRtcOptions({ webrtc, token }: LoadArguments): WebRtcOptions {
   return {
-    schema: 'liveproof/results@1',
-    kind: 'load',
-    verdict: worstVerdict(findings.map(({ verdict }) => verdict)),
-    startedAt: startedAt.toISOString(),
-    durationMs: Date.now() - startedAt.getTime(),
-    interrupted,
-    command: [
-      'liveproof',
-      'load',
-      ...urls,
-      ...['--clients', String(clients), '--ramp', options.ramp, '--duration', options.duration],
-      ...(options.workers === undefined ? [] : ['--workers', options.workers]),
-      ...(options.allowRemote ? ['--allow-remote'] : []),
-      ...(figures.hls === undefined ? [] : hlsArguments(options)),
-    ],
-    environment: collectEnvironment(),
-    findings,
-    load: figures,
+    ...(webrtc !== undefined && { transport: oneOf('--webrtc', webrtc, TRANSPORTS) }),
+    ...(token !== undefined && { token }),
   };
+}
+
+function webRtcArguments({ webrtc, token }: LoadArguments): string[] {
+  return [
+    ...(webrtc === undefined || webrtc === 'lite' ? [] : ['--webrtc', webrtc]),
+    ...(token === undefined ? [] : ['--token', '***']),
+  ];
 }
 
 /** As far as they are not the defaults. */
@@ -202,7 +190,7 @@ function hlsArguments({ hlsStart, hlsVariant, cmcd }: LoadArguments): string[] {
 }
 
 function printLoad(results: Results, directory: string, stdout: Writable): void {
-  const { startup, latency, stalls, frames, generator, hls } = results.load!;
+  const { startup, latency, stalls, frames, generator, hls, srt, webrtc } = results.load!;
   const paint = painter(stdout);
   const row = (name: string, of: Load['startup']) => [
     name,
@@ -225,6 +213,10 @@ function printLoad(results: Results, directory: string, stdout: Writable): void 
                 row('segment requests', hls.segments.time),
                 row('playlist staleness', hls.playlists.staleness),
               ]),
+          ...(srt === undefined ? [] : [row('round trip, SRT', srt.rtt)]),
+          ...(webrtc === undefined
+            ? []
+            : [row('offer answered', webrtc.offers.time), row('jitter, RTP', webrtc.jitter)]),
         ],
         { right: [1, 2, 3, 4, 5, 6], paint },
       ),
@@ -232,6 +224,8 @@ function printLoad(results: Results, directory: string, stdout: Writable): void 
       `stalls     ${formatNumber(stalls.count)}, ${formatPercent(stalls.ratio)} of the time`,
       `frames     ${formatNumber(frames.received)} received, ${formatNumber(frames.missing)} missing, ${formatNumber(frames.corrupt)} corrupt, ${formatNumber(frames.duplicated)} duplicated, ${formatNumber(frames.reordered)} reordered${frames.unstamped > 0 ? `, ${formatNumber(frames.unstamped)} without a stamp` : ''}`,
       ...(hls === undefined ? [] : [hlsLine(hls)]),
+      ...(srt === undefined ? [] : [srtLine(srt)]),
+      ...(webrtc === undefined ? [] : [webRtcLine(webrtc)]),
       `generator  ${generator.healthy ? 'healthy' : paint('yellow', 'unhealthy')}, lag p99 ${formatMs(generator.loopLagP99Ms)}, ${formatNumber(generator.cpuCores)} cores, ${formatNumber(generator.rssMb)} MB`,
       '',
     ].join('\n')}\n`,
@@ -239,13 +233,47 @@ function printLoad(results: Results, directory: string, stdout: Writable): void 
   printFindings(results, headline(results), directory, stdout);
 }
 
-function hlsLine({ playlists, segments, retries, problems }: HlsLoad): string {
+function srtLine({ packets, naks, latencyMs, problems }: SrtLoad): string {
+  return [
+    `srt        ${formatNumber(packets.received)} packets`,
+    `${formatNumber(packets.lost)} lost on the way`,
+    `${formatNumber(packets.retransmitted)} retransmitted`,
+    `${formatNumber(packets.dropped)} dropped`,
+    `${formatNumber(packets.belated)} belated`,
+    `${formatNumber(packets.undecryptable)} undecryptable`,
+    `${formatNumber(naks)} NAKs`,
+    `latency ${formatMs(latencyMs)}`,
+    ...problemWords(problems),
+  ].join(', ');
+}
+
+function webRtcLine({ transport, rtp, srtp, framesVerified, problems }: WebRtcLoad): string {
+  return [
+    `webrtc     ${transport}, ${formatNumber(rtp.packets)} packets`,
+    `${formatNumber(rtp.audioPackets)} of them Opus`,
+    `${formatNumber(rtp.lost)} lost`,
+    `${formatNumber(rtp.recovered)} recovered`,
+    `${formatNumber(rtp.late)} reordered`,
+    `${formatNumber(rtp.duplicated)} duplicated`,
+    `${formatNumber(srtp.forged)} undecryptable`,
+    `${formatNumber(rtp.nacked)} NACKed`,
+    `${formatNumber(rtp.plis)} PLIs`,
+    `${formatNumber(framesVerified)} frames verified`,
+    ...problemWords(problems),
+  ].join(', ');
+}
+
+function problemWords(problems: Readonly<Record<string, number>>): string[] {
   const wrong = Object.entries(problems).map(([code, count]) => `${formatNumber(count)} ${code}`);
+  return wrong.length === 0 ? ['no problem'] : wrong;
+}
+
+function hlsLine({ playlists, segments, retries, problems }: HlsLoad): string {
   return [
     `hls        ${formatNumber(playlists.requests)} playlists, ${formatNumber(segments.requests)} segments`,
     `${formatNumber(playlists.failed + segments.failed)} failed`,
     `${formatNumber(playlists.missing + segments.missing)} of them 404`,
     `${formatNumber(retries)} retries`,
-    ...(wrong.length === 0 ? ['no problem'] : wrong),
+    ...problemWords(problems),
   ].join(', ');
 }

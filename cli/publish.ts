@@ -1,21 +1,16 @@
 /** `liveproof publish`: publishes stamped streams, paced by DTS, in an endless loop. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { type PublishFigures, type PublishOptions, runPublish } from '../drivers/swarm/load.ts';
-import { Progress, publishLine } from '../drivers/swarm/progress.ts';
-import { collectEnvironment } from '../reports/environment.ts';
+import { publishLine } from '../drivers/swarm/progress.ts';
 import { headline } from '../reports/format.ts';
 import { judgePublish } from '../reports/judge-publish.ts';
-import { type Results, worstVerdict } from '../reports/results.ts';
-import { writeRun } from '../reports/write.ts';
-import { type Interruption, listenForInterrupt } from './interrupt.ts';
+import { measuredRun, REAL_SURROUNDINGS, type Surroundings } from './measured-run.ts';
 import {
   type ExitCode,
   exitCodeOf,
-  makeRunDirectory,
   parseCount,
   parseDuration,
   printable,
@@ -32,6 +27,7 @@ export interface PublishArguments {
   readonly duration?: string;
   readonly out?: string;
   readonly allowRemote?: boolean;
+  readonly token?: string;
 }
 
 export function register(program: Command): void {
@@ -40,11 +36,15 @@ export function register(program: Command): void {
     .description(
       'Publish stamped streams, paced by DTS, in an endless loop, until Ctrl-C or the duration is over.',
     )
-    .argument('<url>', 'rtmp://…; %d in it is the number of the stream, from 1')
+    .argument(
+      '<url>',
+      'rtmp://…, srt://host:port?streamid=… or whip(s)://…; %d in it is the number of the stream, from 1',
+    )
     .option('-n, --streams <N>', 'publishers', '1')
     .option('--file <flv>', 'H.264 in FLV, beginning with a keyframe (default: 480 kbit/s, 10 s)')
     .option('--duration <time>', 'how long (default: until Ctrl-C)')
     .option('--out <dir>', 'write a report there')
+    .option('--token <token>', 'WHIP: bearer token of the endpoint')
     .option('--allow-remote', 'publish to a server that is not on loopback')
     .addHelpText(
       'after',
@@ -58,7 +58,9 @@ Exit codes:
 Examples:
   liveproof publish rtmp://127.0.0.1/live/livestream
   liveproof publish rtmp://127.0.0.1/live/stream-%d --streams 100 --duration 2m --out out/hundred
-  liveproof publish rtmp://127.0.0.1/live/mine --file mine.flv`,
+  liveproof publish rtmp://127.0.0.1/live/mine --file mine.flv
+  liveproof publish 'srt://127.0.0.1:10080?streamid=%23!::r=live/s-%d,m=publish' --streams 10
+  liveproof publish 'whip://127.0.0.1:1985/rtc/v1/whip/?app=live&stream=livestream'`,
     )
     .action(async (url: string, options: PublishArguments) => {
       process.exitCode = await publish(url, options);
@@ -66,28 +68,21 @@ Examples:
 }
 
 /** What the command touches outside itself. */
-export interface PublishSurroundings {
+export interface PublishSurroundings extends Surroundings {
   readonly run: (options: PublishOptions) => Promise<PublishFigures>;
-  readonly stdout: Writable;
-  readonly stderr: Writable;
-  readonly listen: () => Interruption;
 }
 
-const REAL: PublishSurroundings = {
-  run: runPublish,
-  stdout: process.stdout,
-  stderr: process.stderr,
-  listen: listenForInterrupt,
-};
+const SCHEMES = ['rtmp', 'srt', 'whip', 'whips'] as const;
 
 /** Throws UsageError before anything is started. Without a duration Ctrl-C is the end that was asked for. */
 export async function publish(
   url: string,
   options: PublishArguments,
-  { run, stdout, stderr, listen }: PublishSurroundings = REAL,
+  { run, ...around }: PublishSurroundings = { ...REAL_SURROUNDINGS, run: runPublish },
 ): Promise<ExitCode> {
-  requireTarget(url, ['rtmp'], options.allowRemote === true);
+  const { allowRemote = false, token } = options;
   const streams = parseCount(options.streams);
+  requireTarget(url.replace('%d', '1'), SCHEMES, allowRemote, 'publish');
   if (streams > 1 && !url.includes('%d')) {
     throw new UsageError(
       `${streams} streams need a name each: put %d into the URL, as in rtmp://127.0.0.1/live/s-%d.`,
@@ -96,45 +91,32 @@ export async function publish(
   const file = options.file === undefined ? DEFAULT_FILE : resolve(options.file);
   if (!existsSync(file)) throw new UsageError(`There is no file ${printable(file)}.`);
   const durationMs = options.duration === undefined ? undefined : parseDuration(options.duration);
-  const startedAt = new Date();
-  const directory =
-    options.out === undefined ? undefined : makeRunDirectory('publish', options.out, startedAt);
-  const progress = new Progress(stderr);
-  const interruption = listen();
-  try {
-    const figures = await run({
-      url,
-      streams,
-      file,
-      ...(durationMs === undefined ? {} : { durationMs }),
-      onTick: (tick) => progress.line(publishLine(tick)),
-      signal: interruption.signal,
-    });
-    progress.end();
-    const interrupted = durationMs !== undefined && interruption.signal.aborted;
-    const findings = judgePublish(figures, { interrupted });
-    const results: Results = {
-      schema: 'liveproof/results@1',
+  const { results, directory } = await measuredRun(
+    {
       kind: 'publish',
-      verdict: worstVerdict(findings.map(({ verdict }) => verdict)),
-      startedAt: startedAt.toISOString(),
-      durationMs: Date.now() - startedAt.getTime(),
-      interrupted,
-      command: [
-        ...['liveproof', 'publish', url, '--streams', String(streams)],
+      out: options.out ?? false,
+      endless: durationMs === undefined,
+      measure: (signal, show) =>
+        run({
+          url,
+          streams,
+          file,
+          client: { allowRemote, ...(token !== undefined && { webrtc: { token } }) },
+          ...(durationMs === undefined ? {} : { durationMs }),
+          onTick: (tick) => show(publishLine(tick)),
+          signal,
+        }),
+      judge: judgePublish,
+      command: () => [
+        ...[url, '--streams', String(streams)],
         ...(options.file === undefined ? [] : ['--file', options.file]),
         ...(options.duration === undefined ? [] : ['--duration', options.duration]),
-        ...(options.allowRemote ? ['--allow-remote'] : []),
+        ...(token === undefined ? [] : ['--token', '***']),
+        ...(allowRemote ? ['--allow-remote'] : []),
       ],
-      environment: collectEnvironment(),
-      findings,
-      publish: figures,
-    };
-    if (directory !== undefined) await writeRun(directory, results);
-    printFindings(results, headline(results), directory, stdout);
-    return exitCodeOf(results.verdict);
-  } finally {
-    progress.end();
-    interruption.release();
-  }
+    },
+    around,
+  );
+  printFindings(results, headline(results), directory, around.stdout);
+  return exitCodeOf(results.verdict);
 }

@@ -1,21 +1,29 @@
 /** Which URLs a command may drive: load on a machine of somebody else needs to be asked for. */
 import { isLoopback } from '../drivers/loopback.ts';
+import { parseSrtUrl } from '../drivers/srt/url.ts';
+import { signallingUrl } from '../drivers/webrtc/endpoint.ts';
 import { ProtocolError } from '../protocols/errors.ts';
 import { parseRtmpUrl } from '../protocols/rtmp/url.ts';
+import { maskSecrets } from '../reports/secrets.ts';
 import { printable, UsageError } from './output.ts';
 
 /**
  * Throws UsageError for a URL whose scheme is not one of `schemes`, that cannot be parsed, or whose host is not on
  * loopback unless `allowRemote`. A name counts as remote, except localhost: what it resolves to may change.
  */
-export function requireTarget(url: string, schemes: readonly string[], allowRemote: boolean): void {
+export function requireTarget(
+  url: string,
+  schemes: readonly string[],
+  allowRemote: boolean,
+  purpose: 'play' | 'publish',
+): void {
   const scheme = /^([a-z]+):\/\//i.exec(url)?.[1]?.toLowerCase();
   if (scheme === undefined || !schemes.includes(scheme)) {
     throw new UsageError(
-      `A URL of ${schemes.map((s) => `${s}://`).join(' or ')} is needed; got "${printable(url)}".`,
+      `A URL of ${schemes.map((s) => `${s}://`).join(' or ')} is needed; got "${printable(maskSecrets(url))}".`,
     );
   }
-  const host = hostOf(url, scheme);
+  const host = hostOf(url, scheme, purpose);
   if (allowRemote || isLoopback(host)) return;
   throw new UsageError(
     `${printable(host)} is not on loopback. Many clients can take a server down: add --allow-remote if it is yours to load.`,
@@ -23,13 +31,17 @@ export function requireTarget(url: string, schemes: readonly string[], allowRemo
 }
 
 /** Read by the same rules as the clients read it. */
-function hostOf(url: string, scheme: string): string {
+function hostOf(url: string, scheme: string, purpose: 'play' | 'publish'): string {
   try {
     if (scheme === 'rtmp') return parseRtmpUrl(url).host;
-    return new URL(url).hostname.replace(/^\[(.*)\]$/, '$1');
+    if (scheme === 'srt') return parseSrtUrl(url, purpose === 'play' ? 'request' : 'publish').host;
+    const http = /^wh[ei]p/.test(scheme)
+      ? signallingUrl(url, purpose === 'play' ? 'whep' : 'whip')
+      : new URL(url);
+    return http.hostname.replace(/^\[(.*)\]$/, '$1');
   } catch (error) {
-    if (error instanceof ProtocolError) throw new UsageError(printable(error.message));
-    if (error instanceof TypeError) throw new UsageError(`Not a URL: "${printable(url)}".`);
+    if (error instanceof ProtocolError) throw new UsageError(printable(maskSecrets(error.message)));
+    if (error instanceof TypeError) throw new UsageError(`Not a URL: "${printable(maskSecrets(url))}".`);
     throw error;
   }
 }

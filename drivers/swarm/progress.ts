@@ -1,6 +1,8 @@
 /** One line a second: rewritten in place on a terminal, plain lines otherwise. */
 import type { HlsSnapshot } from './hls-figures.ts';
 import type { LoadTick, PublishTick } from './load.ts';
+import type { SrtSnapshot } from './srt-figures.ts';
+import type { WebRtcSnapshot } from './webrtc-figures.ts';
 
 /** What is needed of process.stderr. */
 export interface ProgressStream {
@@ -46,6 +48,8 @@ export function loadLine(tick: LoadTick): string {
     `latency p50 ${ms(tick.intervalLatencyP50)} p99 ${ms(tick.intervalLatencyP99)}`,
     `${tick.stalls} stalls`,
     ...(tick.hls === undefined ? [] : [hls(tick.hls)]),
+    ...(tick.srt === undefined ? [] : [srt(tick.srt)]),
+    ...(tick.webrtc === undefined ? [] : [webrtc(tick.webrtc)]),
     health(tick.generator.healthy, tick.intervalLoopLagMs, tick.intervalCpuCores, tick.generator.reasons),
   ].join(' | ');
 }
@@ -67,6 +71,16 @@ function hls({ playlists, segments, problems }: HlsSnapshot): string {
   const bad = [...(failed > 0 ? [`${failed} failed`] : []), ...(wrong > 0 ? [`${wrong} problems`] : [])];
   const good = `${playlists.requests} playlists, ${segments.requests} segments`;
   return [good, ...bad].join(', ');
+}
+
+function srt({ packets: { received, lost, dropped, undecryptable } }: SrtSnapshot): string {
+  const bad = undecryptable > 0 ? [`${undecryptable} undecryptable`] : [];
+  return [`${received} SRT packets, ${lost} lost, ${dropped} dropped`, ...bad].join(', ');
+}
+
+function webrtc({ rtp, srtp }: WebRtcSnapshot): string {
+  const bad = srtp.forged > 0 ? [`${srtp.forged} undecryptable`] : [];
+  return [`${rtp.packets} RTP packets, ${rtp.lost} lost, ${rtp.recovered} recovered`, ...bad].join(', ');
 }
 
 function health(healthy: boolean, lag: number, cores: number, reasons: readonly string[]): string {

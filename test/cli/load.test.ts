@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,7 +11,7 @@ import { type LoadArguments, type LoadSurroundings, load } from '../../cli/load.
 import { ExitCode, UsageError } from '../../cli/output.ts';
 import type { LoadOptions, LoadTick } from '../../drivers/swarm/load.ts';
 import { type Load, Results } from '../../reports/results.ts';
-import { hlsFigures, loadFigures } from '../reports/samples.ts';
+import { hlsFigures, loadFigures, srtFigures, webRtcFigures } from '../reports/samples.ts';
 import { resultsIn, surroundings, temporary } from './surroundings.ts';
 
 const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
@@ -95,6 +95,37 @@ test('HLS: what was asked for reaches the players, what they counted the shell',
   assert.deepEqual(figures!.hls, hls);
 });
 
+test('SRT and WHEP: what was asked for reaches the players, what they counted the shell, the token nobody', async (t) => {
+  const around = surroundings();
+  let asked: LoadOptions | undefined;
+  const [srt, webrtc] = [srtFigures(), webRtcFigures({ transport: 'datachannel' })];
+  const run: LoadSurroundings['run'] = async (options) => {
+    asked = options;
+    options.onTick?.({ ...TICK, srt, webrtc });
+    return loadFigures({ srt, webrtc });
+  };
+  const out = temporary(t);
+  const urls = ['srt://127.0.0.1:9000?passphrase=hunter2hunter2', 'whep://127.0.0.1:1985/x?token=hunter2'];
+  const args = { ...ARGUMENTS, out, webrtc: 'datachannel', token: 'hunter2' };
+  assert.equal(await load(urls, args, { ...around, run }), ExitCode.pass);
+  assert.deepEqual(asked!.client?.webrtc, { transport: 'datachannel', token: 'hunter2' });
+  assert.match(
+    around.stderr.text,
+    / \| 400000 SRT packets, 31 lost, 0 dropped \| 500000 RTP packets, 0 lost, 4 recovered \| /,
+  );
+  assert.match(around.stdout.text, /^round trip, SRT +/m);
+  assert.match(around.stdout.text, /^jitter, RTP +/m);
+  assert.match(around.stdout.text, /^srt +400,000 packets, 31 lost on the way, 31 retransmitted, 0 dropped/m);
+  assert.match(around.stdout.text, /^webrtc +datachannel, 500,000 packets, 100,000 of them Opus, 0 lost/m);
+  const results = resultsIn(out);
+  assert.deepEqual(results.command.slice(-4), ['--webrtc', 'datachannel', '--token', '***']);
+  assert.deepEqual([results.load!.srt, results.load!.webrtc], [srt, webrtc]);
+  for (const file of readdirSync(out)) {
+    assert.doesNotMatch(readFileSync(join(out, file), 'utf8'), /hunter2/, file);
+  }
+  assert.doesNotMatch(around.stdout.text + around.stderr.text, /hunter2/);
+});
+
 test('--json prints the results on stdout and nothing else', async (t) => {
   const out = temporary(t);
   const around = surroundings();
@@ -127,7 +158,15 @@ test('wrong use is told before anything is started or written', async (t) => {
     [['http://127.0.0.1@media.example/a.flv'], {}, /media\.example is not on loopback/],
     [[URL_OF_FLV, 'http://media.example/a.flv'], {}, /media\.example is not on loopback/],
     [['rtmp://127.0.0.1.example.com/live/a'], {}, /is not on loopback/],
-    [['srt://127.0.0.1:9000'], {}, /rtmp:\/\/ or http:\/\/ or https:\/\//],
+    [['whip://127.0.0.1/x?token=hunter2'], {}, /whep:\/\/ or wheps:\/\/ is needed; got "[^"]*token=\*\*\*"/],
+    [['srt://10.0.0.7:9000'], {}, /10\.0\.0\.7 is not on loopback/],
+    [['srt://127.0.0.1'], {}, /expected srt:\/\/host:port/],
+    [['srt://127.0.0.1:9000?passphrase=short'], {}, /a passphrase of 10 to \d+ bytes, got "5 bytes"/],
+    [['srt://127.0.0.1:0?passphrase=hunter2hunter2'], {}, /^(?!.*hunter2).*a port from 1 to 65535/],
+    [['srt://127.0.0.1?passphrase=hunter2hunter2'], {}, /^(?!.*hunter2)/],
+    [['whep://media.example/x'], {}, /media\.example is not on loopback/],
+    [['wheps://127.0.0.1@media.example/x'], {}, /media\.example is not on loopback/],
+    [['whep://127.0.0.1/x'], { webrtc: 'pion' }, /--webrtc is lite, datachannel; got "pion"/],
     [['rtmp://127.0.0.1'], {}, /url: expected/],
     [['http://[::1/a.flv'], {}, /Not a URL/],
     [[URL_OF_FLV], { clients: '0' }, /count is a whole number of at least 1/],
@@ -162,6 +201,12 @@ test('a remote server is loaded when that is asked for, loopback always', async 
     'http://localhost/a.flv',
     'rtmp://[::1]/live/a',
     'http://[::1]:80/a.flv',
+    'http://localhost/a.m3u8',
+    'http://[::1]:80/a.m3u8',
+    'srt://localhost:9000',
+    'srt://[::1]:9000?streamid=x',
+    'whep://localhost/x',
+    'wheps://[::1]/x',
   ];
   assert.equal(await load(near, { ...ARGUMENTS, out }, { ...surroundings(), run }), ExitCode.pass);
 });

@@ -69,6 +69,19 @@ test('with --out the results are written', async (t) => {
   assert.deepEqual(readdirSync(out).sort(), ['junit.xml', 'report.html', 'results.json', 'summary.md']);
 });
 
+test('SRT and WHIP: %d in a stream id, the token goes to the publishers and nowhere else', async (t) => {
+  const out = temporary(t);
+  const asked: PublishOptions[] = [];
+  const run = fakeRun(FIGURES, (options) => asked.push(options));
+  const srt = 'srt://127.0.0.1:10080?streamid=%23!::r=live/s-%d,m=publish';
+  assert.equal(await publish(srt, { streams: '2' }, { ...surroundings(), run }), ExitCode.pass);
+  assert.equal(asked[0]!.url, srt);
+  const args = { streams: '1', duration: '10s', token: 'hunter2', out };
+  assert.equal(await publish('whip://127.0.0.1:1985/x', args, { ...surroundings(), run }), ExitCode.pass);
+  assert.equal(asked[1]!.client?.webrtc?.token, 'hunter2');
+  assert.deepEqual(resultsIn(out).command.slice(-2), ['--token', '***']);
+});
+
 test('the verdict: refused and lost streams fail, an unhealthy generator or an early end is inconclusive', async () => {
   const exit = (
     figures: Partial<PublishFigures>,
@@ -93,7 +106,11 @@ test('wrong use is told before anything is started or written', async (t) => {
   const run = fakeRun(FIGURES, () => assert.fail('the publishers were started'));
   const wrong: [string, Partial<PublishArguments>, RegExp][] = [
     ['rtmp://media.example/live/a', {}, /media\.example is not on loopback/],
-    ['http://127.0.0.1/a.flv', {}, /A URL of rtmp:\/\/ is needed/],
+    ['http://127.0.0.1/a.flv', {}, /A URL of rtmp:\/\/ or srt:\/\/ or whip:\/\/ or whips:\/\/ is needed/],
+    ['whep://127.0.0.1/x', {}, /A URL of rtmp/],
+    ['whip://media.example/x', {}, /media\.example is not on loopback/],
+    ['srt://127.0.0.1', {}, /expected srt:\/\/host:port/],
+    ['srt://127.0.0.1:9000', { streams: '2' }, /put %d/],
     [URL_OF_STREAM, { streams: '3' }, /3 streams need a name each: put %d/],
     [URL_OF_STREAM, { streams: '-1' }, /count is a whole number/],
     [URL_OF_STREAM, { file: '/nowhere/a.flv' }, /There is no file \/nowhere\/a\.flv/],

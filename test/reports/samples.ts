@@ -1,6 +1,15 @@
 /** Results as a gate, a load and a run of mutants leave them. */
 import { build, encodeIntoCompressedBase64 } from 'hdr-histogram-js';
-import type { Distribution, Environment, Finding, HlsLoad, Load, Results } from '../../reports/results.ts';
+import type {
+  Distribution,
+  Environment,
+  Finding,
+  HlsLoad,
+  Load,
+  Results,
+  SrtLoad,
+  WebRtcLoad,
+} from '../../reports/results.ts';
 
 export const ENVIRONMENT: Environment = {
   liveproof: '0.1.0',
@@ -212,6 +221,44 @@ export function hlsFigures(of: Partial<HlsLoad> = {}): HlsLoad {
     finished: 0,
     problems: {},
     targetDurationMs: 2000,
+    ...of,
+  };
+}
+
+export function srtFigures(of: Partial<SrtLoad> = {}): SrtLoad {
+  return {
+    players: 500,
+    packets: {
+      ...{ received: 400_000, retransmitted: 31, lost: 31, reordered: 0, dropped: 0 },
+      ...{ belated: 0, duplicated: 0, undecryptable: 0, malformed: 0 },
+    },
+    naks: 29,
+    playersWithLoss: 17,
+    playersWithDrops: 0,
+    worstDropped: 0,
+    latencyMs: 120,
+    rtt: distribution(15_000, 0.4, 0.3),
+    problems: {},
+    ...of,
+  };
+}
+
+export function webRtcFigures(of: Partial<WebRtcLoad> = {}): WebRtcLoad {
+  return {
+    transport: 'lite',
+    players: 500,
+    offers: { requests: 500, failed: 0, time: distribution(500, 3, 2) },
+    rtp: {
+      ...{ packets: 500_000, bytes: 4.1e8, videoPackets: 400_000, audioPackets: 100_000, lost: 0 },
+      ...{ recovered: 4, late: 4, duplicated: 0, audioLost: 0, damaged: 0, nacked: 4, plis: 2 },
+      ...{ malformed: 0, unknown: 0, restarts: 0 },
+    },
+    srtp: { opened: 190_000, peeked: 310_000, forged: 0, replayed: 0, malformed: 0 },
+    framesVerified: 3000,
+    playersWithLoss: 0,
+    worstLost: 0,
+    jitter: distribution(15_000, 2, 1),
+    problems: {},
     ...of,
   };
 }

@@ -1,0 +1,71 @@
+/** What `load` and `publish` do alike: a run that shows its progress, can be interrupted, is judged and leaves its results. */
+import type { Writable } from 'node:stream';
+import { Progress } from '../drivers/swarm/progress.ts';
+import { collectEnvironment } from '../reports/environment.ts';
+import { type Finding, type Results, worstVerdict } from '../reports/results.ts';
+import { writeRun } from '../reports/write.ts';
+import { type Interruption, listenForInterrupt } from './interrupt.ts';
+import { makeRunDirectory } from './output.ts';
+
+/** What the commands touch outside themselves. */
+export interface Surroundings {
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  readonly listen: () => Interruption;
+}
+
+export const REAL_SURROUNDINGS: Surroundings = {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  listen: listenForInterrupt,
+};
+
+export interface MeasuredRun<Kind extends 'load' | 'publish'> {
+  readonly kind: Kind;
+  /** Undefined: the default directory. `false`: nothing is written. */
+  readonly out: string | undefined | false;
+  /** Runs until the signal, or by itself, and gives its figures. */
+  readonly measure: (
+    signal: AbortSignal,
+    show: (line: string) => void,
+  ) => Promise<NonNullable<Results[Kind]>>;
+  /** Ctrl-C is the end that was asked for. */
+  readonly endless?: boolean;
+  readonly judge: (figures: NonNullable<Results[Kind]>, run: { readonly interrupted: boolean }) => Finding[];
+  /** The command line, made of the options that took part. */
+  readonly command: (figures: NonNullable<Results[Kind]>) => string[];
+}
+
+/** Gives the signals back in any case. `directory` is undefined when nothing was written. */
+export async function measuredRun<Kind extends 'load' | 'publish'>(
+  { kind, out, measure, endless = false, judge, command }: MeasuredRun<Kind>,
+  { stderr, listen }: Surroundings,
+): Promise<{ results: Results; directory: string | undefined }> {
+  const startedAt = new Date();
+  const directory = out === false ? undefined : makeRunDirectory(kind, out, startedAt);
+  const progress = new Progress(stderr);
+  const interruption = listen();
+  try {
+    const figures = await measure(interruption.signal, (line) => progress.line(line));
+    progress.end();
+    const interrupted = !endless && interruption.signal.aborted;
+    const findings = judge(figures, { interrupted });
+    const results: Results = {
+      schema: 'liveproof/results@1',
+      kind,
+      verdict: worstVerdict(findings.map(({ verdict }) => verdict)),
+      startedAt: startedAt.toISOString(),
+      durationMs: Date.now() - startedAt.getTime(),
+      interrupted,
+      command: ['liveproof', kind, ...command(figures)],
+      environment: collectEnvironment(),
+      findings,
+      [kind]: figures,
+    };
+    if (directory !== undefined) await writeRun(directory, results);
+    return { results, directory };
+  } finally {
+    progress.end();
+    interruption.release();
+  }
+}
