@@ -5,6 +5,7 @@ import type { ClientRecord } from './clients.ts';
 import { API_VERSION, SERVER_NAME } from './constants.ts';
 import { audioInfo, videoInfo } from './media-info.ts';
 import type { MediaNode } from './node.ts';
+import { serveRtc } from './rtc/http.ts';
 import type { Stream } from './stream.ts';
 
 /** SRS's codes for what is not there; the HTTP status is 200 all the same. */
@@ -24,8 +25,9 @@ export function createApi(node: MediaNode): Server {
 }
 
 function serve(node: MediaNode, request: IncomingMessage, response: ServerResponse): void {
-  request.resume();
   const [path = '', query = ''] = (request.url ?? '').split('?');
+  if (node.rtc && serveRtc(node, node.rtc, path, new URLSearchParams(query), request, response)) return;
+  request.resume();
   const isDirectory = /^\/api\/v1\/(streams|clients|vhosts)$/.test(path);
   if (isDirectory) {
     response.writeHead(302, {

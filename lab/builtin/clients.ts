@@ -5,11 +5,13 @@ export type ClientType =
   | 'flv-play'
   | 'hls-play'
   | 'srt-play'
+  | 'rtc-play'
   | 'fmle-publish'
   | 'flash-publish'
-  | 'srt-publish';
+  | 'srt-publish'
+  | 'rtc-publish';
 
-/** A socket, an SRT caller, or what stands for all requests of an HLS session. */
+/** A socket, an SRT caller, a WebRTC session, or what stands for all requests of an HLS session. */
 export interface ClientConnection {
   readonly bytesRead: number;
   readonly bytesWritten: number;

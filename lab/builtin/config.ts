@@ -12,6 +12,8 @@ export interface BuiltinConfig {
   readonly apiPort: number;
   /** UDP. Takes SRT callers, by `settings.srt`; none when left out. */
   readonly srtPort?: number;
+  /** UDP. Carries the media of WHIP and WHEP, whose HTTP is on the API port; none when left out. */
+  readonly rtcPort?: number;
   /** Edge only: where it fetches from, in order. `api` is only read by a mutant. */
   readonly origins: readonly { readonly host: string; readonly port: number; readonly api?: string }[];
   /** Master only: where it forwards every stream that is published to it. */

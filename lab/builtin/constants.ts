@@ -21,6 +21,10 @@ export interface Timeouts {
   readonly srtPublishSilence: number;
   /** Nothing from an SRT caller, keep-alives included: SRS `peer_idle_timeout`, 10 s (8). */
   readonly srtPeerIdle: number;
+  /** Nothing from a WebRTC client that has to send something: SRS `stun_timeout`, 30 s (9.1). */
+  readonly rtcSilence: number;
+  /** A WHIP publisher that sent no keyframe for this long is asked for one: SRS `pli_for_rtmp`, 6 s (9.3). */
+  readonly rtcKeyframe: number;
 }
 
 export const DEFAULT_TIMEOUTS: Timeouts = {
@@ -34,6 +38,8 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   forwardRetry: 3_000,
   srtPublishSilence: 5_000,
   srtPeerIdle: 10_000,
+  rtcSilence: 30_000,
+  rtcKeyframe: 6_000,
 };
 
 /** What a server of the SRS kind announces after connect (captures/srs-7.0.18/ffmpeg-play.s2c.bin). */

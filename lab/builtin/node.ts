@@ -14,6 +14,7 @@ import { isMutantId, type Mutants } from './mutants.ts';
 import { Origin } from './origin.ts';
 import type { StreamOutput } from './output.ts';
 import type { Role } from './role.ts';
+import { RtcServer } from './rtc/server.ts';
 import { RtmpConnection } from './rtmp-connection.ts';
 import { SrtServer } from './srt/server.ts';
 import { Stream } from './stream.ts';
@@ -34,6 +35,8 @@ export class MediaNode {
   readonly hls: HlsOutputs | undefined;
   /** Undefined when players have none (hls_ctx off). */
   readonly hlsSessions: HlsSessions | undefined;
+  /** Undefined when the node has no WebRTC. */
+  readonly rtc: RtcServer | undefined;
   readonly #forwards = new Forwards(this);
   readonly #srt: SrtServer | undefined;
   readonly #connections = new Set<{ destroy(): unknown }>();
@@ -55,6 +58,7 @@ export class MediaNode {
       if (sessions) this.hlsSessions = new HlsSessions(windowSeconds, this);
     }
     this.role = config.role === 'edge' ? new Edge(this) : new Origin(this);
+    if (config.rtcPort !== undefined) this.rtc = new RtcServer(this, config.rtcPort);
     if (config.srtPort !== undefined) this.#srt = new SrtServer(this, config.srtPort);
   }
 
@@ -76,6 +80,7 @@ export class MediaNode {
       listen(http, httpPort, host),
       listen(api, apiPort, host),
       this.#srt?.start(),
+      this.rtc?.start(),
     ]);
     this.#ticker = setInterval(() => this.#tick(), this.config.settings.mergedWriteMs / WRITE_PHASES);
     this.#sweeper = setInterval(() => this.#forgetStreams(), STREAM_LINGER_MS);
@@ -97,9 +102,9 @@ export class MediaNode {
    * @param streamName with its query
    */
   outputsOf(stream: Stream, streamName: string): StreamOutput[] {
-    const outputs = this.config.role === 'master' ? this.#forwards.open(stream, streamName) : [];
-    const hls = this.hls?.open(stream);
-    return hls ? [...outputs, hls] : outputs;
+    const forwards = this.config.role === 'master' ? this.#forwards.open(stream, streamName) : [];
+    const others = [this.hls?.open(stream), this.rtc?.output(stream)];
+    return [...forwards, ...others.filter((output) => output !== undefined)];
   }
 
   enter(client: ClientRecord): void {
@@ -125,6 +130,7 @@ export class MediaNode {
     for (const server of this.#servers) server.close();
     this.destroyConnections();
     this.#srt?.close();
+    this.rtc?.close();
     for (const stream of this.streams.values()) {
       stream.closeOutputs();
       this.role.onStreamGone(stream);

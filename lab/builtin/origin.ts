@@ -1,7 +1,21 @@
 /** The origin: what is published here is played here, and handed to the outputs of the node. */
+import type { ClientType } from './clients.ts';
 import { framesOf } from './media-message.ts';
+import type { MutantId } from './mutants.ts';
 import type { MediaNode } from './node.ts';
 import type { Publication, PublishEvents, PublishRequest, Role } from './role.ts';
+
+/** Mutants, by what the second publisher of a stream is: it throws the first out, or is let in beside it. */
+function defectsOf(second: ClientType): { readonly kicks?: MutantId; readonly joins: MutantId } {
+  switch (second) {
+    case 'srt-publish':
+      return { kicks: 'srt-publisher-kicked', joins: 'srt-two-publishers' };
+    case 'rtc-publish':
+      return { joins: 'whip-double-publish-accepted' };
+    default:
+      return { kicks: 'rtmp-double-publish-kicks-first', joins: 'rtmp-double-publish-accepted' };
+  }
+}
 
 export class Origin implements Role {
   readonly #node: MediaNode;
@@ -18,10 +32,9 @@ export class Origin implements Role {
     const { mutants, log } = this.#node;
     const first = stream.publisher;
     if (first) {
-      const srt = client.type === 'srt-publish';
-      if (mutants.has(srt ? 'srt-publisher-kicked' : 'rtmp-double-publish-kicks-first'))
-        first.socket.destroy();
-      else if (!mutants.has(srt ? 'srt-two-publishers' : 'rtmp-double-publish-accepted')) return undefined;
+      const { kicks, joins } = defectsOf(client.type);
+      if (kicks && mutants.has(kicks)) first.socket.destroy();
+      else if (!mutants.has(joins)) return undefined;
     }
     stream.publisher = client;
     if (!first) {

@@ -33,6 +33,7 @@ function configOf(spec: NodeSpec, plan: ClusterPlan): BuiltinConfig {
     httpPort: ports.http,
     apiPort: ports.api,
     ...(ports.srt === undefined ? {} : { srtPort: ports.srt }),
+    ...(ports.rtc === undefined ? {} : { rtcPort: ports.rtc }),
     origins:
       role === 'edge'
         ? links.map((tap) => {
