@@ -1,7 +1,7 @@
 /** What judges of HLS read out of a history. Pure. */
 import { ProtocolError } from '../../protocols/errors.ts';
 import { parsePlaylist } from '../../protocols/hls/parse.ts';
-import type { MediaPlaylist } from '../../protocols/hls/playlist.ts';
+import type { MasterPlaylist, MediaPlaylist, Playlist } from '../../protocols/hls/playlist.ts';
 import type { Judgement } from '../check.ts';
 import type { EventOf, History } from '../history.ts';
 import { failed, inconclusive, judged, notSeen, words } from '../judging.ts';
@@ -31,7 +31,7 @@ export function loadedBy(history: History, client: string): Loaded[] {
   const loaded: Loaded[] = [];
   for (const event of history.of('hls.playlist')) {
     if (event.client !== client || event.kind !== 'media') continue;
-    const playlist = parsed(event.text);
+    const playlist = mediaPlaylist(event.text);
     if (playlist !== undefined) loaded.push({ ...event, playlist });
   }
   return loaded;
@@ -42,10 +42,21 @@ export function versionsOf(loaded: readonly Loaded[]): Loaded[] {
   return loaded.filter(({ text }, i) => text !== loaded[i - 1]?.text);
 }
 
-function parsed(text: string): MediaPlaylist | undefined {
+/** Undefined when it is none that can be parsed. */
+export function mediaPlaylist(text: string): MediaPlaylist | undefined {
+  const playlist = parsed(text);
+  return playlist?.kind === 'media' ? playlist : undefined;
+}
+
+/** Undefined when it is none that can be parsed. */
+export function masterPlaylist(text: string): MasterPlaylist | undefined {
+  const playlist = parsed(text);
+  return playlist?.kind === 'master' ? playlist : undefined;
+}
+
+function parsed(text: string): Playlist | undefined {
   try {
-    const playlist = parsePlaylist(text);
-    return playlist.kind === 'media' ? playlist : undefined;
+    return parsePlaylist(text);
   } catch (error) {
     if (error instanceof ProtocolError) return undefined;
     throw error;

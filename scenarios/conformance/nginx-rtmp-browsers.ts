@@ -3,7 +3,8 @@ import { SOURCE_RUNG } from '../../lab/render/ladder.ts';
 import { check, type Judgement } from '../check.ts';
 import type { EventOf, History } from '../history.ts';
 import { failed, judged, notSeen } from '../judging.ts';
-import { FIRST_SEGMENT_WITHIN_MS, mediaPlaylist, poll, rungUrl } from './nginx-rtmp-watch.ts';
+import { mediaPlaylist } from './hls-history.ts';
+import { FIRST_SEGMENT_WITHIN_MS, poll, rungUrl } from './nginx-rtmp-watch.ts';
 
 const ORIGIN = 'http://player.test';
 

@@ -1,15 +1,14 @@
 /** The ladder that ffmpeg makes of a stream, as HLS. */
 import { LADDER, type Rung, SOURCE_RUNG } from '../../lab/render/ladder.ts';
 import { SHOW_APP } from '../../lab/render/nginx-rtmp.ts';
-import { ProtocolError } from '../../protocols/errors.ts';
-import { parsePlaylist } from '../../protocols/hls/parse.ts';
 import type { MasterPlaylist } from '../../protocols/hls/playlist.ts';
 import { HLS_FRAGMENT_MS, PLAYING_WITHIN_MS } from '../bounds.ts';
 import { check, type Judgement } from '../check.ts';
 import type { EventOf, History } from '../history.ts';
 import { failed, inconclusive, judged, notSeen, videoOf } from '../judging.ts';
 import { FRAME_MS, GOP_FRAMES } from '../stage.ts';
-import { FIRST_SEGMENT_WITHIN_MS, mediaPlaylist, poll, watchLadder, watchRung } from './nginx-rtmp-watch.ts';
+import { masterPlaylist, mediaPlaylist } from './hls-history.ts';
+import { FIRST_SEGMENT_WITHIN_MS, poll, watchLadder, watchRung } from './nginx-rtmp-watch.ts';
 
 const TOPOLOGIES = ['nginx-rtmp'] as const;
 const SEED = 'HLS live and VOD on Kubernetes (seeds/004)';
@@ -72,16 +71,6 @@ const ladderComplete = check({
     return [isListed, ...LADDER.flatMap((rung) => judgeRung(history, master, String(stream), rung))];
   },
 });
-
-function masterPlaylist(text: string): MasterPlaylist | undefined {
-  try {
-    const playlist = parsePlaylist(text);
-    return playlist.kind === 'master' ? playlist : undefined;
-  } catch (error) {
-    if (error instanceof ProtocolError) return undefined;
-    throw error;
-  }
-}
 
 function judgeRung(history: History, master: MasterPlaylist, stream: string, rung: Rung): Judgement[] {
   const { suffix } = rung;

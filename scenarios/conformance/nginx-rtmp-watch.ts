@@ -9,12 +9,12 @@ import { ProtocolError } from '../../protocols/errors.ts';
 import { splitAnnexB } from '../../protocols/h264/annexb.ts';
 import { NalType, nalType } from '../../protocols/h264/nal.ts';
 import { parseSps } from '../../protocols/h264/parameter-sets.ts';
-import { parsePlaylist } from '../../protocols/hls/parse.ts';
-import type { MediaPlaylist, MediaSegment } from '../../protocols/hls/playlist.ts';
+import type { MediaSegment } from '../../protocols/hls/playlist.ts';
 import { type MediaLayout, type MediaSink, MediaType } from '../../protocols/media.ts';
 import { TsMediaReader } from '../../protocols/mpegts/media.ts';
 import type { CheckContext } from '../check.ts';
 import type { History } from '../history.ts';
+import { mediaPlaylist } from './hls-history.ts';
 
 const POLL_MS = 100;
 
@@ -85,17 +85,6 @@ export async function watchRung(
 function segmentFrom(body: Uint8Array, sequence: number): MediaSegment | undefined {
   const playlist = mediaPlaylist(new TextDecoder().decode(body));
   return playlist?.segments.find((segment) => segment.sequence >= sequence);
-}
-
-/** undefined when it is none. */
-export function mediaPlaylist(text: string): MediaPlaylist | undefined {
-  try {
-    const playlist = parsePlaylist(text);
-    return playlist.kind === 'media' ? playlist : undefined;
-  } catch (error) {
-    if (error instanceof ProtocolError) return undefined;
-    throw error;
-  }
 }
 
 class RungReader {
