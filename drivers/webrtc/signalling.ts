@@ -204,9 +204,11 @@ export class Signalling {
       });
       this.#request = request;
       request.once('socket', (socket) => {
-        socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+        const open = (): void => {
           if (method === 'POST' && !this.#aborted) this.#observer.onSignallingOpen(wallClock.now());
-        });
+        };
+        if (socket.connecting) socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', open);
+        else open();
       });
       request.once('finish', () => {
         exchange.sentAt = wallClock.now();

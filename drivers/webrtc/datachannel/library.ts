@@ -4,11 +4,11 @@ export type Library = typeof import('node-datachannel');
 
 let loading: Promise<Library> | undefined;
 
+/**
+ * Its `cleanup()` is never called: at exit, with connections that were closed just before, it aborts the process
+ * (0.33.4), and without it the process ends as it should once all are closed.
+ */
 export function loadLibrary(): Promise<Library> {
-  loading ??= import('node-datachannel').then((library) => {
-    // Joins its threads; what is still open is closed by then.
-    process.once('exit', () => library.cleanup());
-    return library;
-  });
+  loading ??= import('node-datachannel');
   return loading;
 }

@@ -2,7 +2,8 @@
  * WebRTC by libdatachannel: full ICE, DTLS and SRTP in native threads, one JavaScript call per packet.
  *
  * With more than one m= line, libdatachannel hands on RTP of those SSRCs only that the answer names (a=ssrc), and RTCP
- * that speaks of an SSRC that it knows.
+ * that speaks of an SSRC that it knows. Its callbacks come outside of Node's tick: what they put on the queue of
+ * `process.nextTick` waits for the next event, whenever that is. So all but packets goes through `setImmediate`.
  */
 import type { PeerConnection, Track } from 'node-datachannel';
 import { isRtcp } from '../../../protocols/rtp/packet.ts';
@@ -53,10 +54,10 @@ class DatachannelTransport implements WebRtcTransport {
     this.#connection = connection;
     alive.add(this);
     for (const mid of this.#setup.media.keys()) this.#addTrack(library, connection, mid);
-    connection.onStateChange((state) => this.#changed(state));
+    connection.onStateChange((state) => setImmediate(() => this.#changed(state)));
     const gathered = new Promise<void>((resolve) => {
       connection.onGatheringStateChange((state) => {
-        if (state === 'complete') resolve();
+        if (state === 'complete') setImmediate(resolve);
       });
     });
     connection.setLocalDescription('offer');
@@ -82,6 +83,7 @@ class DatachannelTransport implements WebRtcTransport {
     if (ssrc !== undefined) media.addSSRC(ssrc, cname, cname, `${cname}-${kind}`);
     const track = connection.addTrack(media);
     track.onMessage((bytes) => this.#received(bytes));
+    track.onOpen(() => setImmediate(() => this.#opened()));
     this.#tracks.push(track);
   }
 
@@ -99,12 +101,18 @@ class DatachannelTransport implements WebRtcTransport {
   #changed(state: string): void {
     if (this.state === TransportState.closed) return;
     const wasConnected = this.state === TransportState.connected;
-    if (state === 'connected') {
-      this.state = TransportState.connected;
-      if (!wasConnected) this.#observer.onConnected();
-    } else if (state === 'failed') this.#gone(wasConnected ? 'webrtc.lost' : 'webrtc.failed', state);
+    if (state === 'connected') this.#opened();
+    else if (state === 'failed') this.#gone(wasConnected ? 'webrtc.lost' : 'webrtc.failed', state);
     else if (state === 'disconnected') this.#gone('webrtc.lost', state);
     else if (state === 'closed') this.#gone('webrtc.closed', state);
+  }
+
+  /** Tracks open after the connection is made, and take nothing before. */
+  #opened(): void {
+    if (this.state !== TransportState.connecting || this.#connection?.state() !== 'connected') return;
+    if (!this.#tracks.every((track) => track.isOpen() || track.isClosed())) return;
+    this.state = TransportState.connected;
+    this.#observer.onConnected();
   }
 
   #gone(code: Parameters<TransportObserver['onGone']>[0], state: string): void {
