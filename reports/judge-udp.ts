@@ -32,7 +32,7 @@ export function srtJudged({
     ...some(dropped, 'dropped too late'),
     ...some(undecryptable, 'undecryptable'),
     ...some(malformed, 'malformed'),
-    ...some(problems['mpegts.continuity'] ?? 0, 'breaks of continuity in a transport stream'),
+    ...Object.entries(problems).flatMap(([code, count]) => some(count, code)),
   ];
   const drops =
     dropped === 0
@@ -46,7 +46,7 @@ export function srtJudged({
   return judged(
     received,
     bad,
-    'no packet dropped, undecryptable or malformed',
+    'no packet dropped, undecryptable or malformed, and a whole transport stream in them',
     lost === 0 ? 'none lost' : `${formatNumber(lost)} lost and made good, ${plural(naks, 'loss report')}`,
     [...drops, ...told(problems)],
   );

@@ -10,7 +10,16 @@ import {
   headline,
   proofWord,
 } from './format.ts';
-import type { Distribution, Finding, HlsLoad, Load, Results, Verdict } from './results.ts';
+import type {
+  Distribution,
+  Finding,
+  HlsLoad,
+  Load,
+  Results,
+  SrtLoad,
+  Verdict,
+  WebRtcLoad,
+} from './results.ts';
 
 const SIGN: Readonly<Record<Verdict, string>> = {
   pass: '✅',
@@ -111,14 +120,19 @@ function loadTable(load: Load): string {
               row('Segment requests', load.hls.segments.time),
               row('Staleness of playlists', load.hls.playlists.staleness),
             ]),
+        ...(load.srt === undefined ? [] : [row('Round trip, SRT', load.srt.rtt)]),
+        ...(load.webrtc === undefined
+          ? []
+          : [row('Offer answered', load.webrtc.offers.time), row('Jitter, RTP', load.webrtc.jitter)]),
       ],
     ),
     ...(load.hls === undefined ? [] : [hlsTable(load.hls)]),
+    ...(load.srt === undefined ? [] : [srtTable(load.srt)]),
+    ...(load.webrtc === undefined ? [] : [webRtcTable(load.webrtc)]),
   ].join('\n\n');
 }
 
 function hlsTable({ playlists, segments, retries, resends, finished, problems }: HlsLoad): string {
-  const wrong = Object.entries(problems).map(([code, count]) => `${text(code)} × ${formatNumber(count)}`);
   return table(
     [
       'Playlists',
@@ -141,10 +155,53 @@ function hlsTable({ playlists, segments, retries, resends, finished, problems }:
         formatNumber(retries),
         formatNumber(resends),
         formatNumber(finished),
-        wrong.length === 0 ? 'none' : wrong.join(', '),
+        problemWords(problems),
       ],
     ],
   );
+}
+
+function srtTable({ packets, naks, latencyMs, problems }: SrtLoad): string {
+  const columns: [string, string][] = [
+    ['SRT packets', formatNumber(packets.received)],
+    ['Lost on the way', formatNumber(packets.lost)],
+    ['Retransmitted', formatNumber(packets.retransmitted)],
+    ['Dropped', formatNumber(packets.dropped)],
+    ['Belated', formatNumber(packets.belated)],
+    ['Undecryptable', formatNumber(packets.undecryptable)],
+    ['NAKs', formatNumber(naks)],
+    ['Latency', formatMs(latencyMs)],
+    ['Problems', problemWords(problems)],
+  ];
+  return table(
+    columns.map(([name]) => name),
+    [columns.map(([, value]) => value)],
+  );
+}
+
+function webRtcTable({ transport, rtp, srtp, framesVerified, problems }: WebRtcLoad): string {
+  const columns: [string, string][] = [
+    ['RTP packets', `${formatNumber(rtp.packets)} (${transport})`],
+    ['Opus', formatNumber(rtp.audioPackets)],
+    ['Lost', formatNumber(rtp.lost)],
+    ['Recovered', formatNumber(rtp.recovered)],
+    ['Reordered', formatNumber(rtp.late)],
+    ['Duplicated', formatNumber(rtp.duplicated)],
+    ['Undecryptable', formatNumber(srtp.forged)],
+    ['NACKed', formatNumber(rtp.nacked)],
+    ['PLIs', formatNumber(rtp.plis)],
+    ['Frames verified', formatNumber(framesVerified)],
+    ['Problems', problemWords(problems)],
+  ];
+  return table(
+    columns.map(([name]) => name),
+    [columns.map(([, value]) => value)],
+  );
+}
+
+function problemWords(problems: Readonly<Record<string, number>>): string {
+  const wrong = Object.entries(problems).map(([code, count]) => `${text(code)} × ${formatNumber(count)}`);
+  return wrong.length === 0 ? 'none' : wrong.join(', ');
 }
 
 function details(finding: Finding, kind: Results['kind']): string {

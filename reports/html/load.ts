@@ -5,6 +5,7 @@ import { renderReasons, renderTiles, renderUrls, type Tile } from './figures.ts'
 import { renderGenerator } from './generator.ts';
 import { renderHls } from './hls.ts';
 import { type Html, html } from './html.ts';
+import { renderSrt, renderWebRtc } from './udp.ts';
 
 export function renderFigures(load: Load): Html {
   return html`<section aria-labelledby="figures">
@@ -12,6 +13,8 @@ export function renderFigures(load: Load): Html {
 ${renderTiles(tilesOf(load))}
 ${renderReasons('Why players failed or dropped', 'Players', load.reasons)}
 ${load.hls !== undefined && renderHls(load.hls)}
+${load.srt !== undefined && renderSrt(load.srt)}
+${load.webrtc !== undefined && renderWebRtc(load.webrtc)}
 ${renderUrls('Played', load.urls)}
 </section>`;
 }
@@ -85,7 +88,7 @@ function tilesOf(load: Load): Tile[] {
   ];
 }
 
-function renderDistributions({ startup, latency, hls }: Load): Html {
+function renderDistributions({ startup, latency, hls, srt, webrtc }: Load): Html {
   const row = (name: string, of: Distribution) =>
     html`<tr><th scope="row">${name}</th>${[of.p50, of.p90, of.p99, of.p999, of.max].map(
       (value) => html`<td class="number">${formatMs(value)}</td>`,
@@ -102,6 +105,9 @@ function renderDistributions({ startup, latency, hls }: Load): Html {
 <tbody>${row('Steady state', latency.steady)}${row('At the join', latency.join)}${row('Startup', startup)}${
     hls !== undefined &&
     html`${row('Playlist requests', hls.playlists.time)}${row('Segment requests', hls.segments.time)}${row('Staleness of playlists', hls.playlists.staleness)}`
+  }${srt !== undefined && row('Round trip, SRT', srt.rtt)}${
+    webrtc !== undefined &&
+    html`${row('Offer answered', webrtc.offers.time)}${row('Jitter, RTP', webrtc.jitter)}`
   }</tbody>
 </table></div>`;
 }

@@ -5,7 +5,18 @@ import { chartData } from '../../reports/html/charts.ts';
 import { html } from '../../reports/html/html.ts';
 import { renderReport } from '../../reports/html/page.ts';
 import { Results, VERDICTS } from '../../reports/results.ts';
-import { finding, gate, hlsFigures, load, loadFigures, mutants, NO_SAMPLE, publish } from './samples.ts';
+import {
+  finding,
+  gate,
+  hlsFigures,
+  load,
+  loadFigures,
+  mutants,
+  NO_SAMPLE,
+  publish,
+  srtFigures,
+  webRtcFigures,
+} from './samples.ts';
 
 const HOSTILE = `"><script>alert(1)</script><img src=x onerror=alert(2)>'</script><!-- ]]> & \u202e\u0000\ud800`;
 
@@ -13,6 +24,8 @@ const SAMPLES: Record<string, Results> = {
   gate: gate(),
   load: load(),
   hls: load({ hls: hlsFigures({ problems: { 'hls.gap': 4 } }) }),
+  srt: load({ srt: srtFigures({ problems: { 'mpegts.continuity': 4 } }) }),
+  webrtc: load({ webrtc: webRtcFigures({ problems: { 'signalling.location': 4 } }) }),
   mutants: mutants(),
   publish: publish(),
   nothing: { ...gate([]), verdict: 'error' },
@@ -21,7 +34,13 @@ const SAMPLES: Record<string, Results> = {
 
 function hostile(): Results {
   const results = load(
-    { urls: [HOSTILE], reasons: { [HOSTILE]: 3 }, hls: hlsFigures({ problems: { [HOSTILE]: 2 } }) },
+    {
+      urls: [HOSTILE],
+      reasons: { [HOSTILE]: 3 },
+      hls: hlsFigures({ problems: { [HOSTILE]: 2 } }),
+      srt: srtFigures({ problems: { [HOSTILE]: 2 } }),
+      webrtc: webRtcFigures({ problems: { [HOSTILE]: 2 } }),
+    },
     [
       finding({
         check: `load/${HOSTILE}`,
@@ -251,4 +270,16 @@ test('HLS: requests, distributions and problems are on the page, and only where 
   for (const row of ['Playlist requests', 'Segment requests', 'Staleness of playlists'])
     assert.ok(page.includes(`<th scope="row">${row}</th>`), row);
   assert.ok(!renderReport(load()).includes('HLS requests'));
+});
+
+test('SRT and WHEP: packets, distributions and problems are on the page, and only where there are such players', () => {
+  const packets = { ...srtFigures().packets, dropped: 1234 };
+  const srt = srtFigures({ packets, problems: { 'mpegts.continuity': 4321 } });
+  const page = renderReport(load({ srt, webrtc: webRtcFigures() }));
+  assert.match(page, /<code>mpegts\.continuity<\/code><\/th><td class="number">4,321</);
+  assert.match(page, /<div class="tile bad"><dt>Dropped, too late<\/dt><dd><span class="value">1,234</);
+  for (const row of ['Round trip, SRT', 'Offer answered', 'Jitter, RTP'])
+    assert.ok(page.includes(`<th scope="row">${row}</th>`), row);
+  const plain = renderReport(load());
+  assert.ok(!plain.includes('SRT packets') && !plain.includes('WebRTC packets'));
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judgeLoad } from '../../reports/judge-load.ts';
 import { type Load, type Verdict, worstVerdict } from '../../reports/results.ts';
-import { hlsFigures, loadFigures, NO_SAMPLE } from './samples.ts';
+import { hlsFigures, loadFigures, NO_SAMPLE, srtFigures, webRtcFigures } from './samples.ts';
 
 const HEALTHY = loadFigures();
 const SICK = { ...HEALTHY.generator, healthy: false, reasons: ['loop lag p99 190 ms is above 50 ms'] };
@@ -155,4 +155,39 @@ test('HLS: silence between two reloads is not the end of the stream, a longer on
   assert.equal(verdictOf({ timeline: quiet(3), hls: hlsFigures() }).verdict, 'pass');
   assert.deepEqual(verdictOf({ timeline: quiet(4), hls: hlsFigures() }).not, ['load/flowing']);
   assert.deepEqual(verdictOf({ timeline: quiet(3) }).not, ['load/flowing']);
+});
+
+test('SRT: what was lost and came again is no fail; what was dropped, or nobody can read, is', () => {
+  assert.ok(!judgeLoad(HEALTHY, { interrupted: false }).some(({ check }) => check === 'load/srt'));
+  assert.deepEqual(verdictOf({ srt: srtFigures() }), { verdict: 'pass', not: [] });
+  const { packets } = srtFigures();
+  for (const kind of ['dropped', 'undecryptable', 'malformed'] as const) {
+    const srt = srtFigures({ packets: { ...packets, [kind]: 3 } });
+    assert.deepEqual(verdictOf({ srt }), { verdict: 'fail', not: ['load/srt'] }, kind);
+    assert.equal(verdictOf({ srt, generator: SICK }).verdict, 'inconclusive');
+  }
+  const torn = srtFigures({ problems: { 'mpegts.continuity': 3 } });
+  assert.deepEqual(verdictOf({ srt: torn }), { verdict: 'fail', not: ['load/srt'] });
+  const nothing = srtFigures({ packets: { ...packets, received: 0, lost: 0 } });
+  assert.deepEqual(verdictOf({ srt: nothing }), { verdict: 'inconclusive', not: ['load/srt'] });
+  const all = srtFigures({ packets: { ...packets, received: 0, undecryptable: 9 } });
+  assert.equal(verdictOf({ srt: all }).verdict, 'fail');
+});
+
+test('WHEP: what was recovered is no fail; what never came, or nobody can read, is', () => {
+  assert.ok(!judgeLoad(HEALTHY, { interrupted: false }).some(({ check }) => check === 'load/rtp'));
+  const problems = { 'signalling.location': 500 };
+  assert.deepEqual(verdictOf({ webrtc: webRtcFigures({ problems }) }), { verdict: 'pass', not: [] });
+  const { rtp, srtp } = webRtcFigures();
+  for (const webrtc of [
+    webRtcFigures({ rtp: { ...rtp, lost: 1 }, playersWithLoss: 1, worstLost: 1 }),
+    webRtcFigures({ rtp: { ...rtp, audioLost: 1 } }),
+    webRtcFigures({ rtp: { ...rtp, malformed: 1 } }),
+    webRtcFigures({ srtp: { ...srtp, forged: 1 } }),
+  ]) {
+    assert.deepEqual(verdictOf({ webrtc }), { verdict: 'fail', not: ['load/rtp'] });
+    assert.equal(verdictOf({ webrtc, generator: SICK }).verdict, 'inconclusive');
+  }
+  const nothing = webRtcFigures({ rtp: { ...rtp, packets: 0, recovered: 0 } });
+  assert.deepEqual(verdictOf({ webrtc: nothing }), { verdict: 'inconclusive', not: ['load/rtp'] });
 });

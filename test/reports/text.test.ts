@@ -4,7 +4,7 @@ import { formatBytes, formatMs, formatNumber, formatPercent, formatSeconds } fro
 import { renderJunit } from '../../reports/junit.ts';
 import { renderMarkdown } from '../../reports/markdown.ts';
 import type { Verdict } from '../../reports/results.ts';
-import { finding, gate, hlsFigures, load, mutants } from './samples.ts';
+import { finding, gate, hlsFigures, load, mutants, srtFigures, webRtcFigures } from './samples.ts';
 
 const HOSTILE = `a|b\n# c @team [x](http://evil) <b> \`d\` ]]> & "q" \u0001\ud800`;
 
@@ -81,6 +81,15 @@ test('Markdown: a load of HLS shows its requests and problems', () => {
   const text = renderMarkdown(load({ hls: hlsFigures({ problems: { 'hls.gap': 4 }, retries: 9 }) }));
   assert.match(text, /\| Segment requests \| .* \| 8,800 \|/);
   assert.match(text, /\| 9,000 \| 0 \| 8,800 \| 0 \| 0 \| 9 \| 2 \| 0 \| hls\.gap × 4 \|/);
+});
+
+test('Markdown: a load of SRT and WHEP shows its packets', () => {
+  const srt = srtFigures({ problems: { 'mpegts.continuity': 4 } });
+  const text = renderMarkdown(load({ srt, webrtc: webRtcFigures() }));
+  assert.match(text, /\| Round trip, SRT \| .* \| 15,000 \|/);
+  assert.match(text, /\| Jitter, RTP \| .* \| 15,000 \|/);
+  assert.match(text, /\| 400,000 \| 31 \| 31 \| 0 \| 0 \| 0 \| 29 \| 120 ms \| mpegts\.continuity × 4 \|/);
+  assert.match(text, /\| 500,000 \(lite\) \| 100,000 \| 0 \| 4 \| 4 \| 0 \| 0 \| 4 \| 2 \| 3,000 \| none \|/);
 });
 
 test('Markdown: text of a server cannot form markup, links, mentions or rows', () => {

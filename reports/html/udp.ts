@@ -1,0 +1,97 @@
+/** The SRT and WHEP players of a load: their packets, and what became of them. */
+import { formatBytes, formatMs, formatNumber, plural } from '../format.ts';
+import type { SrtLoad, WebRtcLoad } from '../results.ts';
+import { renderReasons, renderTiles } from './figures.ts';
+import { type Html, html } from './html.ts';
+
+const PROBLEMS = 'What players bore and counted';
+
+export function renderSrt(load: SrtLoad): Html {
+  const { packets, naks, playersWithLoss, playersWithDrops, worstDropped, latencyMs, rtt, problems } = load;
+  return html`<h3>SRT packets</h3>
+${renderTiles([
+  {
+    name: 'Received',
+    value: formatNumber(packets.received),
+    also: `${plural(load.players, 'player')}, latency ${formatMs(latencyMs)}`,
+  },
+  {
+    name: 'Lost on the way',
+    value: formatNumber(packets.lost),
+    also: `for ${plural(playersWithLoss, 'player')}, ${formatNumber(packets.reordered)} only overtaken`,
+  },
+  {
+    name: 'Retransmitted',
+    value: formatNumber(packets.retransmitted),
+    also: `${plural(naks, 'loss report')} sent, ${formatNumber(packets.duplicated)} duplicates`,
+  },
+  {
+    name: 'Dropped, too late',
+    value: formatNumber(packets.dropped),
+    also:
+      packets.dropped === 0
+        ? `${formatNumber(packets.belated)} belated`
+        : `for ${plural(playersWithDrops, 'player')}, at most ${formatNumber(worstDropped)}; ${formatNumber(packets.belated)} belated`,
+    bad: packets.dropped > 0,
+  },
+  {
+    name: 'Undecryptable',
+    value: formatNumber(packets.undecryptable),
+    also: `${formatNumber(packets.malformed)} malformed`,
+    bad: packets.undecryptable + packets.malformed > 0,
+  },
+  { name: 'Round trip p50', value: formatMs(rtt.p50), also: `p99 ${formatMs(rtt.p99)}` },
+])}
+${renderReasons(PROBLEMS, 'Times', problems)}`;
+}
+
+export function renderWebRtc(load: WebRtcLoad): Html {
+  const { transport, offers, rtp, srtp, framesVerified, playersWithLoss, worstLost, jitter, problems } = load;
+  return html`<h3>WebRTC packets</h3>
+${renderTiles([
+  {
+    name: 'Received',
+    value: formatNumber(rtp.packets),
+    also: `${formatBytes(rtp.bytes)}, ${formatNumber(rtp.audioPackets)} packets of Opus`,
+  },
+  {
+    name: 'Lost',
+    value: formatNumber(rtp.lost),
+    also:
+      rtp.lost === 0
+        ? `${formatNumber(rtp.recovered)} missing and recovered`
+        : `for ${plural(playersWithLoss, 'player')}, at most ${formatNumber(worstLost)}; ${formatNumber(rtp.recovered)} recovered`,
+    bad: rtp.lost > 0,
+  },
+  {
+    name: 'Reordered',
+    value: formatNumber(rtp.late),
+    also: `${formatNumber(rtp.duplicated)} duplicated`,
+  },
+  {
+    name: 'Asked again',
+    value: formatNumber(rtp.nacked),
+    also: `by NACK; ${plural(rtp.plis, 'keyframe')} by PLI`,
+  },
+  { name: 'Jitter p50', value: formatMs(jitter.p50), also: `p99 ${formatMs(jitter.p99)}` },
+  {
+    name: 'Undecryptable',
+    value: transport === 'lite' ? formatNumber(srtp.forged) : '—',
+    also: `${formatNumber(rtp.malformed + srtp.malformed)} malformed`,
+    bad: srtp.forged + rtp.malformed + srtp.malformed > 0,
+  },
+  {
+    name: 'Frames verified',
+    value: formatNumber(framesVerified),
+    also: `transport ${transport}${transport === 'lite' ? ', which compares a sample of them' : ''}`,
+  },
+  {
+    name: 'Offers answered',
+    value: formatNumber(offers.requests - offers.failed),
+    unit: `of ${formatNumber(offers.requests)}`,
+    also: `p99 ${formatMs(offers.time.p99)}`,
+    bad: offers.failed > 0,
+  },
+])}
+${renderReasons(PROBLEMS, 'Times', problems)}`;
+}
