@@ -70,6 +70,8 @@ export interface SrtSettings {
   readonly latencyMs?: number;
   /** The same of what players are sent (peerlatency). SRS default 0: a player gets what it asks for. */
   readonly peerLatencyMs?: number;
+  /** A caller of whom nothing has come for so long is gone, in ms (peer_idle_timeout). SRS default 10 000. */
+  readonly peerIdleMs?: number;
   /** 10 to 79 bytes: who has another, or none, is rejected. Default none. */
   readonly passphrase?: string;
   /** Length of the keys, in bytes. SRS default 16. */

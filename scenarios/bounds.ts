@@ -100,8 +100,11 @@ export const SRT_PASSPHRASE = 'liveproof-gate';
 export const SRT_RECEIVE_LATENCY_MS = 150;
 export const SRT_PEER_LATENCY_MS = 100;
 
-/** A caller that has vanished is forgotten (facts/srs.md 8: peer_idle_timeout 10 s), and two looks at the API. */
-export const SRT_FORGOTTEN_WITHIN_MS = 10_000 + 500;
+/** Of SRT listeners in the gate's clusters: half of SRS's default, and as long as it bears a silent publisher. */
+export const SRT_PEER_IDLE_MS = 5000;
+
+/** A caller that has vanished is forgotten; servers look for such once a second or so. */
+export const SRT_FORGOTTEN_WITHIN_MS = SRT_PEER_IDLE_MS + 1500;
 
 /** An SRT caller that is not wanted is let in and closed (facts/srs.md 8); its server looks every 10 ms. */
 export const SRT_CLOSED_WITHIN_MS = 1000;

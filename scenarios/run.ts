@@ -9,6 +9,7 @@ import {
   HLS_FRAGMENT_MS,
   HLS_WINDOW_MS,
   SRT_PASSPHRASE,
+  SRT_PEER_IDLE_MS,
   SRT_PEER_LATENCY_MS,
   SRT_RECEIVE_LATENCY_MS,
 } from './bounds.ts';
@@ -25,6 +26,7 @@ const SETTINGS: Partial<MediaSettings> = {
   srt: {
     latencyMs: SRT_RECEIVE_LATENCY_MS,
     peerLatencyMs: SRT_PEER_LATENCY_MS,
+    peerIdleMs: SRT_PEER_IDLE_MS,
     passphrase: SRT_PASSPHRASE,
   },
 };

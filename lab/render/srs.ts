@@ -111,13 +111,20 @@ function forward(destinations: readonly string[]): string {
 /** SRS's defaults: recvlatency 120, peerlatency 0, no passphrase. */
 function srtServer({ srtPort, settings }: SrsInput): string {
   if (srtPort === undefined) return '';
-  const { latencyMs = 120, peerLatencyMs = 0, passphrase, pbkeylen = 16 }: SrtSettings = settings.srt ?? {};
+  const {
+    latencyMs = 120,
+    peerLatencyMs = 0,
+    peerIdleMs,
+    passphrase,
+    pbkeylen = 16,
+  }: SrtSettings = settings.srt ?? {};
   const secret =
     passphrase === undefined
       ? ''
       : `    passphrase      ${passphrase};
     pbkeylen        ${pbkeylen};
 `;
+  const idle = peerIdleMs === undefined ? '' : `    peer_idle_timeout ${peerIdleMs};\n`;
   return `# MPEG-TS over SRT. SRS can be told a port only: it listens on every address, and answers from ${SRS_SRT_HOST}.
 srt_server {
     enabled         on;
@@ -125,7 +132,7 @@ srt_server {
     # Least latency in ms of what publishers send, and of what players are sent.
     recvlatency     ${latencyMs};
     peerlatency     ${peerLatencyMs};
-${secret}}
+${idle}${secret}}
 `;
 }
 

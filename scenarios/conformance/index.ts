@@ -8,6 +8,7 @@ import { forward } from './forward.ts';
 import { HLS_CHECKS } from './hls.ts';
 import { NGINX_RTMP_CHECKS } from './nginx-rtmp.ts';
 import { RTMP_CHECKS } from './rtmp.ts';
+import { SRT_CHECKS } from './srt.ts';
 
 export const CHECKS: readonly Check[] = [
   ...backToSource,
@@ -18,4 +19,5 @@ export const CHECKS: readonly Check[] = [
   throughNginx,
   ...HLS_CHECKS,
   ...NGINX_RTMP_CHECKS,
+  ...SRT_CHECKS,
 ];

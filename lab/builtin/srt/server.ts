@@ -234,6 +234,8 @@ function optionsOf({ config: { settings }, timeouts, mutants }: MediaNode): Part
     passphrase,
     keyBytes: pbkeylen,
     crypto: mutants.has('srt-accepts-wrong-passphrase') ? gullible(listenerCrypto) : listenerCrypto,
-    peerIdleTimeoutMs: mutants.has('srt-idle-kept') ? Number.POSITIVE_INFINITY : timeouts.srtPeerIdle,
+    peerIdleTimeoutMs: mutants.has('srt-idle-kept')
+      ? Number.POSITIVE_INFINITY
+      : (settings.srt?.peerIdleMs ?? timeouts.srtPeerIdle),
   };
 }
