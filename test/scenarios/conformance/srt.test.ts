@@ -1,0 +1,372 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { SRT_CHECKS } from '../../../scenarios/conformance/srt.ts';
+import type { History, HistoryEvent, MediaItem, StepData } from '../../../scenarios/history.ts';
+import { verdictOf } from './histories.ts';
+import { Timeline } from './timeline.ts';
+
+function judge(id: string, events: readonly HistoryEvent[]): { verdict: string; says: string } {
+  const check = SRT_CHECKS.find((one) => one.id === `srt/${id}`);
+  assert.ok(check, id);
+  return verdictOf(check.judge(historyOf(events)));
+}
+
+function historyOf(events: readonly HistoryEvent[]): History {
+  const { history } = new Timeline();
+  for (const event of [...events].sort((a, b) => a.t - b.t)) history.append(event);
+  return history;
+}
+
+const step = (t: number, name: string, data: StepData = {}): HistoryEvent => ({
+  t,
+  type: 'step',
+  step: name,
+  data,
+});
+const streaming = (t: number, client: string): HistoryEvent => ({
+  t,
+  type: 'client.state',
+  client,
+  state: 'streaming',
+});
+
+function closed(t: number, client: string, reason: 'remote' | 'rejected' = 'remote'): HistoryEvent {
+  const code = reason === 'remote' ? 'srt.shutdown' : 'srt.rejected.badsecret';
+  return { t, type: 'client.closed', client, reason, during: 'streaming', code, detail: '' };
+}
+
+function frame(n: number, sentAt: number, changes: { stream?: number; intact?: boolean } = {}): MediaItem {
+  const { stream = 1, intact = true } = changes;
+  const stamp = { stream, frame: n, sentAt, intact };
+  return { kind: 'video', timestamp: n * 40, size: 100, sum: n, key: n % 25 === 0, stamp };
+}
+
+const sentAt = (n: number): number => 1000 + n * 40;
+
+/** Frames of a publisher, from number 0 on, every 40 ms. */
+function sent(client: string, count: number, stream = 1): HistoryEvent[] {
+  return Array.from({ length: count }, (_, n) => ({
+    t: sentAt(n),
+    type: 'publisher.sent',
+    client,
+    stream: 's',
+    ...frame(n, sentAt(n), { stream }),
+  }));
+}
+
+function got(
+  client: string,
+  numbers: readonly number[],
+  changes: { delay?: number; stream?: number; damaged?: number } = {},
+): HistoryEvent[] {
+  const { delay = 100, stream = 1, damaged } = changes;
+  return numbers.map((n, i) => ({
+    t: sentAt(n) + delay + i / 1000,
+    type: 'player.got',
+    client,
+    stream: 's',
+    ...frame(n, sentAt(n), { stream, intact: n !== damaged }),
+  }));
+}
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
+const without = (numbers: readonly number[], lost: number): number[] => numbers.filter((n) => n !== lost);
+const message = (t: number, client: string, way: 'sent' | 'got', packets: number[]): HistoryEvent => ({
+  t,
+  type: 'srt.message',
+  client,
+  way,
+  packets,
+});
+
+describe('handshake', () => {
+  const agreed = (changes: StepData = {}): HistoryEvent[] => [
+    step(1, 'configured', { receive: 150, peer: 100 }),
+    step(2, 'agreed', {
+      ...{ name: 'little', receive: 20, send: 30, inductionVersion: 5, magic: 0x4a17, cookie: true },
+      ...{ type: 0xffffffff, version: 5, srtVersion: 0x010501, response: true },
+      ...{ serverReceives: 150, serverSends: 100, ...changes },
+    }),
+  ];
+
+  test('the greater latency of each direction', () => {
+    assert.deepEqual(judge('handshake', agreed()), { verdict: 'pass', says: '' });
+    const more = { receive: 480, send: 520 };
+    assert.equal(
+      judge('handshake', agreed({ ...more, serverReceives: 520, serverSends: 480 })).verdict,
+      'pass',
+    );
+    assert.match(judge('handshake', agreed(more)).says, /100 and 150 ms/);
+    assert.equal(judge('handshake', agreed({ serverReceives: 0, serverSends: 0 })).verdict, 'fail');
+  });
+
+  test('another version, no magic, no cookie, no extension, too old', () => {
+    const wrongs: StepData[] = [
+      { inductionVersion: 4 },
+      { magic: 2 },
+      { cookie: false },
+      { version: 4 },
+      { response: null },
+      { srtVersion: 0x010200 },
+      { srtVersion: null },
+    ];
+    for (const wrong of wrongs) {
+      assert.equal(judge('handshake', agreed(wrong)).verdict, 'fail', JSON.stringify(wrong));
+    }
+  });
+
+  test('silence is a failure, and nothing at all is none', () => {
+    const broken = { what: 'x', code: 'wire.timeout', expected: 'an answer', actual: 'silence' };
+    assert.equal(judge('handshake', [step(1, 'configured'), step(2, 'wire.failed', broken)]).verdict, 'fail');
+    assert.equal(judge('handshake', []).verdict, 'inconclusive');
+  });
+});
+
+describe('handshake-flood', () => {
+  const flood = (after: StepData, served = true): HistoryEvent[] => [
+    step(1, 'before', { rssMb: 100 }),
+    step(2, 'after', { sent: 20_000, answered: 20_000, rssMb: 104, ...after }),
+    ...(served ? got('served', [0]) : []),
+  ];
+
+  test('bounded, grown, not arrived, not served afterwards', () => {
+    assert.equal(judge('handshake-flood', flood({})).verdict, 'pass');
+    assert.match(judge('handshake-flood', flood({ rssMb: 260 })).says, /160 MB/);
+    assert.equal(judge('handshake-flood', flood({ answered: 500 })).verdict, 'inconclusive');
+    assert.equal(judge('handshake-flood', flood({}, false)).verdict, 'fail');
+    assert.equal(judge('handshake-flood', []).verdict, 'inconclusive');
+  });
+});
+
+describe('stream-id-routing', () => {
+  const routed = (stream: number, frames = 3): HistoryEvent[] => [
+    step(1, 'form', { player: 'path', id: 'live/b', publisher: 'two' }),
+    ...sent('two', 5, 2),
+    ...got('path', range(0, frames), { stream }),
+  ];
+
+  test('its own, of another, none', () => {
+    assert.equal(judge('stream-id-routing', routed(2)).verdict, 'pass');
+    assert.match(judge('stream-id-routing', routed(1)).says, /another stream/);
+    assert.match(judge('stream-id-routing', routed(2, 0)).says, /no frame/);
+  });
+
+  test('a publisher who is refused', () => {
+    assert.equal(judge('stream-id-routing', [...sent('one', 2), closed(9, 'two')]).verdict, 'fail');
+    assert.equal(judge('stream-id-routing', []).verdict, 'inconclusive');
+  });
+});
+
+describe('missing-and-refused', () => {
+  const reading = (t: number, clients: number): HistoryEvent => ({
+    ...{ t, type: 'api.stream', node: 'origin', stream: 'absent' },
+    ...{ clients, upstreams: 0, upstreamsOf: {}, publishers: 0 },
+  });
+  const story = (...more: HistoryEvent[]): HistoryEvent[] => [
+    streaming(1, 'waiting'),
+    step(2, 'waits', { player: 'waiting' }),
+    reading(3, 1),
+    step(10, 'refused', { client: 'busy', why: 'a stream that is busy' }),
+    step(1600, 'waited'),
+    ...more,
+  ];
+
+  test('waits, and is closed', () => {
+    assert.deepEqual(judge('missing-and-refused', story(closed(30, 'busy'))), { verdict: 'pass', says: '' });
+  });
+
+  test('kept, closed late, closed before it was looked at', () => {
+    assert.match(judge('missing-and-refused', story()).says, /kept/);
+    assert.match(judge('missing-and-refused', story(closed(1500, 'busy'))).says, /after 1490 ms/);
+    assert.equal(judge('missing-and-refused', story(closed(5, 'busy'))).verdict, 'pass');
+  });
+
+  test('the waiting one is closed, is served, is not listed', () => {
+    const refused = closed(30, 'busy');
+    assert.equal(judge('missing-and-refused', story(refused, closed(50, 'waiting'))).verdict, 'fail');
+    assert.match(judge('missing-and-refused', story(refused, ...got('waiting', [0]))).says, /1 frames/);
+    assert.match(judge('missing-and-refused', story(refused, reading(1590, 0))).says, /0 clients/);
+    assert.match(judge('missing-and-refused', [reading(3, 1)]).says, /not let in/);
+  });
+});
+
+describe('encryption', () => {
+  const strangers = [step(1, 'stranger', { player: 'wrong' }), step(1, 'stranger', { player: 'none' })];
+  const rejected = [closed(2, 'wrong', 'rejected'), closed(2, 'none', 'rejected')];
+
+  test('the right one plays, the others are rejected', () => {
+    const all = [...got('right', [0, 1]), ...strangers, ...rejected];
+    assert.equal(judge('encryption', all).verdict, 'pass');
+    assert.match(judge('encryption', [...all, streaming(1, 'none')]).says, /let in/);
+    assert.match(judge('encryption', [...got('right', [0]), ...strangers, rejected[0]!]).says, /neither/);
+    assert.equal(
+      judge('encryption', [...got('right', [0], { damaged: 0 }), ...strangers, ...rejected]).verdict,
+      'fail',
+    );
+    assert.equal(judge('encryption', got('right', [0])).verdict, 'inconclusive');
+  });
+
+  test('closed in another way than by a rejection', () => {
+    const all = [...got('right', [0]), ...strangers, closed(2, 'wrong'), rejected[1]!];
+    assert.equal(judge('encryption', all).verdict, 'fail');
+  });
+});
+
+describe('publish-play-exact', () => {
+  const watched = step(1, 'watched', { publisher: 'p', player: 'srt', others: 'rtmp' });
+  const packets = range(100, 200);
+  const story = (received: number[], numbers = range(5, 85), damaged?: number): HistoryEvent[] => [
+    watched,
+    ...sent('p', 90),
+    message(1, 'p', 'sent', packets),
+    message(2, 'srt', 'got', received),
+    ...got('srt', numbers, damaged === undefined ? {} : { damaged }),
+    ...got('rtmp', range(5, 85)),
+  ];
+
+  test('every packet from where it joined', () => {
+    assert.deepEqual(judge('publish-play-exact', story(packets.slice(30))), { verdict: 'pass', says: '' });
+  });
+
+  test('a packet is missing, another is there, two are swapped, none came', () => {
+    assert.match(
+      judge('publish-play-exact', story(without(packets, 150))).says,
+      /after 50 packets one that was to come 1/,
+    );
+    assert.match(judge('publish-play-exact', story([...range(100, 150), 7])).says, /none that was to come/);
+    assert.equal(judge('publish-play-exact', story([...range(100, 150), 151, 150, 152])).verdict, 'fail');
+    assert.match(judge('publish-play-exact', story([])).says, /none of 100/);
+    assert.match(judge('publish-play-exact', story([9, 9, 9])).says, /first packets/);
+  });
+
+  test('a frame is missing, damaged, of another; it stops', () => {
+    assert.match(
+      judge('publish-play-exact', story(packets, without(range(5, 85), 40))).says,
+      /41 instead of 40/,
+    );
+    assert.match(judge('publish-play-exact', story(packets, range(5, 85), 40)).says, /damaged/);
+    assert.match(judge('publish-play-exact', story(packets, range(5, 20))).says, /15 frames/);
+    const foreign = [...story(packets), ...got('srt', [86], { stream: 9 })];
+    assert.match(judge('publish-play-exact', foreign).says, /not its own/);
+  });
+
+  test('nothing was to be seen', () => {
+    assert.equal(judge('publish-play-exact', []).verdict, 'inconclusive');
+    const early = [
+      watched,
+      ...sent('p', 20),
+      message(1, 'p', 'sent', packets),
+      message(2, 'srt', 'got', packets),
+    ];
+    assert.equal(
+      judge('publish-play-exact', [...early, ...got('srt', range(0, 15))]).verdict,
+      'inconclusive',
+    );
+  });
+});
+
+describe('latency-as-configured', () => {
+  const watched = step(1, 'watched', {
+    ...{ publisher: 'p', player: 'srt', others: 'rtmp', sendLatency: 400, playLatency: 300 },
+  });
+  const story = (srt: number, rtmp: number): HistoryEvent[] => [
+    watched,
+    ...got('srt', range(0, 20), { delay: srt }),
+    ...got('rtmp', range(0, 20), { delay: rtmp }),
+  ];
+
+  test('in time, too soon, too late', () => {
+    assert.deepEqual(judge('latency-as-configured', story(742, 480)), { verdict: 'pass', says: '' });
+    assert.match(judge('latency-as-configured', story(300, 480)).says, /after 300 ms/);
+    assert.match(judge('latency-as-configured', story(742, 60)).says, /after 60 ms/);
+    assert.equal(judge('latency-as-configured', story(1200, 480)).verdict, 'fail');
+  });
+
+  test('lateness of our own, and no frame', () => {
+    const held: HistoryEvent = { t: 9000, type: 'generator', loopLagMs: 400 };
+    assert.equal(judge('latency-as-configured', [...story(1200, 480), held]).verdict, 'inconclusive');
+    assert.equal(judge('latency-as-configured', [watched]).verdict, 'inconclusive');
+  });
+});
+
+describe('loss-recovered', () => {
+  const repairs = {
+    naksSent: 4,
+    naksReceived: 0,
+    retransmitsSent: 5,
+    retransmitsReceived: 5,
+    packetsDropped: 0,
+  };
+  const story = (numbers: readonly number[], changes: StepData = {}, lost: StepData = {}): HistoryEvent[] => [
+    step(1, 'watched', { publisher: 'p', players: 'srt rtmp' }),
+    ...sent('p', 120),
+    ...got('srt', numbers),
+    ...got('rtmp', range(0, 110)),
+    step(9000, 'figures', { client: 'p', ...repairs, ...changes }),
+    step(9000, 'figures', { client: 'srt', ...repairs, ...changes }),
+    step(9001, 'lost', { up: 8, down: 7, ...lost }),
+  ];
+
+  test('repaired, a frame missing, nothing lost, nothing repaired', () => {
+    assert.deepEqual(judge('loss-recovered', story(range(0, 110))), { verdict: 'pass', says: '' });
+    assert.equal(judge('loss-recovered', story(without(range(0, 110), 50))).verdict, 'fail');
+    assert.equal(judge('loss-recovered', story(range(0, 110), {}, { down: 0 })).verdict, 'inconclusive');
+    assert.equal(
+      judge('loss-recovered', story(range(0, 110), { retransmitsSent: 0 })).verdict,
+      'inconclusive',
+    );
+    assert.equal(judge('loss-recovered', []).verdict, 'inconclusive');
+  });
+});
+
+describe('two-publishers', () => {
+  const story = (second: HistoryEvent[], numbers: readonly number[] = range(0, 60)): HistoryEvent[] => [
+    step(5, 'two', { second: 'second' }),
+    ...sent('first', 70),
+    ...got('srt', numbers),
+    ...got('rtmp', range(0, 60)),
+    ...second,
+  ];
+
+  test('closed and unnoticed', () => {
+    assert.deepEqual(judge('two-publishers', story([closed(20, 'second')])), { verdict: 'pass', says: '' });
+  });
+
+  test('kept, mixed, or the first one is closed', () => {
+    assert.match(judge('two-publishers', story([])).says, /kept/);
+    const mixed = [closed(20, 'second'), ...got('srt', [61], { stream: 2 })];
+    assert.match(judge('two-publishers', story(mixed)).says, /not its own/);
+    assert.equal(judge('two-publishers', story([closed(20, 'second'), closed(21, 'first')])).verdict, 'fail');
+    assert.equal(judge('two-publishers', story([closed(20, 'second')], range(0, 10))).verdict, 'fail');
+    assert.equal(judge('two-publishers', []).verdict, 'inconclusive');
+  });
+});
+
+describe('peer-idle', () => {
+  const reading = (t: number, stream: string, clients: number): HistoryEvent => ({
+    ...{ t, type: 'api.stream', node: 'origin', stream },
+    ...{ clients, upstreams: 0, upstreamsOf: {}, publishers: 1 },
+  });
+  const story = (played: number, published: number): HistoryEvent[] => [
+    step(10, 'vanished', { node: 'origin', played: 'a', published: 'b' }),
+    ...sent('steady', 10),
+    ...got('staying', range(0, 5)),
+    reading(5000, 'a', played),
+    reading(5000, 'b', published),
+  ];
+
+  test('forgotten, kept, or too many are', () => {
+    assert.equal(judge('peer-idle', story(2, 0)).verdict, 'pass');
+    assert.match(judge('peer-idle', story(3, 0)).says, /3 clients/);
+    assert.match(judge('peer-idle', story(2, 1)).says, /1 clients/);
+    assert.equal(judge('peer-idle', story(0, 0)).verdict, 'fail');
+    assert.equal(judge('peer-idle', []).verdict, 'inconclusive');
+  });
+});
+
+describe('malformed', () => {
+  test('what was not done proves nothing; a connection that is lost is a failure', () => {
+    assert.equal(judge('malformed', []).verdict, 'inconclusive');
+    assert.match(judge('malformed', [closed(3, 'srt')]).says, /srt.shutdown/);
+  });
+});
