@@ -72,6 +72,8 @@ export function call(target: SrtTarget, options: Partial<SrtOptions>, events: Sr
 /** Plain fields: every datagram of every player passes here. */
 class Caller implements SrtCall {
   bytesIn = 0;
+  /** Its owner knows that the socket is there. */
+  begun = false;
   readonly connection: SrtConnection;
   readonly events: SrtCallerEvents;
   private readonly socket: CallerSocket;
@@ -114,6 +116,8 @@ class CallerSocket {
   private ready = false;
   private timer: NodeJS.Timeout | undefined = undefined;
   private timerDue = Number.POSITIVE_INFINITY;
+  /** The soonest that a sweep has come across, also by what its callbacks did. */
+  private nextDue = Number.POSITIVE_INFINITY;
 
   constructor(target: SrtTarget, onGone: () => void) {
     this.onGone = onGone;
@@ -166,6 +170,7 @@ class CallerSocket {
 
   /** Something is due at `due`, maybe sooner than all else. */
   wake(due: number): void {
+    if (due < this.nextDue) this.nextDue = due;
     if (due >= this.timerDue || !this.ready) return;
     clearTimeout(this.timer);
     this.sleep(due);
@@ -179,6 +184,7 @@ class CallerSocket {
 
   private begin(caller: Caller): void {
     const now = performance.now();
+    caller.begun = true;
     caller.events.onOpened?.(caller.connection, now);
     if (this.callers.get(caller.connection.socketId) !== caller) return;
     caller.connection.tick(now);
@@ -203,13 +209,14 @@ class CallerSocket {
   private sweep(): void {
     this.timerDue = Number.NEGATIVE_INFINITY;
     const now = performance.now();
-    let next = Number.POSITIVE_INFINITY;
-    for (const { connection } of this.callers.values()) {
+    this.nextDue = Number.POSITIVE_INFINITY;
+    for (const { connection, begun } of this.callers.values()) {
+      if (!begun) continue;
       const due = connection.deadline <= now ? connection.tick(now) : connection.deadline;
-      if (due < next) next = due;
+      if (due < this.nextDue) this.nextDue = due;
     }
     this.timerDue = Number.POSITIVE_INFINITY;
-    if (this.open && next < Number.POSITIVE_INFINITY) this.sleep(next);
+    if (this.open && this.nextDue < Number.POSITIVE_INFINITY) this.sleep(this.nextDue);
   }
 
   private failed(error: NodeJS.ErrnoException): void {

@@ -109,9 +109,6 @@ console.log(
     `frames missing ${missing}, corrupt ${corrupt}; latency p50 ${histograms.steady.percentile(50)?.toFixed(0)} ms, ` +
     `p99 ${histograms.steady.percentile(99)?.toFixed(0)} ms; rtt ${after.rtt.toFixed(2)} ms`,
 );
-console.log(
-  players.filter((p) => p.state !== 'streaming').map((p) => [p.id, p.state, p.closed?.code, p.bytesIn]),
-);
 for (const player of players) player.close();
 feeder.removeAllListeners('exit');
 feeder.disconnect();
