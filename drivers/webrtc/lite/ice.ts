@@ -69,6 +69,7 @@ export class IceAgent {
   readonly #key = Buffer.from(this.pwd);
   readonly #tieBreaker = randomBytes(8).readBigUInt64BE();
   #controlling = true;
+  #first: Transaction['purpose'] = 'check';
   #username = '';
   #remoteKey: Uint8Array = new Uint8Array(0);
   #pairs: Pair[] = [];
@@ -80,8 +81,12 @@ export class IceAgent {
     this.#handler = handler;
   }
 
-  /** @param now on a monotonic clock, in ms. */
-  start(ufrag: string, pwd: string, remotes: readonly Remote[], now: number): void {
+  /**
+   * @param lite the peer is: with one candidate of it there is nothing to choose, and the first check nominates.
+   * @param now on a monotonic clock, in ms.
+   */
+  start(ufrag: string, pwd: string, remotes: readonly Remote[], lite: boolean, now: number): void {
+    this.#first = lite && remotes.length === 1 ? 'nominate' : 'check';
     this.#username = `${ufrag}:${this.ufrag}`;
     this.#remoteKey = Buffer.from(pwd);
     this.#pairs = remotes.slice(0, MAX_PAIRS).map((remote, index) => ({
@@ -97,7 +102,7 @@ export class IceAgent {
     for (const pair of this.#pairs) {
       if (pair.failed || (this.selected !== undefined && pair.remote !== this.selected)) continue;
       if (pair.transaction === undefined) {
-        if (this.selected === undefined && now >= pair.dueAt) this.#ask(pair, 'check', now);
+        if (this.selected === undefined && now >= pair.dueAt) this.#ask(pair, this.#first, now);
       } else if (now >= pair.transaction.nextAt) this.#askAgain(pair, now);
     }
     if (this.selected === undefined) {

@@ -110,6 +110,7 @@ export interface AnswerFields {
   readonly fingerprint: { readonly hash: FingerprintHash; readonly value: string };
   /** The peer waits for our ClientHello. */
   readonly passive: boolean;
+  readonly iceLite: boolean;
   readonly remotes: readonly Remote[];
   /** By payload type. */
   readonly kinds: Uint8Array;
@@ -148,6 +149,7 @@ export function readAnswer(text: string): AnswerFields {
     pwd: icePwd,
     fingerprint: { hash: fingerprint.algorithm as FingerprintHash, value: fingerprint.value },
     passive: setup === 'passive',
+    iceLite: session.iceLite,
     remotes: [...unique.values()],
     kinds,
   };

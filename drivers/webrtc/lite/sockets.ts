@@ -107,62 +107,79 @@ export class SharedSocket {
 
 function ignore(): void {}
 
-/** The sockets of this process. */
-class SocketPool {
+/** How many sockets a player that joins may be put on. */
+const ASKED = 8;
+
+/** The sockets of this process that are bound to one address. */
+export class SocketPool {
   readonly #ufrags = new Map<string, SocketUser>();
-  readonly #sockets = new Map<string, Set<SharedSocket>>();
+  readonly #localAddress: string;
+  /** The one whose port offers name. */
+  #gate: SharedSocket | undefined = undefined;
+  /** Those that were opened, or left by a player, last. */
+  #recent: SharedSocket[] = [];
+
+  constructor(localAddress: string) {
+    this.#localAddress = localAddress;
+  }
 
   /** The socket whose port an offer may name. */
-  gate(localAddress: string, user: SocketUser): SharedSocket {
+  gate(user: SocketUser): SharedSocket {
     this.#ufrags.set(user.ufrag, user);
-    const [first] = this.#of(localAddress);
-    return hold(first ?? this.#open(localAddress));
+    this.#gate ??= this.#open();
+    this.#gate.users++;
+    return this.#gate;
   }
 
-  /** A socket on which nobody else talks to any of these. */
-  join(localAddress: string, user: SocketUser, remotes: readonly Remote[]): SharedSocket {
-    let socket: SharedSocket | undefined;
-    for (const one of this.#of(localAddress)) {
-      if (!one.hasRoomFor(remotes)) continue;
-      socket = one;
-      break;
-    }
-    socket ??= this.#open(localAddress);
+  /**
+   * A socket on which nobody else talks to any of these. Only a few are asked: with a server of one port every socket
+   * is taken, and to look through thousands would cost more than to open one.
+   */
+  join(user: SocketUser, remotes: readonly Remote[]): SharedSocket {
+    const socket = this.#recent.find((one) => one.hasRoomFor(remotes)) ?? this.#open();
     socket.join(user, remotes);
-    return hold(socket);
+    socket.users++;
+    return socket;
   }
 
-  forget(user: SocketUser): void {
+  leave(user: SocketUser, socket: SharedSocket, remotes: readonly Remote[]): void {
+    socket.leave(user, remotes);
+    this.#remember(socket);
+    this.#release(socket);
+  }
+
+  forget(user: SocketUser, gate: SharedSocket | undefined): void {
     this.#ufrags.delete(user.ufrag);
+    if (gate !== undefined) this.#release(gate);
   }
 
   /** Closes the socket when nobody is left on it. */
-  release(localAddress: string, socket: SharedSocket): void {
-    socket.users--;
-    if (socket.users > 0) return;
-    this.#of(localAddress).delete(socket);
+  #release(socket: SharedSocket): void {
+    if (--socket.users > 0) return;
+    this.#recent = this.#recent.filter((one) => one !== socket);
+    if (this.#gate === socket) this.#gate = undefined;
     socket.close();
   }
 
-  #of(localAddress: string): Set<SharedSocket> {
-    let sockets = this.#sockets.get(localAddress);
-    if (sockets === undefined) {
-      sockets = new Set();
-      this.#sockets.set(localAddress, sockets);
-    }
-    return sockets;
-  }
-
-  #open(localAddress: string): SharedSocket {
-    const socket = new SharedSocket(localAddress, this.#ufrags);
-    this.#of(localAddress).add(socket);
+  #open(): SharedSocket {
+    const socket = new SharedSocket(this.#localAddress, this.#ufrags);
+    this.#remember(socket);
     return socket;
   }
+
+  #remember(socket: SharedSocket): void {
+    if (!this.#recent.includes(socket)) this.#recent = [socket, ...this.#recent].slice(0, ASKED);
+  }
 }
 
-function hold(socket: SharedSocket): SharedSocket {
-  socket.users++;
-  return socket;
-}
+const pools = new Map<string, SocketPool>();
 
-export const sockets = new SocketPool();
+/** @param localAddress IPv4. */
+export function socketsOf(localAddress: string): SocketPool {
+  let pool = pools.get(localAddress);
+  if (pool === undefined) {
+    pool = new SocketPool(localAddress);
+    pools.set(localAddress, pool);
+  }
+  return pool;
+}

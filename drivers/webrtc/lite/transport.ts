@@ -26,7 +26,7 @@ import { identityOfProcess, nodeCrypto, nodeSrtpCrypto } from './crypto.ts';
 import { IceAgent, type IceHandler, type Remote } from './ice.ts';
 import { type LiteFigures, MediaGate } from './media-gate.ts';
 import { type AnswerFields, readAnswer, writeOffer } from './offer.ts';
-import { type SharedSocket, type SocketUser, sockets } from './sockets.ts';
+import { type SharedSocket, type SocketPool, type SocketUser, socketsOf } from './sockets.ts';
 
 /** Access units of which one is decrypted as a whole. */
 const SAMPLE = 50;
@@ -68,7 +68,7 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
   private readonly observer: TransportObserver;
   private readonly options: LiteOptions & { readonly sample: number };
   private readonly ice = new IceAgent(this);
-  private readonly localAddress: string;
+  private readonly sockets: SocketPool;
   /** Its port is in the offer. */
   private gateSocket: SharedSocket | undefined = undefined;
   private socket: SharedSocket | undefined = undefined;
@@ -89,7 +89,7 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
     this.setup = setup;
     this.observer = observer;
     this.options = options;
-    this.localAddress = setup.localAddress ?? ALL_INTERFACES;
+    this.sockets = socketsOf(setup.localAddress ?? ALL_INTERFACES);
   }
 
   get ufrag(): string {
@@ -104,7 +104,7 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
   async offer(): Promise<string> {
     if (this.state !== TransportState.idle) throw new Error('the transport was closed');
     this.state = TransportState.connecting;
-    this.gateSocket = sockets.gate(this.localAddress, this);
+    this.gateSocket = this.sockets.gate(this);
     return writeOffer({
       setup: this.setup,
       ufrag: this.ice.ufrag,
@@ -118,9 +118,9 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
     if (this.state !== TransportState.connecting || this.answer !== undefined) return;
     const answer = readAnswer(sdp);
     this.answer = answer;
-    this.socket = sockets.join(this.localAddress, this, answer.remotes);
+    this.socket = this.sockets.join(this, answer.remotes);
     busy.add(this);
-    this.ice.start(answer.ufrag, answer.pwd, answer.remotes, monotonic());
+    this.ice.start(answer.ufrag, answer.pwd, answer.remotes, answer.iceLite, monotonic());
   }
 
   sendRtp(packet: Uint8Array): boolean {
@@ -238,14 +238,10 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
     this.state = TransportState.closed;
     busy.delete(this);
     calm.delete(this);
-    sockets.forget(this);
-    const { gateSocket, socket, localAddress } = this;
+    const { gateSocket, socket } = this;
     this.gateSocket = undefined;
     this.socket = undefined;
-    if (socket !== undefined) {
-      socket.leave(this, this.answer!.remotes);
-      sockets.release(localAddress, socket);
-    }
-    if (gateSocket !== undefined) sockets.release(localAddress, gateSocket);
+    if (socket !== undefined) this.sockets.leave(this, socket, this.answer!.remotes);
+    this.sockets.forget(this, gateSocket);
   }
 }
