@@ -34,6 +34,7 @@ export const PROGRAMS: readonly SystemProgram[] = [
     onlyFor: 'nginx-rtmp',
     isThere: () => existsSync(NGINX_RTMP_MODULE),
   },
+  { ...program('srt-live-transmit', 'srt-tools'), neededBy: ['test'] },
 ];
 
 function program(name: string, packageName: string): SystemProgram {
