@@ -26,6 +26,8 @@ import { type Library, loadLibrary } from './library.ts';
  */
 const alive = new Set<DatachannelTransport>();
 
+const GATHERING_POLL_MS = 5;
+
 export const openDatachannel: OpenTransport = (setup, observer) => new DatachannelTransport(setup, observer);
 
 class DatachannelTransport implements WebRtcTransport {
@@ -55,13 +57,11 @@ class DatachannelTransport implements WebRtcTransport {
     alive.add(this);
     for (const mid of this.#setup.media.keys()) this.#addTrack(library, connection, mid);
     connection.onStateChange((state) => setImmediate(() => this.#changed(state)));
-    const gathered = new Promise<void>((resolve) => {
-      connection.onGatheringStateChange((state) => {
-        if (state === 'complete') setImmediate(resolve);
-      });
-    });
     connection.setLocalDescription('offer');
-    await gathered;
+    // Host candidates alone: as a rule they are there at once.
+    while (this.#connection?.gatheringState() !== 'complete' && this.#connection !== undefined) {
+      await new Promise((resolve) => setTimeout(resolve, GATHERING_POLL_MS));
+    }
     const description = this.#connection?.localDescription();
     if (description === null || description === undefined) throw new Error('the transport was closed');
     return description.sdp;
@@ -83,6 +83,8 @@ class DatachannelTransport implements WebRtcTransport {
     if (ssrc !== undefined) media.addSSRC(ssrc, cname, cname, `${cname}-${kind}`);
     const track = connection.addTrack(media);
     track.onMessage((bytes) => this.#received(bytes));
+    // A track that was not closed, or whose closing nobody is told of, keeps the process alive (0.33.4).
+    track.onClosed(() => {});
     track.onOpen(() => setImmediate(() => this.#opened()));
     this.#tracks.push(track);
   }
@@ -140,6 +142,7 @@ class DatachannelTransport implements WebRtcTransport {
     if (this.state === TransportState.closed) return;
     this.state = TransportState.closed;
     alive.delete(this);
+    for (const track of this.#tracks) track.close();
     this.#connection?.close();
     this.#connection = undefined;
     this.#tracks.length = 0;

@@ -2,8 +2,8 @@
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { TestContext } from 'node:test';
-import { Audio, PeerConnection, type Track, Video } from 'node-datachannel';
+import { after, type TestContext } from 'node:test';
+import { Audio, cleanup, PeerConnection, type Track, Video } from 'node-datachannel';
 import type { Client, Closed, HttpExchange } from '../../../drivers/client.ts';
 import { AUDIO_PAYLOAD_TYPE, H264_FMTP, VIDEO_PAYLOAD_TYPE } from '../../../drivers/webrtc/contract.ts';
 import { rtpSent } from '../../../drivers/webrtc/figures.ts';
@@ -17,6 +17,12 @@ import { Witness } from '../support/observe.ts';
 
 const VIDEO_SSRC = 0x1000_0001;
 const AUDIO_SSRC = 0x1000_0002;
+
+/** The bridge keeps the process alive for connections that it was closing; when all are closed it may go. */
+after(async () => {
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  cleanup();
+});
 
 /** The server's side of one session. */
 export class Peer {

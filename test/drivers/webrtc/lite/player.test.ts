@@ -1,0 +1,169 @@
+/** The lite transport against libdatachannel, and beside it on the same stream. */
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { FrameMeter, MeterHistograms } from '../../../../drivers/measure/meter.ts';
+import type { OpenTransport } from '../../../../drivers/webrtc/contract.ts';
+import { openDatachannel } from '../../../../drivers/webrtc/datachannel/transport.ts';
+import {
+  type LiteOptions,
+  type LiteTransport,
+  liteTransport,
+  openLite,
+} from '../../../../drivers/webrtc/lite/transport.ts';
+import { WhepPlayer } from '../../../../drivers/webrtc/player.ts';
+import { SrtpProfile } from '../../../../protocols/dtls/constants.ts';
+import { eventually } from '../../support/observe.ts';
+import { RtcServer, RtcWitness } from '../support.ts';
+
+const FRAMES = 75;
+
+async function joined(t: TestContext, open: OpenTransport = openLite, given?: RtcServer) {
+  const server = given ?? (await RtcServer.start(t));
+  const before = server.peers.length;
+  const witness = new RtcWitness();
+  const meter = new FrameMeter(new MeterHistograms());
+  let transport: LiteTransport | undefined;
+  const player = new WhepPlayer(
+    `whep://127.0.0.1:${server.port}/whep`,
+    meter,
+    { timeoutMs: 5000 },
+    witness,
+    (setup, observer) => {
+      const made = open(setup, observer);
+      transport = made as LiteTransport;
+      return made;
+    },
+  );
+  meter.attach(player.timing);
+  t.after(() => player.close());
+  player.open();
+  await witness.reached('streaming', 5000);
+  const peer = server.peers[before]!;
+  await eventually(3000, 'the server is connected', () => peer.connection.state() === 'connected');
+  return { server, witness, meter, player, peer, transport: transport! };
+}
+
+const lite = (options: LiteOptions): OpenTransport => liteTransport(options);
+
+function figuresOf({ meter, player }: { meter: FrameMeter; player: WhepPlayer }) {
+  const { received, corrupt, unstamped, continuity } = meter;
+  const { bytes, packets, videoPackets, audioPackets, lost, damaged, malformed, unknown } = player.rtp;
+  return {
+    ...{ received, corrupt, unstamped, missing: continuity.missing, last: continuity.last },
+    ...{ bytes, packets, videoPackets, audioPackets, lost, damaged, malformed, unknown },
+  };
+}
+
+describe('lite transport', { concurrency: true }, () => {
+  it('has the same figures as libdatachannel has, with and without all packets decrypted', async (t) => {
+    const native = await joined(t, openDatachannel);
+    const full = await joined(t, lite({ sample: 1 }));
+    const partial = await joined(t, lite({ sample: 50 }));
+    await Promise.all([native, full, partial].map(({ peer }) => peer.sendFrames(FRAMES)));
+    const expected = figuresOf(native);
+    assert.deepEqual([expected.received, expected.corrupt, expected.missing], [FRAMES, 0, 0]);
+    assert.deepEqual(figuresOf(full), expected);
+    assert.deepEqual(figuresOf(partial), expected);
+    assert.deepEqual([native.meter.verified, full.meter.verified], [FRAMES, FRAMES]);
+    assert.ok(partial.meter.verified < FRAMES / 4);
+    const { opened, peeked, forged, malformed } = partial.transport.figures;
+    assert.deepEqual([opened + peeked, forged, malformed], [expected.packets, 0, 0]);
+    assert.ok(peeked > opened, 'most packets are left encrypted');
+    assert.deepEqual(full.transport.figures.peeked, 0);
+  });
+
+  it('lost packets are asked for and recovered', async (t) => {
+    const { meter, player, peer } = await joined(t);
+    const dropped = await peer.sendFrames(FRAMES, (packet) => packet % 9 === 4);
+    assert.ok(dropped > 5);
+    const { received, corrupt, missing } = figuresOf({ meter, player });
+    assert.deepEqual([received, corrupt, missing], [FRAMES, 0, 0]);
+    assert.equal(player.rtp.recovered, dropped);
+  });
+
+  it('what is not retransmitted is missing, and the frames it belongs to are damaged', async (t) => {
+    const native = await joined(t, openDatachannel);
+    const partial = await joined(t);
+    const drop = (packet: number): boolean => packet === 60;
+    for (const { peer } of [native, partial]) peer.onRtcp = () => {};
+    await Promise.all([native, partial].map(({ peer }) => peer.sendFrames(FRAMES, drop)));
+    assert.deepEqual(figuresOf(partial), figuresOf(native));
+  });
+
+  it('AEAD_AES_128_GCM', async (t) => {
+    const gcm = await joined(t, lite({ srtpProfiles: [SrtpProfile.aeadAes128Gcm] }));
+    await gcm.peer.sendFrames(FRAMES);
+    assert.deepEqual([gcm.meter.received, gcm.meter.corrupt, gcm.meter.continuity.missing], [FRAMES, 0, 0]);
+    assert.equal(gcm.transport.figures.forged, 0);
+  });
+
+  it('reports come to the server', async (t) => {
+    const { peer } = await joined(t);
+    await peer.sendFrames(FRAMES);
+    await eventually(3000, 'a receiver report', () =>
+      peer.rtcp.some((message) => message.type === 'receiver-report' && message.reports.length === 2),
+    );
+  });
+
+  it('players of servers with a port per session share a socket', async (t) => {
+    const server = await RtcServer.start(t);
+    const first = await joined(t, openLite, server);
+    const second = await joined(t, openLite, server);
+    const port = ({ peer }: typeof first): number | undefined =>
+      peer.connection.getSelectedCandidatePair()?.remote.port;
+    assert.equal(port(first), port(second));
+    await Promise.all([first, second].map(({ peer }) => peer.sendFrames(FRAMES)));
+    assert.deepEqual([first.meter.received, second.meter.received], [FRAMES, FRAMES]);
+    assert.deepEqual([first.meter.corrupt, second.meter.corrupt], [0, 0]);
+    first.player.close();
+    const before = second.meter.received;
+    await second.peer.sendFrames(10);
+    assert.equal(second.meter.received, before + 10);
+  });
+
+  it('the server leaves: closed by the peer', async (t) => {
+    const { peer, witness } = await joined(t);
+    peer.close();
+    const { reason, code } = await witness.end(5000);
+    assert.deepEqual([reason, code], ['remote', 'webrtc.closed.streaming']);
+  });
+
+  it('a certificate that is not the one of the answer ends it', async (t) => {
+    const server = await RtcServer.start(t);
+    server.rewrite = (answer) => answer.replace(/(a=fingerprint:sha-256 )(..)/, '$100');
+    const witness = new RtcWitness();
+    const meter = new FrameMeter(new MeterHistograms());
+    const url = `whep://127.0.0.1:${server.port}/whep`;
+    const player = new WhepPlayer(url, meter, { timeoutMs: 5000 }, witness, openLite);
+    t.after(() => player.close());
+    player.open();
+    const { code, detail } = await witness.end(6000);
+    assert.equal(code, 'webrtc.failed.requesting');
+    assert.match(detail, /dtls\.certificate/);
+  });
+
+  it('answers that cannot be taken', async (t) => {
+    const cuts: [RegExp, RegExp][] = [
+      [/a=ice-ufrag:.*\r\n/g, /ice-ufrag/],
+      [/a=fingerprint:.*\r\n/g, /fingerprint/],
+      [/a=candidate:.*\r\n/g, /candidate/],
+      [/a=setup:.*\r\n/g, /setup/],
+    ];
+    for (const [cut, says] of cuts) {
+      const server = await RtcServer.start(t);
+      server.rewrite = (answer) => answer.replace(cut, '');
+      const witness = new RtcWitness();
+      const url = `whep://127.0.0.1:${server.port}/whep`;
+      const meter = new FrameMeter(new MeterHistograms());
+      const player = new WhepPlayer(url, meter, { timeoutMs: 3000 }, witness, openLite);
+      player.open();
+      const { reason, detail } = await witness.end(4000);
+      assert.equal(reason, 'protocol');
+      assert.match(detail, says);
+    }
+  });
+
+  it('a sample is a positive whole number', () => {
+    for (const sample of [0, -1, 1.5, Number.NaN]) assert.throws(() => liteTransport({ sample }), RangeError);
+  });
+});
