@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type LabState, labDown, labStatus, labUp } from '../lab/daemon.ts';
 import { DEFAULT_TOPOLOGY, TOPOLOGIES, topologyByName } from '../lab/topologies/index.ts';
-import { type EngineName, enginesOf } from '../lab/topology.ts';
+import { type EngineName, enginesOf, type Topology } from '../lab/topology.ts';
 import { engineOption } from './gate.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { ExitCode, isTerminal, painter, table, UsageError } from './output.ts';
@@ -150,6 +150,8 @@ async function up(options: UpCommandOptions): Promise<void> {
     const paint = painter(process.stdout);
     console.log(`${paint('green', 'up')}: ${state.topology}, engine ${state.engine}\n`);
     console.log(urls(state));
+    const note = noteOnHls(topologyByName(state.topology));
+    if (note !== undefined) console.log(`\n${note}`);
     console.log(`\nLogs are in ${options.dir}. \`lab status\` looks at it, \`lab down\` ends it.`);
   } catch (error) {
     if (live) process.stderr.write('\r\u001b[K');
@@ -213,4 +215,13 @@ async function status({ dir, json }: DirectoryOption & { readonly json?: boolean
       `\n${paint('red', 'The daemon is gone')}, and the taps with it: \`lab down\` clears what is left.`,
     );
   }
+}
+
+/** What the URLs alone do not tell, where HLS is cut at edges. */
+export function noteOnHls({ nodes }: Topology): string | undefined {
+  if (!nodes.some(({ role, hls }) => role === 'edge' && hls)) return undefined;
+  return (
+    'HLS is cut at the edges, and only while somebody plays the RTMP or HTTP-FLV of the stream there (as SRS does):\n' +
+    'before that a playlist is answered with 404. HTTP-FLV through Nginx reaches the same edge as HLS through it.'
+  );
 }

@@ -8,8 +8,10 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { noteOnHls } from '../../cli/lab.ts';
 import { labDown } from '../../lab/daemon.ts';
 import { type LabState, livingProcesses, StateFile } from '../../lab/daemon-state.ts';
+import { TOPOLOGIES } from '../../lab/topologies/index.ts';
 
 const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 
@@ -194,4 +196,12 @@ describe('lab', () => {
       assert.match(stdout, /Examples:\n {2}/);
     }
   });
+});
+
+it('who brings up edges that cut HLS is told when it is there', () => {
+  const noted = TOPOLOGIES.filter((topology) => noteOnHls(topology)?.includes('answered with 404'));
+  assert.deepEqual(
+    noted.map(({ name }) => name),
+    ['forward-cluster'],
+  );
 });
