@@ -3,6 +3,9 @@
  *
  * The library is told of one m= line only, whatever was offered: with one line it hands on all RTP and RTCP, whichever
  * SSRC it has, and sends what it is given. Which payload types there are is negotiated by us (negotiate.ts).
+ *
+ * Its callbacks come outside of Node's tick: what they put on the queue of `process.nextTick` waits for the next event,
+ * whenever that is. So all but packets goes through `setImmediate`.
  */
 import type { PeerConnection, Track } from 'node-datachannel';
 import { isRtcp } from '../../../protocols/rtp/packet.ts';
@@ -64,16 +67,23 @@ export class RtcTransport {
       if (isRtcp(packet)) events.onRtcp(packet);
       else events.onRtp(packet);
     });
+    // Without it, closed tracks keep the process alive (0.33.4).
+    this.#track.onClosed(() => {});
     // Not the state of the connection: the track opens when there are keys for both directions.
-    this.#track.onOpen(() => {
-      if (this.#closed || this.#connected) return;
-      this.#connected = true;
-      events.onConnected();
-    });
+    this.#track.onOpen(() =>
+      setImmediate(() => {
+        if (this.#closed || this.#connected) return;
+        this.#connected = true;
+        events.onConnected();
+      }),
+    );
     this.#connection.onStateChange((state) => {
-      if (this.#closed || (state !== 'failed' && state !== 'disconnected' && state !== 'closed')) return;
-      this.close();
-      events.onGone(`libdatachannel says ${state}`);
+      if (state !== 'failed' && state !== 'disconnected' && state !== 'closed') return;
+      setImmediate(() => {
+        if (this.#closed) return;
+        this.close();
+        events.onGone(`libdatachannel says ${state}`);
+      });
     });
   }
 
@@ -92,7 +102,7 @@ export class RtcTransport {
       connection.onGatheringStateChange((state) => {
         if (state !== 'complete') return;
         clearTimeout(timer);
-        resolve();
+        setImmediate(resolve);
       });
     });
     connection.setRemoteDescription(offer, 'offer');
