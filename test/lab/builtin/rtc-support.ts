@@ -1,0 +1,80 @@
+/** Nodes with WebRTC, publishers of stamped frames, and players that count them. */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import type { TestContext } from 'node:test';
+import type { ClientOptions } from '../../../drivers/client.ts';
+import { createPlayer } from '../../../drivers/create.ts';
+import { FrameMeter, MeterHistograms } from '../../../drivers/measure/meter.ts';
+import { type Publication, Publishing } from '../../../drivers/measure/publishing.ts';
+import { MediaSource } from '../../../drivers/measure/source.ts';
+import type { WhepPlayer } from '../../../drivers/webrtc/player.ts';
+import { RtcWitness } from '../../drivers/webrtc/support.ts';
+import { type NodeOptions, startNode, type TestNode } from './support.ts';
+
+export const source = MediaSource.load('fixtures/media/av-480k.flv');
+
+export interface RtcNode extends TestNode {
+  /** Scheme and authority of its API port. */
+  readonly apiUrl: string;
+  url(protocol: 'rtmp' | 'flv' | 'whip' | 'whep', stream?: string): string;
+}
+
+/** In a process of its own: libdatachannel keeps one alive that does not end by itself. */
+export async function startRtcNode(t: TestContext, options: NodeOptions = {}): Promise<RtcNode> {
+  const host = options.host ?? '127.0.0.1';
+  const node = await startNode({ rtcPort: await freeUdpPort(host), ...options });
+  t.after(() => node.kill());
+  const { apiPort } = node.config;
+  return Object.assign(node, {
+    apiUrl: `http://${host}:${apiPort}`,
+    url: (protocol: 'rtmp' | 'flv' | 'whip' | 'whep', stream = 'x') => {
+      if (protocol === 'rtmp' || protocol === 'flv') return node[protocol](stream);
+      return `${protocol}://${host}:${apiPort}/rtc/v1/${protocol}/?app=live&stream=${stream}`;
+    },
+  });
+}
+
+async function freeUdpPort(host: string): Promise<number> {
+  const socket = createSocket('udp4');
+  socket.bind(0, host);
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  socket.close();
+  await once(socket, 'close');
+  return port;
+}
+
+export interface TestPublisher {
+  readonly publishing: Publishing;
+  readonly publication: Publication;
+}
+
+/** 25 frames/s, a keyframe each second, until the test ends. */
+export function publish(t: TestContext, url: string, options?: ClientOptions): TestPublisher {
+  const publishing = new Publishing(source);
+  const publication = publishing.add(url, options);
+  t.after(() => publishing.stop());
+  return { publishing, publication };
+}
+
+export class TestPlayer {
+  readonly meter = new FrameMeter(new MeterHistograms());
+  readonly witness = new RtcWitness();
+  readonly client;
+
+  constructor(t: TestContext, url: string, options?: ClientOptions) {
+    this.client = createPlayer(url, this.meter, { timeoutMs: 5000, ...options }, this.witness);
+    this.meter.attach(this.client.timing);
+    t.after(() => this.client.close());
+    this.client.open();
+  }
+
+  get rtp(): WhepPlayer['rtp'] {
+    return (this.client as WhepPlayer).rtp;
+  }
+
+  get counts() {
+    const { corrupt, unstamped, continuity } = this.meter;
+    return { corrupt, unstamped, missing: continuity.missing };
+  }
+}
