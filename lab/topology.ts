@@ -62,6 +62,16 @@ export interface MediaSettings {
   readonly hls: HlsSettings;
   /** Of nodes whose `srt` is on. */
   readonly srt?: SrtSettings;
+  /** Of nodes whose `rtc` is on. */
+  readonly rtc?: RtcSettings;
+}
+
+/** In the words of SRS (facts/srs.md 9). */
+export interface RtcSettings {
+  /** A client that has vanished is forgotten after this long, in whole seconds (stun_timeout). SRS default 30. */
+  readonly stunTimeoutSeconds?: number;
+  /** A publisher that sends no keyframe for this long is asked for one (pli_for_rtmp). SRS default 6. */
+  readonly pliSeconds?: number;
 }
 
 /** In the words of SRS (facts/srs.md 8). */

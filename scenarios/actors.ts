@@ -8,10 +8,11 @@ import { Publishing } from '../drivers/measure/publishing.ts';
 import { MediaRecorder } from '../drivers/measure/recorder.ts';
 import { MediaSource } from '../drivers/measure/source.ts';
 import { Crowd } from '../drivers/swarm/crowd.ts';
+import { WhepPlayer } from '../drivers/webrtc/player.ts';
 import { Checksum } from '../protocols/h264/checksum.ts';
 import { TS_PACKET_SIZE } from '../protocols/mpegts/reader.ts';
 import { UnreachableError } from './check.ts';
-import { paddedSource } from './filler.ts';
+import { paddedSource, rareKeyframes } from './filler.ts';
 import type { CrowdFigures, ExchangeSeen, History } from './history.ts';
 import {
   type CrowdRequest,
@@ -25,6 +26,7 @@ import {
   type Stage,
   type StageHand,
 } from './stage.ts';
+import { throughLine } from './wire/webrtc.ts';
 
 /** 25 frames/s, a keyframe every second, 480 kbit/s with audio (fixtures/media/README.md). */
 const MEDIA_FILE = fileURLToPath(new URL('../fixtures/media/av-480k.flv', import.meta.url));
@@ -43,6 +45,10 @@ function sourceWith(filler: number): MediaSource {
     sources.set(filler, source);
   }
   return source;
+}
+
+function sourceOf({ filler = 0, rareKeyframes: rare = false }: PublishRequest): MediaSource {
+  return rare ? rareKeyframes(sourceWith(filler)) : sourceWith(filler);
 }
 
 export const actors: Stage = {
@@ -202,7 +208,7 @@ function beginToPublish(
     hand.history.append({ t, type: 'publisher.sent', client: label, stream, ...item });
     if (item.kind === 'video') frames.rise();
   });
-  const publishing = new Publishing(sourceWith(request.filler ?? 0), {
+  const publishing = new Publishing(sourceOf(request), {
     onStart: () => started.rise(),
     onSent(_, type, timestamp, body, now) {
       t = now;
@@ -272,15 +278,15 @@ class Spectator implements RecordedPlayer {
       this.#frames.rise();
       if (item.key && item.stamp) this.#keyframes.rise();
     });
-    this.client = createPlayer(
-      url,
-      recorder,
-      options,
-      recorded(hand.history, label, (why) => {
-        this.#closed.rise();
-        for (const rising of [this.#frames, this.#keyframes]) rising.end(why);
-      }),
-    );
+    const observer = recorded(hand.history, label, (why) => {
+      this.#closed.rise();
+      for (const rising of [this.#frames, this.#keyframes]) rising.end(why);
+    });
+    const { mediaTo, ...playing } = options;
+    this.client =
+      mediaTo === undefined
+        ? createPlayer(url, recorder, playing, observer)
+        : new WhepPlayer(url, recorder, playing, observer, throughLine(mediaTo));
     hand.cleanUp(() => this.stop());
     this.client.open();
   }

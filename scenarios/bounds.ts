@@ -117,3 +117,19 @@ export const SRT_EARLY_MS = 20;
 
 /** What comes on top of the latency: a frame in MPEG-TS ends where the next one begins, 40 ms later, and two loops. */
 export const SRT_LATE_MS = 40 + 2 * 10 + 100;
+
+/** In the gate's clusters, so that a check need not wait for SRS's 30 s and 6 s. */
+export const RTC_STUN_TIMEOUT_SECONDS = 5;
+export const RTC_PLI_SECONDS = 1;
+
+/** A WebRTC client that has vanished is forgotten; SRS looks every 5 s (facts/srs.md 9.1). */
+export const RTC_FORGOTTEN_WITHIN_MS = (RTC_STUN_TIMEOUT_SECONDS + 5 + 1) * 1000;
+
+/** A publisher is asked for a keyframe: a second to notice, a second to spare. */
+export const RTC_PLI_WITHIN_MS = RTC_PLI_SECONDS * 1000 + 2000;
+
+/** Offer, ICE and DTLS; key generation and two round trips, on a busy machine. */
+export const RTC_CONNECTED_WITHIN_MS = 1500;
+
+/** There is no GOP cache for WebRTC (facts/srs.md 9.3): a GOP of a second. */
+export const RTC_PLAYING_WITHIN_MS = RTC_CONNECTED_WITHIN_MS + 1000 + 500;

@@ -81,6 +81,8 @@ export interface HttpRequest {
   /** Default GET. */
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Default none. */
+  readonly body?: string;
   /** Default what the system chooses. */
   readonly localAddress?: string;
 }

@@ -24,6 +24,16 @@ export function paddedSource(source: MediaSource, fillerBytes: number, ms: numbe
   return new MediaSource(Buffer.concat([flvHeader({ audio: true, video: true }), ...headers, ...media]));
 }
 
+/** Its first keyframe, and of all else what is none: a publisher who must be asked for the next one. */
+export function rareKeyframes(source: MediaSource): MediaSource {
+  const [first] = source.items.filter(({ template }) => template?.keyframe);
+  const media = source.items
+    .filter((item) => item === first || !item.template?.keyframe)
+    .map(({ type, timestamp, body }) => encodeTag(type, timestamp, body));
+  const headers = source.headers.map(({ type, body }) => encodeTag(type, 0, body));
+  return new MediaSource(Buffer.concat([flvHeader({ audio: true, video: true }), ...headers, ...media]));
+}
+
 /** AVCC: with its length before it. */
 function fillerNal(bytes: number): Buffer {
   const nal = Buffer.alloc(LENGTH_SIZE + bytes, FF_BYTE);

@@ -8,6 +8,8 @@ import { actors } from './actors.ts';
 import {
   HLS_FRAGMENT_MS,
   HLS_WINDOW_MS,
+  RTC_PLI_SECONDS,
+  RTC_STUN_TIMEOUT_SECONDS,
   SRT_PASSPHRASE,
   SRT_PEER_IDLE_MS,
   SRT_PEER_LATENCY_MS,
@@ -29,6 +31,7 @@ const SETTINGS: Partial<MediaSettings> = {
     peerIdleMs: SRT_PEER_IDLE_MS,
     passphrase: SRT_PASSPHRASE,
   },
+  rtc: { stunTimeoutSeconds: RTC_STUN_TIMEOUT_SECONDS, pliSeconds: RTC_PLI_SECONDS },
 };
 
 /**

@@ -13,6 +13,8 @@ export interface PublishRequest {
   readonly label?: string;
   /** Bytes of filler data (H.264 7.3.1, nal_unit_type 12) that every video frame is made longer by. Default 0. */
   readonly filler?: number;
+  /** Of the file's keyframes the first one only. Default false. */
+  readonly rareKeyframes?: boolean;
   /** Default simple. */
   readonly handshake?: 'simple' | 'digest';
   /**
@@ -37,7 +39,10 @@ export interface RecordedPublisher {
 }
 
 /** Where a player comes from, and of HLS how it plays. */
-export type PlayOptions = Pick<ClientOptions, 'localAddress' | 'hls'>;
+export interface PlayOptions extends Pick<ClientOptions, 'localAddress' | 'hls'> {
+  /** WHEP: the media goes here, and not where the answer says: a tap on the way. */
+  readonly mediaTo?: { readonly host: string; readonly port: number };
+}
 
 export interface RecordedPlayer {
   readonly label: string;

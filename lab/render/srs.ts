@@ -1,5 +1,5 @@
 /** srs.conf for a media node. SRS 5 and later. */
-import type { HlsSettings, MediaSettings, Role, SrtSettings } from '../topology.ts';
+import type { HlsSettings, MediaSettings, Role, RtcSettings, SrtSettings } from '../topology.ts';
 
 export interface SrsInput {
   readonly name: string;
@@ -10,6 +10,8 @@ export interface SrsInput {
   readonly apiPort: number;
   /** UDP; no SRT when left out. */
   readonly srtPort?: number;
+  /** UDP; no WebRTC when left out. */
+  readonly rtcPort?: number;
   /** Where an edge fetches from, `host:port` each, in the order in which it tries them. */
   readonly origins: readonly string[];
   /** Where a master forwards to, `host:port` each. */
@@ -66,11 +68,11 @@ http_server {
     listen          ${host}:${input.httpPort};
     dir             ${input.folder};
 }
-${srtServer(input)}
+${srtServer(input)}${rtcServer(input)}
 vhost __defaultVhost__ {
     # Frames leave when they are written.
     tcp_nodelay     on;
-${cluster(input.origins)}${forward(input.forwards)}${srtOfVhost(input)}    play {
+${cluster(input.origins)}${forward(input.forwards)}${srtOfVhost(input)}${rtcOfVhost(input)}    play {
         gop_cache       ${onOff(settings.gopCache)};
         # Seconds that a player may lag behind before frames are dropped.
         queue_length    ${settings.queueSeconds};
@@ -133,6 +135,34 @@ srt_server {
     recvlatency     ${latencyMs};
     peerlatency     ${peerLatencyMs};
 ${idle}${secret}}
+`;
+}
+
+/** Like SRT's, its port is one of every address, and it answers from the loopback address that is everybody's. */
+function rtcServer({ rtcPort }: SrsInput): string {
+  if (rtcPort === undefined) return '';
+  return `# WebRTC: WHIP and WHEP are part of the HTTP API.
+rtc_server {
+    enabled         on;
+    listen          ${rtcPort};
+    candidate       ${SRS_SRT_HOST};
+    use_auto_detect_network_ip off;
+    api_as_candidates off;
+}
+`;
+}
+
+function rtcOfVhost({ rtcPort, settings }: SrsInput): string {
+  if (rtcPort === undefined) return '';
+  const { stunTimeoutSeconds = 30, pliSeconds = 6 }: RtcSettings = settings.rtc ?? {};
+  return `    # What is published over RTMP and SRT is played over WebRTC, and the other way round; AAC becomes Opus.
+    rtc {
+        enabled         on;
+        rtmp_to_rtc     on;
+        rtc_to_rtmp     on;
+        stun_timeout    ${stunTimeoutSeconds};
+        pli_for_rtmp    ${pliSeconds};
+    }
 `;
 }
 

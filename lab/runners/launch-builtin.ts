@@ -1,7 +1,8 @@
 /** Builtin media nodes: our own server, one Node process each. */
 import { fileURLToPath } from 'node:url';
 import type { BuiltinConfig } from '../builtin/config.ts';
-import type { NodeSpec } from '../topology.ts';
+import type { Timeouts } from '../builtin/constants.ts';
+import type { NodeSpec, RtcSettings } from '../topology.ts';
 import { addressOf, type ClusterPlan, folderOf, type Launcher, mutantsOf } from './launch.ts';
 import { mediaNodeReady } from './readiness.ts';
 
@@ -44,7 +45,18 @@ function configOf(spec: NodeSpec, plan: ClusterPlan): BuiltinConfig {
     ...(role === 'master' ? { forwards: links.map((tap) => ({ host: tap.host, port: tap.port })) } : {}),
     ...(spec.hls ? { hls: { directory: folderOf(name, plan) } } : {}),
     settings: plan.settings,
-    timeouts: { handshake: plan.patience.rtmpHandshake, httpRequest: plan.patience.httpRequest },
+    timeouts: {
+      handshake: plan.patience.rtmpHandshake,
+      httpRequest: plan.patience.httpRequest,
+      ...rtcTimeouts(plan.settings.rtc),
+    },
     mutants: mutantsOf(spec, plan),
+  };
+}
+
+function rtcTimeouts({ stunTimeoutSeconds, pliSeconds }: RtcSettings = {}): Partial<Timeouts> {
+  return {
+    ...(stunTimeoutSeconds === undefined ? {} : { rtcSilence: stunTimeoutSeconds * 1000 }),
+    ...(pliSeconds === undefined ? {} : { rtcKeyframe: pliSeconds * 1000 }),
   };
 }

@@ -30,6 +30,7 @@ export const srsLauncher: Launcher = {
       httpPort: ports.http,
       apiPort: ports.api,
       ...(ports.srt === undefined ? {} : { srtPort: ports.srt }),
+      ...(ports.rtc === undefined ? {} : { rtcPort: ports.rtc }),
       origins: role === 'edge' ? links : [],
       forwards: role === 'master' ? links : [],
       hls: spec.hls ?? false,

@@ -15,7 +15,7 @@ function plays(node: string): EntrySpec[] {
 /**
  * One origin, three edges, one load balancer: the origin service, edge deployment and SLB of the document. The origin
  * cuts HLS into a folder that an Nginx serves, as the document's shared volume; a second Nginx is a cache in front of
- * the origin's own HTTP server. The origin speaks SRT as well. The first entry of a use and protocol is the usual one: publish to the origin, play
+ * the origin's own HTTP server. The origin speaks SRT and WebRTC (WHIP, WHEP) as well. The first entry of a use and protocol is the usual one: publish to the origin, play
  * through the balancer, HLS through the Nginx of the folder.
  */
 export const edgeCluster: Topology = {
@@ -23,7 +23,7 @@ export const edgeCluster: Topology = {
   title: 'SRS edge cluster: one origin, three edges behind HAProxy, HLS through Nginx',
   source: 'seeds/000-edge-cluster-on-kubernetes.txt, steps 1 to 3, 5 and 6',
   nodes: [
-    { name: 'origin', role: 'origin', upstreams: [], hls: true, srt: true },
+    { name: 'origin', role: 'origin', upstreams: [], hls: true, srt: true, rtc: true },
     ...edges,
     { name: 'balancer', role: 'balancer', upstreams: EDGES },
     { name: 'web', role: 'web', web: 'files', upstreams: ['origin'] },
@@ -34,11 +34,13 @@ export const edgeCluster: Topology = {
     { node: 'balancer', protocol: 'rtmp', use: 'publish' },
     ...EDGES.map((node): EntrySpec => ({ node, protocol: 'rtmp', use: 'publish' })),
     { node: 'origin', protocol: 'srt', use: 'publish' },
+    { node: 'origin', protocol: 'webrtc', use: 'publish' },
     ...plays('balancer'),
     ...EDGES.flatMap(plays),
     ...plays('origin'),
     ...['web', 'cache', 'origin'].map((node): EntrySpec => ({ node, protocol: 'hls', use: 'play' })),
     { node: 'origin', protocol: 'srt', use: 'play' },
+    { node: 'origin', protocol: 'webrtc', use: 'play' },
     { node: 'origin', protocol: 'api', use: 'observe' },
     ...EDGES.map((node): EntrySpec => ({ node, protocol: 'api', use: 'observe' })),
   ],

@@ -9,6 +9,7 @@ import { HLS_CHECKS } from './hls.ts';
 import { NGINX_RTMP_CHECKS } from './nginx-rtmp.ts';
 import { RTMP_CHECKS } from './rtmp.ts';
 import { SRT_CHECKS } from './srt.ts';
+import { WEBRTC_CHECKS } from './webrtc.ts';
 
 export const CHECKS: readonly Check[] = [
   ...backToSource,
@@ -20,4 +21,5 @@ export const CHECKS: readonly Check[] = [
   ...HLS_CHECKS,
   ...NGINX_RTMP_CHECKS,
   ...SRT_CHECKS,
+  ...WEBRTC_CHECKS,
 ];

@@ -12,6 +12,8 @@ export interface FetchRequest {
   /** Default GET. */
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Default none. */
+  readonly body?: string;
   /** Default what the system chooses. */
   readonly localAddress?: string;
   readonly signal: AbortSignal;
@@ -68,7 +70,7 @@ export function fetchOnce(url: string, options: FetchRequest): Promise<ExchangeS
       response.on('end', () => settle(response.complete ? null : 'http.truncated'));
       response.on('error', () => settle('http.truncated'));
     });
-    outgoing.end();
+    outgoing.end(options.body);
   });
 }
 

@@ -1,0 +1,320 @@
+/** WebRTC: what comes over RTP, and when, and what is asked for again. */
+
+import type { WhepPlayer } from '../../drivers/webrtc/player.ts';
+import type { WhipPublisher } from '../../drivers/webrtc/publisher.ts';
+import { UdpTap } from '../../lab/taps/udp-tap.ts';
+import {
+  RTC_CONNECTED_WITHIN_MS,
+  RTC_FORGOTTEN_WITHIN_MS,
+  RTC_PLAYING_WITHIN_MS,
+  RTC_PLI_WITHIN_MS,
+} from '../bounds.ts';
+import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
+import type { History } from '../history.ts';
+import { failed, inconclusive, judged, nameOf, notSeen, unlessOurs, videoOf, words } from '../judging.ts';
+import { shareObservation } from '../shared-observation.ts';
+import { FRAME_MS, GOP_FRAMES } from '../stage.ts';
+import { isRtp } from '../wire/webrtc.ts';
+import { judgeFrames } from './srt-delivery.ts';
+import { EDGE_CLUSTER } from './webrtc-signalling.ts';
+
+const SRS = 'SRS 7.0.18';
+const WHEP = 'draft-ietf-wish-whep';
+
+interface Line {
+  readonly tap: UdpTap;
+  readonly to: { readonly host: string; readonly port: number };
+}
+
+/** A link of the check's own to where media comes from. */
+async function lineToMedia(t: CheckContext): Promise<Line> {
+  const node = t.cluster.nodes.get(t.cluster.entry('play', 'webrtc').node)!;
+  const port = node.ports.rtc;
+  if (port === undefined) throw new Error(`node ${node.spec.name} has no WebRTC port`);
+  const tap = new UdpTap({
+    from: 'player',
+    to: 'webrtc',
+    listen: { host: '127.0.0.1', port: 0 },
+    // An SRS has no address of its own for UDP (lab/render/srs.ts).
+    target: { host: node.engine === 'srs' ? '127.0.0.1' : node.host, port },
+  });
+  await tap.listen();
+  t.cleanUp(() => tap.close());
+  return { tap, to: tap.address };
+}
+
+// first-frame-within-gop, no-frame-lost-clean
+
+/** More than the longest period of the lab's own defects. */
+const FRAMES = 75;
+
+/** A publisher over RTMP, and a player who comes in the middle of a GOP. */
+function observeClean(t: CheckContext): Promise<void> {
+  return shareObservation(t, 'webrtc-clean', async () => {
+    const stream = t.stream();
+    const publisher = await t.publish({ url: t.publishUrl(stream) });
+    await publisher.sent(GOP_FRAMES / 2, GOP_FRAMES * FRAME_MS + 1000);
+    const player = t.play(t.playUrl('webrtc', stream), 'whep');
+    t.step('join', { player: player.label, publisher: publisher.label });
+    await player.frames(FRAMES, FRAMES * FRAME_MS + RTC_PLAYING_WITHIN_MS);
+  });
+}
+
+const firstFrame = check({
+  id: 'webrtc/first-frame-within-gop',
+  title: 'A WHEP player starts with a keyframe, within one GOP',
+  level: 'must',
+  spec: {
+    source: SRS,
+    where: 'app/srs_app_rtc_source.cpp (no GOP cache for RTC); facts of RTMP to RTC',
+    says: 'A player who joins waits for the next keyframe of the publisher, and gets nothing that it could not decode before.',
+  },
+  topologies: EDGE_CLUSTER,
+  needs: ['publish.rtmp', 'play.webrtc'],
+  mutants: ['rtc-no-keyframe-first'],
+  run: observeClean,
+
+  judge(history) {
+    const join = history.of('step').find(({ step }) => step === 'join');
+    if (join === undefined) return [notSeen(history, 'a WHEP player who joins')];
+    const player = `${join.data.player}`;
+    const expected = `${player}: first a keyframe, within ${RTC_PLAYING_WITHIN_MS} ms of joining`;
+    const first = videoOf(history.got(player))[0];
+    if (first === undefined) return [failed(expected, 'no frame came')];
+    if (!first.key) return [failed(expected, nameOf(first))];
+    const afterMs = Math.round(first.t - join.t);
+    const inTime = judged(
+      afterMs <= RTC_PLAYING_WITHIN_MS,
+      expected,
+      `${nameOf(first)}, after ${afterMs} ms`,
+    );
+    return [unlessOurs(history, inTime, RTC_CONNECTED_WITHIN_MS)];
+  },
+});
+
+const noFrameLost = check({
+  id: 'webrtc/no-frame-lost-clean',
+  title: 'On a clean link a WHEP player gets every frame',
+  level: 'must',
+  spec: {
+    source: SRS,
+    where: 'app/srs_app_rtc_source.cpp, SrsRtcRtpBuilder::on_video; keep_avc_nalu_sei (on)',
+    says: 'The NAL units of every frame, SEI too, go to every player as RTP, in order.',
+  },
+  topologies: EDGE_CLUSTER,
+  needs: ['publish.rtmp', 'play.webrtc'],
+  mutants: ['rtc-drops-frames', 'rtc-drops-sei'],
+  run: observeClean,
+
+  judge(history) {
+    const join = history.step('join');
+    if (join === undefined) return [notSeen(history, 'a WHEP player')];
+    return [judgeFrames(history, `${join.publisher}`, `${join.player}`, FRAMES)];
+  },
+});
+
+// nack-recovers
+
+const LOSS = 0.02;
+const LOSSY_FRAMES = 110;
+
+const nackRecovers = check({
+  id: 'webrtc/nack-recovers',
+  title: 'What a link loses is sent again when a WHEP player asks for it',
+  level: 'must',
+  spec: {
+    source: 'RFC 4585',
+    where: 'section 6.2.1 (generic NACK); SRS 7.0.18 conf/full.conf nack (on)',
+    says: 'With 2 % loss and NACK agreed on, packets that are asked for come again, and no frame is missing.',
+  },
+  topologies: EDGE_CLUSTER,
+  needs: ['publish.rtmp', 'play.webrtc'],
+  mutants: ['rtc-nack-ignored'],
+
+  async run(t) {
+    const stream = t.stream();
+    const publisher = await t.publish({ url: t.publishUrl(stream) });
+    const { tap, to } = await lineToMedia(t);
+    const player = t.play(t.playUrl('webrtc', stream), 'whep', { mediaTo: to });
+    await player.playing(RTC_PLAYING_WITHIN_MS);
+    tap.setFaults('downstream', { loss: LOSS, only: isRtp });
+    t.step('watched', { publisher: publisher.label, player: player.label });
+    try {
+      await player.frames(LOSSY_FRAMES, LOSSY_FRAMES * FRAME_MS + RTC_PLAYING_WITHIN_MS);
+    } finally {
+      const { lost, recovered, nacked } = (player.client as WhepPlayer).rtp;
+      t.step('figures', { lost, recovered, nacked, dropped: tap.counts('downstream').lost });
+    }
+  },
+
+  judge(history) {
+    const watched = history.step('watched');
+    const figures = history.step('figures');
+    if (watched === undefined || figures === undefined) {
+      return [notSeen(history, 'a WHEP player on a link that loses')];
+    }
+    const { dropped, nacked, recovered, lost } = figures;
+    const expected = 'the link lost packets, which were asked for and came again';
+    const actual = `${dropped} lost by the link, ${nacked} asked for, ${recovered} recovered, ${lost} never came`;
+    const worked = [dropped, nacked, recovered].every((count) => Number(count) > 0);
+    return [
+      judgeFrames(history, `${watched.publisher}`, `${watched.player}`, LOSSY_FRAMES),
+      worked ? judged(true, expected, actual) : inconclusive(expected, actual),
+    ];
+  },
+});
+
+// pli-brings-keyframe
+
+const pliBringsKeyframe = check({
+  id: 'webrtc/pli-brings-keyframe',
+  title: 'A WHIP publisher who sends no keyframe is asked for one',
+  level: 'must',
+  spec: {
+    source: SRS,
+    where: 'conf/full.conf pli_for_rtmp; RFC 4585 section 6.3.1 (PLI)',
+    says: 'Players can only join at a keyframe, so a publisher who sends none for a while is asked for it.',
+  },
+  topologies: EDGE_CLUSTER,
+  needs: ['publish.webrtc', 'play.rtmp'],
+  mutants: ['whip-no-pli'],
+
+  async run(t) {
+    const stream = t.stream();
+    const url = t.publishUrl(stream, undefined, 'webrtc');
+    const publisher = await t.publish({ url, rareKeyframes: true });
+    t.play(t.playUrl('rtmp', stream, t.cluster.entry('publish', 'webrtc').node), 'rtmp');
+    await publisher.sent(1, RTC_CONNECTED_WITHIN_MS);
+    const { rtp } = publisher.client as WhipPublisher;
+    t.step('begun');
+    const begun = performance.now();
+    try {
+      await t.until('a keyframe is asked for', RTC_PLI_WITHIN_MS, () => rtp.keyframeRequests > 0);
+    } finally {
+      const afterMs = Math.round(performance.now() - begun);
+      t.step('asked', { requests: rtp.keyframeRequests, packets: rtp.packets, afterMs });
+    }
+  },
+
+  judge(history) {
+    const asked = history.step('asked');
+    const expected = `PLI or FIR within ${RTC_PLI_WITHIN_MS} ms`;
+    if (history.step('begun') === undefined || asked === undefined) return [notSeen(history, expected)];
+    const actual = `${asked.requests} after ${asked.afterMs} ms and ${asked.packets} packets`;
+    const frames = videoOf(history.of('publisher.sent'));
+    // A file that sends its keyframe anew need not be asked for it.
+    if (Number(asked.requests) === 0 && frames.filter(({ key }) => key).length > 1) {
+      return [inconclusive(expected, `${actual}, but keyframes were sent`)];
+    }
+    return [judged(Number(asked.requests) > 0, expected, actual)];
+  },
+});
+
+// session-forgotten
+
+const sessionForgotten = check({
+  id: 'webrtc/session-forgotten',
+  title: 'A WHEP player who vanishes without a word is forgotten',
+  level: 'must',
+  spec: {
+    source: SRS,
+    where: 'conf/full.conf stun_timeout; app/srs_app_rtc_conn.cpp, SrsRtcConnection::is_alive; RFC 7675',
+    says: 'A session of which no STUN has come for stun_timeout is gone, and no client any more.',
+  },
+  topologies: EDGE_CLUSTER,
+  needs: ['publish.rtmp', 'play.webrtc', 'observe.api'],
+  mutants: ['rtc-session-kept'],
+  deadlineMs: RTC_FORGOTTEN_WITHIN_MS + 10_000,
+
+  async run(t) {
+    const { node } = t.cluster.entry('play', 'webrtc');
+    const stream = t.stream();
+    await t.publish({ url: t.publishUrl(stream) });
+    const { tap, to } = await lineToMedia(t);
+    const staying = t.play(t.playUrl('webrtc', stream), 'staying');
+    const leaving = t.play(t.playUrl('webrtc', stream), 'leaving', { mediaTo: to });
+    await Promise.all([staying, leaving].map((player) => player.playing(RTC_PLAYING_WITHIN_MS)));
+    await t.untilApi(node, stream, 1000, ({ clients }) => clients === 3);
+    tap.cut();
+    t.step('vanished');
+    await t.untilApi(node, stream, RTC_FORGOTTEN_WITHIN_MS, ({ clients }) => clients <= 2);
+    await staying.frames(5, RTC_PLAYING_WITHIN_MS);
+    t.step('stayed');
+  },
+
+  judge(history) {
+    const vanished = history.of('step').find(({ step }) => step === 'vanished');
+    const expected = `the one who vanished is no client any more within ${RTC_FORGOTTEN_WITHIN_MS} ms, the other one is`;
+    const last = history.of('api.stream').at(-1);
+    if (vanished === undefined || last === undefined || last.t < vanished.t)
+      return [notSeen(history, expected)];
+    const after = Math.round(last.t - vanished.t);
+    const stays = 'the other one goes on playing';
+    return [
+      judged(last.clients === 2, expected, `${last.clients} clients with the publisher, after ${after} ms`),
+      history.step('stayed') === undefined ? notSeen(history, stays) : judged(true, stays, 'it does'),
+    ];
+  },
+});
+
+// republish-while-waiting
+
+const AFTER_FRAMES = 30;
+
+const republish = check({
+  id: 'webrtc/republish-while-waiting',
+  title: 'WHEP players who are there before the publisher, and when it comes again, are served',
+  level: 'must',
+  spec: {
+    source: `${WHEP}; ${SRS}`,
+    where: 'app/srs_app_rtc_source.cpp, SrsRtcSource::on_publish, on_unpublish, on_source_changed',
+    says: 'A session outlives the publication: its player gets the next one of the same stream, over the same transport.',
+  },
+  topologies: EDGE_CLUSTER,
+  needs: ['publish.rtmp', 'play.webrtc'],
+  mutants: ['rtc-republish-loses-players'],
+
+  async run(t) {
+    const stream = t.stream();
+    const player = t.play(t.playUrl('webrtc', stream), 'waiting');
+    await t.until('waiting: connected', RTC_CONNECTED_WITHIN_MS, (history) =>
+      isConnected(history, 'waiting'),
+    );
+    const first = await t.publish({ url: t.publishUrl(stream), label: 'first' });
+    t.step('published', { publisher: first.label });
+    await player.frames(5, RTC_PLAYING_WITHIN_MS);
+    await first.stop();
+    const second = await t.publish({ url: t.publishUrl(stream), label: 'second' });
+    t.step('published', { publisher: second.label });
+    await player.frames(AFTER_FRAMES, AFTER_FRAMES * FRAME_MS + RTC_PLAYING_WITHIN_MS);
+  },
+
+  judge(history) {
+    const published = history.of('step').filter(({ step }) => step === 'published');
+    if (published.length === 0) return [notSeen(history, 'a WHEP player who waits for a publisher')];
+    const got = videoOf(history.got('waiting'));
+    const judgements = published.map(({ data }): Judgement => {
+      const [publisher] = words(data.publisher);
+      const expected = `waiting gets the frames of the ${publisher} publisher, from a keyframe on`;
+      const own = videoOf(history.sent(`${publisher}`)).find(({ stamp }) => stamp)?.stamp?.stream;
+      if (own === undefined) return inconclusive(expected, 'nothing was published');
+      const frames = got.filter(({ stamp }) => stamp?.stream === own);
+      if (frames.length === 0) return failed(expected, 'none');
+      return judged(frames[0]!.key, expected, `${frames.length} frames, first ${nameOf(frames[0]!)}`);
+    });
+    return published.length < 2 ? [...judgements, notSeen(history, 'a second publication')] : judgements;
+  },
+});
+
+function isConnected(history: History, client: string): boolean {
+  return history.of('client.state').some((event) => event.client === client && event.state === 'streaming');
+}
+
+export const WEBRTC_MEDIA: readonly Check[] = [
+  firstFrame,
+  noFrameLost,
+  nackRecovers,
+  pliBringsKeyframe,
+  republish,
+  sessionForgotten,
+];
