@@ -1,4 +1,5 @@
 /** Nodes with WebRTC, publishers of stamped frames, and players that count them. */
+import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import type { TestContext } from 'node:test';
@@ -9,7 +10,7 @@ import { type Publication, Publishing } from '../../../drivers/measure/publishin
 import { MediaSource } from '../../../drivers/measure/source.ts';
 import type { WhepPlayer } from '../../../drivers/webrtc/player.ts';
 import { RtcWitness } from '../../drivers/webrtc/support.ts';
-import { type NodeOptions, startNode, type TestNode } from './support.ts';
+import { eventually, type NodeOptions, ROOT, startNode, type TestNode } from './support.ts';
 
 export const source = MediaSource.load('fixtures/media/av-480k.flv');
 
@@ -77,4 +78,25 @@ export class TestPlayer {
     const { corrupt, unstamped, continuity } = this.meter;
     return { corrupt, unstamped, missing: continuity.missing };
   }
+}
+
+export async function framesOf(player: TestPlayer, count: number): Promise<void> {
+  await eventually(`${count} frames`, () => player.meter.received >= count, 6000);
+}
+
+const VICTIM = `
+import { createPlayer } from './drivers/create.ts';
+const sink = { begin() {}, data() {}, end() {} };
+const player = createPlayer(process.argv[1], sink, { webrtc: { transport: 'lite' } });
+player.open();
+setInterval(() => { if (player.rtp.packets > 0) console.log('plays'); }, 20);
+`;
+
+/** A WHEP player in a process of its own, which gets media and can be killed. */
+export async function victim(t: TestContext, node: RtcNode): Promise<{ kill(): void }> {
+  const args = ['--import', 'tsx', '--input-type=module', '-e', VICTIM, node.url('whep')];
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  return { kill: () => child.kill('SIGKILL') };
 }

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { after, describe, it, type TestContext } from 'node:test';
+import type { MutantId } from '../../../lab/builtin/mutants.ts';
+import { framesOf, publish, startRtcNode, TestPlayer, victim } from './rtc-support.ts';
+import { clientsOf, eventually, stopAll } from './support.ts';
+
+const LITE = { webrtc: { transport: 'lite' } } as const;
+
+describe('mutants of WHEP and WHIP media', { concurrency: 4 }, () => {
+  after(stopAll);
+
+  const played = async (t: TestContext, id: MutantId, count = 60) => {
+    const node = await startRtcNode(t, { mutants: [id] });
+    const { publication } = publish(t, node.url('rtmp'));
+    await eventually('it publishes', () => publication.frames > 3);
+    const player = new TestPlayer(t, node.url('whep'), LITE);
+    await eventually('frames', () => player.rtp.packets > count * 3, 6000);
+    return { node, player };
+  };
+
+  it('rtc-drops-frames', async (t) => {
+    const { player } = await played(t, 'rtc-drops-frames');
+    const { missing, corrupt } = player.counts;
+    assert.ok(missing > 0);
+    assert.deepEqual([corrupt, player.rtp.lost], [0, 0]);
+  });
+
+  it('rtc-drops-sei', async (t) => {
+    const { player } = await played(t, 'rtc-drops-sei', 10);
+    assert.ok(player.meter.received > 0);
+    assert.equal(player.counts.unstamped, player.meter.received);
+  });
+
+  it('rtc-no-keyframe-first', async (t) => {
+    const { player } = await played(t, 'rtc-no-keyframe-first', 10);
+    assert.ok(player.rtp.plis > 0);
+  });
+
+  it('rtc-republish-loses-players', async (t) => {
+    const node = await startRtcNode(t, { mutants: ['rtc-republish-loses-players'] });
+    const player = new TestPlayer(t, node.url('whep'), LITE);
+    const first = publish(t, node.url('rtmp'));
+    await framesOf(player, 5);
+    first.publication.stop();
+    await eventually('the publisher is gone', async () => (await clientsOf(node)).length === 1);
+    const { packets } = player.rtp;
+    const second = publish(t, node.url('rtmp'));
+    await eventually('two keyframes', () => second.publication.frames > 30);
+    assert.equal(player.rtp.packets, packets);
+  });
+
+  it('whip-no-pli', async (t) => {
+    const node = await startRtcNode(t, { mutants: ['whip-no-pli'], timeouts: { rtcKeyframe: 300 } });
+    const { publication } = publish(t, node.url('whip'));
+    await eventually('a second of frames', () => publication.frames > 25);
+    const { rtp } = publication.client as unknown as { rtp: { keyframeRequests: number } };
+    assert.equal(rtp.keyframeRequests, 0);
+  });
+
+  it('rtc-session-kept', async (t) => {
+    const node = await startRtcNode(t, { mutants: ['rtc-session-kept'], timeouts: { rtcSilence: 1000 } });
+    publish(t, node.url('rtmp'));
+    const { kill } = await victim(t, node);
+    kill();
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    assert.equal((await clientsOf(node)).length, 2);
+  });
+});
