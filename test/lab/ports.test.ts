@@ -20,8 +20,8 @@ describe('addresses', () => {
       ),
       ...taps.map(({ host, port }) => `${host}:${port}`),
     ];
-    // Three of each node, taps, and the SRT port of the origin.
-    assert.equal(endpoints.length, 7 * 3 + 4 + 1);
+    // Three of each node, taps, and the UDP ports of the origin.
+    assert.equal(endpoints.length, 7 * 3 + 4 + 2);
     assert.equal(new Set(endpoints).size, endpoints.length);
     assert.ok(endpoints.every((endpoint) => endpoint.startsWith('127.')));
     assert.deepEqual(
@@ -55,6 +55,7 @@ describe('addresses', () => {
       http: base + 11,
       api: base + 12,
       srt: base + 13,
+      rtc: base + 14,
     });
     assert.deepEqual(plan, await planAddresses(edgeCluster, base));
   });
