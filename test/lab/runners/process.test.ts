@@ -104,7 +104,8 @@ describe('a cluster of builtin nodes', () => {
     const nodes = [...cluster.nodes.values()];
     assert.ok(nodes.every((node) => node.host.startsWith('127.')));
     assert.equal(new Set(nodes.map((node) => node.host)).size, nodes.length);
-    for (const entry of cluster.entries) assert.match(entry.url('live', 's'), /^(rtmp|http|srt|whip|whep):\/\/127\./);
+    for (const entry of cluster.entries)
+      assert.match(entry.url('live', 's'), /^(rtmp|http|srt|whip|whep):\/\/127\./);
   });
 
   it('names entries, and says when there is none', () => {
