@@ -10,6 +10,7 @@ import { type Finding, type Results, worstVerdict } from '../reports/results.ts'
 import { writeRun } from '../reports/write.ts';
 import type { Check } from '../scenarios/check.ts';
 import { CHECKS } from '../scenarios/conformance/index.ts';
+import { UNSUPPORTED_PART } from '../scenarios/gate.ts';
 import type { HistoryEvent } from '../scenarios/history.ts';
 import { type LeftOut, type Plan, type PlannedRun, type PlanRequest, planGate } from '../scenarios/plan.ts';
 import { runPlan } from '../scenarios/plan-run.ts';
@@ -170,7 +171,7 @@ export async function runAndReport(
   const say = (line: string): boolean => process.stdout.write(`${line}\n`);
   const findings: Finding[] = [];
   const programs: Record<string, string> = {};
-  const notes: string[] = [];
+  const notes = new Set<string>();
   let failure: Error | undefined;
   const jobs = work.jobs ?? 1;
   // Runs side by side are told one after the other, each when it is over.
@@ -182,11 +183,15 @@ export async function runAndReport(
   };
   const found = (finding: Finding, run?: PlannedRun): void => {
     findings.push(finding);
+    for (const { label, detail } of finding.evidence) {
+      if (label === UNSUPPORTED_PART)
+        notes.add(`${finding.check} of ${finding.engine}, unsupported: ${detail}`);
+    }
     tell(work.line(finding, paint), run);
   };
   for (const topology of work.plan.leftOut) {
     if (options.topology.includes(topology.topology.name)) found(cannotRun(topology));
-    else notes.push(noteOf(topology));
+    else notes.add(noteOf(topology));
   }
   for (const note of notes) say(`${paint('yellow', 'note')}  ${note}`);
   let cameUp = began;
@@ -227,7 +232,7 @@ export async function runAndReport(
     startedAt: startedAt.toISOString(),
     durationMs: Math.round(performance.now() - began),
     interrupted,
-    ...(notes.length === 0 ? {} : { notes }),
+    ...(notes.size === 0 ? {} : { notes: [...notes] }),
     command: process.argv.slice(2),
     environment: collectEnvironment(programs),
     findings,

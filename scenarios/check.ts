@@ -44,8 +44,12 @@ export interface Check {
   judge(history: History): Judgement[];
 }
 
+/**
+ * `unsupported` is of a part of a check that this engine documents as absent: the finding names it, and its verdict is
+ * that of the other parts.
+ */
 export interface Judgement {
-  readonly verdict: 'pass' | 'fail' | 'inconclusive';
+  readonly verdict: 'pass' | 'unsupported' | 'fail' | 'inconclusive';
   readonly expected: string;
   readonly actual: string;
   readonly evidence?: readonly Evidence[];

@@ -21,6 +21,10 @@ A check drives a running cluster and records what it sees; a judge, who knows no
 | \`fail\` | the cluster did something else than what is asked for |
 | \`error\` | the check itself did not work: it threw, or its time was up |
 
+Where a part of a check is what an engine documents as absent (RTMP to SRT, say), the finding says so as evidence
+\`unsupported\`, the report has a note, and the verdict is that of the other parts; a check of nothing else is
+\`unsupported\`.
+
 A run has the worst verdict of its checks. Every check lists the defects ("mutants") of the built-in nodes that turn it
 red; \`npm run mutants\` shows that they do.
 `;

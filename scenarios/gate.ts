@@ -23,6 +23,8 @@ const LOOP_RESOLUTION_MS = 10;
 /** A process that has closed its sockets is about to be gone; a core may be written first. */
 const GONE_WITHIN_MS = 2000;
 const SHOWN_AWAITED = 3;
+/** Evidence of a finding for what its engine documents as absent. */
+export const UNSUPPORTED_PART = 'unsupported';
 const INTERRUPTED = { expected: 'the check runs to its end', actual: 'interrupted' };
 
 export interface GateRequest {
@@ -266,6 +268,16 @@ function atRest(cluster: Cluster, withinMs: number, signal: AbortSignal): Promis
 
 /** The verdict of a history that the judge has read; the rules of docs/architecture.md. */
 function verdictOf(judgements: readonly Judgement[], history: History, ending: Ending): Outcome {
+  const absent = judgements.filter(({ verdict }) => verdict === 'unsupported');
+  if (absent.length > 0 && absent.length < judgements.length) {
+    const rest = judgements.filter(({ verdict }) => verdict !== 'unsupported');
+    const outcome = verdictOf(rest, history, ending);
+    const parts = absent.map(({ expected, actual }) => ({
+      label: UNSUPPORTED_PART,
+      detail: `${expected}: ${actual}`,
+    }));
+    return { ...outcome, evidence: [...outcome.evidence, ...parts] };
+  }
   const all: (Omit<Judgement, 'verdict'> & { verdict: Verdict })[] = [...judgements];
   for (const name of ending.dead) {
     all.push({ verdict: 'fail', expected: `${name} goes on running`, actual: `its process ended` });

@@ -1,5 +1,6 @@
 /** All checks, in the order in which the gate runs them. */
 import type { Check } from '../check.ts';
+import { ALL_PROTOCOLS } from './all-protocols.ts';
 import { backToSource } from './back-to-source.ts';
 import { fanOut } from './fan-out.ts';
 import { FLV_CHECKS } from './flv.ts';
@@ -14,6 +15,7 @@ import { WEBRTC_CHECKS } from './webrtc.ts';
 export const CHECKS: readonly Check[] = [
   ...backToSource,
   ...fanOut,
+  ...ALL_PROTOCOLS,
   ...RTMP_CHECKS,
   ...FLV_CHECKS,
   ...forward,

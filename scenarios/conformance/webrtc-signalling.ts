@@ -7,6 +7,7 @@ import type { EventOf, History } from '../history.ts';
 import { failed, judged, notSeen } from '../judging.ts';
 import { shareObservation } from '../shared-observation.ts';
 import { makeOffer } from '../wire/webrtc.ts';
+import { judgeWitnesses, Witnesses } from '../wire/witnesses.ts';
 
 export const EDGE_CLUSTER = ['edge-cluster'] as const;
 type Use = 'whip' | 'whep';
@@ -17,10 +18,15 @@ const ORIGIN = 'http://player.example';
 /** Of the answer of a server that is not busy. */
 const LISTED_WITHIN_MS = 1500;
 
+type BadOffer = readonly [name: string, of: (offer: string) => string];
+
 /** Offers that nothing can be made of. */
-const BAD_OFFERS: readonly (readonly [name: string, of: (offer: string) => string])[] = [
+const BAD_OFFERS: readonly BadOffer[] = [
   ['no session description', () => 'hello'],
   ['one without media', (offer) => offer.slice(0, offer.search(/^m=/m))],
+];
+/** The one of 10 MB is the last: it may be that nothing can be asked after it. */
+const WORSE_OFFERS: readonly BadOffer[] = [
   ['one with unknown codecs', (offer) => offer.replace(/ (H264|opus)\//gi, ' X-NONE/')],
   ['one of 10 MB', (offer) => `${offer}${'a=x-filler:0123456789abcdef\r\n'.repeat(370_000)}`],
 ];
@@ -247,4 +253,50 @@ const sdp = check({
   },
 });
 
+// bad-offers
+
+const badOffers = check({
+  id: 'webrtc/bad-offers',
+  title: 'An offer that is too long, or of unknown codecs, is refused, and harms nobody',
+  level: 'must',
+  spec: {
+    source: 'RFC 9725',
+    where: 'section 4.2; RFC 9110 section 15.5 (4xx)',
+    says: 'What is asked for and cannot be given is answered with 4xx. Who plays meanwhile goes on playing.',
+  },
+  topologies: EDGE_CLUSTER,
+  needs: ['publish.webrtc', 'play.webrtc', 'publish.rtmp', 'play.rtmp', 'play.flv', 'observe.api'],
+  mutants: ['whep-accepts-garbage'],
+  deadlineMs: 30_000,
+
+  async run(t) {
+    const node = t.cluster.nodes.get(t.cluster.entry('play', 'webrtc').node)!;
+    const witnesses = await Witnesses.start(t, [node]);
+    for (const [i, [name, of]] of WORSE_OFFERS.entries()) {
+      for (const use of ['whip', 'whep'] as const) {
+        const label = `bad-${use}-${i}`;
+        t.step('bad', { label, name: `${name} (${use})` });
+        const headers = { 'content-type': SDP_TYPE };
+        const body = of(await makeOffer(use));
+        await t.http(endpoint(t, use, t.stream(label)), { label, method: 'POST', headers, body });
+      }
+    }
+    await witnesses.goOn();
+  },
+
+  judge(history) {
+    const bad = history.of('step').filter(({ step }) => step === 'bad');
+    const missing = bad.length < 2 * WORSE_OFFERS.length;
+    return [
+      ...bad.flatMap(({ data: { label, name } }) =>
+        judgeRefusal(history, `${label}`, `as offer ${name}: 4xx`, isRefusal),
+      ),
+      ...judgeWitnesses(history),
+      ...(missing ? [notSeen(history, 'four bad offers')] : []),
+    ];
+  },
+});
+
 export const WEBRTC_SIGNALLING: readonly Check[] = [contract('whep'), contract('whip'), sdp];
+/** After all others. */
+export const WEBRTC_BAD_OFFERS: readonly Check[] = [badOffers];

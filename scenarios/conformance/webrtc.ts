@@ -1,6 +1,6 @@
 /** WebRTC: signalling over WHIP and WHEP, and media. */
 import type { Check } from '../check.ts';
 import { WEBRTC_MEDIA } from './webrtc-media.ts';
-import { WEBRTC_SIGNALLING } from './webrtc-signalling.ts';
+import { WEBRTC_BAD_OFFERS, WEBRTC_SIGNALLING } from './webrtc-signalling.ts';
 
-export const WEBRTC_CHECKS: readonly Check[] = [...WEBRTC_SIGNALLING, ...WEBRTC_MEDIA];
+export const WEBRTC_CHECKS: readonly Check[] = [...WEBRTC_SIGNALLING, ...WEBRTC_MEDIA, ...WEBRTC_BAD_OFFERS];
