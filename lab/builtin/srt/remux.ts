@@ -1,21 +1,15 @@
 /** A transport stream as the audio and video of an RTMP publisher: SRS's srt_to_rtmp (facts/srs.md 8). */
 import { ProtocolError } from '../../../protocols/errors.ts';
-import { AVC_HEADER_SIZE, AvcPacketType, VideoCodec, VideoFrameType } from '../../../protocols/flv/body.ts';
-import { splitAnnexB } from '../../../protocols/h264/annexb.ts';
-import { joinAvcc } from '../../../protocols/h264/avcc.ts';
-import { NalType, nalType } from '../../../protocols/h264/nal.ts';
-import { encodeAvcConfig } from '../../../protocols/h264/parameter-sets.ts';
 import { MediaType } from '../../../protocols/media.ts';
 import { type ProgramStream, StreamType } from '../../../protocols/mpegts/psi.ts';
 import { type PesHeader, TsReader } from '../../../protocols/mpegts/reader.ts';
+import { AvcFrames, sameBytes } from '../avc-frames.ts';
 import { AccessUnit } from './access-unit.ts';
 import { splitAdts } from './adts.ts';
 
 /** Of PTS and DTS. */
 const TICKS_PER_MS = 90;
 const TICKS_WRAP = 2 ** 33;
-/** Profile, constraints and level follow the header of an SPS. */
-const MIN_SPS_SIZE = 4;
 const NONE = -1;
 
 /** @param timestamp DTS in ms, which goes on when the 33 bits of the transport stream wrap. */
@@ -41,9 +35,7 @@ export class TsRemuxer {
   readonly #audio = new AccessUnit();
   #videoPid = NONE;
   #audioPid = NONE;
-  #sps: readonly Uint8Array[] = [];
-  #pps: readonly Uint8Array[] = [];
-  #videoConfig: Uint8Array | undefined;
+  readonly #frames = new AvcFrames();
   #audioConfig: Uint8Array | undefined;
   /** The last DTS, wraps counted in. */
   #ticks = Number.NaN;
@@ -108,40 +100,10 @@ export class TsRemuxer {
     const ticks = this.#follow(unit.dts);
     if (Number.isNaN(ticks)) return;
     const timestamp = Math.floor(ticks / TICKS_PER_MS);
-    const nals = splitAnnexB(unit.bytes);
-    this.#onParameterSets(nals, timestamp);
-    const kept = nals.filter((nal) => !isLeftOut(nalType(nal[0]!)));
-    if (this.#videoConfig === undefined || kept.length === 0) return;
-    const key = kept.some((nal) => nalType(nal[0]!) === NalType.idrSlice);
     const offset = Number.isNaN(unit.pts) ? 0 : Math.round(signed33(unit.pts - unit.dts) / TICKS_PER_MS);
-    const frameType = key ? VideoFrameType.key : VideoFrameType.inter;
-    this.#onMedia(
-      MediaType.video,
-      timestamp,
-      videoBody(frameType, AvcPacketType.nalUnits, offset, joinAvcc(kept)),
-    );
-  }
-
-  #onParameterSets(nals: readonly Uint8Array[], timestamp: number): void {
-    const sps = nals.filter((nal) => nalType(nal[0]!) === NalType.sps && nal.length >= MIN_SPS_SIZE);
-    const pps = nals.filter((nal) => nalType(nal[0]!) === NalType.pps);
-    if (sps.length > 0) this.#sps = sps.map((nal) => nal.slice());
-    if (pps.length > 0) this.#pps = pps.map((nal) => nal.slice());
-    const [first] = this.#sps;
-    if ((sps.length === 0 && pps.length === 0) || first === undefined || this.#pps.length === 0) return;
-    const [, profile, compatibility, level] = first;
-    const config = encodeAvcConfig({
-      profile: profile!,
-      compatibility: compatibility!,
-      level: level!,
-      lengthSize: 4,
-      sps: this.#sps,
-      pps: this.#pps,
-    });
-    const body = videoBody(VideoFrameType.key, AvcPacketType.sequenceHeader, 0, config);
-    if (sameBytes(body, this.#videoConfig)) return;
-    this.#videoConfig = body;
-    this.#onMedia(MediaType.video, timestamp, body);
+    for (const { body } of this.#frames.push(unit.bytes, offset)) {
+      this.#onMedia(MediaType.video, timestamp, body);
+    }
   }
 
   #onAudio(unit: AccessUnit): void {
@@ -165,32 +127,8 @@ export class TsRemuxer {
   }
 }
 
-function isLeftOut(type: number): boolean {
-  return type === NalType.sps || type === NalType.pps || type === NalType.accessUnitDelimiter;
-}
-
-function videoBody(
-  frameType: VideoFrameType,
-  packetType: AvcPacketType,
-  compositionTime: number,
-  content: Uint8Array,
-): Uint8Array {
-  const body = new Uint8Array(AVC_HEADER_SIZE + content.length);
-  body[0] = (frameType << 4) | VideoCodec.avc;
-  body[1] = packetType;
-  body[2] = compositionTime >> 16;
-  body[3] = compositionTime >> 8;
-  body[4] = compositionTime;
-  body.set(content, AVC_HEADER_SIZE);
-  return body;
-}
-
 /** The shortest way round, of 33 bits. */
 function signed33(difference: number): number {
   const positive = ((difference % TICKS_WRAP) + TICKS_WRAP) % TICKS_WRAP;
   return positive >= TICKS_WRAP / 2 ? positive - TICKS_WRAP : positive;
-}
-
-function sameBytes(one: Uint8Array, other: Uint8Array | undefined): boolean {
-  return other !== undefined && one.length === other.length && one.every((byte, at) => byte === other[at]);
 }
