@@ -44,7 +44,7 @@ interrupted, \`load/complete\`. Players that failed or dropped, players that sta
 \`fail\`. Frames without a stamp are \`inconclusive\`: their latency and loss are unknown; so are 2 s without a byte, because the
 publisher may have stopped as well as the server (with HLS a target duration more: players are silent between reloads).
 What HLS players bear and count (\`load.hls.problems\`) is a \`fail\`. So are SRT packets that were dropped or could not be decrypted, and
-RTP packets that never came or could not be read; what was lost and came again in time is told, and is no \`fail\`. **With an unhealthy generator nothing is
+RTP packets that never came or could not be read; what was lost and came again in time is told, and is no \`fail\`. A WHEP load in which no frame's checksum was compared is \`inconclusive\`. **With an unhealthy generator nothing is
 blamed on the server**: what would be a \`fail\` is \`inconclusive\`. An interrupted run is at best \`inconclusive\`, because nobody saw
 its end.
 `;

@@ -190,4 +190,6 @@ test('WHEP: what was recovered is no fail; what never came, or nobody can read, 
   }
   const nothing = webRtcFigures({ rtp: { ...rtp, packets: 0, recovered: 0 } });
   assert.deepEqual(verdictOf({ webrtc: nothing }), { verdict: 'inconclusive', not: ['load/rtp'] });
+  const unverified = webRtcFigures({ framesVerified: 0 });
+  assert.deepEqual(verdictOf({ webrtc: unverified }), { verdict: 'inconclusive', not: ['load/rtp'] });
 });
