@@ -15,7 +15,8 @@ function plays(node: string): EntrySpec[] {
 /**
  * One origin, three edges, one load balancer: the origin service, edge deployment and SLB of the document. The origin
  * cuts HLS into a folder that an Nginx serves, as the document's shared volume; a second Nginx is a cache in front of
- * the origin's own HTTP server. The origin speaks SRT and WebRTC (WHIP, WHEP) as well. The first entry of a use and protocol is the usual one: publish to the origin, play
+ * the origin's own HTTP server. The origin speaks SRT and
+ * WebRTC (WHIP, WHEP) as well. The first entry of a use and protocol is the usual one: publish to the origin, play
  * through the balancer, HLS through the Nginx of the folder.
  */
 export const edgeCluster: Topology = {

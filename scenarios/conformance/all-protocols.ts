@@ -15,6 +15,7 @@ import { inconclusive, judged, notSeen, videoOf } from '../judging.ts';
 import { shareObservation } from '../shared-observation.ts';
 import { FRAME_MS } from '../stage.ts';
 import { stepsOf } from '../wire/attempt.ts';
+import { bridgeMissing } from '../wire/webrtc.ts';
 import { judgeFrames } from './srt-delivery.ts';
 
 type Source = 'rtmp' | 'srt' | 'webrtc';
@@ -67,10 +68,11 @@ async function observe(t: CheckContext, source: Source): Promise<void> {
     label: `${source}-publisher`,
   });
   t.step('published', { source, publisher: publisher.label });
+  const unbridged = await bridgeMissing(t);
   await Promise.all(
     TARGETS.map(async (target) => {
       const way = `${source}>${target}`;
-      const reason = ABSENT[t.cluster.engine][way];
+      const reason = ABSENT[t.cluster.engine][way] ?? (crosses(source, target) ? unbridged : undefined);
       if (reason !== undefined) {
         t.step('way', { source, target, absent: reason });
         return;
@@ -81,6 +83,10 @@ async function observe(t: CheckContext, source: Source): Promise<void> {
       await t.play(url, way).frames(FRAMES, WITHIN_MS);
     }),
   );
+}
+
+function crosses(source: Source, target: PlayProtocol): boolean {
+  return (source === 'webrtc') !== (target === 'webrtc');
 }
 
 /** A player who comes before the first segment would have to ask again and again. */

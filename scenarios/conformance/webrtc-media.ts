@@ -14,7 +14,7 @@ import type { History } from '../history.ts';
 import { failed, inconclusive, judged, nameOf, notSeen, unlessOurs, videoOf, words } from '../judging.ts';
 import { shareObservation } from '../shared-observation.ts';
 import { FRAME_MS, GOP_FRAMES } from '../stage.ts';
-import { isRtp } from '../wire/webrtc.ts';
+import { isRtp, sourceUrl } from '../wire/webrtc.ts';
 import { judgeFrames } from './srt-delivery.ts';
 import { EDGE_CLUSTER } from './webrtc-signalling.ts';
 
@@ -52,7 +52,7 @@ const FRAMES = 75;
 function observeClean(t: CheckContext): Promise<void> {
   return shareObservation(t, 'webrtc-clean', async () => {
     const stream = t.stream();
-    const publisher = await t.publish({ url: t.publishUrl(stream) });
+    const publisher = await t.publish({ url: await sourceUrl(t, stream) });
     await publisher.sent(GOP_FRAMES / 2, GOP_FRAMES * FRAME_MS + 1000);
     const player = t.play(t.playUrl('webrtc', stream), 'whep');
     t.step('join', { player: player.label, publisher: publisher.label });
@@ -133,7 +133,7 @@ const nackRecovers = check({
 
   async run(t) {
     const stream = t.stream();
-    const publisher = await t.publish({ url: t.publishUrl(stream) });
+    const publisher = await t.publish({ url: await sourceUrl(t, stream) });
     const { tap, to } = await lineToMedia(t);
     const player = t.play(t.playUrl('webrtc', stream), 'whep', { mediaTo: to });
     await player.playing(RTC_PLAYING_WITHIN_MS);
@@ -176,7 +176,7 @@ const pliBringsKeyframe = check({
     says: 'Players can only join at a keyframe, so a publisher who sends none for a while is asked for it.',
   },
   topologies: EDGE_CLUSTER,
-  needs: ['publish.webrtc', 'play.rtmp'],
+  needs: ['publish.webrtc', 'play.webrtc', 'play.rtmp'],
   mutants: ['whip-no-pli'],
 
   async run(t) {
@@ -186,6 +186,7 @@ const pliBringsKeyframe = check({
     t.play(t.playUrl('rtmp', stream, t.cluster.entry('publish', 'webrtc').node), 'rtmp');
     await publisher.sent(1, RTC_CONNECTED_WITHIN_MS);
     const { rtp } = publisher.client as WhipPublisher;
+    t.play(t.playUrl('webrtc', stream), 'whep');
     t.step('begun');
     const begun = performance.now();
     try {
@@ -229,7 +230,7 @@ const sessionForgotten = check({
   async run(t) {
     const { node } = t.cluster.entry('play', 'webrtc');
     const stream = t.stream();
-    await t.publish({ url: t.publishUrl(stream) });
+    await t.publish({ url: await sourceUrl(t, stream) });
     const { tap, to } = await lineToMedia(t);
     const staying = t.play(t.playUrl('webrtc', stream), 'staying');
     const leaving = t.play(t.playUrl('webrtc', stream), 'leaving', { mediaTo: to });
@@ -276,15 +277,16 @@ const republish = check({
 
   async run(t) {
     const stream = t.stream();
+    const url = await sourceUrl(t, stream);
     const player = t.play(t.playUrl('webrtc', stream), 'waiting');
     await t.until('waiting: connected', RTC_CONNECTED_WITHIN_MS, (history) =>
       isConnected(history, 'waiting'),
     );
-    const first = await t.publish({ url: t.publishUrl(stream), label: 'first' });
+    const first = await t.publish({ url, label: 'first' });
     t.step('published', { publisher: first.label });
     await player.frames(5, RTC_PLAYING_WITHIN_MS);
     await first.stop();
-    const second = await t.publish({ url: t.publishUrl(stream), label: 'second' });
+    const second = await t.publish({ url, label: 'second' });
     t.step('published', { publisher: second.label });
     await player.frames(AFTER_FRAMES, AFTER_FRAMES * FRAME_MS + RTC_PLAYING_WITHIN_MS);
   },

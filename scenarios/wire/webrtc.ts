@@ -1,6 +1,10 @@
 /** WebRTC through a link of the check's own, and offers without a session behind them. */
 import type { OpenTransport } from '../../drivers/webrtc/contract.ts';
 import { openDatachannel } from '../../drivers/webrtc/datachannel/transport.ts';
+import type { CheckContext } from '../check.ts';
+
+/** In the options that an SRS tells in its API: what goes between RTMP and WebRTC was left out of it. */
+const WITHOUT_BRIDGE = '--ffmpeg-fit=off';
 
 const LOOPBACK = '127.0.0.1';
 
@@ -57,4 +61,19 @@ export async function makeOffer(use: 'whip' | 'whep'): Promise<string> {
   } finally {
     transport.close();
   }
+}
+
+/** Why there is no way between RTMP and WebRTC at a node; undefined when there is. */
+export async function bridgeMissing(t: CheckContext): Promise<string | undefined> {
+  const { host, port } = t.cluster.entry('play', 'webrtc');
+  const { status, body } = await t.http(`http://${host}:${port}/api/v1/features`, { label: 'features' });
+  const told = status === 200 ? new TextDecoder().decode(body) : '';
+  if (!told.includes(WITHOUT_BRIDGE)) return undefined;
+  return `this SRS was built with ${WITHOUT_BRIDGE}: nothing goes between RTMP and WebRTC`;
+}
+
+/** Publish URL for WHEP players: of RTMP, or of WHIP where that does not reach them. */
+export async function sourceUrl(t: CheckContext, stream: string): Promise<string> {
+  const missing = await bridgeMissing(t);
+  return missing === undefined ? t.publishUrl(stream) : t.publishUrl(stream, undefined, 'webrtc');
 }

@@ -1,0 +1,323 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { ALL_PROTOCOLS } from '../../../scenarios/conformance/all-protocols.ts';
+import { WEBRTC_CHECKS } from '../../../scenarios/conformance/webrtc.ts';
+import type { History, HistoryEvent, MediaItem, StepData } from '../../../scenarios/history.ts';
+import { isRtp, redirected, withoutCandidates } from '../../../scenarios/wire/webrtc.ts';
+import { verdictOf } from './histories.ts';
+import { Timeline } from './timeline.ts';
+
+function historyOf(events: readonly HistoryEvent[]): History {
+  const { history } = new Timeline();
+  for (const event of [...events].sort((a, b) => a.t - b.t)) history.append(event);
+  return history;
+}
+
+function judge(id: string, events: readonly HistoryEvent[]): { verdict: string; says: string } {
+  const check = [...WEBRTC_CHECKS, ...ALL_PROTOCOLS].find((one) => one.id === id);
+  assert.ok(check, id);
+  return verdictOf(check.judge(historyOf(events)));
+}
+
+const step = (t: number, name: string, data: StepData = {}): HistoryEvent => ({
+  t,
+  type: 'step',
+  step: name,
+  data,
+});
+const sentAt = (n: number): number => 1000 + n * 40;
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
+
+function frame(n: number, stream: number, stamped = true): MediaItem {
+  const stamp = stamped ? { stream, frame: n, sentAt: sentAt(n), intact: true } : null;
+  return { kind: 'video', timestamp: n * 40, size: 100, sum: n, key: n % 25 === 0, stamp };
+}
+
+function sent(client: string, count: number, stream = 1): HistoryEvent[] {
+  return range(0, count).map((n) => ({
+    ...{ t: sentAt(n), type: 'publisher.sent' as const, client, stream: 's' },
+    ...frame(n, stream),
+  }));
+}
+
+function got(client: string, numbers: readonly number[], stream = 1, unstamped?: number): HistoryEvent[] {
+  return numbers.map((n, i) => ({
+    ...{ t: sentAt(n) + 50 + i / 1000, type: 'player.got' as const, client, stream: 's' },
+    ...frame(n, stream, n !== unstamped),
+  }));
+}
+
+function reading(t: number, clients: number): HistoryEvent {
+  return {
+    ...{ t, type: 'api.stream', node: 'origin', stream: 's' },
+    ...{ clients, upstreams: 0, upstreamsOf: {}, publishers: 0 },
+  };
+}
+
+function exchange(
+  t: number,
+  client: string,
+  status: number,
+  headers: Record<string, string> = {},
+): HistoryEvent {
+  return {
+    ...{ t, type: 'http.exchange', client, kind: 'other', method: 'POST', url: 'http://127.0.0.1/' },
+    ...{ sentAt: t, headAt: t, firstByteAt: t, status, headers, bytes: 0 },
+    error: status === 0 ? 'http.ECONNRESET' : null,
+  };
+}
+
+describe('whep-contract and whip-contract', () => {
+  const created = {
+    'content-type': 'application/sdp',
+    location: '/session',
+    'access-control-allow-origin': '*',
+  };
+  const preflight = {
+    'access-control-allow-origin': '*',
+    'access-control-allow-headers': 'content-type,authorization',
+    'access-control-allow-methods': 'POST, DELETE, OPTIONS',
+  };
+
+  interface Changes {
+    status?: number;
+    created?: Record<string, string>;
+    before?: number;
+    after?: number;
+    deleted?: number;
+    unknown?: number;
+    got?: number;
+    bad?: number;
+    busy?: number;
+    options?: number;
+    preflight?: Record<string, string>;
+  }
+
+  function contract(changes: Changes = {}): { verdict: string; says: string } {
+    return judge('webrtc/whip-contract', [
+      exchange(1, 'created', changes.status ?? 201, changes.created ?? created),
+      reading(2, changes.before ?? 1),
+      exchange(3, 'busy', changes.busy ?? 409),
+      exchange(4, 'deleted', changes.deleted ?? 200),
+      exchange(5, 'deleted-unknown', changes.unknown ?? 404),
+      exchange(6, 'got', changes.got ?? 405),
+      exchange(7, 'options', changes.options ?? 204, changes.preflight ?? preflight),
+      step(8, 'bad', { label: 'bad-0', name: 'no session description' }),
+      exchange(9, 'bad-0', changes.bad ?? 400),
+      reading(10, changes.after ?? 0),
+    ]);
+  }
+
+  test('by the book', () => {
+    assert.deepEqual(contract(), { verdict: 'pass', says: '' });
+    assert.equal(
+      contract({ created: { ...created, 'content-type': 'application/SDP; x=y' } }).verdict,
+      'pass',
+    );
+  });
+
+  test('each way not to be', () => {
+    const without = (name: string, from: Record<string, string>): Record<string, string> =>
+      Object.fromEntries(Object.entries(from).filter(([key]) => key !== name));
+    assert.match(contract({ status: 200 }).says, /200/);
+    assert.match(contract({ created: { ...created, 'content-type': 'text/plain' } }).says, /text\/plain/);
+    assert.match(contract({ created: without('location', created) }).says, /none/);
+    assert.match(contract({ created: without('access-control-allow-origin', created) }).says, /Origin: none/);
+    assert.match(contract({ before: 0 }).says, /0 clients/);
+    assert.match(contract({ after: 1 }).says, /1 clients/);
+    assert.match(contract({ deleted: 500 }).says, /500/);
+    assert.match(contract({ unknown: 200 }).says, /200/);
+    assert.match(contract({ got: 200 }).says, /200/);
+    assert.match(contract({ bad: 201 }).says, /201/);
+    assert.match(contract({ bad: 0 }).says, /no answer/);
+    assert.match(contract({ busy: 201 }).says, /201/);
+    assert.equal(contract({ busy: 0 }).verdict, 'pass');
+    assert.match(contract({ options: 405 }).says, /405/);
+    for (const name of Object.keys(preflight)) {
+      assert.equal(contract({ preflight: without(name, preflight) }).verdict, 'fail', name);
+    }
+  });
+
+  test('nothing was seen', () => {
+    assert.equal(judge('webrtc/whep-contract', []).verdict, 'inconclusive');
+    assert.equal(judge('webrtc/bad-offers', []).verdict, 'inconclusive');
+    const accepted = [step(1, 'bad', { label: 'bad-whip-0', name: 'x' }), exchange(2, 'bad-whip-0', 201)];
+    assert.match(judge('webrtc/bad-offers', accepted).says, /201/);
+  });
+});
+
+describe('sdp', () => {
+  const offer = description({ setup: 'actpass', direction: 'recvonly' });
+  const negotiated = (answer: string): { verdict: string; says: string } =>
+    judge('webrtc/sdp', [step(1, 'negotiated', { offer, answer })]);
+  const answer = description({ setup: 'passive', direction: 'sendonly' });
+
+  function description({ setup, direction }: { setup: string; direction: string }): string {
+    return [
+      'v=0',
+      'o=- 1 1 IN IP4 127.0.0.1',
+      's=-',
+      't=0 0',
+      'a=group:BUNDLE 0',
+      'm=video 9 UDP/TLS/RTP/SAVPF 102',
+      'c=IN IP4 127.0.0.1',
+      'a=mid:0',
+      `a=${direction}`,
+      'a=rtcp-mux',
+      'a=ice-ufrag:abcd',
+      'a=ice-pwd:abcdefghijklmnopqrstuvwx',
+      `a=fingerprint:sha-256 ${Array(32).fill('AA').join(':')}`,
+      `a=setup:${setup}`,
+      'a=rtpmap:102 H264/90000',
+      'a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f',
+      'a=candidate:1 1 udp 2130706431 127.0.0.1 8000 typ host',
+      '',
+    ].join('\r\n');
+  }
+
+  test('an answer by the book', () => {
+    assert.deepEqual(negotiated(answer), { verdict: 'pass', says: '' });
+  });
+
+  test('without group, with other payload types, without rtcp-mux, with actpass, refused, none', () => {
+    assert.match(negotiated(answer.replace('a=group:BUNDLE 0\r\n', '')).says, /BUNDLE/);
+    assert.equal(negotiated(answer.replaceAll('102', '103')).verdict, 'fail');
+    assert.equal(negotiated(answer.replace('a=rtcp-mux\r\n', '')).verdict, 'fail');
+    assert.equal(negotiated(answer.replace('setup:passive', 'setup:actpass')).verdict, 'fail');
+    assert.match(negotiated(answer.replace('m=video 9', 'm=video 0')).says, /nothing/);
+    assert.equal(negotiated('hello').verdict, 'fail');
+    assert.equal(judge('webrtc/sdp', []).verdict, 'inconclusive');
+  });
+});
+
+describe('media', () => {
+  const join = step(sentAt(12), 'join', { player: 'whep', publisher: 'p' });
+
+  test('first-frame-within-gop: a keyframe, soon', () => {
+    const id = 'webrtc/first-frame-within-gop';
+    assert.deepEqual(judge(id, [join, ...got('whep', [25, 26])]), { verdict: 'pass', says: '' });
+    assert.match(judge(id, [join, ...got('whep', [13, 14])]).says, /frame 13/);
+    assert.match(judge(id, [join, ...got('whep', [200])]).says, /after 7\d\d\d ms/);
+    assert.match(judge(id, [join]).says, /no frame/);
+    assert.equal(judge(id, []).verdict, 'inconclusive');
+  });
+
+  test('no-frame-lost-clean: all, one lost, one without its stamp', () => {
+    const id = 'webrtc/no-frame-lost-clean';
+    const story = (numbers: number[], unstamped?: number) => [
+      join,
+      ...sent('p', 120),
+      ...got('whep', numbers, 1, unstamped),
+    ];
+    assert.deepEqual(judge(id, story(range(25, 110))), { verdict: 'pass', says: '' });
+    assert.equal(judge(id, story(range(25, 110).filter((n) => n !== 65))).verdict, 'fail');
+    assert.match(judge(id, story(range(25, 110), 40)).says, /not its own/);
+    assert.equal(judge(id, []).verdict, 'inconclusive');
+  });
+
+  test('nack-recovers: recovered, lost, not put to the test', () => {
+    const id = 'webrtc/nack-recovers';
+    const story = (numbers: number[], figures: StepData = {}) => [
+      step(1, 'watched', { publisher: 'p', player: 'whep' }),
+      ...sent('p', 140),
+      ...got('whep', numbers),
+      step(9000, 'figures', { dropped: 8, nacked: 9, recovered: 8, lost: 0, ...figures }),
+    ];
+    assert.deepEqual(judge(id, story(range(0, 130))), { verdict: 'pass', says: '' });
+    assert.equal(judge(id, story(range(0, 130).filter((n) => n !== 65))).verdict, 'fail');
+    assert.equal(judge(id, story(range(0, 130), { dropped: 0 })).verdict, 'inconclusive');
+    assert.equal(judge(id, story(range(0, 130), { nacked: 0 })).verdict, 'inconclusive');
+    assert.equal(judge(id, []).verdict, 'inconclusive');
+  });
+
+  test('pli-brings-keyframe: asked, not asked, no need to', () => {
+    const id = 'webrtc/pli-brings-keyframe';
+    const asked = (requests: number) => step(9000, 'asked', { requests, packets: 300, afterMs: 3000 });
+    const begun = [step(1, 'begun'), ...sent('p', 20)];
+    assert.equal(judge(id, [...begun, asked(1)]).verdict, 'pass');
+    assert.match(judge(id, [...begun, asked(0)]).says, /^0 after/);
+    assert.equal(judge(id, [...begun, ...sent('p', 60), asked(0)]).verdict, 'inconclusive');
+    assert.equal(judge(id, []).verdict, 'inconclusive');
+  });
+
+  test('session-forgotten: gone alone, kept, gone with another', () => {
+    const id = 'webrtc/session-forgotten';
+    const story = (clients: number) => [step(10, 'vanished'), reading(6000, clients), step(6500, 'stayed')];
+    assert.equal(judge(id, story(2)).verdict, 'pass');
+    assert.match(judge(id, story(3)).says, /3 clients/);
+    assert.equal(judge(id, story(1)).verdict, 'fail');
+    assert.equal(judge(id, [reading(1, 3)]).verdict, 'inconclusive');
+  });
+
+  test('republish-while-waiting: both, the first only, not from a keyframe', () => {
+    const id = 'webrtc/republish-while-waiting';
+    const story = (...received: HistoryEvent[]) => [
+      step(1, 'published', { publisher: 'first' }),
+      step(2, 'published', { publisher: 'second' }),
+      ...sent('first', 30, 1),
+      ...sent('second', 60, 2),
+      ...received,
+    ];
+    const first = got('waiting', range(0, 10), 1);
+    assert.equal(judge(id, story(...first, ...got('waiting', range(25, 50), 2))).verdict, 'pass');
+    assert.match(judge(id, story(...first)).says, /none/);
+    assert.equal(judge(id, story(...first, ...got('waiting', range(26, 50), 2))).verdict, 'fail');
+    assert.equal(judge(id, [step(1, 'published', { publisher: 'first' })]).verdict, 'inconclusive');
+    assert.equal(judge(id, []).verdict, 'inconclusive');
+  });
+});
+
+describe('all-protocols', () => {
+  const id = 'fan-out/all-protocols-from-rtmp';
+  const way = (target: string, data: StepData): HistoryEvent =>
+    step(1, 'way', { source: 'rtmp', target, ...data });
+  const story = (flv: number[]): HistoryEvent[] => [
+    step(1, 'published', { source: 'rtmp', publisher: 'p' }),
+    way('flv', { player: 'rtmp>flv' }),
+    way('hls', { player: 'rtmp>hls' }),
+    ...sent('p', 120),
+    ...got('rtmp>flv', flv),
+    ...got('rtmp>hls', range(25, 100)),
+  ];
+
+  test('the same frames everywhere', () => {
+    assert.deepEqual(judge(id, story(range(10, 110))), { verdict: 'pass', says: '' });
+  });
+
+  test('a way without frames, with one lost, with others', () => {
+    assert.match(judge(id, story([])).says, /0 frames/);
+    assert.match(judge(id, story(range(10, 110).filter((n) => n !== 50))).says, /51 instead of 50/);
+    const others = story([]).concat(got('rtmp>flv', range(10, 110), 7));
+    assert.match(judge(id, others).says, /not its own/);
+  });
+
+  test('an absent way is unsupported, and no pass', () => {
+    const check = ALL_PROTOCOLS.find((one) => one.id === id)!;
+    const judgements = check.judge(
+      historyOf([...story(range(10, 110)), way('srt', { absent: 'no bridge' })]),
+    );
+    const parts = judgements.filter(({ verdict }) => verdict === 'unsupported');
+    assert.deepEqual(parts, [{ verdict: 'unsupported', expected: 'RTMP to SRT', actual: 'no bridge' }]);
+  });
+
+  test('other publications are not looked at, and none proves nothing', () => {
+    const other = [step(1, 'published', { source: 'srt', publisher: 'q' })];
+    assert.equal(judge(id, other).verdict, 'inconclusive');
+  });
+});
+
+test('a line takes the media: candidates of the answer name it, and RTP is told from the rest', () => {
+  const line = { host: '127.0.0.1', port: 5 };
+  const candidate = 'a=candidate:1 1 udp 2130706431 127.7.0.1 8000 typ host generation 0\r\n';
+  assert.equal(
+    redirected(`s=-\r\n${candidate}a=x\r\n`, line),
+    's=-\r\na=candidate:1 1 udp 2130706431 127.0.0.1 5 typ host generation 0\r\na=x\r\n',
+  );
+  assert.equal(withoutCandidates(`s=-\r\n${candidate}a=x\r\n`), 's=-\r\na=x\r\n');
+  const packet = (first: number, second: number) => Uint8Array.of(first, second, ...new Array(12).fill(0));
+  assert.ok(isRtp(packet(0x80, 0x80 | 102)));
+  assert.ok(!isRtp(packet(0x81, 201)));
+  assert.ok(!isRtp(packet(0x00, 1)));
+  assert.ok(!isRtp(packet(22, 254)));
+  assert.ok(!isRtp(Uint8Array.of(0x80)));
+});
