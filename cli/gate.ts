@@ -35,6 +35,7 @@ export interface ClusterOptions {
   /** Each topology's usual one when left out. */
   readonly engine?: EngineName;
   readonly srs?: string;
+  readonly openUdp?: boolean;
   readonly basePort?: number;
   readonly out?: string;
 }
@@ -67,6 +68,10 @@ Examples:
     .action(gate);
 }
 
+/** SRS has no setting for their address. */
+export const OPEN_UDP =
+  'engine srs: SRT and WebRTC too, whose ports SRS opens on all addresses of this machine';
+
 export function addClusterOptions(command: Command): Command {
   return command
     .addOption(
@@ -77,6 +82,7 @@ export function addClusterOptions(command: Command): Command {
     )
     .addOption(engineOption())
     .addOption(new Option('--srs <path>', 'the srs binary for engine srs').env('SRS_BIN'))
+    .option('--open-udp', OPEN_UDP)
     .option('--base-port <port>', 'first of the ports; free ones when left out', parsePort)
     .option('--out <dir>', 'where the report goes; a new directory below out/ when left out');
 }
@@ -200,6 +206,7 @@ export async function runAndReport(
     runDir: join(directory, 'cluster'),
     signal: interruption.signal,
     ...(options.srs === undefined ? {} : { srsPath: options.srs }),
+    openUdp: options.openUdp === true,
     ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
     jobs,
     onStart(run) {

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type LabState, labDown, labStatus, labUp } from '../lab/daemon.ts';
 import { DEFAULT_TOPOLOGY, TOPOLOGIES, topologyByName } from '../lab/topologies/index.ts';
 import { type EngineName, enginesOf, type Topology } from '../lab/topology.ts';
-import { engineOption } from './gate.ts';
+import { engineOption, OPEN_UDP } from './gate.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { ExitCode, isTerminal, painter, table, UsageError } from './output.ts';
 
@@ -14,6 +14,7 @@ interface UpCommandOptions extends DirectoryOption {
   readonly topology: string;
   readonly engine?: EngineName;
   readonly srs?: string;
+  readonly openUdp?: boolean;
   readonly basePort?: number;
 }
 
@@ -49,6 +50,7 @@ Examples:
     )
     .addOption(engineOption())
     .addOption(new Option('--srs <path>', 'the srs binary for engine srs').env('SRS_BIN'))
+    .option('--open-udp', OPEN_UDP)
     .option('--base-port <port>', 'first of the ports, instead of SRS’s own where they are free', parsePort)
     .addOption(directoryOption())
     .addHelpText(
@@ -138,6 +140,7 @@ async function up(options: UpCommandOptions): Promise<void> {
       engine,
       signal: interruption.signal,
       ...(options.srs === undefined ? {} : { srsPath: options.srs }),
+      openUdp: options.openUdp === true,
       ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
       onProgress({ node, state, elapsedMs }) {
         if (state !== 'ready') return;

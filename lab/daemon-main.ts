@@ -51,6 +51,7 @@ function start(): Promise<Cluster> {
     settings: { hls: HLS },
     signal: stopped.signal,
     ...(request.srsPath === undefined ? {} : { srsPath: request.srsPath }),
+    openUdp: request.openUdp === true,
     onProgress(progress) {
       const process = progress.state === 'starting' ? identify(progress.pid) : undefined;
       if (process !== undefined) {

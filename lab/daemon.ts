@@ -24,6 +24,7 @@ export interface DaemonRequest {
   readonly topology: string;
   readonly engine: EngineName;
   readonly srsPath?: string;
+  readonly openUdp?: boolean;
   /** Without it the balancer has SRS's own ports where they are free. */
   readonly basePort?: number;
 }

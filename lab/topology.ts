@@ -108,3 +108,12 @@ const USUAL_ENGINES: readonly EngineName[] = ['builtin', 'srs'];
 export function enginesOf(topology: Topology): readonly EngineName[] {
   return topology.engines ?? USUAL_ENGINES;
 }
+
+/** The same cluster without SRT and WebRTC. */
+export function withoutUdp(topology: Topology): Topology {
+  return {
+    ...topology,
+    nodes: topology.nodes.map(({ srt: _srt, rtc: _rtc, ...node }) => node),
+    entries: topology.entries.filter(({ protocol }) => protocol !== 'srt' && protocol !== 'webrtc'),
+  };
+}

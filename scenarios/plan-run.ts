@@ -10,6 +10,7 @@ import { runOnCluster } from './run.ts';
 export interface PlanRun {
   readonly runs: readonly PlannedRun[];
   readonly srsPath?: string;
+  readonly openUdp?: boolean;
   readonly basePort?: number;
   /** Configurations and logs go to a folder per topology and mutant below it. */
   readonly runDir: string;
@@ -56,13 +57,14 @@ async function runQueue(queue: Iterable<PlannedRun>, plan: PlanRun): Promise<voi
 
 function runOne(run: PlannedRun, plan: PlanRun): Promise<Finding[]> {
   const { topology, engine, checks, mutant } = run;
-  const { srsPath, basePort, signal } = plan;
+  const { srsPath, openUdp = false, basePort, signal } = plan;
   return runOnCluster(
     {
       topology,
       engine,
       runDir: join(plan.runDir, topology.name, mutant ?? 'healthy'),
       onUp: (cluster) => plan.onUp?.(cluster, run),
+      openUdp,
       ...(srsPath === undefined ? {} : { srsPath }),
       ...(basePort === undefined ? {} : { basePort }),
     },

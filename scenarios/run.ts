@@ -44,6 +44,8 @@ export interface ClusterRequest {
   readonly topology: Topology;
   readonly engine: EngineName;
   readonly srsPath?: string;
+  /** See StartOptions of lab/runners/process.ts. */
+  readonly openUdp?: boolean;
   readonly basePort?: number;
   /** Configurations and logs of the nodes go here. */
   readonly runDir: string;
@@ -57,7 +59,7 @@ export async function runOnCluster(
   where: ClusterRequest,
   what: Omit<GateRequest, 'cluster' | 'stage'>,
 ): Promise<Finding[]> {
-  const { topology, engine, srsPath, basePort, runDir, onProgress } = where;
+  const { topology, engine, srsPath, openUdp = false, basePort, runDir, onProgress } = where;
   const cluster = await startCluster({
     topology,
     engine,
@@ -66,6 +68,7 @@ export async function runOnCluster(
     patience: PATIENCE,
     signal: what.signal,
     ...(srsPath === undefined ? {} : { srsPath }),
+    openUdp,
     ...(basePort === undefined ? {} : { basePort }),
     ...(onProgress === undefined ? {} : { onProgress }),
     ...(what.mutant === undefined ? {} : { mutants: [what.mutant] satisfies MutantId[] }),

@@ -27,6 +27,7 @@ import type {
   Role,
   Topology,
 } from '../topology.ts';
+import { withoutUdp } from '../topology.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { addressOf, type ClusterPlan, connectionsFor, logFileOf } from './launch.ts';
 import { checkRunnable, launcherOf } from './launchers.ts';
@@ -57,6 +58,8 @@ export interface StartOptions {
   /** Defects to start the nodes with whose role they fit. */
   readonly mutants?: readonly MutantId[];
   /** Aborting while the cluster starts takes down what was started. It does nothing later. */
+  /** Engine `srs`: SRT and WebRTC too, on ports that SRS opens on all addresses of the machine. Default false. */
+  readonly openUdp?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: StartProgress) => void;
 }
@@ -73,7 +76,10 @@ const DEFAULT_SETTINGS: Omit<MediaSettings, 'maxConnections'> = {
  * Rejects with a LabError that names the node and carries its last lines; nothing is left running then.
  * Call it on the main thread: the nodes die with the thread that started them.
  */
-export async function startCluster(options: StartOptions): Promise<Cluster> {
+export async function startCluster(asked: StartOptions): Promise<Cluster> {
+  // SRS binds its UDP ports to all addresses, whatever its configuration says: not without the user's word.
+  const closed = asked.engine === 'srs' && asked.openUdp !== true;
+  const options = closed ? { ...asked, topology: withoutUdp(asked.topology) } : asked;
   const { topology, engine, mutants = [] } = options;
   checkRunnable(topology, engine, options);
   for (const id of mutants) {
