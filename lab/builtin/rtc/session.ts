@@ -108,7 +108,7 @@ export class RtcSession implements ClientConnection {
   }
 
   destroy(): void {
-    this.close('closed by the API');
+    this.close('closed by the node');
   }
 
   /** Idempotent. */

@@ -3,8 +3,8 @@ import { ProtocolError } from '../../../protocols/errors.ts';
 import { MediaType } from '../../../protocols/media.ts';
 import { type ProgramStream, StreamType } from '../../../protocols/mpegts/psi.ts';
 import { type PesHeader, TsReader } from '../../../protocols/mpegts/reader.ts';
+import { AccessUnit } from '../access-unit.ts';
 import { AvcFrames, sameBytes } from '../avc-frames.ts';
-import { AccessUnit } from './access-unit.ts';
 import { splitAdts } from './adts.ts';
 
 /** Of PTS and DTS. */

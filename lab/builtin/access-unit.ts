@@ -1,4 +1,4 @@
-/** The payload of a PES packet, put together from the pieces that transport packets carry. */
+/** An access unit, put together from the pieces that transport or RTP packets carry. */
 
 const START_CAPACITY = 16 * 1024;
 
