@@ -17,7 +17,7 @@ import { isSlice, nalType } from '../../../protocols/h264/nal.ts';
 import { leaveUnchecked } from '../../../protocols/h264/stamp.ts';
 import { RtpH264 } from '../../../protocols/rtp/h264-depacketizer.ts';
 import { rtpPayloadStart, type SrtpReceiver, uint32 } from '../../../protocols/srtp/rtp.ts';
-import type { TransportObserver } from '../contract.ts';
+import type { SrtpFigures, TransportObserver } from '../contract.ts';
 import { PayloadKind } from './offer.ts';
 
 /** The stamp has 59 bytes; with an aggregation header and a delimiter still less than this. */
@@ -25,19 +25,6 @@ const STAMP_PAYLOAD = 90;
 /** FU indicator and header, and two bytes of the slice, which tell whether it is the first one. */
 const PEEK = 4;
 const PADDING = 0x20;
-
-export interface LiteFigures {
-  /** Packets that were authenticated and decrypted as a whole. */
-  opened: number;
-  /** Packets of which only the first bytes were decrypted. */
-  peeked: number;
-  /** Packets whose tag did not fit. */
-  forged: number;
-  /** Packets that were here before, among those that are authenticated. */
-  replayed: number;
-  /** Shorter than a header and a tag, or of no version of RTP. */
-  malformed: number;
-}
 
 export class MediaGate {
   // Plain fields: every packet of every player passes here.
@@ -56,7 +43,7 @@ export class MediaGate {
     this.observer = observer;
   }
 
-  get figures(): LiteFigures {
+  get figures(): SrtpFigures {
     const { genuine, forged, replayed, malformed } = this.srtp;
     return {
       opened: genuine,

@@ -16,6 +16,7 @@ import { isStun } from '../../../protocols/stun/message.ts';
 import { wallClock } from '../../measure/clock.ts';
 import {
   type OpenTransport,
+  type SrtpFigures,
   type TransportObserver,
   type TransportSetup,
   TransportState,
@@ -24,7 +25,7 @@ import {
 import { Ticker } from '../ticker.ts';
 import { identityOfProcess, nodeCrypto, nodeSrtpCrypto } from './crypto.ts';
 import { IceAgent, type IceHandler, type Remote } from './ice.ts';
-import { type LiteFigures, MediaGate } from './media-gate.ts';
+import { MediaGate } from './media-gate.ts';
 import { type AnswerFields, readAnswer, writeOffer } from './offer.ts';
 import { type SharedSocket, type SocketPool, type SocketUser, socketsOf } from './sockets.ts';
 
@@ -97,7 +98,7 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
   }
 
   /** What was decrypted and what was not, so far. */
-  get figures(): LiteFigures {
+  get figures(): SrtpFigures {
     return this.gate?.figures ?? { opened: 0, peeked: 0, forged: 0, replayed: 0, malformed: 0 };
   }
 
