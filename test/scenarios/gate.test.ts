@@ -67,6 +67,24 @@ describe('verdicts', () => {
   });
 });
 
+describe('a part that the engine documents as absent', () => {
+  const absent: Judgement = { verdict: 'unsupported', expected: 'x to y', actual: 'no bridge' };
+  const told = { label: 'unsupported', detail: 'x to y: no bridge' };
+
+  test('is told, and the others decide', async () => {
+    const passed = await one({ judge: () => [pass, absent] });
+    assert.deepEqual([passed.verdict, passed.actual, passed.evidence], ['pass', 'a', [told]]);
+    const failed = await one({ judge: () => [absent, fail, pass] });
+    assert.deepEqual([failed.verdict, failed.actual], ['fail', 'c']);
+    assert.deepEqual(failed.evidence.at(-1), told);
+  });
+
+  test('is the verdict where there is nothing else', async () => {
+    const finding = await one({ judge: () => [absent] });
+    assert.deepEqual([finding.verdict, finding.actual], ['unsupported', 'no bridge']);
+  });
+});
+
 describe('what is not observed', () => {
   const waits = { run: async (t: { until: Until }) => t.until('the moon', 5, () => false) };
   type Until = (what: string, ms: number, matches: () => boolean) => Promise<void>;

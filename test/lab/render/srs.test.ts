@@ -65,6 +65,28 @@ describe('srs.conf', () => {
     assert.ok(!renderSrs(origin).includes('srt'));
   });
 
+  it('forgets SRT callers that have vanished when it is told to', () => {
+    const lines = directives(
+      renderSrs({ ...origin, srtPort: 10080, settings: { ...origin.settings, srt: { peerIdleMs: 4000 } } }),
+    );
+    assert.ok(lines.includes('peer_idle_timeout 4000;'));
+    assert.ok(!renderSrs({ ...origin, srtPort: 10080 }).includes('peer_idle_timeout'));
+  });
+
+  it('has WebRTC where there is a port for it, with its settings', () => {
+    const rtc = { stunTimeoutSeconds: 7, pliSeconds: 2 };
+    const lines = directives(
+      renderSrs({ ...origin, rtcPort: 8000, settings: { ...origin.settings, rtc } }),
+    ).join('\n');
+    assert.match(lines, /^rtc_server \{\nenabled on;\nlisten 8000;\ncandidate 127\.0\.0\.1;$/m);
+    assert.match(
+      lines,
+      /^rtc \{\nenabled on;\nrtmp_to_rtc on;\nrtc_to_rtmp on;\nstun_timeout 7;\npli_for_rtmp 2;\n\}$/m,
+    );
+    assert.match(renderSrs({ ...origin, rtcPort: 8000 }), /stun_timeout +30;/);
+    assert.ok(!renderSrs(origin).includes('rtc'));
+  });
+
   it('carries the settings', () => {
     const lines = directives(renderSrs(origin));
     for (const line of [

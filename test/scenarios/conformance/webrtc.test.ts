@@ -198,7 +198,10 @@ describe('media', () => {
     assert.deepEqual(judge(id, [join, ...got('whep', [25, 26])]), { verdict: 'pass', says: '' });
     assert.match(judge(id, [join, ...got('whep', [13, 14])]).says, /frame 13/);
     assert.match(judge(id, [join, ...got('whep', [200])]).says, /after 7\d\d\d ms/);
-    assert.match(judge(id, [join]).says, /no frame/);
+    assert.match(judge(id, [join]).says, /none of 0/);
+    const relayed = step(sentAt(12), 'join', { player: 'whep', publisher: 'p', relayed: true });
+    assert.equal(judge(id, [relayed, ...got('whep', [13, 14, 25])]).verdict, 'pass');
+    assert.match(judge(id, [relayed, ...got('whep', [13, 14])]).says, /none of 2/);
     assert.equal(judge(id, []).verdict, 'inconclusive');
   });
 
