@@ -45,6 +45,8 @@ export function serveRtc(
   switch (request.method) {
     case 'POST':
       post(exchange, match[1]!).catch((error: unknown) => {
+        // The client has gone in the middle of its offer.
+        if (!request.complete) return;
         node.log(`rtc: ${error instanceof Error ? error.stack : error}`);
         refuse(exchange, 500, 'internal error');
       });

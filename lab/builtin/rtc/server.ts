@@ -52,7 +52,12 @@ export class RtcServer {
   /** Resolves when the port is bound. */
   async start(): Promise<void> {
     this.#library = await loadLibrary();
-    this.#listener = new this.#library.IceUdpMuxListener(this.#port, this.#node.config.host);
+    const { host } = this.#node.config;
+    try {
+      this.#listener = new this.#library.IceUdpMuxListener(this.#port, host);
+    } catch (cause) {
+      throw new Error(`UDP ${host}:${this.#port} cannot be bound`, { cause });
+    }
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
   }
 

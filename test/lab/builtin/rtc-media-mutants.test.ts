@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, describe, it, type TestContext } from 'node:test';
-import type { MutantId } from '../../../lab/builtin/mutants.ts';
+import { MUTANTS, type MutantId } from '../../../lab/builtin/mutants.ts';
 import { framesOf, publish, startRtcNode, TestPlayer, victim } from './rtc-support.ts';
 import { clientsOf, eventually, stopAll } from './support.ts';
 
@@ -65,4 +66,14 @@ describe('mutants of WHEP and WHIP media', { concurrency: 4 }, () => {
     await new Promise((resolve) => setTimeout(resolve, 3000));
     assert.equal((await clientsOf(node)).length, 2);
   });
+});
+
+it('every mutant of WebRTC is seen here, or in its neighbours', () => {
+  const files = ['rtc-http', 'rtc-loss', 'rtc-media-mutants'].map((name) =>
+    readFileSync(new URL(`./${name}.test.ts`, import.meta.url), 'utf8'),
+  );
+  const missing = Object.keys(MUTANTS).filter(
+    (id) => /^(?:whep|whip|rtc|sdp)-/.test(id) && !files.some((text) => text.includes(`'${id}'`)),
+  );
+  assert.deepEqual(missing, []);
 });

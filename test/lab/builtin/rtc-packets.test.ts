@@ -4,12 +4,15 @@ import fc from 'fast-check';
 import { Frame } from '../../../lab/builtin/frame.ts';
 import type { MutantId } from '../../../lab/builtin/mutants.ts';
 import { RtcChannel } from '../../../lab/builtin/rtc/channel.ts';
+import { OfferError, readOffer } from '../../../lab/builtin/rtc/negotiate.ts';
 import { RtcPlayer } from '../../../lab/builtin/rtc/player.ts';
+import { RtcPublisher } from '../../../lab/builtin/rtc/publisher.ts';
 import { Reorder } from '../../../lab/builtin/rtc/reorder.ts';
 import type { RtcSession } from '../../../lab/builtin/rtc/session.ts';
 import { nalType } from '../../../protocols/h264/nal.ts';
 import { MediaType } from '../../../protocols/media.ts';
-import { RtpPacket } from '../../../protocols/rtp/packet.ts';
+import type { Message } from '../../../protocols/rtmp/message-assembler.ts';
+import { encodeRtp, RtpPacket } from '../../../protocols/rtp/packet.ts';
 import type { RtcpMessage } from '../../../protocols/rtp/rtcp.ts';
 import { avcHeader } from './hls-support.ts';
 
@@ -199,5 +202,93 @@ describe('packets of WHIP publishers', () => {
     for (let number = 6; number < 1000; number++) reorder.push(Buffer.of(number & 0xff), number, 0, 500);
     assert.ok(seen.length > 400);
     assert.equal(lost, 2);
+  });
+});
+
+describe('hostile input', () => {
+  it('no description makes the negotiation throw anything else than a refusal', () => {
+    const word = fc.constantFrom(
+      ...[
+        'v=0',
+        'o=- 1 1 IN IP4 0',
+        's=-',
+        't=0 0',
+        'a=group:BUNDLE 0',
+        'm=video 9 UDP/TLS/RTP/SAVPF 96',
+        'a=mid:0',
+      ],
+      ...['a=rtpmap:96 H264/90000', 'a=fmtp:96 packetization-mode=1', 'a=rtcp-mux', 'a=ice-ufrag:abcd'],
+      ...[
+        `a=ice-pwd:${'x'.repeat(22)}`,
+        `a=fingerprint:sha-256 ${'AA:'.repeat(31)}AA`,
+        'a=recvonly',
+        'a=setup:active',
+      ],
+    );
+    const body = fc.array(fc.oneof({ weight: 20, arbitrary: word }, fc.string({ maxLength: 30 })), {
+      maxLength: 24,
+    });
+    const statuses = new Set<number>();
+    const whole = ['v=0', 'o=- 1 1 IN IP4 0', 's=-', 't=0 0'];
+    fc.assert(
+      fc.property(fc.boolean(), body, (headed, lines) => {
+        try {
+          readOffer([...(headed ? whole : []), ...lines, ''].join('\r\n'), 'play');
+        } catch (error) {
+          assert.ok(error instanceof OfferError, String(error));
+          statuses.add(error.status);
+        }
+      }),
+      { numRuns: 20_000 },
+    );
+    assert.deepEqual([...statuses].sort(), [400, 422]);
+  });
+
+  it('no packet of a publisher ends it, and what it holds is bounded', () => {
+    const messages: Message[] = [];
+    const session = {
+      negotiation: {
+        video: { codec: { payloadType: 96, feedback: ['nack', 'nack pli'] } },
+        audio: undefined,
+      },
+      ssrcs: { video: 1, audio: 2, reports: 3 },
+      report() {},
+    } as unknown as RtcSession;
+    const publication = { onMessage: (message: Message) => messages.push(message), close() {} };
+    const options = { keyframeMs: 6000, mutants: new Set<MutantId>() };
+    const publisher = new RtcPublisher(session, publication, new RtcChannel(new Set()), options);
+    publisher.onConnected(0);
+    const nal = fc.tuple(
+      fc.constantFrom(0x67, 0x68, 0x65, 0x41, 0x78, 0x7c, 0x06, 0x00),
+      fc.uint8Array({ maxLength: 40 }),
+    );
+    const packet = fc.tuple(fc.nat(60), fc.nat(5), fc.boolean(), nal);
+    let sequence = 0;
+    fc.assert(
+      fc.property(packet, fc.boolean(), ([jump, step, marker, [type, rest]], random) => {
+        sequence = (sequence + (jump === 60 ? 700 : 1)) & 0xffff;
+        const payload = Uint8Array.of(type, ...rest);
+        const header = { payloadType: 96, sequence, timestamp: sequence * step, ssrc: 9, marker };
+        publisher.onRtp(Buffer.from(random && jump < 10 ? rest : encodeRtp(header, payload)), sequence);
+      }),
+      { numRuns: 10_000 },
+    );
+    assert.ok(messages.length > 0 && publisher.malformed > 0 && publisher.damaged > 0);
+    const { damaged } = publisher;
+    // Access units without an end are cut, and left out.
+    for (let at = 0; at < 6000; at++) {
+      sequence = (sequence + 1) & 0xffff;
+      const header = { payloadType: 96, sequence, timestamp: 1, ssrc: 9 };
+      publisher.onRtp(Buffer.from(encodeRtp(header, new Uint8Array(1000).fill(0x41))), 0);
+    }
+    publisher.onRtp(
+      Buffer.from(
+        encodeRtp({ payloadType: 96, sequence: sequence + 1, timestamp: 2, ssrc: 9 }, Uint8Array.of(0x41, 1)),
+      ),
+      0,
+    );
+    assert.ok(publisher.damaged > damaged);
+    assert.ok(messages.every(({ payload }) => payload.length < 1024 * 1024));
+    publisher.close();
   });
 });
