@@ -1,6 +1,12 @@
 /** SRT: what a caller may not do to others, and what becomes of one that vanishes. */
 import { seededRandom } from '../../lab/taps/udp-faults.ts';
-import { ControlType, encodeControl, writeDataHeader } from '../../protocols/srt/packet.ts';
+import {
+  ControlType,
+  encodeControl,
+  HEADER_SIZE,
+  writeDataHeader,
+  writeUint32,
+} from '../../protocols/srt/packet.ts';
 import { SRT_CLOSED_WITHIN_MS, SRT_FORGOTTEN_WITHIN_MS } from '../bounds.ts';
 import { type Check, check, type Judgement } from '../check.ts';
 import type { History } from '../history.ts';
@@ -195,6 +201,10 @@ function mutated(packet: Uint8Array, random: () => number): Uint8Array {
   return copy;
 }
 
+/** In a handshake packet (section 3.2.1). */
+const MTU_AT = HEADER_SIZE + 12;
+const FLOW_WINDOW_AT = HEADER_SIZE + 16;
+
 const wishOf = (stream: string, mode: 'request' | 'publish') => ({
   streamId: `#!::r=live/${stream}-attacked,m=${mode}`,
   receiveLatencyMs: 120,
@@ -242,6 +252,18 @@ const ATTACK_KINDS: Readonly<Record<string, Send>> = {
     }
     await attacker.close(peer);
   },
+  /** Sizes that no packet fits into, and windows of nothing. */
+  async 'conclusions with impossible sizes'(attacker, _random, stream) {
+    for (const at of [MTU_AT, FLOW_WINDOW_AT]) {
+      for (const size of [0, 1, 64]) {
+        const { cookie } = await attacker.ask(attacker.induction());
+        const conclusion = attacker.conclusion(cookie, wishOf(stream, 'request'));
+        writeUint32(conclusion, at, size);
+        await attacker.send(conclusion);
+      }
+    }
+  },
 };
 
-export const SRT_OTHERS: readonly Check[] = [twoPublishers, malformed, peerIdle];
+/** Bad input comes last: it may be that nothing can be asked after it. */
+export const SRT_OTHERS: readonly Check[] = [twoPublishers, peerIdle, malformed];
