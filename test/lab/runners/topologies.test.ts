@@ -5,7 +5,7 @@ import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { Cluster } from '../../../lab/cluster.ts';
 import { hasNodeFor } from '../../../lab/mutant-fit.ts';
-import { isFree } from '../../../lab/ports.ts';
+import { isFree, isFreeUdp } from '../../../lab/ports.ts';
 import { identify, readIdentified } from '../../../lab/runners/proc.ts';
 import { type StartOptions, startCluster } from '../../../lab/runners/process.ts';
 import { httpGet } from '../../../lab/runners/readiness.ts';
@@ -38,12 +38,14 @@ describe('every topology', () => {
         topology.nodes.map(({ name }) => `${name} ready`),
       );
       const identities = nodes.map(({ pid }) => identify(pid)!);
-      const listening = cluster.entries.map(({ host, port }) => ({ host, port }));
-      for (const { host, port } of listening)
-        assert.equal(await isFree(host, port), false, `${host}:${port}`);
+      const listening = cluster.entries.map(({ protocol, host, port }) => ({
+        name: `${protocol} ${host}:${port}`,
+        isFree: () => (protocol === 'srt' ? isFreeUdp(host, port) : isFree(host, port)),
+      }));
+      for (const { name, isFree } of listening) assert.equal(await isFree(), false, name);
       await cluster.down();
       assert.ok(identities.every((identity) => readIdentified(identity) === undefined));
-      for (const { host, port } of listening) assert.equal(await isFree(host, port), true, `${host}:${port}`);
+      for (const { name, isFree } of listening) assert.equal(await isFree(), true, name);
     });
   }
 
