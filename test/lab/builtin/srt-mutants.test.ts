@@ -190,11 +190,11 @@ describe('srt mutants', { concurrency: 3 }, () => {
       const before = rss();
       let answers = 0;
       peer.loses.in = () => ++answers > 0;
-      for (let count = 0; count < 8000; count++) {
+      for (let count = 1; count <= 8000; count++) {
         peer.socket.send(encodeHandshake(inductionRequest(1, 0, 8192), 0, 0), node.srtPort, '127.0.0.1');
-        if (count % 100 === 99) await new Promise((resolve) => setImmediate(resolve));
+        // As fast as the node takes them: what its socket has no room for is no flood.
+        if (count % 100 === 0) await peer.until('most answers', () => answers > count * 0.9);
       }
-      await peer.until('most answers', () => answers > 4000);
       const after = rss();
       await node.kill();
       return after - before;
