@@ -64,7 +64,7 @@ class DatachannelTransport implements WebRtcTransport {
     }
     const description = this.#connection?.localDescription();
     if (description === null || description === undefined) throw new Error('the transport was closed');
-    return description.sdp;
+    return withoutCandidates(description.sdp);
   }
 
   #addTrack(library: Library, connection: PeerConnection, index: number): void {
@@ -147,4 +147,13 @@ class DatachannelTransport implements WebRtcTransport {
     this.#connection = undefined;
     this.#tracks.length = 0;
   }
+}
+
+/**
+ * A server with full ICE that knows our candidates checks them before we have its answer. The pair is then connected in
+ * the middle of `setRemoteDescription`, before libdatachannel 0.24 knows the fingerprint, and DTLS fails ("Got a remote
+ * candidate without ICE transport"). Without them it learns of us by our own checks (RFC 8445 7.3.1.3).
+ */
+function withoutCandidates(sdp: string): string {
+  return sdp.replaceAll(/^a=(?:candidate:.*|end-of-candidates)\r?\n/gm, '');
 }
