@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { encodeCommand, playRedirectCommand } from '../../../protocols/rtmp/commands.ts';
+import { freePorts } from '../../support/ports.ts';
 import {
   clientsOf,
   eventually,
   FlvPeer,
-  freePorts,
   type NodeOptions,
   publishForever,
   RtmpPeer,

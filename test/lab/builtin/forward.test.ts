@@ -4,10 +4,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
+import { freePorts } from '../../support/ports.ts';
 import { addresses, FROM, masterOf, publishersOf, SOON } from './forward-support.ts';
 import {
   eventually,
-  freePorts,
   publishForever,
   ROOT,
   RtmpPeer,

@@ -9,7 +9,8 @@ import type { MutantId } from '../../../lab/builtin/mutants.ts';
 import { MediaNode } from '../../../lab/builtin/node.ts';
 import { ChunkReader } from '../../../protocols/rtmp/chunk-reader.ts';
 import { type Message, MessageAssembler } from '../../../protocols/rtmp/message-assembler.ts';
-import { eventually, FlvPeer, freePorts, RtmpPeer, stopAll, type TestNode, videoBody } from './support.ts';
+import { freePorts } from '../../support/ports.ts';
+import { eventually, FlvPeer, RtmpPeer, stopAll, type TestNode, videoBody } from './support.ts';
 
 const nodes: MediaNode[] = [];
 

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { BuiltinConfig } from '../../../lab/builtin/config.ts';
 import { type AmfValue, encodeAmf } from '../../../protocols/amf0/amf0.ts';
@@ -16,6 +16,7 @@ import {
 } from '../../../protocols/rtmp/commands.ts';
 import { ClientHandshake } from '../../../protocols/rtmp/handshake.ts';
 import { type Message, MessageAssembler } from '../../../protocols/rtmp/message-assembler.ts';
+import { freePorts } from '../../support/ports.ts';
 
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const MAIN = `${ROOT}lab/builtin/main.ts`;
@@ -112,22 +113,6 @@ export async function publishForever(node: TestNode, stream: string, from = 0): 
   }, 40);
   publisher.socket.on('close', () => clearInterval(timer));
   return publisher;
-}
-
-export async function freePorts(host: string, count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    server.listen(0, host);
-    await once(server, 'listening');
-    const address = server.address();
-    ports.push(typeof address === 'object' && address ? address.port : 0);
-  }
-  for (const server of servers) {
-    server.close();
-    await once(server, 'close');
-  }
-  return ports;
 }
 
 /** Clients of a node, by its API. */

@@ -8,20 +8,13 @@ import os from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isFree } from '../../../lab/ports.ts';
 import { type NginxInput, renderNginx } from '../../../lab/render/nginx.ts';
 import { NGINX_PID_PATH } from '../../../lab/render/nginx-parts.ts';
 import { findProgram } from '../../../lab/runners/find-program.ts';
 import { httpGet } from '../../../lab/runners/readiness.ts';
+import { freePort } from '../../support/ports.ts';
 
 const READY_WITHIN_MS = 5000;
-
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    if (await isFree('127.0.0.1', port)) return port;
-  }
-}
 
 export interface Running {
   readonly port: number;
