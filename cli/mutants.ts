@@ -16,8 +16,8 @@ import {
 } from './gate.ts';
 import { type Paint, painter, paintVerdict, table, UsageError } from './output.ts';
 
-/** A cluster in a check waits for most of the time: three keep two cores half busy. */
-const DEFAULT_JOBS = 3;
+/** A cluster in a check waits for most of the time, but its start does not: two keep two cores busy. */
+const DEFAULT_JOBS = 2;
 const MAX_JOBS = 16;
 
 export function register(program: Command): void {

@@ -51,6 +51,8 @@ const BALANCER_HOST = '127.0.0.1';
 const SUBNETS = { first: 1, count: 15 };
 /** The subnet of a cluster with fixed or friendly ports, so that its URLs are the same every time. */
 const FIXED_SUBNET = '127.1.0';
+/** In the subnet of a cluster with free ports. */
+const LOCK = { host: 254, port: 19_999 };
 const FIRST_NODE = 1;
 const FIRST_TAP = 101;
 
@@ -61,7 +63,7 @@ const ATTEMPTS = 50;
 
 /** Addresses that were free a moment ago. Rejects with `lab.port`. */
 export async function planAddresses(topology: Topology, choice: PortChoice): Promise<AddressPlan> {
-  const subnet = choice === 'free' ? randomSubnet() : FIXED_SUBNET;
+  const subnet = choice === 'free' ? await ownSubnet() : FIXED_SUBNET;
   const nodes = new Map<string, NodeAddress>();
   const taps: TapAddress[] = [];
   const ordered = [...topology.nodes].sort((a, b) => rank(a.role) - rank(b.role));
@@ -92,9 +94,22 @@ function rank(role: string): number {
   return role === 'balancer' ? 0 : 1;
 }
 
-function randomSubnet(): string {
-  const random = Math.floor(Math.random() * SUBNETS.count * 256);
-  return `127.${SUBNETS.first + (random >> 8)}.${random & 255}`;
+/**
+ * A subnet that no other cluster of this machine has: whoever listens at its lock has it, for as long as the process
+ * lives.
+ */
+async function ownSubnet(): Promise<string> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const random = Math.floor(Math.random() * SUBNETS.count * 256);
+    const subnet = `127.${SUBNETS.first + (random >> 8)}.${random & 255}`;
+    const lock = net.createServer().unref();
+    const free = await new Promise<boolean>((resolve) => {
+      lock.once('error', () => resolve(false));
+      lock.listen({ host: `${subnet}.${LOCK.host}`, port: LOCK.port, exclusive: true }, () => resolve(true));
+    });
+    if (free) return subnet;
+  }
+  throw new LabError(LabErrorCode.Port, `no free subnet of 127.0.0.0/8 found in ${ATTEMPTS} attempts`);
 }
 
 async function choosePorts(
