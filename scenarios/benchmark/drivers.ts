@@ -2,14 +2,13 @@
  * `npm run bench:drivers`: what a player costs, beside a bare reader of the same bytes in the same run. The floor is
  * what Node itself needs to read a socket; the driver's own part is what is above it.
  */
-import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { MEDIA, measure, median, mustLive, startChild } from './children.ts';
 import type { FromFeeder, ToFeeder } from './feeder.ts';
-import type { ReaderKind, ReaderResult, ReaderTask } from './reader.ts';
+import type { ReaderKind, ReaderResult } from './reader.ts';
 
 const USAGE = `bench:drivers: cores per 1000 players, and how many times a bare reader that is
   --clients N[,N…]   crowds to measure           (500,2000,5000)
@@ -32,8 +31,6 @@ const PLAYERS_PER_PHASE = 100;
 /** From the last client to the window: the compiler has seen the code by then, as in any load of a minute. */
 const SETTLE_MS = 6000;
 
-const MEDIA = fileURLToPath(new URL('../../fixtures/media/av-480k.flv', import.meta.url));
-const TSX = import.meta.resolve('tsx');
 const PROTOCOLS = ['rtmp', 'flv'] as const;
 type Protocol = (typeof PROTOCOLS)[number];
 
@@ -53,42 +50,6 @@ interface Row {
   corrupt: number;
   /** Every client received, at the rate of the source, in every round. */
   valid: boolean;
-}
-
-/**
- * V8's memory reducer begins 8 s after the start of a process and takes some 100 ms of CPU, once: in the window of a
- * few seconds that is more than 500 bare readers cost, and none of it is theirs.
- */
-const STEADY = ['--no-memory-reducer'];
-
-/** For profiles: `LIVEPROOF_BENCH_NODE_ARGS='--cpu-prof --cpu-prof-dir=/tmp/prof'`. */
-const profile = (process.env.LIVEPROOF_BENCH_NODE_ARGS ?? '').split(' ').filter((arg) => arg !== '');
-
-function start(file: string, args: string[] = []): ChildProcess {
-  return fork(fileURLToPath(new URL(file, import.meta.url)), args, {
-    execArgv: ['--expose-gc', ...STEADY, '--import', TSX, ...profile],
-    serialization: 'advanced',
-  });
-}
-
-async function measure(task: ReaderTask): Promise<ReaderResult> {
-  const child = start('reader.ts');
-  const result = new Promise<ReaderResult>((resolve, reject) => {
-    child.on('message', (message: { result?: ReaderResult; ready?: boolean }) => {
-      if (message.ready) child.send(task);
-      else if (message.result !== undefined) resolve(message.result);
-    });
-    child.once('exit', (code) => reject(new Error(`a reader exited with ${code}`)));
-  });
-  const measured = await result;
-  if (child.exitCode === null) await once(child, 'exit');
-  return measured;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 const { values } = parseArgs({
@@ -114,11 +75,8 @@ if (protocols.length === 0 || ![...sizes, rounds, windowMs].every((value) => val
   process.exit(2);
 }
 
-const feeder = start('feeder.ts', [MEDIA]);
-feeder.once('exit', (code) => {
-  console.error(`the feeder exited with ${code}`);
-  process.exit(1);
-});
+const feeder = startChild('feeder.ts', [MEDIA]);
+const dismiss = mustLive(feeder);
 const [ports] = (await once(feeder, 'message')) as [FromFeeder];
 const urls: Record<Protocol, string> = {
   rtmp: `rtmp://127.0.0.1:${ports.rtmpPort}/live/bench`,
@@ -179,8 +137,7 @@ for (const clients of sizes) {
     });
   }
 }
-feeder.removeAllListeners('exit');
-feeder.disconnect();
+dismiss();
 
 const columns = [
   'protocol',

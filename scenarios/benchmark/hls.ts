@@ -2,14 +2,13 @@
  * `npm run bench:hls`: what HLS players with all measurements on cost, beside bare readers that fetch a playlist and a
  * segment of the same bytes as often and look at nothing.
  */
-import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { MEDIA, measure, median, mustLive, startChild } from './children.ts';
 import type { FromHlsFeeder } from './hls-feeder.ts';
-import type { ReaderKind, ReaderResult, ReaderTask } from './reader.ts';
+import type { ReaderKind, ReaderResult } from './reader.ts';
 
 const USAGE = `bench:hls: cores of HLS players of 2 s segments at 480 kbit/s, and how many times a bare reader that is
   --clients N[,N…]   crowds to measure           (2000)
@@ -24,9 +23,6 @@ const CLIENTS_PER_CORE = 2000;
 const SETTLE_MS = 8000;
 /** So that requests are spread over a segment's time and not in step. */
 const MIN_RAMP_MS = 4000;
-
-const MEDIA = fileURLToPath(new URL('../../fixtures/media/av-480k.flv', import.meta.url));
-const TSX = import.meta.resolve('tsx');
 
 interface Row {
   clients: number;
@@ -45,35 +41,6 @@ interface Row {
   problems: number;
   /** Every client joined and got what the bare readers got, in every round. */
   valid: boolean;
-}
-
-/** For profiles: `LIVEPROOF_BENCH_NODE_ARGS='--cpu-prof --cpu-prof-dir=/tmp/prof'`. */
-const profile = (process.env.LIVEPROOF_BENCH_NODE_ARGS ?? '').split(' ').filter((arg) => arg !== '');
-
-function start(file: string, args: string[] = []): ChildProcess {
-  return fork(fileURLToPath(new URL(file, import.meta.url)), args, {
-    execArgv: ['--expose-gc', '--import', TSX, ...profile],
-    serialization: 'advanced',
-  });
-}
-
-async function measure(task: ReaderTask): Promise<ReaderResult> {
-  const child = start('reader.ts');
-  const result = await new Promise<ReaderResult>((resolve, reject) => {
-    child.on('message', (message: { result?: ReaderResult; ready?: boolean }) => {
-      if (message.ready) child.send(task);
-      else if (message.result !== undefined) resolve(message.result);
-    });
-    child.once('exit', (code) => reject(new Error(`a reader exited with ${code}`)));
-  });
-  if (child.exitCode === null) await once(child, 'exit');
-  return result;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 const { values } = parseArgs({
@@ -97,11 +64,8 @@ if (![...sizes, rounds, windowMs].every((value) => value > 0)) {
   process.exit(2);
 }
 
-const feeder = start('hls-feeder.ts', [MEDIA]);
-feeder.once('exit', (code) => {
-  console.error(`the feeder exited with ${code}`);
-  process.exit(1);
-});
+const feeder = startChild('hls-feeder.ts', [MEDIA]);
+const dismiss = mustLive(feeder);
 const [{ port }] = (await once(feeder, 'message')) as [FromHlsFeeder];
 const url = `http://127.0.0.1:${port}/live/bench.m3u8`;
 console.log(
@@ -141,8 +105,7 @@ for (const clients of sizes) {
     ),
   });
 }
-feeder.removeAllListeners('exit');
-feeder.disconnect();
+dismiss();
 
 const columns = [
   'clients',
