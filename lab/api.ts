@@ -1,13 +1,12 @@
 /** The HTTP API of an SRS, or of a builtin node that serves the same form (facts/srs.md 3). */
-import http from 'node:http';
 import { z } from 'zod';
 import type { ApiClient, ApiStream, ApiVersions, NodeApi } from './cluster.ts';
 import { LabError, LabErrorCode } from './errors.ts';
+import { requestText } from './http-request.ts';
 
-const REQUEST_TIMEOUT_MS = 5000;
 const PAGE = 1000;
 /** A page of 1000 clients is some 700 KB. */
-const MAX_BODY = 32 * 1024 * 1024;
+const LIMITS = { timeoutMs: 5000, maxBody: 32 * 1024 * 1024 };
 
 const envelope = z.object({ code: z.number() });
 const versionsForm = z.object({
@@ -90,44 +89,15 @@ export class HttpNodeApi implements NodeApi {
     throw this.#error(`answered in another form: ${z.prettifyError(result.error)}`);
   }
 
-  #request(method: 'GET' | 'DELETE', path: string): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const fail = (why: string, cause?: unknown): void =>
-        reject(this.#error(`${method} ${path}: ${why}`, cause));
-      // SRS keeps the socket of a keep-alive request for 15 s (facts/srs.md 3.1).
-      const request = http.request(
-        { host: this.#host, port: this.#port, method, path, agent: false, headers: { connection: 'close' } },
-        (response) => {
-          const chunks: Buffer[] = [];
-          let size = 0;
-          response.on('data', (chunk: Buffer) => {
-            size += chunk.length;
-            if (size > MAX_BODY) request.destroy(new Error(`the body is above ${MAX_BODY} bytes`));
-            else chunks.push(chunk);
-          });
-          response.on('error', (error) => fail(error.message, error));
-          response.on('end', () => {
-            clearTimeout(timer);
-            const body = Buffer.concat(chunks).toString();
-            if (response.statusCode !== 200) return fail(`HTTP status ${response.statusCode}`);
-            try {
-              resolve(JSON.parse(body));
-            } catch (error) {
-              fail(`not JSON: ${body.slice(0, 80)}`, error);
-            }
-          });
-        },
-      );
-      const timer = setTimeout(
-        () => request.destroy(new Error(`no answer in ${REQUEST_TIMEOUT_MS} ms`)),
-        REQUEST_TIMEOUT_MS,
-      );
-      request.on('error', (error) => {
-        clearTimeout(timer);
-        fail(error.message, error);
-      });
-      request.end();
-    });
+  async #request(method: 'GET' | 'DELETE', path: string): Promise<unknown> {
+    let body = '';
+    try {
+      body = await requestText({ host: this.#host, port: this.#port }, method, path, LIMITS);
+      return JSON.parse(body);
+    } catch (error) {
+      const why = error instanceof SyntaxError ? `not JSON: ${body.slice(0, 80)}` : (error as Error).message;
+      throw this.#error(`${method} ${path}: ${why}`, error);
+    }
   }
 
   #error(message: string, cause?: unknown): LabError {

@@ -1,13 +1,12 @@
 /** The statistics page of nginx-rtmp (rtmp_stat, XML), as an observer of its streams and clients. */
-import http from 'node:http';
 import { child, childrenOf, parseXml, type XmlElement } from '../protocols/xml.ts';
 import type { ApiClient, ApiStream, ApiVersions, NodeApi } from './cluster.ts';
 import { LabError, LabErrorCode } from './errors.ts';
+import { requestText } from './http-request.ts';
 import { NGINX_RTMP_STAT_PATH } from './render/nginx-rtmp.ts';
 
-const REQUEST_TIMEOUT_MS = 5000;
 /** A client is some 230 bytes: 15 000 of them are below. */
-const MAX_BODY = 4 * 1024 * 1024;
+const LIMITS = { timeoutMs: 5000, maxBody: 4 * 1024 * 1024 };
 
 /** Numbers are as the server counts them; what it does not say is 0. */
 export interface RtmpStat {
@@ -116,40 +115,12 @@ function numberOf(element: XmlElement, name: string): number {
 /** Rejects with `lab.api` when it does not answer within 5 s, or with something else. */
 export async function readRtmpStat(node: string, host: string, port: number): Promise<RtmpStat> {
   try {
-    return parseRtmpStat(await get(host, port));
+    return parseRtmpStat(await requestText({ host, port }, 'GET', NGINX_RTMP_STAT_PATH, LIMITS));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     const message = `${node} at ${host}:${port}: GET ${NGINX_RTMP_STAT_PATH}: ${why}`;
     throw new LabError(LabErrorCode.Api, message, { node, cause });
   }
-}
-
-function get(host: string, port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const request = http.get(
-      { host, port, path: NGINX_RTMP_STAT_PATH, agent: false, headers: { connection: 'close' } },
-      (response) => {
-        const chunks: Buffer[] = [];
-        let size = 0;
-        response.on('data', (chunk: Buffer) => {
-          size += chunk.length;
-          if (size > MAX_BODY) request.destroy(new Error(`the body is above ${MAX_BODY} bytes`));
-          else chunks.push(chunk);
-        });
-        response.on('error', reject);
-        response.on('end', () => {
-          if (response.statusCode === 200) resolve(Buffer.concat(chunks).toString());
-          else reject(new Error(`HTTP status ${response.statusCode}`));
-        });
-      },
-    );
-    const timer = setTimeout(
-      () => request.destroy(new Error(`no answer in ${REQUEST_TIMEOUT_MS} ms`)),
-      REQUEST_TIMEOUT_MS,
-    );
-    request.on('close', () => clearTimeout(timer));
-    request.on('error', reject);
-  });
 }
 
 /** What the statistics tell, in the words of NodeApi. A client's `url` is `/app/stream`, as it has no other. */
