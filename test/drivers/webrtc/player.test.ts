@@ -23,11 +23,11 @@ async function joined(t: TestContext, webrtc: WebRtcOptions = {}) {
   const witness = new RtcWitness();
   const meter = new CountingAudio(new MeterHistograms());
   const url = `whep://127.0.0.1:${server.port}/whep/?app=live&stream=x`;
-  const player = new WhepPlayer(url, meter, { webrtc, timeoutMs: 15_000 }, witness);
+  const player = new WhepPlayer(url, meter, { webrtc, timeoutMs: 5000 }, witness);
   meter.attach(player.timing);
   t.after(() => player.close());
   player.open();
-  await witness.reached('streaming', 15_000);
+  await witness.reached('streaming', 5000);
   const peer = server.peers[0]!;
   await eventually(3000, 'the server is connected', () => peer.connection.state() === 'connected');
   return { server, witness, meter, player, peer };
@@ -37,7 +37,7 @@ const counts = ({ received, corrupt, unstamped, continuity }: FrameMeter) => ({
   ...{ received, corrupt, unstamped, missing: continuity.missing },
 });
 
-describe('WHEP player', () => {
+describe('WHEP player', { concurrency: true }, () => {
   it('every frame and every audio packet, then DELETE of what Location named', async (t) => {
     const { server, witness, meter, player, peer } = await joined(t, { token: 'secret' });
     await peer.sendFrames(FRAMES);

@@ -19,10 +19,10 @@ async function publishing(t: TestContext, webrtc: WebRtcOptions = {}) {
   const server = await RtcServer.start(t);
   const witness = new RtcWitness();
   const url = `whip://127.0.0.1:${server.port}/whip/?app=live&stream=x`;
-  const publisher = new WhipPublisher(url, { webrtc, timeoutMs: 15_000 }, witness);
+  const publisher = new WhipPublisher(url, { webrtc, timeoutMs: 5000 }, witness);
   t.after(() => publisher.close());
   publisher.open();
-  await witness.reached('streaming', 15_000);
+  await witness.reached('streaming', 5000);
   const peer = server.peers[0]!;
   await eventually(3000, 'the server is connected', () => peer.connection.state() === 'connected');
   return { server, witness, publisher, peer };
@@ -52,7 +52,7 @@ async function send(publisher: WhipPublisher, frames: number, intervalMs = 8): P
   }
 }
 
-describe('WHIP publisher', () => {
+describe('WHIP publisher', { concurrency: true }, () => {
   it('every frame intact, silence for each 20 ms, two reports per track within half a second', async (t) => {
     const { server, publisher, peer } = await publishing(t);
     await send(publisher, FRAMES, FRAME_MS);

@@ -56,7 +56,7 @@ describe('signalling', { concurrency: true }, () => {
           response.writeHead(status, { Location: `http://127.0.0.1:${server.port}/there` }).end(),
         { webrtc: { token: 'secret' } },
       );
-      await witness.reached('streaming', 15_000);
+      await witness.reached('streaming', 5000);
       assert.deepEqual(witness.redirects, [`http://127.0.0.1:${server.port}/there`]);
       // The token is for the host that it was given for.
       assert.deepEqual(
@@ -157,7 +157,7 @@ describe('signalling', { concurrency: true }, () => {
       response.writeHead = ((_status: number) => writeHead(200, { 'Content-Type': 'text/plain' })) as never;
       void server.accept(response, offer);
     };
-    await witness.reached('streaming', 15_000);
+    await witness.reached('streaming', 5000);
     assert.deepEqual(witness.problems, [
       'signalling.status',
       'signalling.location',

@@ -32,7 +32,7 @@ async function joined(
   const player = new WhepPlayer(
     `whep://127.0.0.1:${server.port}/whep`,
     meter,
-    { timeoutMs: 15_000, webrtc },
+    { timeoutMs: 5000, webrtc },
     witness,
     (setup, observer) => {
       const made = open(setup, observer);
@@ -43,7 +43,7 @@ async function joined(
   meter.attach(player.timing);
   t.after(() => player.close());
   player.open();
-  await witness.reached('streaming', 15_000);
+  await witness.reached('streaming', 5000);
   const peer = server.peers[before]!;
   await eventually(3000, 'the server is connected', () => peer.connection.state() === 'connected');
   return { server, witness, meter, player, peer, transport: transport! };
@@ -164,7 +164,7 @@ describe('lite transport', { concurrency: 4 }, () => {
     const witness = new RtcWitness();
     const meter = new FrameMeter(new MeterHistograms());
     const url = `whep://127.0.0.1:${server.port}/whep`;
-    const player = new WhepPlayer(url, meter, { timeoutMs: 15_000 }, witness, openLite);
+    const player = new WhepPlayer(url, meter, { timeoutMs: 5000 }, witness, openLite);
     t.after(() => player.close());
     player.open();
     const { code, detail } = await witness.end(6000);
