@@ -203,6 +203,29 @@ describe('mutants', () => {
     assert.match(text, /1 of 2 killed/);
   });
 
+  test('two clusters at a time, without the healthy one: each is told in one piece', async (t) => {
+    const directory = temporary(t);
+    const { code, stdout } = await liveproof(
+      ...['mutants', 'flv/structure', '--no-healthy', '--jobs', '2', '--out', directory],
+    ).ended;
+    assert.equal(code, 0, stdout);
+    const listed = CHECKS.find(({ id }) => id === 'flv/structure')!.mutants;
+    const { findings } = resultsIn(directory);
+    assert.deepEqual(findings.map(({ mutant }) => mutant).sort(), [...listed].sort());
+    const lines = stdout.split('\n');
+    for (const mutant of listed) {
+      const heading = lines.findIndex((line) => line.startsWith(`edge-cluster, ${mutant}: `));
+      assert.match(lines[heading + 1] ?? '', /^ {2}pass +flv\/structure/, mutant);
+    }
+    assert.deepEqual(processesOf(directory), []);
+  });
+
+  test('at a time: at least one cluster', async () => {
+    const { code, stderr } = await liveproof('mutants', '--jobs', '0').ended;
+    assert.equal(code, 2);
+    assert.match(stderr, /whole number from 1 to/);
+  });
+
   test('of another engine are wrong use', async () => {
     const { code, stderr } = await liveproof('mutants', '--engine', 'srs').ended;
     assert.equal(code, 2);
