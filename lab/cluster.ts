@@ -11,6 +11,9 @@ export interface NodePorts {
   readonly srt?: number;
   /** Media of WebRTC, over UDP. */
   readonly rtc?: number;
+  /** Of a proxy: where origins register. */
+  readonly system?: number;
+  readonly redis?: number;
 }
 
 export type NodeState = 'starting' | 'ready' | 'frozen' | 'exited';
@@ -18,7 +21,7 @@ export type NodeState = 'starting' | 'ready' | 'frozen' | 'exited';
 /** One operating-system process. Every control resolves when its effect can be observed. */
 export interface ClusterNode {
   readonly spec: NodeSpec;
-  /** `builtin`, `srs`, `nginx-rtmp`, `haproxy` or `nginx`. */
+  /** `builtin`, `srs`, `nginx-rtmp`, `haproxy`, `nginx`, `redis`, or `proxy` for one that the user brought. */
   readonly engine: string;
   /** Loopback address of its own. Connections that it opens through a tap come from this address. */
   readonly host: string;
@@ -150,6 +153,14 @@ export type Capability =
   | 'play.vod'
   /** A master forwards to slaves. */
   | 'forward'
+  /** Origins register with a proxy that stands in front of them. */
+  | 'proxy'
+  /** State is in a Redis. */
+  | 'redis'
+  /** Origins ask others where a stream is, and send players there. */
+  | 'coworkers'
+  /** Origins ask a stream manager. */
+  | 'stream-manager'
   /** An Nginx cache stands before HLS. */
   | 'cache'
   /** Requests on HTTP links can be counted (taps). */

@@ -22,7 +22,17 @@ const stateForm = z.object({
   nodes: z.array(
     z.object({
       name: z.string(),
-      role: z.enum(['origin', 'edge', 'balancer', 'master', 'slave', 'web']),
+      role: z.enum([
+        'origin',
+        'edge',
+        'master',
+        'slave',
+        'balancer',
+        'web',
+        'proxy',
+        'redis',
+        'stream-manager',
+      ]),
       engine: z.string(),
       host: z.string(),
       ports: z.object({

@@ -1,6 +1,6 @@
 /** Which nodes of a topology a mutant is for. */
 import { MUTANTS, type Mutant, type MutantId } from './builtin/mutants.ts';
-import type { EngineName, NodeSpec, Topology } from './topology.ts';
+import { type EngineName, isMediaRole, type NodeSpec, type Topology } from './topology.ts';
 
 /** Whether a node of this kind, in a cluster of this engine, can be started with the mutant. */
 export function fits(id: MutantId, spec: NodeSpec, engine: EngineName): boolean {
@@ -10,6 +10,9 @@ export function fits(id: MutantId, spec: NodeSpec, engine: EngineName): boolean 
       return spec.role === 'balancer';
     case 'web':
       return spec.role === 'web' && (mutant.web === undefined || mutant.web === spec.web);
+    case 'proxy':
+    case 'stream-manager':
+      return spec.role === mutant.role;
     case 'nginx-rtmp':
       return engine === 'nginx-rtmp' && isMedia(spec);
     case 'media':
@@ -27,5 +30,5 @@ export function hasNodeFor(topology: Topology, engine: EngineName, id: MutantId)
 }
 
 function isMedia({ role }: NodeSpec): boolean {
-  return role !== 'balancer' && role !== 'web';
+  return isMediaRole(role);
 }

@@ -39,9 +39,13 @@ export interface AddressPlan {
 export type PortChoice = 'free' | 'friendly' | number;
 
 /** What SRS listens to by default (trunk/conf/full.conf). */
-const USUAL: Required<NodePorts> = { rtmp: 1935, http: 8080, api: 1985, srt: 10080, rtc: 8000 };
+const USUAL: Required<NodePorts> = {
+  ...{ rtmp: 1935, http: 8080, api: 1985, srt: 10080, rtc: 8000 },
+  // seeds/001: PROXY_SYSTEM_API and PROXY_REDIS_PORT.
+  ...{ system: 12025, redis: 6379 },
+};
 /** Behind a fixed base port. */
-const OFFSET: Required<NodePorts> = { rtmp: 0, http: 1, api: 2, srt: 3, rtc: 4 };
+const OFFSET: Required<NodePorts> = { rtmp: 0, http: 1, api: 2, srt: 3, rtc: 4, system: 5, redis: 6 };
 const TCP_KINDS = ['rtmp', 'http', 'api'] as const;
 
 /** The balancer is where people come in. */

@@ -1,23 +1,33 @@
 /** The model of a cluster: nodes, roles, links, entries. Data only; a runner gives it addresses and life. */
 
 /**
- * `master`: an origin that forwards what is published to it; `slave`: an origin that is forwarded to; `web`: Nginx.
- * Every role but `balancer` and `web` is a media role, played by the engine.
+ * `master`: an origin that forwards what is published to it; `slave`: an origin that is forwarded to. These, `origin` and
+ * `edge` are media roles, played by the engine. `balancer` is HAProxy, `web` Nginx, `redis` Redis; `proxy` stands in
+ * front of origins that register with it, `stream-manager` knows which origin has a stream: both are ours, or a program
+ * that the user names.
  */
-export type Role = 'origin' | 'edge' | 'balancer' | 'master' | 'slave' | 'web';
+export type MediaRole = 'origin' | 'edge' | 'master' | 'slave';
+export type Role = MediaRole | 'balancer' | 'web' | 'proxy' | 'redis' | 'stream-manager';
+
+const MEDIA_ROLES: readonly Role[] = ['origin', 'edge', 'master', 'slave'] satisfies MediaRole[];
+
+export function isMediaRole(role: Role): role is MediaRole {
+  return MEDIA_ROLES.includes(role);
+}
+
 /** `webrtc`: WHIP and WHEP; `stat`: the statistics page of nginx-rtmp; `vod`: files. */
 export type EntryProtocol = 'rtmp' | 'flv' | 'api' | 'hls' | 'dash' | 'srt' | 'webrtc' | 'stat' | 'vod';
 
 /**
  * What an Nginx is for: `files` serves a folder that a media node writes; `cache` fetches from its upstreams and keeps
- * what may be kept; `balancer` spreads requests over its upstreams.
+ * what may be kept; `balancer` spreads requests over its upstreams; `stream` spreads TCP connections (RTMP) over them.
  */
-export type WebKind = 'files' | 'cache' | 'balancer';
+export type WebKind = 'files' | 'cache' | 'balancer' | 'stream';
 
 export interface NodeSpec {
   readonly name: string;
   readonly role: Role;
-  /** Names of the nodes that this one fetches from (edge, web) or sends to (balancer, master). */
+  /** Names of the nodes that this one fetches from (edge, web), sends to (balancer, master), or may pick (proxy). */
   readonly upstreams: readonly string[];
   /** Role `web` only. `files` serves the HLS folder of its only upstream. */
   readonly web?: WebKind;
@@ -27,6 +37,17 @@ export interface NodeSpec {
   readonly srt?: boolean;
   /** Media roles: WHIP and WHEP. Default false. */
   readonly rtc?: boolean;
+  /**
+   * Role `origin`: whom it asks over HTTP where a stream is that it does not have: other origins, or a stream manager.
+   * It sends players there with a 302 (facts/srs.md 2). Default none.
+   */
+  readonly coworkers?: readonly string[];
+  /** Role `origin`: the proxy, or the balancer in front of several, that its heartbeat goes to. Default none. */
+  readonly registersWith?: string;
+  /** Role `origin`: the stream manager that it tells of publishers that come and go. Default none. */
+  readonly reportsTo?: string;
+  /** Roles `proxy` and `stream-manager`: the Redis that keeps their state. Default: their own memory. */
+  readonly redis?: string;
 }
 
 /** Where clients come in. */

@@ -3,9 +3,20 @@ import type { WebKind } from '../topology.ts';
 
 /**
  * The nodes that have a mutant: `media` are builtin nodes of every media role, `origin` those of role origin, master
- * and slave; `nginx-rtmp` are media nodes of that engine. Of `balancer` and `web` the configuration is spoiled.
+ * and slave; `nginx-rtmp` are media nodes of that engine; `proxy` and `stream-manager` are ours, whatever the engine. Of
+ * `balancer` and `web` the configuration is spoiled.
  */
-export type MutantRole = 'origin' | 'edge' | 'media' | 'balancer' | 'master' | 'slave' | 'web' | 'nginx-rtmp';
+export type MutantRole =
+  | 'origin'
+  | 'edge'
+  | 'media'
+  | 'balancer'
+  | 'master'
+  | 'slave'
+  | 'web'
+  | 'nginx-rtmp'
+  | 'proxy'
+  | 'stream-manager';
 
 export interface Mutant {
   /** The role whose nodes have it. */

@@ -4,7 +4,7 @@ import type { HlsSettings, WebKind } from '../topology.ts';
 import { block, corsLines, type NginxCommon, nginxConf, quoted } from './nginx-parts.ts';
 
 export interface NginxInput extends NginxCommon {
-  readonly kind: WebKind;
+  readonly kind: Exclude<WebKind, 'stream'>;
   /** What kind `files` serves: the folder that the first upstream writes. */
   readonly folder: string;
   /** Kinds `cache` and `balancer`: `host:port` each. */

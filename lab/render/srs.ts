@@ -1,9 +1,9 @@
 /** srs.conf for a media node. SRS 5 and later. */
-import type { HlsSettings, MediaSettings, Role, RtcSettings, SrtSettings } from '../topology.ts';
+import type { HlsSettings, MediaRole, MediaSettings, RtcSettings, SrtSettings } from '../topology.ts';
 
 export interface SrsInput {
   readonly name: string;
-  readonly role: Exclude<Role, 'balancer' | 'web'>;
+  readonly role: MediaRole;
   readonly host: string;
   readonly rtmpPort: number;
   readonly httpPort: number;

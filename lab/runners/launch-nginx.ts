@@ -17,7 +17,8 @@ export const nginxLauncher: Launcher = {
   },
   launch(spec, plan) {
     const { name, web: kind } = spec;
-    if (kind === undefined) throw new LabError(LabErrorCode.Unknown, `${name} does not say what it is for`);
+    if (kind === undefined || kind === 'stream')
+      throw new LabError(LabErrorCode.Unknown, `${name} does not say what it is for`);
     const { host, ports } = addressOf(plan, name);
     const directory = path.join(plan.runDir, `${name}.nginx`);
     mkdirSync(directory, { recursive: true });
