@@ -1,4 +1,5 @@
 /** A running cluster, as scenarios see it. Runners make it; nothing here starts a process. */
+import type { UdpTap } from './taps/udp-tap.ts';
 import type { EngineName, EntryProtocol, NodeSpec, Topology } from './topology.ts';
 
 export interface NodePorts {
@@ -14,7 +15,14 @@ export interface NodePorts {
   /** Of a proxy: where origins register. */
   readonly system?: number;
   readonly redis?: number;
+  /** Of a balancer whose `api` is that of the proxies behind it: its own statistics. */
+  readonly stats?: number;
 }
+
+/** What passes on a link; it leads to that port of the node. */
+export type TcpLinkProtocol = 'rtmp' | 'http' | 'api' | 'system';
+export type UdpLinkProtocol = 'srt' | 'rtc';
+export type LinkProtocol = TcpLinkProtocol | UdpLinkProtocol;
 
 export type NodeState = 'starting' | 'ready' | 'frozen' | 'exited';
 
@@ -58,7 +66,9 @@ export type Direction = 'upstream' | 'downstream';
 
 /** What a tap tells as it happens. `connection` counts from 1 per tap. */
 export interface TapEvent {
+  /** Its name. Taps in front of an origin that registers differ in what they carry only. */
   readonly tap: string;
+  readonly carries: TcpLinkProtocol;
   readonly type: 'open' | 'close' | 'refused' | 'request';
   readonly connection: number;
   /** `request` only, of taps on HTTP links: method and path as sent. */
@@ -71,10 +81,14 @@ export interface TapEvent {
 
 /** A proxy of ours on the link from one node to another. */
 export interface Tap {
-  /** `edge-1>origin`. */
+  /**
+   * `edge-1>origin`. An origin that registers with `proxy` tells an address at which taps listen, one for each port of
+   * its own: all are `proxy>origin-1`. Its heartbeat goes through `origin-1>proxy`, which carries `system`.
+   */
   readonly name: string;
   readonly from: string;
   readonly to: string;
+  readonly carries: TcpLinkProtocol;
   readonly open: number;
   readonly total: number;
   /** Bytes from the edge to the origin, and back. */
@@ -180,10 +194,12 @@ export interface Patience {
   readonly rtmpHandshake: number;
   /** From TCP to a complete HTTP request head. */
   readonly httpRequest: number;
+  /** An origin that asks a coworker where a stream is, for its answer. */
+  readonly coworker: number;
 }
 
 /** SRS's own, which its configuration cannot change (facts/srs.md 10.2). */
-export const SRS_PATIENCE: Patience = { rtmpHandshake: 30_000, httpRequest: 15_000 };
+export const SRS_PATIENCE: Patience = { rtmpHandshake: 30_000, httpRequest: 15_000, coworker: 30_000 };
 
 export interface Cluster {
   readonly topology: Topology;
@@ -194,7 +210,9 @@ export interface Cluster {
   readonly entries: readonly Entry[];
   readonly nodes: ReadonlyMap<string, ClusterNode>;
   readonly taps: readonly Tap[];
-  /** Of an origin or edge. */
+  /** On links that carry SRT and the media of WebRTC: from proxies to origins that register with them. */
+  readonly udpTaps: readonly UdpTap[];
+  /** Of a media node, a proxy or a stream manager. */
   api(node: string): NodeApi;
   /** Entries of one use and protocol; `node` narrows it. Throws when there is none. */
   entry(use: Entry['use'], protocol: EntryProtocol, node?: string): Entry;

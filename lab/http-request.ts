@@ -4,21 +4,33 @@ import http from 'node:http';
 export interface RequestLimits {
   /** From the request to the end of the answer, in ms. */
   readonly timeoutMs: number;
-  /** Of the body, in bytes. */
+  /** Of the answer's body, in bytes. */
   readonly maxBody: number;
+  /** Gives the request up. */
+  readonly signal?: AbortSignal;
 }
 
-/** Resolves with the body of a 200; rejects with why there is none. */
+/**
+ * Resolves with the body of a 200 or 201; rejects with why there is none.
+ * @param content JSON that is sent.
+ */
 export function requestText(
   at: { readonly host: string; readonly port: number },
-  method: 'GET' | 'DELETE',
+  method: 'GET' | 'DELETE' | 'POST',
   path: string,
-  { timeoutMs, maxBody }: RequestLimits,
+  { timeoutMs, maxBody, signal }: RequestLimits,
+  content?: string,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     // SRS keeps the socket of a keep-alive request for 15 s (facts/srs.md 3.1).
-    const headers = { connection: 'close' };
-    const request = http.request({ ...at, method, path, agent: false, headers }, (response) => {
+    const headers = {
+      connection: 'close',
+      ...(content === undefined
+        ? {}
+        : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(content) }),
+    };
+    const options = { ...at, method, path, agent: false, headers, ...(signal ? { signal } : {}) };
+    const request = http.request(options, (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
       response.on('data', (chunk: Buffer) => {
@@ -28,13 +40,13 @@ export function requestText(
       });
       response.on('error', reject);
       response.on('end', () => {
-        if (response.statusCode === 200) resolve(Buffer.concat(chunks).toString());
+        if (response.statusCode === 200 || response.statusCode === 201) resolve(Buffer.concat(chunks).toString());
         else reject(new Error(`HTTP status ${response.statusCode}`));
       });
     });
     const timer = setTimeout(() => request.destroy(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
     request.on('close', () => clearTimeout(timer));
     request.on('error', reject);
-    request.end();
+    request.end(content);
   });
 }

@@ -38,7 +38,7 @@ const SETTINGS: Partial<MediaSettings> = {
  * Of builtin nodes with peers that stall, so that a check need not wait for half a minute; still far above what a
  * herd of a thousand takes to shake hands on a busy machine.
  */
-const PATIENCE: Patience = { rtmpHandshake: 6000, httpRequest: 4000 };
+const PATIENCE: Patience = { rtmpHandshake: 6000, httpRequest: 4000, coworker: 2000 };
 
 export interface ClusterRequest {
   readonly topology: Topology;

@@ -21,6 +21,12 @@ export interface Timeouts {
   readonly srtPublishSilence: number;
   /** Nothing from an SRT caller, keep-alives included: SRS `peer_idle_timeout`, 10 s (8). */
   readonly srtPeerIdle: number;
+  /** Origin: each coworker that is asked where a stream is: 30 s (2). */
+  readonly coworker: number;
+  /** Origin: a player that was sent elsewhere is closed after this long, unless it says something: 3 s (2). */
+  readonly redirected: number;
+  /** Origin: the answer of a hook: 30 s (10.2). */
+  readonly hook: number;
   /** Nothing from a WebRTC client that has to send something: SRS `stun_timeout`, 30 s (9.1). */
   readonly rtcSilence: number;
   /** A WHIP publisher that sent no keyframe for this long is asked for one: SRS `pli_for_rtmp`, 6 s (9.3). */
@@ -38,6 +44,9 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   forwardRetry: 3_000,
   srtPublishSilence: 5_000,
   srtPeerIdle: 10_000,
+  coworker: 30_000,
+  redirected: 3_000,
+  hook: 30_000,
   rtcSilence: 30_000,
   rtcKeyframe: 6_000,
 };
@@ -64,7 +73,7 @@ export const CATCH_UP_BUFFERS = 8;
 /** A stream without publisher and players is forgotten after this long: SRS, 3 s (facts/srs.md 1.1). */
 export const STREAM_LINGER_MS = 3_000;
 
-/** Redirects that an edge follows in a row (facts/srs.md 1.5). */
+/** Redirects that an edge follows in a row, before it pauses as after any other failure (facts/srs.md 1.5). */
 export const MAX_REDIRECTS = 3;
 
 /** Bytes waiting for an origin at which a forwarded publisher is given up. */

@@ -48,6 +48,7 @@ function configOf(spec: NodeSpec, plan: ClusterPlan): BuiltinConfig {
     timeouts: {
       handshake: plan.patience.rtmpHandshake,
       httpRequest: plan.patience.httpRequest,
+      coworker: plan.patience.coworker,
       ...rtcTimeouts(plan.settings.rtc),
     },
     mutants: mutantsOf(spec, plan),
