@@ -33,6 +33,8 @@ export interface ClusterNode {
   readonly engine: string;
   /** Loopback address of its own. Connections that it opens through a tap come from this address. */
   readonly host: string;
+  /** Where its connections to other nodes come from, where that is not `host`; empty when nobody knows. */
+  readonly addresses?: readonly string[];
   readonly ports: NodePorts;
   readonly pid: number;
   readonly state: NodeState;
@@ -40,9 +42,9 @@ export interface ClusterNode {
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>;
   /** SIGSTOP. */
-  freeze(): void;
+  freeze(): void | Promise<void>;
   /** SIGCONT. */
-  thaw(): void;
+  thaw(): void | Promise<void>;
   /** Starts it again on the same ports after `kill`, or kills it first; resolves when it is ready. */
   restart(): Promise<void>;
   /** Resolves when the process has ended, with true, and with false when it has not within `withinMs`. */
@@ -183,6 +185,8 @@ export type Capability =
   | 'observe.stat'
   /** Upstream connections can be counted (taps). */
   | 'observe.upstream'
+  /** What edges have open upstream can be told now: by the API of the origin, with taps or without. */
+  | 'observe.pulls'
   /** Nodes answer the HTTP API. */
   | 'observe.api'
   | 'control.process'
@@ -207,6 +211,10 @@ export interface Cluster {
   /** SRS_PATIENCE when left out. */
   readonly patience?: Patience;
   readonly capabilities: ReadonlySet<Capability>;
+  /** Why it does not have a capability, where there is more to say than that it does not. */
+  readonly lacks?: ReadonlyMap<Capability, string>;
+  /** Why it may only be used as any client may use it; checks that do more are unsupported then. */
+  readonly protectedBy?: string;
   readonly entries: readonly Entry[];
   readonly nodes: ReadonlyMap<string, ClusterNode>;
   readonly taps: readonly Tap[];
@@ -216,6 +224,8 @@ export interface Cluster {
   api(node: string): NodeApi;
   /** Entries of one use and protocol; `node` narrows it. Throws when there is none. */
   entry(use: Entry['use'], protocol: EntryProtocol, node?: string): Entry;
+  /** Versions of its programs, where the programs of this machine do not tell. */
+  versions?(): Promise<Readonly<Record<string, string>>>;
   /** Takes everything down, in order; idempotent; resolves when no process is left. */
   down(): Promise<void>;
 }

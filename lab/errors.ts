@@ -14,6 +14,13 @@ export const LabErrorCode = {
   Aborted: 'lab.aborted',
   /** A node's HTTP API did not answer, or not in the form that it promises. */
   Api: 'lab.api',
+  /**
+   * The cluster does not have it, or may not be asked for it: an address, an observer or a control that a target file does
+   * not give. What needs it is unsupported.
+   */
+  Absent: 'lab.absent',
+  /** A target file cannot be read, or is wrong. */
+  Target: 'lab.target',
   /** A lab is up already in that directory. */
   AlreadyUp: 'lab.already-up',
 } as const;

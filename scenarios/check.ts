@@ -35,6 +35,11 @@ export interface Check {
   readonly mutants: readonly MutantId[];
   /** How long `run` may take. Default DEADLINE_MS of scenarios/gate.ts. */
   readonly deadlineMs?: number;
+  /**
+   * What it does to a cluster beyond what clients do, as in "the check …": sends floods, or what breaks servers. It is not
+   * run on a cluster that somebody else uses, unless that is asked for. Needing a control says as much by itself.
+   */
+  readonly disrupts?: string;
   run(t: CheckContext): Promise<void>;
   /**
    * Pure. One judgement per requirement; the worst is the check's. It is also asked about a history that ends early,

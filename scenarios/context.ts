@@ -1,6 +1,7 @@
 /** What a check holds in its hands while it runs. One per check; the gate makes it and takes it apart. */
 import { wallClock } from '../drivers/measure/clock.ts';
 import type { ApiClient, Cluster, ClusterNode } from '../lab/cluster.ts';
+import { LabError, LabErrorCode } from '../lab/errors.ts';
 import type { Role } from '../lab/topology.ts';
 import { SRT_PASSPHRASE } from './bounds.ts';
 import {
@@ -252,7 +253,7 @@ export class GateContext implements CheckContext, StageHand {
       API_TIMEOUT_MS,
       this.cluster.api(node).clients(),
     );
-    return readingOf(clients, APP, stream, new Map(this.nodes('edge').map((e) => [e.host, e.spec.name])));
+    return readingOf(clients, APP, stream, addressBook(this.nodes('edge')));
   }
 
   #recordReading(node: string, stream: string, reading: ApiReading): void {
@@ -262,7 +263,9 @@ export class GateContext implements CheckContext, StageHand {
   #directUrl(protocol: 'rtmp' | 'flv', stream: string, name: string): string {
     const node = this.cluster.nodes.get(name);
     const port = protocol === 'rtmp' ? node?.ports.rtmp : node?.ports.http;
-    if (node === undefined || port === undefined) throw new Error(`node ${name} has no ${protocol} port`);
+    if (node === undefined || port === undefined) {
+      throw new LabError(LabErrorCode.Absent, `node ${name} has no ${protocol} port`);
+    }
     return protocol === 'rtmp'
       ? `rtmp://${node.host}:${port}/${APP}/${stream}`
       : `http://${node.host}:${port}/${APP}/${stream}.flv`;
@@ -273,6 +276,15 @@ export class GateContext implements CheckContext, StageHand {
     this.#labels.set(label, count);
     return count === 1 ? label : `${label}-${count}`;
   }
+}
+
+/** Address to name. */
+function addressBook(nodes: readonly ClusterNode[]): Map<string, string> {
+  return new Map(
+    nodes.flatMap(({ spec, host, addresses = [host] }) =>
+      addresses.map((address): [string, string] => [address, spec.name]),
+    ),
+  );
 }
 
 function withSecret(url: string): string {

@@ -4,6 +4,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { wallClock } from '../drivers/measure/clock.ts';
 import type { MutantId } from '../lab/builtin/mutants.ts';
 import type { Capability, Cluster, ClusterNode, Tap, TapEvent } from '../lab/cluster.ts';
+import { LabError, LabErrorCode } from '../lab/errors.ts';
 import { type Evidence, type Finding, VERDICTS, type Verdict } from '../reports/results.ts';
 import { type Check, type Judgement, NotObservedError } from './check.ts';
 import { GateContext } from './context.ts';
@@ -81,7 +82,13 @@ type Outcome = Pick<Finding, 'verdict' | 'expected' | 'actual' | 'evidence'>;
 async function judgeOne(check: Check, request: GateRequest, down: Set<string>): Promise<Outcome> {
   const { cluster } = request;
   const missing = check.needs.filter((capability) => !cluster.capabilities.has(capability));
-  if (missing.length > 0) return unsupported(missing);
+  if (missing.length > 0) return unsupported(missing, cluster);
+  if (check.disrupts !== undefined && cluster.protectedBy !== undefined) {
+    return absent(
+      'a cluster that may be disrupted',
+      `the check ${check.disrupts}, and ${cluster.protectedBy}`,
+    );
+  }
 
   const history = new History();
   history.subscribe((event) => request.onEvent?.(check.id, event));
@@ -92,12 +99,16 @@ async function judgeOne(check: Check, request: GateRequest, down: Set<string>): 
 
   const ending = await drive(check, request, history);
   for (const [name, node] of cluster.nodes) if (node.state === 'exited') down.add(name);
-  if (ending.error !== undefined && ending.dead.length === 0) {
+  const { error } = ending;
+  if (error instanceof LabError && error.code === LabErrorCode.Absent && ending.dead.length === 0) {
+    return absent('a cluster in which there is all that the check needs', error.message);
+  }
+  if (error !== undefined && ending.dead.length === 0) {
     return {
       verdict: 'error',
       expected: 'the check runs to its end',
-      actual: messageOf(ending.error),
-      evidence: [{ label: 'stack', detail: stackOf(ending.error) }],
+      actual: messageOf(error),
+      evidence: [{ label: 'stack', detail: stackOf(error) }],
     };
   }
   try {
@@ -182,7 +193,11 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
 async function livesOn(cluster: Cluster, node: ClusterNode, pid: number | undefined): Promise<boolean> {
   if (node.state === 'exited' || node.pid !== pid) return false;
   const { role } = node.spec;
-  const answers = role !== 'balancer' && role !== 'web' && cluster.capabilities.has('observe.api');
+  const answers =
+    role !== 'balancer' &&
+    role !== 'web' &&
+    cluster.capabilities.has('observe.api') &&
+    node.ports.api !== undefined;
   if (!answers || node.state === 'frozen') return !(await node.ended(0));
   const answer = cluster
     .api(node.spec.name)
@@ -210,7 +225,7 @@ async function restore(
   request: GateRequest,
   down: Set<string>,
 ): Promise<{ expected: string; actual: string } | undefined> {
-  for (const node of cluster.nodes.values()) if (node.state === 'frozen') node.thaw();
+  for (const node of cluster.nodes.values()) if (node.state === 'frozen') await node.thaw();
   const restMs = request.restMs ?? REST_MS;
   const quiet = await atRest(cluster, restMs, request.signal);
   const died: string[] = [];
@@ -326,13 +341,14 @@ function sum(all: readonly (Omit<Judgement, 'verdict'> & { verdict: Verdict })[]
   };
 }
 
-function unsupported(missing: readonly Capability[]): Outcome {
-  return {
-    verdict: 'unsupported',
-    expected: `a cluster that can ${missing.join(', ')}`,
-    actual: 'it cannot',
-    evidence: [],
-  };
+function unsupported(missing: readonly Capability[], { lacks }: Cluster): Outcome {
+  const reasons = new Set(missing.flatMap((capability) => lacks?.get(capability) ?? []));
+  const actual = reasons.size === 0 ? 'it cannot' : [...reasons].join('; ');
+  return absent(`a cluster that can ${missing.join(', ')}`, actual);
+}
+
+function absent(expected: string, actual: string): Outcome {
+  return { verdict: 'unsupported', expected, actual, evidence: [] };
 }
 
 function findingOf(check: Check, cluster: Cluster, outcome: Outcome): Omit<Finding, 'durationMs'> {

@@ -28,6 +28,7 @@ export function capabilitiesOf({ nodes, entries }: Topology): ReadonlySet<Capabi
     ['cache', has(({ web }) => web === 'cache')],
     ['balancer', has(({ role }) => role === 'balancer')],
     ['observe.upstream', has(({ role }) => role === 'edge' || role === 'master')],
+    ['observe.pulls', has(({ role }) => role === 'edge') && enters('observe', 'api')],
     ['observe.requests', has(({ web }) => web === 'cache' || web === 'balancer')],
     ['observe.stat', enters('observe', 'stat')],
     ['observe.api', enters('observe', 'api')],

@@ -8,7 +8,6 @@ import {
   type Cluster,
   type Entry,
   type NodeApi,
-  type NodePorts,
   type Patience,
   SRS_PATIENCE,
 } from '../cluster.ts';
@@ -18,17 +17,10 @@ import { NginxRtmpApi } from '../nginx-stat.ts';
 import { type PortChoice, planAddresses } from '../ports.ts';
 import { SRS_SRT_HOST } from '../render/srs.ts';
 import { TcpTap } from '../taps/tcp-tap.ts';
-import type {
-  EngineName,
-  EntryProtocol,
-  EntrySpec,
-  MediaSettings,
-  NodeSpec,
-  Role,
-  Topology,
-} from '../topology.ts';
+import type { EngineName, EntrySpec, MediaSettings, NodeSpec, Role, Topology } from '../topology.ts';
 import { withoutUdp } from '../topology.ts';
 import { capabilitiesOf } from './capabilities.ts';
+import { entryOf } from './entry.ts';
 import { addressOf, type ClusterPlan, connectionsFor, logFileOf } from './launch.ts';
 import { checkRunnable, launcherOf } from './launchers.ts';
 import { type Launch, ProcessNode } from './process-node.ts';
@@ -189,7 +181,7 @@ class ProcessCluster implements Cluster {
     this.patience = patienceOf(options);
     this.nodes = nodes;
     this.taps = taps;
-    this.entries = topology.entries.map((spec) => entryOf(spec, this.#node(spec.node)));
+    this.entries = topology.entries.map((spec) => entryOf(spec, addressFor(spec, this.#node(spec.node))));
     this.capabilities = capabilitiesOf(topology);
   }
 
@@ -231,47 +223,7 @@ class ProcessCluster implements Cluster {
   }
 }
 
-function entryOf(spec: EntrySpec, node: ProcessNode): Entry {
-  const { ports } = node;
-  const host = spec.protocol === 'srt' && node.engine === 'srs' ? SRS_SRT_HOST : node.host;
-  const { use, protocol } = spec;
-  const port = ports[PORTS[protocol] ?? 'http'] ?? 0;
-  const scheme =
-    protocol === 'webrtc' ? (use === 'publish' ? 'whip' : 'whep') : (SCHEMES[protocol] ?? 'http');
-  const path = (spec.path ?? PATHS[protocol])
-    .replace('{mode}', use === 'publish' ? 'publish' : 'request')
-    .replace('{scheme}', scheme);
-  return {
-    ...spec,
-    host,
-    port,
-    url: (app, stream) =>
-      `${scheme}://${host}:${port}${path.replace('{app}', app).replace('{stream}', stream)}`,
-  };
+/** Where clients of this protocol find the node. */
+function addressFor({ protocol }: EntrySpec, { engine, host, ports }: ProcessNode) {
+  return { host: protocol === 'srt' && engine === 'srs' ? SRS_SRT_HOST : host, ports };
 }
-
-/** HTTP where nothing else is said. */
-const PORTS: Partial<Record<EntryProtocol, keyof NodePorts>> = {
-  rtmp: 'rtmp',
-  api: 'api',
-  srt: 'srt',
-  // Signalling; media has a port of its own.
-  webrtc: 'api',
-};
-const SCHEMES: Partial<Record<EntryProtocol, string>> = { rtmp: 'rtmp', srt: 'srt' };
-
-/**
- * Where a stream is, unless its entry says something else. `{mode}` of an SRT stream id is `publish` or `request`,
- * `{scheme}` is `whip` or `whep`.
- */
-const PATHS: Record<EntryProtocol, string> = {
-  rtmp: '/{app}/{stream}',
-  flv: '/{app}/{stream}.flv',
-  api: '/api/v1/versions',
-  hls: '/{app}/{stream}.m3u8',
-  dash: '/{app}/{stream}.mpd',
-  srt: '?streamid=#!::r={app}/{stream},m={mode}',
-  webrtc: '/rtc/v1/{scheme}/?app={app}&stream={stream}',
-  stat: '/stat',
-  vod: '/{app}/{stream}.flv',
-};
