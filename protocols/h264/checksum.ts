@@ -10,6 +10,7 @@
  */
 
 import { kernel } from './checksum-kernel.ts';
+import { wordsOf } from './words.ts';
 
 const MULTIPLIER = 0x9e3779b1 | 0;
 const SEED0 = 0x243f6a88 | 0;
@@ -17,8 +18,8 @@ const SEED1 = 0x85a308d3 | 0;
 const SEED2 = 0x13198a2e | 0;
 const SEED3 = 0x03707344 | 0;
 
-/** A view of the buffer that was seen last: readers share one buffer, and a view costs more than a frame's stamp. */
-let view: DataView = new DataView(new ArrayBuffer(0));
+/** Below this a call into WebAssembly costs more than it saves. Bytes. */
+const LEAST_FAST = 64;
 
 export class Checksum {
   // Plain fields: this runs over every byte of every player.
@@ -42,31 +43,28 @@ export class Checksum {
   update(bytes: Uint8Array, start: number, end: number): void {
     let at = start;
     while (at < end && (this.length & 3) !== 0) this.addByte(bytes[at++]!);
-    if (end - at >= 4) {
-      const buffer = bytes.buffer;
-      if (view.buffer !== buffer) view = new DataView(buffer);
-      const words = view;
-      const offset = bytes.byteOffset;
-      at = (at + offset) | 0;
-      const last = (end + offset) | 0;
-      while ((this.length & 15) !== 0 && last - at >= 4) {
-        this.addWord(words.getInt32(at, true));
-        this.length += 4;
-        at = (at + 4) | 0;
-      }
-      const blocks = (last - at) & ~15;
-      if (blocks > 0) {
-        if (kernel !== undefined && buffer === kernel.buffer) this.addBlocksFast(at, (at + blocks) | 0);
-        else this.addBlocks(words, at, (at + blocks) | 0);
-        at = (at + blocks) | 0;
-      }
-      const rest = last - at;
-      if (rest >= 4) this.lane0 = Math.imul(this.lane0 ^ words.getInt32(at, true), MULTIPLIER);
-      if (rest >= 8) this.lane1 = Math.imul(this.lane1 ^ words.getInt32((at + 4) | 0, true), MULTIPLIER);
-      if (rest >= 12) this.lane2 = Math.imul(this.lane2 ^ words.getInt32((at + 8) | 0, true), MULTIPLIER);
-      this.length += blocks + (rest & ~3);
-      at = end - (rest & 3);
+    if (at >= end) return;
+    const { view, offset } = wordsOf(bytes);
+    at = (at + offset) | 0;
+    const last = (end + offset) | 0;
+    while ((this.length & 15) !== 0 && last - at >= 4) {
+      this.addWord(view.getInt32(at, true));
+      this.length += 4;
+      at = (at + 4) | 0;
     }
+    const blocks = (last - at) & ~15;
+    if (blocks > 0) {
+      if (blocks >= LEAST_FAST && kernel !== undefined && view.buffer === kernel.buffer)
+        this.addBlocksFast(at, (at + blocks) | 0);
+      else this.addBlocks(view, at, (at + blocks) | 0);
+      at = (at + blocks) | 0;
+    }
+    const rest = last - at;
+    if (rest >= 4) this.lane0 = Math.imul(this.lane0 ^ view.getInt32(at, true), MULTIPLIER);
+    if (rest >= 8) this.lane1 = Math.imul(this.lane1 ^ view.getInt32((at + 4) | 0, true), MULTIPLIER);
+    if (rest >= 12) this.lane2 = Math.imul(this.lane2 ^ view.getInt32((at + 8) | 0, true), MULTIPLIER);
+    this.length += blocks + (rest & ~3);
+    at = end - (rest & 3);
     while (at < end) this.addByte(bytes[at++]!);
   }
 

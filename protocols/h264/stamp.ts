@@ -36,6 +36,7 @@ import {
 import { joinAvcc, type LengthSize, splitAvcc } from './avcc.ts';
 import { Checksum } from './checksum.ts';
 import { isSlice, NalType, nalType } from './nal.ts';
+import { wordsOf } from './words.ts';
 
 /** user_data_unregistered UUID of the stamp: 6c697665-7072-4f6f-a66d-7374616d7031. */
 export const STAMP_UUID: Uint8Array = Uint8Array.of(
@@ -60,9 +61,7 @@ const TRAILING_AT = 58;
 const DASH = 0x2d;
 
 const HEX_DIGITS = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
-/** The value of an ASCII digit; -1 for what the stamp never contains. */
-const HEX_VALUES = new Int8Array(256).fill(-1);
-for (let value = 0; value < 16; value++) HEX_VALUES[HEX_DIGITS[value]!] = value;
+const FOUR_DASHES = 0x2d2d2d2d;
 
 const UUID_WORDS = new DataView(STAMP_UUID.buffer);
 const UUID0 = UUID_WORDS.getUint32(0);
@@ -147,11 +146,6 @@ function hasStampAt(bytes: Uint8Array, at: number): boolean {
 export function leaveUnchecked(nal: Uint8Array, start: number, end: number): void {
   if (end - start === STAMP_SIZE && hasStampAt(nal, start))
     nal.fill(DASH, start + CHECKSUM_AT, start + TRAILING_AT);
-}
-
-function isUncheckedAt(bytes: Uint8Array, at: number): boolean {
-  for (let i = at + CHECKSUM_AT; i < at + TRAILING_AT; i++) if (bytes[i] !== DASH) return false;
-  return true;
 }
 
 function uint32(bytes: Uint8Array, at: number): number {
@@ -276,7 +270,11 @@ export abstract class StampedUnit {
   compositionTime = 0;
   protected sliceSeen = false;
   protected readonly checksum = new Checksum();
-  private expected = 0;
+  /** The version and the trailing bits of the stamp are right. */
+  private framed = false;
+  /** The digits of the checksum as they were sent. */
+  private expectedHigh = 0;
+  private expectedLow = 0;
 
   abstract begin(length: number): void;
   abstract data(bytes: Uint8Array, start: number, end: number): void;
@@ -296,38 +294,36 @@ export abstract class StampedUnit {
     this.sliceSeen = false;
   }
 
-  /** A NAL unit of STAMP_SIZE bytes before the first slice, which may be the stamp. */
+  /**
+   * A NAL unit of STAMP_SIZE bytes before the first slice, which may be the stamp. Its fields are read as if they were
+   * hexadecimal: whatever else they are is damage, which the checksum tells.
+   */
   protected readStamp(bytes: Uint8Array, at: number): void {
     if (!hasStampAt(bytes, at)) return;
+    const { view, offset } = wordsOf(bytes);
+    const origin = at + offset;
     this.stamped = true;
-    this.stream = readHex(bytes, at + STREAM_AT, 8);
-    this.frame = readHex(bytes, at + FRAME_AT, 8);
-    const high = readHex(bytes, at + CLOCK_AT, 7);
-    const low = readHex(bytes, at + CLOCK_AT + 7, 7);
+    this.framed = bytes[at + VERSION_AT] === VERSION && bytes[at + TRAILING_AT] === TRAILING_BITS;
+    this.stream = hex8(view, origin + STREAM_AT);
+    this.frame = hex8(view, origin + FRAME_AT);
+    // Two numbers of seven digits: the last of each group of four begins the next one.
+    const high = hex8(view, origin + CLOCK_AT - 1) & 0xfffffff;
+    const low = hex8(view, origin + CLOCK_AT + 6) & 0xfffffff;
     this.sentAt = (high * 0x10000000 + low) / 1000;
-    this.expected = readHex(bytes, at + CHECKSUM_AT, 8);
-    if (this.expected < 0 && isUncheckedAt(bytes, at)) {
-      this.unchecked = true;
-      this.expected = 0;
-    }
-    if (
-      this.stream < 0 ||
-      this.frame < 0 ||
-      high < 0 ||
-      low < 0 ||
-      bytes[at + VERSION_AT] !== VERSION ||
-      bytes[at + TRAILING_AT] !== TRAILING_BITS
-    ) {
-      this.expected = -1;
-    }
+    this.expectedHigh = view.getInt32(origin + CHECKSUM_AT);
+    this.expectedLow = view.getInt32(origin + CHECKSUM_AT + 4);
+    this.unchecked = this.expectedHigh === FOUR_DASHES && this.expectedLow === FOUR_DASHES;
+    if (this.unchecked && !hasDigits(bytes, at + STREAM_AT, at + CHECKSUM_AT)) this.framed = false;
     this.checksum.reset();
     this.checksum.update(bytes, at + VERSION_AT, at + CHECKSUM_AT);
   }
 
   /** Whether the stamp and all slices that went into the checksum are as they were sent. */
   protected isVerified(): boolean {
-    if (!this.stamped || this.expected < 0 || !this.sliceSeen) return false;
-    return this.unchecked || this.checksum.digest() === this.expected;
+    if (!this.stamped || !this.framed || !this.sliceSeen) return false;
+    if (this.unchecked) return true;
+    const digest = this.checksum.digest();
+    return hexOf(digest >>> 16) === this.expectedHigh && hexOf(digest & 0xffff) === this.expectedLow;
   }
 }
 
@@ -406,7 +402,12 @@ export class AccessUnitScanner extends StampedUnit {
           }
           break;
         case Scan.header:
-          this.headerByte(bytes[at++]!);
+          if (this.have === 0 && end - at >= AVC_HEADER_SIZE && isCodedAvc(bytes, at)) {
+            this.wholeHeader(bytes, at);
+            at += AVC_HEADER_SIZE;
+          } else {
+            this.headerByte(bytes[at++]!);
+          }
           break;
         case Scan.ignore:
           return;
@@ -419,6 +420,13 @@ export class AccessUnitScanner extends StampedUnit {
     if (!whole && this.state !== Scan.ignore) this.malformed = true;
     this.intact = whole && this.isVerified();
     this.state = Scan.ignore;
+  }
+
+  private wholeHeader(bytes: Uint8Array, at: number): void {
+    this.bodyLeft -= AVC_HEADER_SIZE;
+    this.keyframe = bytes[at]! >> 4 === VideoFrameType.key;
+    this.compositionTime = ((bytes[at + 2]! << 24) >> 8) | (bytes[at + 3]! << 8) | bytes[at + 4]!;
+    this.state = Scan.length;
   }
 
   private headerByte(byte: number): void {
@@ -507,14 +515,33 @@ export class AccessUnitScanner extends StampedUnit {
   }
 }
 
-/** The number, or -1 when a character is not one of `0` to `9` and `a` to `f`. */
-function readHex(bytes: Uint8Array, at: number, digits: number): number {
-  let number = 0;
-  let bad = 0;
-  for (let i = at; i < at + digits; i++) {
-    const digit = HEX_VALUES[bytes[i]!]!;
-    number = (number << 4) | digit;
-    bad |= digit;
-  }
-  return bad < 0 ? -1 : number >>> 0;
+/** Whether a body begins here that is an access unit of AVC in the classic form of FLV. */
+function isCodedAvc(bytes: Uint8Array, at: number): boolean {
+  return (bytes[at]! & 0x8f) === VideoCodec.avc && bytes[at + 1] === AvcPacketType.nalUnits;
+}
+
+/** Whether all are `0` to `9` or `a` to `f`: for a stamp without a checksum to tell. */
+function hasDigits(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (!HEX_DIGITS.includes(bytes[at]!)) return false;
+  return true;
+}
+
+/** Eight hexadecimal digits. */
+function hex8(view: DataView, at: number): number {
+  return ((hex4(view.getInt32(at)) << 16) | hex4(view.getInt32(at + 4))) >>> 0;
+}
+
+/** Four hexadecimal digits in one word, all at once: `a` to `f` have bit 6, and 1 to 6 in their low half. */
+function hex4(digits: number): number {
+  const values = (digits & 0x0f0f0f0f) + Math.imul((digits >>> 6) & 0x01010101, 9);
+  const pairs = (values | (values >>> 4)) & 0x00ff00ff;
+  return (pairs | (pairs >>> 8)) & 0xffff;
+}
+
+/** The other way round: the digits of a number of 16 bits in one word, signed as getInt32 gives it. */
+function hexOf(value: number): number {
+  const pairs = (value | (value << 8)) & 0x00ff00ff;
+  const values = (pairs | (pairs << 4)) & 0x0f0f0f0f;
+  const letters = ((values + 0x06060606) >>> 4) & 0x01010101;
+  return (values + 0x30303030 + Math.imul(letters, 0x27)) | 0;
 }

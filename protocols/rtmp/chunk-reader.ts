@@ -93,6 +93,8 @@ export class ChunkReader {
   private readonly high = new Map<number, ChunkStream>();
   private streams = 0;
   private current: ChunkStream;
+  /** The one before it: audio and video take turns, and the table above is far away in memory. */
+  private previous: ChunkStream;
   /** Payload bytes still to come of the current chunk. */
   private chunkLeft = 0;
   private readonly carry = new Uint8Array(maxHeaderSize);
@@ -103,6 +105,7 @@ export class ChunkReader {
     // One object for all readers that are content with it: it stays in the processor's cache.
     this.limits = limits === undefined ? defaultLimits : { ...defaultLimits, ...limits };
     this.current = new ChunkStream(0);
+    this.previous = this.current;
   }
 
   /** @throws ProtocolError RtmpChunkHeader, RtmpChunkSize, RtmpMessageSize, RtmpChunkStreams or RtmpControl. */
@@ -172,7 +175,9 @@ export class ChunkReader {
       id = 64 + bytes[at]! + bytes[at + 1]! * 256;
       at += 2;
     }
-    let stream = id < 64 ? this.low[id] : this.high.get(id);
+    const { current, previous } = this;
+    let stream =
+      current.chunkStreamId === id ? current : previous.chunkStreamId === id ? previous : this.streamOf(id);
 
     if (format === 3) {
       if (stream === undefined) throw noFullHeader(format, id);
@@ -225,12 +230,19 @@ export class ChunkReader {
       }
     }
 
-    this.current = stream;
+    if (stream !== current) {
+      this.previous = current;
+      this.current = stream;
+    }
     if (!stream.open) this.begin(stream);
     const left = stream.length - stream.received;
     this.chunkLeft = Math.min(left, this.chunkSize);
     if (left === 0) this.finish(stream);
     return at;
+  }
+
+  private streamOf(id: number): ChunkStream | undefined {
+    return id < 64 ? this.low[id] : this.high.get(id);
   }
 
   private begin(stream: ChunkStream): void {
@@ -284,7 +296,7 @@ export class ChunkReader {
   }
 
   private abort(id: number): void {
-    const stream = id < 64 ? this.low[id] : this.high.get(id);
+    const stream = this.streamOf(id);
     if (stream?.open !== true) return;
     stream.open = false;
     this.sink.onMessageAbort?.(stream);

@@ -185,11 +185,13 @@ export function connectRedirectCommand(transactionId: number, location: string):
 
 /** The answer to a play that sends the client elsewhere, in SRS's form. `location` names application and stream. */
 export function playRedirectCommand(location: string): Command {
+  // Parameters may hold slashes of their own.
+  const path = location.split('?', 1)[0]!;
   return onStatus({
     level: 'error',
     code: 'NetConnection.Connect.Rejected',
     description: 'RTMP 302 Redirect',
-    ex: { code: redirectCode, redirect: location.slice(0, location.lastIndexOf('/')), redirect2: location },
+    ex: { code: redirectCode, redirect: path.slice(0, path.lastIndexOf('/')), redirect2: location },
   });
 }
 
