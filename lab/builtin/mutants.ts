@@ -201,6 +201,71 @@ export const MUTANTS = {
     role: 'edge',
     says: 'A pull that has ended is tried again at the same origin, for ever',
   },
+  // redirect
+  'origin-redirects-to-itself': { role: 'origin', says: 'A 302 names the origin that sends it' },
+  'origin-redirect-without-stream': { role: 'origin', says: 'A 302 names the application, not the stream' },
+  'origin-redirect-without-ex': { role: 'origin', says: 'A 302 does not say where to go' },
+  'origin-redirect-wrong-code': { role: 'origin', says: 'ex.code of a 302 is 301' },
+  'origin-redirect-wrong-status': {
+    role: 'origin',
+    says: 'The code of a 302 is NetStream.Play.Failed instead of NetConnection.Connect.Rejected',
+  },
+  'origin-redirects-before-start': {
+    role: 'origin',
+    says: 'A 302 comes without NetStream.Play.Reset and NetStream.Play.Start before it',
+  },
+  'origin-keeps-redirected': { role: 'origin', says: 'A player that was sent elsewhere is never closed' },
+  'origin-redirect-loses-query': { role: 'origin', says: 'A 302 has no query, whatever the player sent' },
+  'origin-redirect-loses-vhost': { role: 'origin', says: 'A 302 does not name the virtual host' },
+  'origin-redirects-publishers': {
+    role: 'origin',
+    says: 'A publisher of a stream that a coworker has is sent there with a 302',
+  },
+  'origin-redirects-flv': {
+    role: 'origin',
+    says: 'An HTTP-FLV player of a stream that a coworker has is sent there',
+  },
+  'origin-redirects-nowhere': {
+    role: 'origin',
+    says: 'A player of a stream that is nowhere is sent to the first coworker',
+  },
+  'origin-keeps-players-of-nowhere': {
+    role: 'origin',
+    says: 'A player of a stream that is nowhere is kept waiting',
+  },
+  'origin-asks-first-coworker-only': {
+    role: 'origin',
+    says: 'When the first coworker does not have the stream, the others are not asked',
+  },
+  'origin-waits-for-coworker': {
+    role: 'origin',
+    says: 'A coworker that does not answer is waited for without end',
+  },
+  'origin-blocked-by-coworker': {
+    role: 'origin',
+    says: 'The whole node stands still while a coworker does not answer',
+  },
+  'origin-dies-of-coworker': { role: 'origin', says: 'A coworker’s answer that is no JSON ends the process' },
+  'origin-remembers-coworker': {
+    role: 'origin',
+    says: 'Where a stream is is asked once and remembered for ever',
+  },
+  'coworker-claims-everything': { role: 'origin', says: 'A coworker says that it has every stream' },
+  'coworker-claims-ended': {
+    role: 'origin',
+    says: 'A coworker goes on saying that it has a stream whose publisher has left',
+  },
+  'coworker-port-as-text': { role: 'origin', says: 'A coworker tells its port as text' },
+  'edge-ignores-redirect': { role: 'edge', says: 'A 302 is not followed' },
+  'edge-waits-after-redirect': { role: 'edge', says: 'A 302 is followed after the pause of a failure' },
+  'edge-follows-forever': { role: 'edge', says: 'There is no end to 302s that follow each other' },
+  'edge-leaks-redirect': { role: 'edge', says: 'The players get the 302, too' },
+  'edge-drops-players-at-redirect': { role: 'edge', says: 'A 302 ends the players’ connections' },
+  'edge-redirect-loses-query': { role: 'edge', says: 'A 302 is followed without query and virtual host' },
+  'edge-remembers-redirect': {
+    role: 'edge',
+    says: 'Where a stream was once found it is looked for ever after',
+  },
   // hls
   'hls-sequence-resets': {
     role: 'media',
