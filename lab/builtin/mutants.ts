@@ -381,6 +381,49 @@ export const MUTANTS = {
     role: 'origin',
     says: 'A WHIP publisher is let in beside another publisher of its stream',
   },
+  // proxy
+  'proxy-not-sticky': { role: 'proxy', says: 'Every connection gets the next origin, whatever its stream' },
+  'proxy-picks-per-protocol': { role: 'proxy', says: 'RTMP and HTTP of one stream get an origin each' },
+  'proxy-first-origin': { role: 'proxy', says: 'Every stream goes to the first origin' },
+  'proxy-keeps-dead-origins': {
+    role: 'proxy',
+    says: 'An origin that has stopped its heartbeat gets streams',
+  },
+  'proxy-never-repicks': { role: 'proxy', says: 'A stream whose origin is dead is never given to another' },
+  'proxy-restart-is-same': {
+    role: 'proxy',
+    says: 'A restarted origin is taken for the one that it was before',
+  },
+  'proxies-pick-apart': {
+    role: 'proxy',
+    says: 'With Redis, a proxy picks by itself: two proxies do not agree on the origin of a stream',
+  },
+  'proxy-redis-down-ends-streams': { role: 'proxy', says: 'Running streams end when Redis goes' },
+  'proxy-register-misses-nothing': {
+    role: 'proxy',
+    says: 'A registration without a mandatory field is answered as a good one',
+  },
+  'proxy-register-no-protocol-form': { role: 'proxy', says: 'Endpoints with a protocol are refused' },
+  'proxy-register-ignores-endpoint-ip': {
+    role: 'proxy',
+    says: 'The address in an endpoint is not looked at: the ip of the registration is used',
+  },
+  'proxy-drops-query': { role: 'proxy', says: 'Origins do not see the query of a request' },
+  'proxy-drops-token': { role: 'proxy', says: 'Origins do not see the parameters of an RTMP stream name' },
+  'proxy-drops-headers': { role: 'proxy', says: 'Origins do not see the headers of a request' },
+  'proxy-loses-content-type': { role: 'proxy', says: 'Answers have no Content-Type' },
+  'proxy-loses-location': { role: 'proxy', says: 'Answers have no Location' },
+  'proxy-status-200': { role: 'proxy', says: 'Whatever an origin answers has the status 200' },
+  'proxy-keeps-backend': {
+    role: 'proxy',
+    says: 'The connection to the origin is kept when its client has gone',
+  },
+  'proxy-grows': { role: 'proxy', says: 'Every connection leaves 32 KiB behind' },
+  'proxy-segment-elsewhere': { role: 'proxy', says: 'HLS segments are fetched from the next origin' },
+  'proxy-status-early': {
+    role: 'proxy',
+    says: 'A publisher or player is told that it has begun before the origin has said so',
+  },
   // web and balancer: the configuration that is rendered
   'web-ip-hash': {
     role: 'web',
