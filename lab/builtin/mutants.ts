@@ -266,6 +266,21 @@ export const MUTANTS = {
     role: 'edge',
     says: 'Where a stream was once found it is looked for ever after',
   },
+  // failover
+  'edge-never-retries': { role: 'edge', says: 'A pull that has ended is not tried again' },
+  'edge-retries-at-once': { role: 'edge', says: 'A pull that has ended is tried again without a pause' },
+  'edge-closes-players-with-origin': {
+    role: 'edge',
+    says: 'The players of an edge are disconnected when its pull ends',
+  },
+  'edge-doubles-after-resume': {
+    role: 'edge',
+    says: 'Every frame of a pull that was resumed is passed on twice',
+  },
+  'edge-resumes-with-stale-gop': {
+    role: 'edge',
+    says: 'When a pull is resumed, players first get the GOP from before it broke once more',
+  },
   // hls
   'hls-sequence-resets': {
     role: 'media',
@@ -423,6 +438,46 @@ export const MUTANTS = {
   'proxy-status-early': {
     role: 'proxy',
     says: 'A publisher or player is told that it has begun before the origin has said so',
+  },
+  // stream manager
+  'manager-forgets-unpublish': { role: 'stream-manager', says: 'That a publisher has left is not heeded' },
+  'manager-unpublish-erases-newer': {
+    role: 'stream-manager',
+    says: 'That a publisher has left forgets the stream, whoever else publishes it',
+  },
+  'manager-keeps-dead-origins': {
+    role: 'stream-manager',
+    says: 'An origin that gives no sign of life is answered for ever',
+  },
+  'manager-first-publisher-wins': {
+    role: 'stream-manager',
+    says: 'A stream that is published elsewhere is where it was first',
+  },
+  'manager-loses-state-with-redis': {
+    role: 'stream-manager',
+    says: 'When Redis is back, only what it has is known',
+  },
+  'manager-needs-redis': { role: 'stream-manager', says: 'Nothing is known while Redis is gone' },
+  'manager-answers-absent': {
+    role: 'stream-manager',
+    says: 'Of a stream that nobody has, an origin of another stream is answered',
+  },
+  'manager-holds-absent': {
+    role: 'stream-manager',
+    says: 'A question for a stream that nobody has gets no answer',
+  },
+  'manager-points-at-asker': { role: 'stream-manager', says: 'An origin that asks is sent to itself' },
+  'manager-wrong-port': { role: 'stream-manager', says: 'The port of an answer is one too high' },
+  'manager-port-as-text': { role: 'stream-manager', says: 'The port of an answer is text' },
+  'manager-malformed-tolerated': { role: 'stream-manager', says: 'A report that cannot be used gets a 200' },
+  'manager-malformed-kills': {
+    role: 'stream-manager',
+    says: 'A report that cannot be used ends the process',
+  },
+  'manager-no-body-limit': { role: 'stream-manager', says: 'A report may have any size' },
+  'manager-refuses-publishers': {
+    role: 'stream-manager',
+    says: 'Hooks get a code that refuses the publisher',
   },
   // web and balancer: the configuration that is rendered
   'web-ip-hash': {

@@ -1,0 +1,149 @@
+/** Asks origins whether they live and which streams they have, over their HTTP API (facts/srs.md 3). */
+import { z } from 'zod';
+import { requestText } from '../../http-request.ts';
+import type { Log } from '../log.ts';
+import { DEFAULT_VHOST, parseAddress, streamKey } from './address.ts';
+import { type Origin, type Registry, RegistryFullError } from './registry.ts';
+
+/** Of one answer. */
+const MAX_BODY = 8 * 1024 * 1024;
+const PAGE = 1000;
+const MAX_PAGES = 100;
+/** An answer about a possible loop waits for the origin no longer than this, in ms. */
+const VERIFY_MS = 500;
+/** A busy origin is not declared dead because of one slow answer. */
+const MAX_TIMEOUT_MS = 2000;
+
+const VERSIONS = z.object({ service: z.string().min(1).max(128) });
+
+const STREAMS = z.object({
+  service: z.string(),
+  streams: z.array(
+    z.object({
+      name: z.string(),
+      app: z.string(),
+      url: z.string(),
+      publish: z.object({ active: z.boolean(), cid: z.string().optional() }),
+    }),
+  ),
+});
+
+/** Keys of what is published there, with the id of the publisher. */
+type Published = ReadonlyMap<string, string>;
+
+export class OriginWatch {
+  readonly #registry: Registry;
+  readonly #log: Log;
+  readonly #watched = new Map<Origin, { nextReconcile: number; busy: boolean }>();
+  readonly #verifying = new Map<Origin, Promise<Published | undefined>>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(registry: Registry, log: Log) {
+    this.#registry = registry;
+    this.#log = log;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#tick(), this.#registry.times.poll);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  /**
+   * Whether the origin says itself that the stream is published there: asked when the answer may go to the one who
+   * asks, which would send players in circles. Without an API it is taken for true.
+   */
+  async verify(origin: Origin, key: string): Promise<boolean> {
+    if (origin.api === undefined) return true;
+    let asked = this.#verifying.get(origin);
+    if (asked === undefined) {
+      asked = this.#published(origin, VERIFY_MS).catch(() => undefined);
+      this.#verifying.set(origin, asked);
+      void asked.then(() => this.#verifying.delete(origin));
+    }
+    const published = await asked;
+    if (published !== undefined) this.#reconcile(origin, published, performance.now());
+    return published?.has(key) ?? false;
+  }
+
+  #tick(): void {
+    this.#registry.forgetDead();
+    for (const origin of this.#watched.keys()) {
+      if (this.#registry.origins.get(origin.key) !== origin) this.#watched.delete(origin);
+    }
+    const now = performance.now();
+    for (const origin of this.#registry.origins.values()) {
+      if (origin.api === undefined) continue;
+      let watched = this.#watched.get(origin);
+      if (watched === undefined) {
+        watched = { nextReconcile: now + this.#registry.times.reconcile, busy: false };
+        this.#watched.set(origin, watched);
+      }
+      if (watched.busy) continue;
+      watched.busy = true;
+      const state = watched;
+      void this.#ask(origin, state).finally(() => {
+        state.busy = false;
+      });
+    }
+  }
+
+  async #ask(origin: Origin, watched: { nextReconcile: number }): Promise<void> {
+    const { reconcile, poll } = this.#registry.times;
+    const timeout = Math.min(MAX_TIMEOUT_MS, poll * 2);
+    try {
+      const wasAlive = this.#registry.isAlive(origin);
+      const { service } = VERSIONS.parse(await this.#get(origin, '/api/v1/versions', timeout));
+      const restarted = origin.service !== undefined && service !== origin.service;
+      this.#registry.see({ rtmp: origin.rtmp, service });
+      const now = performance.now();
+      if (wasAlive && !restarted && now < watched.nextReconcile) return;
+      watched.nextReconcile = now + reconcile;
+      this.#reconcile(origin, await this.#published(origin, timeout), now);
+    } catch (error) {
+      if (error instanceof RegistryFullError) this.#log(`origin ${origin.key}: ${error.message}`);
+      // No sign of life is the whole consequence of no answer: the registry lets it die.
+    }
+  }
+
+  /**
+   * The origin has the last word about itself.
+   * @param askedAt what was heard of later, or shortly before, is not judged by this answer
+   */
+  #reconcile(origin: Origin, published: Published, askedAt: number): void {
+    for (const publication of [...origin.streams.values()]) {
+      if (published.has(publication.key) || askedAt - publication.heardAt < this.#registry.times.grace)
+        continue;
+      this.#log(`origin ${origin.key} has no ${publication.key} any more`);
+      this.#registry.withdraw(publication);
+    }
+    for (const [key, client] of published) this.#registry.publish(origin, key, client, true);
+  }
+
+  async #published(origin: Origin, timeoutMs: number): Promise<Published> {
+    const published = new Map<string, string>();
+    for (let page = 0; page < MAX_PAGES; page++) {
+      const path = `/api/v1/streams/?start=${page * PAGE}&count=${PAGE}`;
+      const { streams } = STREAMS.parse(await this.#get(origin, path, timeoutMs));
+      for (const { name, app, url, publish } of streams) {
+        if (publish.active) published.set(streamKey(vhostOfUrl(url), app, name), publish.cid ?? '');
+      }
+      if (streams.length < PAGE) break;
+    }
+    return published;
+  }
+
+  async #get(origin: Origin, path: string, timeoutMs: number): Promise<unknown> {
+    const at = parseAddress(origin.api ?? '');
+    if (at === undefined) throw new Error(`no API: ${origin.api}`);
+    return JSON.parse(await requestText(at, 'GET', path, { timeoutMs, maxBody: MAX_BODY }));
+  }
+}
+
+/** `/app/stream` of the default vhost, `vhost/app/stream` of another (facts/srs.md 3.2). */
+function vhostOfUrl(url: string): string {
+  const slash = url.indexOf('/');
+  return slash > 0 ? url.slice(0, slash) : DEFAULT_VHOST;
+}
