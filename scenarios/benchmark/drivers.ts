@@ -28,8 +28,12 @@ const FLATNESS = 0.2;
 /** Of the 350 ms between two bursts: players of a big crowd are not served in bigger groups, but more often. */
 const PLAYERS_PER_PHASE = 100;
 
-/** From the last client to the window: the compiler has seen the code by then, as in any load of a minute. */
+/**
+ * From the last client to the window, at REFERENCE_CLIENTS: the compiler has seen the code by then, as in any load of a
+ * minute. A smaller crowd needs longer to bring as many frames, up to the most that is waited.
+ */
 const SETTLE_MS = 6000;
+const MAX_SETTLE_MS = 24_000;
 
 const PROTOCOLS = ['rtmp', 'flv'] as const;
 type Protocol = (typeof PROTOCOLS)[number];
@@ -101,7 +105,7 @@ for (const clients of sizes) {
           url: urls[protocol],
           clients,
           rampMs: Math.max(500, clients / 2),
-          settleMs: SETTLE_MS,
+          settleMs: Math.min(MAX_SETTLE_MS, SETTLE_MS * Math.max(1, REFERENCE_CLIENTS / clients)),
           windowMs,
         };
         const result = await measure(task);
