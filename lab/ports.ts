@@ -1,9 +1,9 @@
 /** Addresses for the nodes and taps of a cluster. Everything is on loopback (127.0.0.0/8). */
 import { createSocket } from 'node:dgram';
 import net from 'node:net';
-import type { NodePorts } from './cluster.ts';
+import type { LinkProtocol, NodePorts } from './cluster.ts';
 import { LabError, LabErrorCode } from './errors.ts';
-import type { NodeSpec, Topology } from './topology.ts';
+import { isProxyFront, type NodeSpec, type Topology } from './topology.ts';
 
 /** Every node has these three, used or not; UDP ports only who asks for them. */
 export type ChosenPorts = NodePorts & Required<Pick<NodePorts, 'rtmp' | 'http' | 'api'>>;
@@ -21,20 +21,20 @@ export interface TapAddress {
   readonly port: number;
 }
 
-/** What passes on a link; it leads to that port of the node. */
-export type LinkProtocol = 'rtmp' | 'http';
-
 export interface AddressPlan {
   readonly nodes: ReadonlyMap<string, NodeAddress>;
   readonly taps: readonly TapAddress[];
+  /** By origin: the host that it registers. There the taps in front of it have the numbers of its own ports. */
+  readonly aliases: ReadonlyMap<string, string>;
 }
 
 /**
  * How ports are chosen.
  * - `free`: nothing is promised, and two clusters never meet.
- * - `friendly`: every node has SRS's own ports where they are free, the balancer on 127.0.0.1.
- * - a number: the balancer has that port for RTMP, the next for HTTP, the next for its statistics; every later node
- *   (in the order of the topology) begins 10 higher, with SRT and WebRTC behind these three. The start fails with `lab.port` when one is taken.
+ * - `friendly`: every node has SRS's own ports where they are free, the front door on 127.0.0.1.
+ * - a number: the front door has that port for RTMP, the next for HTTP, the next for its statistics or its API; every
+ *   later node (in the order of the topology) begins 10 higher, with SRT, WebRTC and others behind these three. The
+ *   start fails with `lab.port` when one is taken.
  */
 export type PortChoice = 'free' | 'friendly' | number;
 
@@ -43,13 +43,24 @@ const USUAL: Required<NodePorts> = {
   ...{ rtmp: 1935, http: 8080, api: 1985, srt: 10080, rtc: 8000 },
   // seeds/001: PROXY_SYSTEM_API and PROXY_REDIS_PORT.
   ...{ system: 12025, redis: 6379 },
+  // As HAProxy's own documentation has it.
+  stats: 8404,
 };
 /** Behind a fixed base port. */
-const OFFSET: Required<NodePorts> = { rtmp: 0, http: 1, api: 2, srt: 3, rtc: 4, system: 5, redis: 6 };
+const OFFSET: Required<NodePorts> = {
+  rtmp: 0,
+  http: 1,
+  api: 2,
+  srt: 3,
+  rtc: 4,
+  system: 5,
+  redis: 6,
+  stats: 7,
+};
 const TCP_KINDS = ['rtmp', 'http', 'api'] as const;
 
-/** The balancer is where people come in. */
-const BALANCER_HOST = '127.0.0.1';
+/** Of the front door, where people come in. */
+const FRONT_HOST = '127.0.0.1';
 
 /** Nodes live in 127.1.0.0 - 127.15.255.255; clients that spread over loopback keep out of it, so that an address tells a node. */
 const SUBNETS = { first: 1, count: 15 };
@@ -68,35 +79,76 @@ const ATTEMPTS = 50;
 /** Addresses that were free a moment ago. Rejects with `lab.port`. */
 export async function planAddresses(topology: Topology, choice: PortChoice): Promise<AddressPlan> {
   const subnet = choice === 'free' ? await ownSubnet() : FIXED_SUBNET;
+  const door = frontDoor(topology, choice);
+  const ordered = [...topology.nodes].sort((a, b) => rank(a, door) - rank(b, door));
+  let tapHosts = 0;
+  const nextTapHost = (): string => `${subnet}.${FIRST_TAP + tapHosts++}`;
+  const taken: TakenUdp = new Set();
   const nodes = new Map<string, NodeAddress>();
+  const aliases = new Map<string, string>();
   const taps: TapAddress[] = [];
-  const ordered = [...topology.nodes].sort((a, b) => rank(a.role) - rank(b.role));
+  const tap = async (from: string, to: string, carries: LinkProtocol, index: number): Promise<void> => {
+    const host = nextTapHost();
+    const request = { name: `${from}>${to}`, hosts: [host], choice, index, kinds: [carries], taken };
+    taps.push({ from, to, carries, host, port: (await choosePorts(request))[carries]! });
+  };
   for (const [index, node] of ordered.entries()) {
-    const host = node.role === 'balancer' ? BALANCER_HOST : `${subnet}.${FIRST_NODE + index}`;
-    nodes.set(node.name, { host, ports: await choosePorts(node.name, host, choice, index, kindsOf(node)) });
-    const carries = tapped(node);
-    if (carries === undefined) continue;
-    for (const to of node.upstreams) {
-      const tapHost = `${subnet}.${FIRST_TAP + taps.length}`;
-      const ports = await choosePorts(`${node.name}>${to}`, tapHost, choice, index, [carries]);
-      taps.push({ from: node.name, to, carries, host: tapHost, port: ports[carries] });
-    }
+    const { name, registersWith } = node;
+    const host = door.includes(name) ? FRONT_HOST : `${subnet}.${FIRST_NODE + index}`;
+    const alias = registersWith === undefined ? undefined : nextTapHost();
+    const hosts = alias === undefined ? [host] : [host, alias];
+    const ports = await choosePorts({ name, hosts, choice, index, kinds: kindsOf(node, topology), taken });
+    nodes.set(name, { host, ports });
+    for (const { to, carries } of linksFrom(node)) await tap(name, to, carries, index);
+    if (node.reportsTo !== undefined) await tap(node.reportsTo, name, 'api', index);
+    if (registersWith === undefined || alias === undefined) continue;
+    aliases.set(name, alias);
+    for (const carries of reachedBy(node))
+      taps.push({ from: registersWith, to: name, carries, host: alias, port: ports[carries]! });
   }
-  return { nodes, taps };
+  return { nodes, taps, aliases };
+}
+
+interface Link {
+  readonly to: string;
+  readonly carries: LinkProtocol;
 }
 
 /**
- * Links that have a tap: from edges and masters, and from an Nginx that asks over HTTP. The balancer has none: it is
- * where clients come in, and it looks at its servers all the time.
+ * Links that a node opens and that have a tap: from edges and masters, from an Nginx that asks over HTTP, from an origin
+ * to those whom it asks and tells, and back from a stream manager. The balancer and an Nginx that spreads connections
+ * have none: they are where clients come in. A proxy's are told by the origins that register with it.
  */
-function tapped({ role, web }: NodeSpec): LinkProtocol | undefined {
-  if (role === 'edge' || role === 'master') return 'rtmp';
-  return role === 'web' && web !== 'files' ? 'http' : undefined;
+function linksFrom({ role, web, upstreams, coworkers = [], reportsTo, registersWith }: NodeSpec): Link[] {
+  const over = (carries: LinkProtocol, ...names: readonly string[]): Link[] =>
+    names.map((to) => ({ to, carries }));
+  if (role === 'edge' || role === 'master') return over('rtmp', ...upstreams);
+  if (role === 'web') return web === 'cache' || web === 'balancer' ? over('http', ...upstreams) : [];
+  if (role !== 'origin') return [];
+  return [
+    ...over('api', ...new Set([...coworkers, ...(reportsTo === undefined ? [] : [reportsTo])])),
+    ...(registersWith === undefined ? [] : over('system', registersWith)),
+  ];
 }
 
-function rank(role: string): number {
-  return role === 'balancer' ? 0 : 1;
+/** What a proxy connects to at an origin. */
+function reachedBy({ srt, rtc }: NodeSpec): LinkProtocol[] {
+  return [...TCP_KINDS, ...(srt ? (['srt'] as const) : []), ...(rtc ? (['rtc'] as const) : [])];
 }
+
+/** Where people come in: the balancer; without one, a proxy, though not where clusters run beside each other. */
+function frontDoor({ nodes }: Topology, choice: PortChoice): string[] {
+  const balancers = nodes.filter(({ role }) => role === 'balancer');
+  const proxies = choice === 'free' ? [] : nodes.filter(({ role }) => role === 'proxy').slice(0, 1);
+  return (balancers.length > 0 ? balancers : proxies).map(({ name }) => name);
+}
+
+function rank({ name }: NodeSpec, door: readonly string[]): number {
+  return door.includes(name) ? 0 : 1;
+}
+
+/** UDP ports of the nodes of one cluster all differ: SRS listens to its own on every address. */
+type TakenUdp = Set<number>;
 
 /**
  * A subnet that no other cluster of this machine has: whoever listens at its lock has it, for as long as the process
@@ -116,55 +168,71 @@ async function ownSubnet(): Promise<string> {
   throw new LabError(LabErrorCode.Port, `no free subnet of 127.0.0.0/8 found in ${ATTEMPTS} attempts`);
 }
 
-async function choosePorts(
-  name: string,
-  host: string,
-  choice: PortChoice,
-  index: number,
-  kinds: readonly (keyof NodePorts)[],
-): Promise<ChosenPorts> {
+interface PortRequest {
+  /** Of the node or the link, for errors. */
+  readonly name: string;
+  /** A port is to be free on all of them. */
+  readonly hosts: readonly string[];
+  readonly choice: PortChoice;
+  readonly index: number;
+  readonly kinds: readonly (keyof NodePorts)[];
+  /** Grows by the UDP ports that are chosen. */
+  readonly taken: TakenUdp;
+}
+
+async function choosePorts({ name, hosts, choice, index, kinds, taken }: PortRequest): Promise<ChosenPorts> {
   const ports: NodePortsInMaking = { rtmp: USUAL.rtmp, http: USUAL.http, api: USUAL.api };
   if (typeof choice === 'number') {
     const base = choice + index * PORT_STEP;
     for (const kind of [...TCP_KINDS, ...kinds]) ports[kind] = base + OFFSET[kind];
     for (const kind of kinds) {
-      if (!(await isFreeFor(kind, host, ports[kind]!))) {
-        throw new LabError(LabErrorCode.Port, `${host}:${ports[kind]} is taken; choose another base port`, {
-          node: name,
-        });
-      }
+      const port = ports[kind]!;
+      if (await isFreeFor(kind, hosts, port)) continue;
+      throw new LabError(LabErrorCode.Port, `${hosts[0]}:${port} is taken; choose another base port`, {
+        node: name,
+      });
     }
     return ports;
   }
-  const usual = choice === 'friendly' || host !== BALANCER_HOST;
-  const taken = new Set<number>();
+  const mayBeUsual = choice === 'friendly' || hosts[0] !== FRONT_HOST;
+  const own = new Set<number>();
   for (const kind of kinds) {
-    const mayBeUsual = usual && (choice === 'friendly' || !isUdp(kind));
-    const isUsual = mayBeUsual && (await isFreeFor(kind, host, USUAL[kind]));
-    const port = isUsual ? USUAL[kind] : await randomPort(name, kind, host, taken);
+    const others = isUdp(kind) ? new Set([...own, ...taken]) : own;
+    const isUsual =
+      mayBeUsual &&
+      (choice === 'friendly' || !isUdp(kind)) &&
+      !others.has(USUAL[kind]) &&
+      (await isFreeFor(kind, hosts, USUAL[kind]));
+    const port = isUsual ? USUAL[kind] : await randomPort(name, kind, hosts, others);
     ports[kind] = port;
-    taken.add(port);
+    own.add(port);
+    if (isUdp(kind)) taken.add(port);
   }
   return ports;
 }
 
 type NodePortsInMaking = { -readonly [kind in keyof ChosenPorts]: ChosenPorts[kind] };
 
-function kindsOf({ srt, rtc }: NodeSpec): (keyof NodePorts)[] {
-  return [...TCP_KINDS, ...(srt ? (['srt'] as const) : []), ...(rtc ? (['rtc'] as const) : [])];
+function kindsOf(node: NodeSpec, topology: Topology): (keyof NodePorts)[] {
+  const { role } = node;
+  if (role === 'redis') return [...TCP_KINDS, 'redis'];
+  // A proxy has all of its ports, whatever its origins have.
+  if (role === 'proxy') return [...TCP_KINDS, 'srt', 'rtc', 'system'];
+  if (isProxyFront(node, topology)) return [...TCP_KINDS, 'system', 'stats'];
+  return reachedBy(node);
 }
 
 async function randomPort(
   name: string,
   kind: keyof NodePorts,
-  host: string,
+  hosts: readonly string[],
   taken: ReadonlySet<number>,
 ): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const port = RANDOM_PORTS.first + Math.floor(Math.random() * RANDOM_PORTS.count);
-    if (!taken.has(port) && (await isFreeFor(kind, host, port))) return port;
+    if (!taken.has(port) && (await isFreeFor(kind, hosts, port))) return port;
   }
-  throw new LabError(LabErrorCode.Port, `no free port found on ${host} in ${ATTEMPTS} attempts`, {
+  throw new LabError(LabErrorCode.Port, `no free port found on ${hosts[0]} in ${ATTEMPTS} attempts`, {
     node: name,
   });
 }
@@ -173,9 +241,11 @@ function isUdp(kind: keyof NodePorts): boolean {
   return kind === 'srt' || kind === 'rtc';
 }
 
-function isFreeFor(kind: keyof NodePorts, host: string, port: number): Promise<boolean> {
+async function isFreeFor(kind: keyof NodePorts, hosts: readonly string[], port: number): Promise<boolean> {
   // SRS listens to UDP on every address.
-  return isUdp(kind) ? isFreeUdp('0.0.0.0', port) : isFree(host, port);
+  if (isUdp(kind)) return isFreeUdp('0.0.0.0', port);
+  for (const host of hosts) if (!(await isFree(host, port))) return false;
+  return true;
 }
 
 /** Whether a UDP socket could be bound there now. */

@@ -85,6 +85,15 @@ export interface MediaSettings {
   readonly srt?: SrtSettings;
   /** Of nodes whose `rtc` is on. */
   readonly rtc?: RtcSettings;
+  /** Of origins that register with a proxy or report to a stream manager, and of these. */
+  readonly registration?: RegistrationSettings;
+}
+
+export interface RegistrationSettings {
+  /** An origin tells that it lives this often, in ms; SRS counts in whole seconds. SRS's conf/origin1-for-proxy.conf: 9000. */
+  readonly heartbeatMs?: number;
+  /** An origin that has not told so for this long is dead, in ms. SRS's own proxy: 300 000 (facts/srs.md 4.3). */
+  readonly aliveMs?: number;
 }
 
 /** In the words of SRS (facts/srs.md 9). */
@@ -137,4 +146,10 @@ export function withoutUdp(topology: Topology): Topology {
     nodes: topology.nodes.map(({ srt: _srt, rtc: _rtc, ...node }) => node),
     entries: topology.entries.filter(({ protocol }) => protocol !== 'srt' && protocol !== 'webrtc'),
   };
+}
+
+/** Whether it is a balancer in front of proxies: its API and registration ports are theirs. */
+export function isProxyFront({ role, upstreams }: NodeSpec, { nodes }: Topology): boolean {
+  const behind = nodes.filter(({ name }) => upstreams.includes(name));
+  return role === 'balancer' && behind.length > 0 && behind.every((node) => node.role === 'proxy');
 }

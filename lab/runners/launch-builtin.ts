@@ -3,8 +3,9 @@ import { fileURLToPath } from 'node:url';
 import type { BuiltinConfig } from '../builtin/config.ts';
 import type { Timeouts } from '../builtin/constants.ts';
 import type { NodeSpec, RtcSettings } from '../topology.ts';
-import { addressOf, type ClusterPlan, folderOf, type Launcher, mutantsOf } from './launch.ts';
+import { addressOf, type ClusterPlan, folderOf, type Launcher, mutantsOf, tapsOf } from './launch.ts';
 import { mediaNodeReady } from './readiness.ts';
+import { coworkersOf, heartbeatMs, hooksOf, registrationOf } from './registration.ts';
 
 const BUILTIN_MAIN = fileURLToPath(new URL('../builtin/main.ts', import.meta.url));
 
@@ -25,7 +26,8 @@ function configOf(spec: NodeSpec, plan: ClusterPlan): BuiltinConfig {
   const { name } = spec;
   const role = spec.role as BuiltinConfig['role'];
   const { host, ports } = addressOf(plan, name);
-  const links = plan.addresses.taps.filter((tap) => tap.from === name);
+  const links = tapsOf(spec, 'rtmp', plan);
+  const hooks = hooksOf(spec, plan);
   return {
     role,
     name,
@@ -43,6 +45,9 @@ function configOf(spec: NodeSpec, plan: ClusterPlan): BuiltinConfig {
           })
         : [],
     ...(role === 'master' ? { forwards: links.map((tap) => ({ host: tap.host, port: tap.port })) } : {}),
+    ...(spec.coworkers === undefined ? {} : { coworkers: coworkersOf(spec, plan) }),
+    ...registerOf(spec, plan),
+    ...(hooks === undefined ? {} : { hooks }),
     ...(spec.hls ? { hls: { directory: folderOf(name, plan) } } : {}),
     settings: plan.settings,
     timeouts: {
@@ -52,6 +57,25 @@ function configOf(spec: NodeSpec, plan: ClusterPlan): BuiltinConfig {
       ...rtcTimeouts(plan.settings.rtc),
     },
     mutants: mutantsOf(spec, plan),
+  };
+}
+
+function registerOf(spec: NodeSpec, plan: ClusterPlan): Pick<BuiltinConfig, 'register'> {
+  const registration = registrationOf(spec, plan);
+  if (registration === undefined) return {};
+  const { rtmp, http, api, srt, rtc } = addressOf(plan, spec.name).ports;
+  return {
+    register: {
+      url: registration.url,
+      ip: registration.alias,
+      deviceId: spec.name,
+      intervalMs: heartbeatMs(plan.settings),
+      endpoints: {
+        ...{ rtmp, http, api },
+        ...(srt === undefined ? {} : { srt }),
+        ...(rtc === undefined ? {} : { rtc }),
+      },
+    },
   };
 }
 

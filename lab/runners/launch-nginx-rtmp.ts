@@ -1,5 +1,5 @@
 /** Media nodes of nginx-rtmp: Debian's Nginx with libnginx-mod-rtmp, and ffmpeg. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { LabError, LabErrorCode } from '../errors.ts';
 import { NGINX_PID_PATH } from '../render/nginx-parts.ts';
@@ -14,10 +14,9 @@ import {
   mutantsOf,
   openFilesLimit,
 } from './launch.ts';
+import { nginxModule } from './nginx-module.ts';
 import { httpGet, rtmpAnswers } from './readiness.ts';
 
-/** Where packages put dynamic modules: Debian, Alpine and Fedora. */
-const MODULES = ['/usr/lib/nginx/modules', '/usr/lib64/nginx/modules'];
 const MODULE = 'ngx_rtmp_module.so';
 
 /**
@@ -32,7 +31,7 @@ export const nginxRtmpLauncher: Launcher = {
     for (const name of ['nginx', 'ffmpeg', 'find']) {
       if (findProgram(name) === undefined) throw missing(name);
     }
-    if (findModule() === undefined) throw missing(MODULE);
+    if (nginxModule(MODULE) === undefined) throw missing(MODULE);
   },
   launch(spec, plan) {
     const { name } = spec;
@@ -52,7 +51,7 @@ export const nginxRtmpLauncher: Launcher = {
       directory,
       accessLog: path.join(plan.runDir, `${name}.access.ndjson`),
       maxConnections: Math.min(plan.settings.maxConnections, connectionsFor(1)),
-      module: findModule()!,
+      module: nginxModule(MODULE)!,
       ffmpeg: findProgram('ffmpeg')!,
       find: findProgram('find')!,
       ffmpegLog: logFileOf(`${name}.ffmpeg`, plan),
@@ -81,10 +80,6 @@ async function nginxRtmpReady(
   const told = (await httpGet(host, ports.api, NGINX_PID_PATH)).trim();
   if (told !== String(pid)) throw new Error(`${host}:${ports.api} is process ${told}, not ${pid}`);
   await rtmpAnswers(host, ports.rtmp);
-}
-
-function findModule(): string | undefined {
-  return MODULES.map((folder) => path.join(folder, MODULE)).find((file) => existsSync(file));
 }
 
 function missing(what: string): LabError {

@@ -34,7 +34,7 @@ export const nginxLauncher: Launcher = {
       // One socket to the player, one to the upstream.
       maxConnections: 2 * connectionsFor(2),
       folder: folderOf(spec.upstreams[0]!, plan),
-      upstreams: linksOf(spec, plan),
+      upstreams: linksOf(spec, 'http', plan),
       hls: plan.settings.hls,
       mutants: new Set(mutantsOf(spec, plan)),
     });
@@ -48,7 +48,7 @@ export const nginxLauncher: Launcher = {
 };
 
 /** Resolves when it is the process that was started; else rejects. Its listeners are bound before it answers at all. */
-async function nginxReady(host: string, statusPort: number, pid: number): Promise<void> {
+export async function nginxReady(host: string, statusPort: number, pid: number): Promise<void> {
   const told = (await httpGet(host, statusPort, NGINX_PID_PATH)).trim();
   if (told !== String(pid)) throw new Error(`${host}:${statusPort} is process ${told}, not ${pid}`);
 }

@@ -20,7 +20,7 @@ export const srsLauncher: Launcher = {
   launch(spec, plan) {
     const { name, role } = spec;
     const { host, ports } = addressOf(plan, name);
-    const links = linksOf(spec, plan);
+    const links = linksOf(spec, 'rtmp', plan);
     const file = path.join(plan.runDir, `${name}.conf`);
     const text = renderSrs({
       name,

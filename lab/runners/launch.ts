@@ -2,10 +2,10 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { MutantId } from '../builtin/mutants.ts';
-import type { Patience } from '../cluster.ts';
+import type { Patience, TcpLinkProtocol } from '../cluster.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
 import { fits } from '../mutant-fit.ts';
-import type { AddressPlan, NodeAddress } from '../ports.ts';
+import type { AddressPlan, NodeAddress, TapAddress } from '../ports.ts';
 import type { EngineName, MediaSettings, NodeSpec, Topology } from '../topology.ts';
 import type { Launch } from './process-node.ts';
 
@@ -14,6 +14,8 @@ export interface ClusterPlan {
   readonly topology: Topology;
   readonly engine: EngineName;
   readonly srsPath?: string;
+  /** Takes the place of the builtin proxy. */
+  readonly proxyPath?: string;
   /** Absolute; exists. */
   readonly runDir: string;
   readonly settings: MediaSettings;
@@ -22,14 +24,20 @@ export interface ClusterPlan {
   readonly addresses: AddressPlan;
 }
 
+/** Programs that the user brought. */
+export interface UserPrograms {
+  readonly srsPath?: string;
+  readonly proxyPath?: string;
+}
+
 /** How nodes of one kind are started: one file each, `launch-*.ts`. */
 export interface Launcher {
   /** As in ClusterNode. */
   readonly engine: string;
   /** Throws `lab.program` when a program is missing. Called before anything is started. */
-  check(options: { readonly srsPath?: string }): void;
+  check(options: UserPrograms): void;
   /** Writes the configuration, and says how to start the node and how to tell that it is ready. */
-  launch(spec: NodeSpec, plan: ClusterPlan): Pick<Launch, 'program' | 'args' | 'answers'>;
+  launch(spec: NodeSpec, plan: ClusterPlan): Pick<Launch, 'program' | 'args' | 'env' | 'answers'>;
 }
 
 export function addressOf({ addresses }: ClusterPlan, node: string): NodeAddress {
@@ -38,9 +46,25 @@ export function addressOf({ addresses }: ClusterPlan, node: string): NodeAddress
   return address;
 }
 
-/** `host:port` of every tap that stands between a node and those whom it connects to, in the order of `upstreams`. */
-export function linksOf(spec: NodeSpec, { addresses }: ClusterPlan): string[] {
-  return addresses.taps.filter((tap) => tap.from === spec.name).map(({ host, port }) => `${host}:${port}`);
+/**
+ * `host:port` of every tap that stands between a node and those whom it connects to for this, in the order in which its
+ * spec names them.
+ */
+export function linksOf(spec: NodeSpec, carries: TcpLinkProtocol, plan: ClusterPlan): string[] {
+  return tapsOf(spec, carries, plan).map(({ host, port }) => `${host}:${port}`);
+}
+
+export function tapsOf(spec: NodeSpec, carries: TcpLinkProtocol, { addresses }: ClusterPlan): TapAddress[] {
+  return addresses.taps.filter((tap) => tap.from === spec.name && tap.carries === carries);
+}
+
+/** `host:port` of the tap on one link. */
+export function linkTo(from: string, to: string, carries: TcpLinkProtocol, plan: ClusterPlan): string {
+  const tap = plan.addresses.taps.find(
+    (one) => one.from === from && one.to === to && one.carries === carries,
+  );
+  if (tap === undefined) throw new LabError(LabErrorCode.Unknown, `there is no link ${from}>${to}`);
+  return `${tap.host}:${tap.port}`;
 }
 
 /** Those mutants of the cluster that this node is to have. */

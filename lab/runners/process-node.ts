@@ -18,6 +18,8 @@ export interface Launch {
   readonly ports: ChosenPorts;
   readonly program: string;
   readonly args: readonly string[];
+  /** On top of this process's own; undefined takes a variable away. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   readonly directory: string;
   /** Appended to. */
   readonly logFile: string;
@@ -139,14 +141,18 @@ export class ProcessNode implements ClusterNode {
   }
 
   async #spawn(): Promise<ChildProcess> {
-    const { program, args, directory, logFile } = this.#launch;
+    const { program, args, env, directory, logFile } = this.#launch;
     // The kernel kills the child when its starter is gone, however it went. A builtin node also ends with its stdin.
     const setpriv = findProgram('setpriv');
     const argv =
       setpriv === undefined ? [program, ...args] : [setpriv, '--pdeathsig', 'KILL', '--', program, ...args];
     const log = openSync(logFile, 'a');
     try {
-      const child = spawn(argv[0]!, argv.slice(1), { cwd: directory, stdio: ['pipe', log, log] });
+      const child = spawn(argv[0]!, argv.slice(1), {
+        cwd: directory,
+        env: { ...process.env, ...env },
+        stdio: ['pipe', log, log],
+      });
       this.#child = child;
       child.on('exit', () => {
         if (this.#child === child && this.#state !== 'exited') this.#enter('exited');

@@ -1,8 +1,9 @@
 /** Runner `process`: every node is a child process on loopback, every link from an edge goes through a tap of ours. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { HttpNodeApi } from '../api.ts';
-import type { MutantId } from '../builtin/mutants.ts';
+import { MUTANTS, type MutantId } from '../builtin/mutants.ts';
 import {
   type Capability,
   type Cluster,
@@ -14,11 +15,12 @@ import {
 import { LabError, LabErrorCode } from '../errors.ts';
 import { hasNodeFor } from '../mutant-fit.ts';
 import { NginxRtmpApi } from '../nginx-stat.ts';
-import { type PortChoice, planAddresses } from '../ports.ts';
+import { type PortChoice, planAddresses, type TapAddress } from '../ports.ts';
 import { SRS_SRT_HOST } from '../render/srs.ts';
 import { TcpTap } from '../taps/tcp-tap.ts';
+import { UdpTap } from '../taps/udp-tap.ts';
 import type { EngineName, EntrySpec, MediaSettings, NodeSpec, Role, Topology } from '../topology.ts';
-import { withoutUdp } from '../topology.ts';
+import { isProxyFront, withoutUdp } from '../topology.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { entryOf } from './entry.ts';
 import { addressOf, type ClusterPlan, connectionsFor, logFileOf } from './launch.ts';
@@ -38,6 +40,8 @@ export interface StartOptions {
   readonly engine: EngineName;
   /** The `srs` binary; engine `srs` needs it. */
   readonly srsPath?: string;
+  /** Takes the place of the builtin proxy: any program that speaks the environment and the registration of seeds/001. */
+  readonly proxyPath?: string;
   /** Configurations and logs go here; made when missing. */
   readonly runDir: string;
   readonly settings?: Partial<MediaSettings>;
@@ -49,9 +53,9 @@ export interface StartOptions {
   readonly ports?: PortChoice;
   /** Defects to start the nodes with whose role they fit. */
   readonly mutants?: readonly MutantId[];
-  /** Aborting while the cluster starts takes down what was started. It does nothing later. */
   /** Engine `srs`: SRT and WebRTC too, on ports that SRS opens on all addresses of the machine. Default false. */
   readonly openUdp?: boolean;
+  /** Aborting while the cluster starts takes down what was started. It does nothing later. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: StartProgress) => void;
 }
@@ -64,7 +68,8 @@ const DEFAULT_SETTINGS: Omit<MediaSettings, 'maxConnections'> = {
 };
 
 /**
- * Brings a cluster up. Resolves when every node answered a real request and the balancer sees every edge.
+ * Brings a cluster up. Resolves when every node answered a real request, the balancer sees every server, and every origin
+ * that is to register has done so.
  * Rejects with a LabError that names the node and carries its last lines; nothing is left running then.
  * Call it on the main thread: the nodes die with the thread that started them.
  */
@@ -75,7 +80,8 @@ export async function startCluster(asked: StartOptions): Promise<Cluster> {
   const { topology, engine, mutants = [] } = options;
   checkRunnable(topology, engine, options);
   for (const id of mutants) {
-    if (!hasNodeFor(topology, engine, id)) {
+    const isForeign = MUTANTS[id].role === 'proxy' && options.proxyPath !== undefined;
+    if (isForeign || !hasNodeFor(topology, engine, id)) {
       throw new LabError(
         LabErrorCode.Unknown,
         `no node of ${topology.name} of ${engine} can have mutant ${id}`,
@@ -93,24 +99,20 @@ export async function startCluster(asked: StartOptions): Promise<Cluster> {
     patience: patienceOf(options),
     addresses: await planAddresses(topology, options.basePort ?? options.ports ?? 'free'),
     ...(options.srsPath === undefined ? {} : { srsPath: options.srsPath }),
+    ...(options.proxyPath === undefined ? {} : { proxyPath: options.proxyPath }),
   };
-  const taps = plan.addresses.taps.map(
-    ({ from, to, carries, host, port }) =>
-      new TcpTap({
-        from,
-        to,
-        carries,
-        listen: { host, port },
-        target: { host: addressOf(plan, to).host, port: addressOf(plan, to).ports[carries] },
-        localAddress: addressOf(plan, from).host,
-      }),
-  );
+  const { taps, udpTaps } = tapsOf(plan);
   const nodes = new Map<string, ProcessNode>();
   for (const spec of topology.nodes) nodes.set(spec.name, new ProcessNode(launchOf(spec, plan)));
-  const cluster = new ProcessCluster(options, nodes, taps);
+  const cluster = new ProcessCluster(options, nodes, taps, udpTaps);
   try {
-    await Promise.all(taps.map((tap) => tap.listen()));
-    await startAll([...nodes.values()], options);
+    await Promise.all([...taps, ...udpTaps].map((tap) => tap.listen()));
+    const began = performance.now();
+    for (const wave of wavesOf(topology)) {
+      const started = wave.map(({ name }) => nodes.get(name)!);
+      await startAll(started, options, began);
+    }
+    await registered(taps, options.signal);
   } catch (error) {
     await cluster.down();
     throw error;
@@ -118,8 +120,38 @@ export async function startCluster(asked: StartOptions): Promise<Cluster> {
   return cluster;
 }
 
+function tapsOf(plan: ClusterPlan): { taps: TcpTap[]; udpTaps: UdpTap[] } {
+  const taps: TcpTap[] = [];
+  const udpTaps: UdpTap[] = [];
+  for (const address of plan.addresses.taps) {
+    const { from, to, carries } = address;
+    const link = { from, to, listen: { host: address.host, port: address.port }, ...endsOf(address, plan) };
+    if (carries !== 'srt' && carries !== 'rtc') taps.push(new TcpTap({ ...link, carries }));
+    // An SRS has its UDP ports on every address, the alias too.
+    else if (plan.engine !== 'srs') udpTaps.push(new UdpTap({ ...link, carries }));
+  }
+  return { taps, udpTaps };
+}
+
+function endsOf({ from, to, carries }: TapAddress, plan: ClusterPlan) {
+  const { host, ports } = addressOf(plan, to);
+  const port = ports[carries];
+  if (port === undefined) throw new LabError(LabErrorCode.Unknown, `${to} has no port for ${carries}`);
+  return { target: { host, port }, localAddress: addressOf(plan, from).host };
+}
+
+/** Those that others look at while they start come first: state, then who is registered with and reported to. */
+function wavesOf(topology: Topology): NodeSpec[][] {
+  const waveOf = (spec: NodeSpec): number => {
+    if (spec.role === 'redis') return 0;
+    const isAsked = spec.role === 'proxy' || spec.role === 'stream-manager' || isProxyFront(spec, topology);
+    return isAsked ? 1 : 2;
+  };
+  return [0, 1, 2].map((wave) => topology.nodes.filter((spec) => waveOf(spec) === wave));
+}
+
 function launchOf(spec: NodeSpec, plan: ClusterPlan): Launch {
-  const launcher = launcherOf(spec, plan.engine);
+  const launcher = launcherOf(spec, plan.engine, plan);
   return {
     spec,
     ...addressOf(plan, spec.name),
@@ -131,8 +163,7 @@ function launchOf(spec: NodeSpec, plan: ClusterPlan): Launch {
 }
 
 /** All at once. The first failure ends the others, and is the one that is told. */
-async function startAll(nodes: readonly ProcessNode[], options: StartOptions): Promise<void> {
-  const began = performance.now();
+async function startAll(nodes: readonly ProcessNode[], options: StartOptions, began: number): Promise<void> {
   const failed = new AbortController();
   const signal =
     options.signal === undefined ? failed.signal : AbortSignal.any([options.signal, failed.signal]);
@@ -157,12 +188,36 @@ async function startAll(nodes: readonly ProcessNode[], options: StartOptions): P
   if (first !== undefined) throw first;
 }
 
+const REGISTERED_WITHIN_MS = 15_000;
+const LOOK_EVERY_MS = 15;
+
+/** Resolves when every heartbeat has been answered once. */
+async function registered(taps: readonly TcpTap[], signal: AbortSignal | undefined): Promise<void> {
+  const deadline = performance.now() + REGISTERED_WITHIN_MS;
+  for (const tap of taps.filter(({ carries }) => carries === 'system')) {
+    while (tap.bytesDown === 0) {
+      if (signal?.aborted) throw new LabError(LabErrorCode.Aborted, 'the start was interrupted');
+      if (performance.now() > deadline) {
+        const message = `${tap.from} did not register with ${tap.to} in ${REGISTERED_WITHIN_MS} ms`;
+        throw new LabError(LabErrorCode.Timeout, message, { node: tap.from });
+      }
+      await delay(LOOK_EVERY_MS);
+    }
+  }
+}
+
 function patienceOf({ engine, patience }: StartOptions): Patience {
   return engine === 'builtin' && patience !== undefined ? patience : SRS_PATIENCE;
 }
 
 /** Clients' side first, so that no node is blamed for the end of another. A master is a client of its slaves. */
-const TAKE_DOWN_ORDER: readonly Role[] = ['balancer', 'web', 'edge', 'master', 'slave', 'origin'];
+const TAKE_DOWN_ORDER: readonly Role[] = [
+  ...(['balancer', 'web', 'edge', 'proxy', 'master', 'slave', 'origin'] as const),
+  ...(['stream-manager', 'redis'] as const),
+];
+
+/** Roles without a media API. */
+const SILENT_ROLES: readonly Role[] = ['balancer', 'web', 'redis'];
 
 class ProcessCluster implements Cluster {
   readonly topology: Topology;
@@ -172,22 +227,29 @@ class ProcessCluster implements Cluster {
   readonly entries: readonly Entry[];
   readonly nodes: ReadonlyMap<string, ProcessNode>;
   readonly taps: readonly TcpTap[];
+  readonly udpTaps: readonly UdpTap[];
   #down: Promise<void> | undefined;
 
-  constructor(options: StartOptions, nodes: ReadonlyMap<string, ProcessNode>, taps: readonly TcpTap[]) {
+  constructor(
+    options: StartOptions,
+    nodes: ReadonlyMap<string, ProcessNode>,
+    taps: readonly TcpTap[],
+    udpTaps: readonly UdpTap[],
+  ) {
     const { topology } = options;
     this.topology = topology;
     this.engine = options.engine;
     this.patience = patienceOf(options);
     this.nodes = nodes;
     this.taps = taps;
+    this.udpTaps = udpTaps;
     this.entries = topology.entries.map((spec) => entryOf(spec, addressFor(spec, this.#node(spec.node))));
     this.capabilities = capabilitiesOf(topology);
   }
 
   api(node: string): NodeApi {
     const { spec, host, ports } = this.#node(node);
-    if (spec.role === 'balancer' || spec.role === 'web')
+    if (SILENT_ROLES.includes(spec.role))
       throw new LabError(LabErrorCode.Unknown, `${node} has no media API`, { node });
     if (this.engine === 'nginx-rtmp') return new NginxRtmpApi(node, host, ports.http);
     return new HttpNodeApi(node, host, ports.api);
@@ -213,7 +275,7 @@ class ProcessCluster implements Cluster {
       const nodes = [...this.nodes.values()].filter((node) => node.spec.role === role);
       await Promise.all(nodes.map((node) => node.kill()));
     }
-    await Promise.all(this.taps.map((tap) => tap.close()));
+    await Promise.all([...this.taps, ...this.udpTaps].map((tap) => tap.close()));
   }
 
   #node(name: string): ProcessNode {

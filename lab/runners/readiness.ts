@@ -40,18 +40,29 @@ export function httpGet(host: string, port: number, path: string): Promise<strin
  */
 export async function mediaNodeReady(
   host: string,
-  ports: { rtmp: number; http: number; api: number; srt?: number },
+  ports: { rtmp: number; http: number; api: number; srt?: number | undefined },
   pid: number,
   srtHost = host,
 ): Promise<void> {
-  const versions: unknown = JSON.parse(await httpGet(host, ports.api, '/api/v1/versions'));
-  const told = (versions as { pid?: unknown } | null)?.pid;
-  if (String(told) !== String(pid)) throw new Error(`${host}:${ports.api} is process ${told}, not ${pid}`);
+  await apiAnswers(host, ports.api, pid);
   await Promise.all([
     rtmpAnswers(host, ports.rtmp),
     accepts(host, ports.http),
     ...(ports.srt === undefined ? [] : [srtAnswers(srtHost, ports.srt)]),
   ]);
+}
+
+/** The API tells the pid that was started. */
+export async function apiAnswers(host: string, port: number, pid: number): Promise<void> {
+  const versions: unknown = JSON.parse(await httpGet(host, port, '/api/v1/versions'));
+  const told = (versions as { pid?: unknown } | null)?.pid;
+  if (String(told) !== String(pid)) throw new Error(`${host}:${port} is process ${told}, not ${pid}`);
+}
+
+/** Resolves when a GET of the path is answered, with whatever status. */
+export function httpAnswers(host: string, port: number, path: string): Promise<void> {
+  const request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: close\r\n\r\n`);
+  return exchange(host, port, request, (got) => got.includes('\r\n\r\n'));
 }
 
 /** S0 and S1 come after C0 and C1. */
@@ -87,7 +98,7 @@ export function srtAnswers(host: string, port: number): Promise<void> {
   });
 }
 
-function accepts(host: string, port: number): Promise<void> {
+export function accepts(host: string, port: number): Promise<void> {
   return exchange(host, port, Buffer.alloc(0), () => true);
 }
 

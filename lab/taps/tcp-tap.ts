@@ -1,6 +1,6 @@
 /** A TCP proxy of ours on one link: it counts what passes and, when asked to, spoils it. */
 import net from 'node:net';
-import type { Direction, Tap, TapEvent, Toxic } from '../cluster.ts';
+import type { Direction, Tap, TapEvent, TcpLinkProtocol, Toxic } from '../cluster.ts';
 import { type PassedRequest, RequestHeads } from './request-heads.ts';
 import { resetSocket } from './reset.ts';
 import { createStage, type Random, type Stage, type StageOutput } from './toxics.ts';
@@ -11,8 +11,8 @@ export interface TapOptions {
   /** Names of the two ends: the tap is called `from>to`. */
   readonly from: string;
   readonly to: string;
-  /** `http`: requests are told as they pass. Default `rtmp`: bytes. */
-  readonly carries?: 'rtmp' | 'http';
+  /** Requests are told as they pass, unless it is `rtmp`. Default `rtmp`. */
+  readonly carries?: TcpLinkProtocol;
   /** Where it listens. Port 0 is any. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly target: { readonly host: string; readonly port: number };
@@ -30,6 +30,7 @@ export class TcpTap implements Tap {
   readonly name: string;
   readonly from: string;
   readonly to: string;
+  readonly carries: TcpLinkProtocol;
   readonly #options: TapOptions;
   readonly #server: net.Server;
   readonly #links = new Set<Link>();
@@ -45,6 +46,7 @@ export class TcpTap implements Tap {
     this.name = `${options.from}>${options.to}`;
     this.from = options.from;
     this.to = options.to;
+    this.carries = options.carries ?? 'rtmp';
     this.#options = options;
     this.#server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) =>
       this.#accept(socket),
@@ -146,9 +148,9 @@ export class TcpTap implements Tap {
         if (wasOpen) this.#open -= 1;
         this.#emit(wasOpen ? 'close' : 'refused', connection);
       },
-      ...(this.#options.carries === 'http'
-        ? { requested: (request: PassedRequest) => this.#emit('request', connection, request) }
-        : {}),
+      ...(this.carries === 'rtmp'
+        ? {}
+        : { requested: (request: PassedRequest) => this.#emit('request', connection, request) }),
     });
     this.#links.add(link);
     for (const { direction, toxic } of this.#toxics) link.addToxic(direction, toxic);
@@ -157,6 +159,7 @@ export class TcpTap implements Tap {
   #emit(type: TapEvent['type'], connection: number, request?: PassedRequest): void {
     const event: TapEvent = {
       tap: this.name,
+      carries: this.carries,
       type,
       connection,
       at: Date.now(),

@@ -1,13 +1,15 @@
 /** A UDP proxy of ours on one link: it counts the datagrams that pass and, when asked to, spoils them. */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import type { Direction } from '../cluster.ts';
+import type { Direction, UdpLinkProtocol } from '../cluster.ts';
 import { seededRandom, type UdpCounts, type UdpFaults, UdpLane } from './udp-faults.ts';
 
 export interface UdpTapOptions {
   /** Names of the two ends: the tap is called `from>to`. */
   readonly from: string;
   readonly to: string;
+  /** Of a link of a cluster. */
+  readonly carries?: UdpLinkProtocol;
   /** Where it listens. Port 0 is any. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly target: { readonly host: string; readonly port: number };
@@ -37,6 +39,7 @@ export class UdpTap {
   readonly name: string;
   readonly from: string;
   readonly to: string;
+  readonly carries: UdpLinkProtocol | undefined;
   /** Datagrams of new addresses that were not taken. */
   refused = 0;
   readonly #options: UdpTapOptions;
@@ -50,6 +53,7 @@ export class UdpTap {
     this.name = `${options.from}>${options.to}`;
     this.from = options.from;
     this.to = options.to;
+    this.carries = options.carries;
     this.#options = options;
     const seed = options.seed ?? 1;
     this.#lanes = {

@@ -17,6 +17,7 @@ import type { Stage } from '../../scenarios/stage.ts';
 export class PretendTap implements Tap {
   readonly from: string;
   readonly to = 'origin';
+  readonly carries = 'rtmp';
   readonly name: string;
   open = 0;
   total = 0;
@@ -38,7 +39,14 @@ export class PretendTap implements Tap {
     this.open += type === 'open' ? 1 : -1;
     if (type === 'open') this.total++;
     for (const listener of [...this.#listeners]) {
-      listener({ tap: this.name, type, connection: this.total, at: Date.now(), open: this.open });
+      listener({
+        tap: this.name,
+        carries: this.carries,
+        type,
+        connection: this.total,
+        at: Date.now(),
+        open: this.open,
+      });
     }
   }
 
@@ -128,6 +136,7 @@ export function pretendCluster(without: readonly Capability[] = []) {
     entries: [],
     nodes: nodes as unknown as ReadonlyMap<string, ClusterNode>,
     taps,
+    udpTaps: [],
     api: (name) => new PretendApi(nodes.get(name)!),
     entry: () => {
       throw new Error('no entry here');
@@ -141,7 +150,13 @@ const nobody = (): never => {
   throw new Error('nobody plays here');
 };
 
-export const emptyStage: Stage = { publish: nobody, play: nobody, crowd: nobody };
+export const emptyStage: Stage = {
+  publish: nobody,
+  play: nobody,
+  encode: nobody,
+  watch: nobody,
+  crowd: nobody,
+};
 
 export function pretendCheck(changes: Partial<Check>): Check {
   return check({

@@ -1,0 +1,55 @@
+/** nginx.conf for an Nginx that spreads TCP connections over the edge processes of one host. */
+import { type NginxCommon, nginxConf, quoted } from './nginx-parts.ts';
+
+export interface NginxStreamInput extends NginxCommon {
+  readonly rtmpPort: number;
+  /** ngx_stream_module.so. */
+  readonly module: string;
+  readonly servers: readonly {
+    readonly host: string;
+    readonly ports: { readonly rtmp: number; readonly http: number };
+  }[];
+}
+
+export function renderNginxStream(input: NginxStreamInput): string {
+  const says = [
+    'spreads the RTMP and HTTP-FLV connections of a host over its edge processes:',
+    'seeds/002-coworker-cluster-302.txt, where Nginx balances TCP for several instances on one server.',
+  ];
+  return `load_module ${quoted(input.module)};
+${nginxConf(input, says, '')}
+stream {
+    # Live connections last, so turns alone would not keep the edges even.
+${upstream(
+  'rtmp',
+  input.servers.map(({ host, ports }) => `${host}:${ports.rtmp}`),
+)}
+${upstream(
+  'http',
+  input.servers.map(({ host, ports }) => `${host}:${ports.http}`),
+)}
+
+    tcp_nodelay             on;
+    # An edge that is down refuses at once; one that hangs is given up, and the next one is tried.
+    proxy_connect_timeout   1s;
+    # A player may wait for its publisher as long as it likes: silence is no reason to close.
+    proxy_timeout           1h;
+
+    server {
+        listen      ${input.host}:${input.rtmpPort};
+        proxy_pass  rtmp;
+    }
+    server {
+        listen      ${input.host}:${input.httpPort};
+        proxy_pass  http;
+    }
+}
+`;
+}
+
+function upstream(name: string, servers: readonly string[]): string {
+  return `    upstream ${name} {
+        least_conn;
+        server ${servers.map((server) => `${server} max_fails=1 fail_timeout=2s`).join(';\n        server ')};
+    }`;
+}

@@ -1,0 +1,39 @@
+/** The stream manager: ours, one Node process. */
+import { fileURLToPath } from 'node:url';
+import type { StreamManagerConfig } from '../builtin/stream-manager/config.ts';
+import type { NodeSpec } from '../topology.ts';
+import { addressOf, type ClusterPlan, type Launcher, mutantsOf } from './launch.ts';
+import { apiAnswers } from './readiness.ts';
+
+const STREAM_MANAGER_MAIN = fileURLToPath(new URL('../builtin/stream-manager/main.ts', import.meta.url));
+
+export const streamManagerLauncher: Launcher = {
+  engine: 'builtin',
+  check() {},
+  launch(spec, plan) {
+    const { host, ports } = addressOf(plan, spec.name);
+    const config = JSON.stringify(configOf(spec, plan));
+    return {
+      program: process.execPath,
+      args: ['--import', import.meta.resolve('tsx'), STREAM_MANAGER_MAIN, config],
+      answers: (pid) => apiAnswers(host, ports.api, pid),
+    };
+  },
+};
+
+function configOf(spec: NodeSpec, plan: ClusterPlan): StreamManagerConfig {
+  const { host, ports } = addressOf(plan, spec.name);
+  const { heartbeatMs, aliveMs } = plan.settings.registration ?? {};
+  const redis = spec.redis === undefined ? undefined : addressOf(plan, spec.redis);
+  return {
+    name: spec.name,
+    host,
+    apiPort: ports.api,
+    ...(redis === undefined ? {} : { redis: { host: redis.host, port: redis.ports.redis! } }),
+    times: {
+      ...(heartbeatMs === undefined ? {} : { poll: heartbeatMs }),
+      ...(aliveMs === undefined ? {} : { originTtl: aliveMs }),
+    },
+    mutants: mutantsOf(spec, plan),
+  };
+}
