@@ -552,6 +552,43 @@ export const MUTANTS = {
   },
   'nginx-rtmp-stat-stale': { role: 'nginx-rtmp', says: 'The statistics page is that of an idle server' },
   'nginx-rtmp-no-udu-sei': { role: 'nginx-rtmp', says: 'Encodes lose the stamp: -udu_sei is not given' },
+  // proxy, over UDP
+  'proxy-srt-picks-by-caller': {
+    role: 'proxy',
+    says: 'SRT callers are spread by where they come from, whatever stream they name',
+  },
+  'proxy-srt-never-frees': { role: 'proxy', says: 'SRT connections that have ended are kept' },
+  'proxy-srt-drops-packets': { role: 'proxy', says: 'Every 64th SRT packet and its repeats are lost' },
+  'proxy-srt-keeps-shutdown': { role: 'proxy', says: 'The origin is not told when an SRT caller leaves' },
+  'proxy-srt-no-rejection': {
+    role: 'proxy',
+    says: 'SRT callers that no origin is there for are not answered',
+  },
+  'proxy-srt-any-cookie': {
+    role: 'proxy',
+    says: 'SRT conclusions are taken from whoever sends them, with whatever cookie',
+  },
+  'proxy-rtc-candidate-kept': { role: 'proxy', says: 'WHIP and WHEP answers name the address of the origin' },
+  'proxy-rtc-drops-packets': { role: 'proxy', says: 'Every 40th packet of WebRTC media is lost, either way' },
+  'proxy-rtc-mixes-viewers': {
+    role: 'proxy',
+    says: 'What an origin sends to its WebRTC clients all goes to the one who came last',
+  },
+  'proxy-rtc-any-check': {
+    role: 'proxy',
+    says: 'A STUN check without the password of its session opens a way to the origin',
+  },
+  'proxy-rtc-never-frees': {
+    role: 'proxy',
+    says: 'WebRTC sessions are kept when they are deleted or silent',
+  },
+  'proxy-whip-loses-location': { role: 'proxy', says: '201 of WHIP and WHEP has no Location' },
+  'proxy-whip-delete-elsewhere': { role: 'proxy', says: 'DELETE of a WebRTC session goes to another origin' },
+  'proxy-whip-drops-token': { role: 'proxy', says: 'Authorization of WHIP and WHEP is not passed on' },
+  'proxy-whip-status-200': {
+    role: 'proxy',
+    says: 'WHIP and WHEP are answered with 200, whatever the origin says',
+  },
 } as const satisfies Record<string, Mutant>;
 
 export type MutantId = keyof typeof MUTANTS;

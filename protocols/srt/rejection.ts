@@ -32,6 +32,7 @@ export const RejectReason = {
   notSupportedMedia: 1415,
   locked: 1423,
   internalServerError: 1500,
+  gateway: 1502,
   unavailable: 1503,
 } as const;
 export type RejectReason = (typeof RejectReason)[keyof typeof RejectReason];

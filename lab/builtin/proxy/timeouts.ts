@@ -16,6 +16,14 @@ export interface ProxyTimeouts {
   readonly answer: number;
   /** Each command to Redis. */
   readonly redis: number;
+  /** An origin's answers to the handshake of an SRT caller, who waits 3 s for all of it (SRTO_CONNTIMEO). */
+  readonly srtAnswer: number;
+  /** Nothing of one end of an SRT connection, keep-alives included: SRS `peer_idle_timeout`, 10 s (facts/srs.md 8). */
+  readonly srtIdle: number;
+  /** Nothing of a WebRTC client, who has to ask for consent every 5 s: SRS `stun_timeout`, 30 s (facts/srs.md 9.2). */
+  readonly rtcIdle: number;
+  /** The other proxies are told of a WebRTC session for so long; again and again while it lasts (facts/srs.md 4.3). */
+  readonly rtcShared: number;
 }
 
 export const DEFAULT_TIMEOUTS: ProxyTimeouts = {
@@ -27,4 +35,8 @@ export const DEFAULT_TIMEOUTS: ProxyTimeouts = {
   httpRequest: 15_000,
   answer: 10_000,
   redis: 1_000,
+  srtAnswer: 1_000,
+  srtIdle: 10_000,
+  rtcIdle: 30_000,
+  rtcShared: 120_000,
 };

@@ -5,6 +5,8 @@ export interface SrtTarget {
   /** With the id's other keys as its query. */
   readonly stream: string;
   readonly publish: boolean;
+  /** Undefined when none is named. */
+  readonly vhost?: string;
 }
 
 const PREFIX = '#!::';
@@ -25,6 +27,7 @@ export function parseStreamId(streamId: string): SrtTarget | undefined {
   if (!id.startsWith(PREFIX)) return target(id, [], false);
   let resource = '';
   let publish = false;
+  let vhost: string | undefined;
   const query: string[] = [];
   for (const pair of id.slice(PREFIX.length).replaceAll('?', ',').split(',')) {
     const equals = pair.indexOf('=');
@@ -35,9 +38,10 @@ export function parseStreamId(streamId: string): SrtTarget | undefined {
       const mode = value.toLowerCase();
       if (mode !== 'publish' && mode !== 'request') return undefined;
       publish = mode === 'publish';
-    } else if (key !== '' && key !== 'h') query.push(pair);
+    } else if (key === 'h') vhost = value;
+    else if (key !== '') query.push(pair);
   }
-  return target(resource, query, publish);
+  return { ...target(resource, query, publish), ...(vhost && { vhost }) };
 }
 
 function target(resource: string, query: readonly string[], publish: boolean): SrtTarget {

@@ -13,7 +13,11 @@ test('stream ids mean what they mean to SRS', () => {
     ['#!::r=live/livestream', target('live', 'livestream', false)],
     ['#!::r=/live/livestream,m=PUBLISH', target('live', 'livestream', true)],
     ['#!::h=live/livestream,m=publish', target('live', 'livestream', true)],
-    ['#!::h=srs.example,r=live/livestream,m=publish', target('live', 'livestream', true)],
+    [
+      '#!::h=srs.example,r=live/livestream,m=publish',
+      { ...target('live', 'livestream', true), vhost: 'srs.example' },
+    ],
+    ['#!::h=,r=live/livestream,m=publish', target('live', 'livestream', true)],
     ['#!::r=live/livestream?secret=x,m=publish', target('live', 'livestream?secret=x', true)],
     ['#!::r=live/livestream,m=publish,k=1,l=2', target('live', 'livestream?k=1&l=2', true)],
     ['#!::r=livestream,m=request', target('live', 'livestream', false)],
