@@ -21,6 +21,98 @@ export const Evidence = z
   .meta({ id: 'Evidence', description: 'A pointer into what was observed.' });
 export type Evidence = z.infer<typeof Evidence>;
 
+export const Distribution = z
+  .object({
+    p50: z.number().nullable(),
+    p90: z.number().nullable(),
+    p99: z.number().nullable(),
+    p999: z.number().nullable(),
+    max: z.number().nullable(),
+    count: z.number().int().nonnegative().describe('Samples.'),
+    hdr: z
+      .string()
+      .optional()
+      .describe(
+        'The whole distribution: HDR histogram V2, compressed, base64, in microseconds. Those of several runs can be added.',
+      ),
+  })
+  .meta({
+    id: 'Distribution',
+    description:
+      'Milliseconds. Without a sample `count` is 0 and the rest is null: what is unknown is never zero.',
+  });
+export type Distribution = z.infer<typeof Distribution>;
+
+export const FailoverClient = z
+  .object({
+    client: z.string(),
+    part: z
+      .enum(['untouched', 'waits', 'returns', 'publishes'])
+      .describe(
+        'What is asked of it: `untouched` notices nothing; `waits` keeps its connection and may see a gap; `returns` loses its connection and comes back by itself; `publishes` is an encoder that comes back.',
+      ),
+    lastGood: z
+      .number()
+      .nullable()
+      .describe('Its last new frame before the gap, ms after the fault; null when it had none.'),
+    firstGood: z
+      .number()
+      .nullable()
+      .describe('Its first new frame after the gap, ms after the fault; null when none came any more.'),
+    gap: z.number().describe('Longest time without a new frame since the fault, ms.'),
+    bound: z.number().describe('What the gap may be at the most, ms, or `firstGood` after the cure.'),
+    since: z.enum(['fault', 'cure']).describe('What `bound` counts from.'),
+    lost: z.number().int().nonnegative().describe('Video frames that were sent and never came.'),
+    unsent: z
+      .number()
+      .int()
+      .nonnegative()
+      .describe('Video frames that were encoded while the encoder had no connection.'),
+    doubled: z
+      .number()
+      .int()
+      .nonnegative()
+      .describe('Video frames that came again, or after newer ones, without a new connection.'),
+    sessions: z.number().int().nonnegative().describe('Connections that it made or tried since the fault.'),
+  })
+  .meta({ id: 'FailoverClient', description: 'What a fault did to one client.' });
+export type FailoverClient = z.infer<typeof FailoverClient>;
+
+export const FailoverTimeline = z
+  .object({
+    fault: z.string().describe('What was done, and to whom: `kill origin`.'),
+    at: z.string().describe('When, ISO 8601. All other times are ms after it.'),
+    cured: z
+      .number()
+      .nullable()
+      .describe(
+        'From then on the stream could be had again, as far as the check is concerned; null when it lasted.',
+      ),
+    marks: z
+      .array(z.object({ ms: z.number(), what: z.string() }))
+      .describe('What happened besides: further faults, controls, encoders that came back.'),
+    clients: z.array(FailoverClient),
+    gap: Distribution.describe('Of the gaps of all clients but encoders, in ms.'),
+    connections: z
+      .array(
+        z.object({
+          second: z.number().int().describe('After the fault.'),
+          opened: z.number().int(),
+          refused: z.number().int(),
+        }),
+      )
+      .describe('Connections between nodes that were tried, as the taps saw them.'),
+    storm: z
+      .object({
+        worst: z.number().int().describe('Most connections that one node tried within a second.'),
+        node: z.string().describe('Which; empty when none did.'),
+        bound: z.number().int().describe('How many it may try.'),
+      })
+      .describe('Reconnects after the fault.'),
+  })
+  .meta({ id: 'FailoverTimeline', description: 'What a fault did to the clients of a cluster, and when.' });
+export type FailoverTimeline = z.infer<typeof FailoverTimeline>;
+
 export const Finding = z
   .object({
     check: z.string().describe('`area/slug`: stable, never positional.'),
@@ -47,31 +139,10 @@ export const Finding = z
     actual: z.string().describe('What was observed. May hold text that a server sent.'),
     evidence: z.array(Evidence).describe('Where it was observed. May hold text that a server sent.'),
     durationMs: z.number().nonnegative(),
+    timeline: FailoverTimeline.optional().describe('Only of checks that put a node or a link out of order.'),
   })
   .meta({ id: 'Finding', description: 'One requirement, judged on one cluster.' });
 export type Finding = z.infer<typeof Finding>;
-
-export const Distribution = z
-  .object({
-    p50: z.number().nullable(),
-    p90: z.number().nullable(),
-    p99: z.number().nullable(),
-    p999: z.number().nullable(),
-    max: z.number().nullable(),
-    count: z.number().int().nonnegative().describe('Samples.'),
-    hdr: z
-      .string()
-      .optional()
-      .describe(
-        'The whole distribution: HDR histogram V2, compressed, base64, in microseconds. Those of several runs can be added.',
-      ),
-  })
-  .meta({
-    id: 'Distribution',
-    description:
-      'Milliseconds. Without a sample `count` is 0 and the rest is null: what is unknown is never zero.',
-  });
-export type Distribution = z.infer<typeof Distribution>;
 
 export const GeneratorHealth = z
   .object({

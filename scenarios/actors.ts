@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { ClientObserver, Closed, HttpExchange } from '../drivers/client.ts';
 import { createPlayer } from '../drivers/create.ts';
 import { wallClock } from '../drivers/measure/clock.ts';
-import { Publishing } from '../drivers/measure/publishing.ts';
+import { type Continuation, Publishing } from '../drivers/measure/publishing.ts';
 import { MediaRecorder } from '../drivers/measure/recorder.ts';
 import { MediaSource } from '../drivers/measure/source.ts';
 import { Crowd } from '../drivers/swarm/crowd.ts';
@@ -14,13 +14,16 @@ import { TS_PACKET_SIZE } from '../protocols/mpegts/reader.ts';
 import { UnreachableError } from './check.ts';
 import { paddedSource, rareKeyframes } from './filler.ts';
 import type { CrowdFigures, ExchangeSeen, History } from './history.ts';
+import { Encoder, type Session, Viewer } from './reconnecting.ts';
 import {
   type CrowdRequest,
+  type EncodeRequest,
   FRAME_MS,
   GOP_FRAMES,
   type PlayOptions,
   type PublishRequest,
   type Crowd as RecordedCrowd,
+  type RecordedEncoder,
   type RecordedPlayer,
   type RecordedPublisher,
   type Stage,
@@ -54,6 +57,14 @@ function sourceOf({ filler = 0, rareKeyframes: rare = false }: PublishRequest): 
 export const actors: Stage = {
   publish: (hand, request) => publish(hand, request),
   play: (hand, url, label, options) => new Spectator(hand, url, label, options),
+  encode: (hand, request) => encode(hand, request),
+  watch: (hand, request) =>
+    new Viewer(
+      hand,
+      request,
+      (label, options) => new Spectator(hand, request.url, label, options),
+      request.options,
+    ),
   crowd: async (hand, request) => new PlayerCrowd(hand, request),
 };
 
@@ -182,7 +193,8 @@ async function publishAtLast(
   for (let attempt = 1; ; attempt++) {
     const data = { publisher: request.label, attempt };
     hand.history.append({ t: wallClock.now(), type: 'step', step: 'publish-attempt', data });
-    const { publisher, started } = beginToPublish(hand, request);
+    // An encoder that can try again does not wait for long.
+    const { publisher, started } = beginToPublish(hand, request, { timeoutMs: STARTED_WITHIN_MS });
     try {
       await started;
       return publisher;
@@ -193,11 +205,21 @@ async function publishAtLast(
   }
 }
 
+async function encode(hand: StageHand, request: EncodeRequest & { label: string }): Promise<RecordedEncoder> {
+  // An encoder that can try again does not wait for long.
+  const encoder = new Encoder(hand, request, (continues) =>
+    beginToPublish(hand, request, { continues, timeoutMs: STARTED_WITHIN_MS }),
+  );
+  await hand.within(`${request.label}: NetStream.Publish.Start`, STARTED_WITHIN_MS, encoder.started);
+  return encoder;
+}
+
 /** `started` rejects with UnreachableError when the connection ends before Publish.Start. */
 function beginToPublish(
   hand: StageHand,
   request: PublishRequest & { label: string },
-): { publisher: RecordedPublisher; started: Promise<void> } {
+  { continues, timeoutMs }: { continues?: Continuation | undefined; timeoutMs?: number } = {},
+): Session {
   const { url, label } = request;
   const stream = streamOf(url);
   const frames = new Rising();
@@ -231,11 +253,11 @@ function beginToPublish(
       ended.rise();
     },
   });
-  const publication = publishing.add(url, {
+  const options = {
     ...(request.handshake ? { handshake: request.handshake } : {}),
-    // An encoder that can try again does not wait for long.
-    ...(request.retry ? { timeoutMs: STARTED_WITHIN_MS } : {}),
-  });
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  };
+  const publication = publishing.add(url, options, continues);
   const stop = () => {
     publication.stop();
     return ended.reach(1);
@@ -257,7 +279,7 @@ function beginToPublish(
       ),
     stop,
   };
-  return { publisher, started: started.reach(1) };
+  return { publisher, stream: publication.stream, started: started.reach(1), ended: ended.reach(1) };
 }
 
 class Spectator implements RecordedPlayer {

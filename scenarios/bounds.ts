@@ -133,3 +133,12 @@ export const RTC_CONNECTED_WITHIN_MS = 1500;
 
 /** There is no GOP cache for WebRTC (facts/srs.md 9.3): a GOP of a second. */
 export const RTC_PLAYING_WITHIN_MS = RTC_CONNECTED_WITHIN_MS + 1000 + 500;
+
+/** An edge waits 3 s after every attempt, whatever became of it (facts/srs.md 1.1): per stream one within a second. */
+export const RETRIES_PER_SECOND = 1;
+
+/** An edge whose origin says nothing any more gives it up after this long (facts/srs.md 1.1). */
+export const PULL_SILENCE_MS = 5000;
+
+/** The players of an edge whose origin has fallen silent: its patience, then as with one that is gone. */
+export const RESUMED_AFTER_SILENCE_MS = PULL_SILENCE_MS + RESUMED_WITHIN_MS;

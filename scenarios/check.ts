@@ -2,15 +2,19 @@
 
 import type { MutantId } from '../lab/builtin/mutants.ts';
 import type { Capability, Cluster, ClusterNode } from '../lab/cluster.ts';
-import type { Evidence } from '../reports/results.ts';
-import type { ApiReading, ExchangeSeen, History, StepData } from './history.ts';
+import type { Evidence, FailoverTimeline } from '../reports/results.ts';
+import type { ApiReading, EventOf, ExchangeSeen, History, StepData } from './history.ts';
 import type {
   Crowd,
   CrowdRequest,
+  EncodeRequest,
   PlayOptions,
   PublishRequest,
+  RecordedEncoder,
   RecordedPlayer,
   RecordedPublisher,
+  RecordedViewer,
+  WatchRequest,
 } from './stage.ts';
 
 export type { ApiReading } from './history.ts';
@@ -47,6 +51,8 @@ export interface Check {
    * was never looked at for a pass.
    */
   judge(history: History): Judgement[];
+  /** Pure. Checks of a fault: what it did to whom; undefined when there was none. It goes into the finding. */
+  timeline?(history: History): FailoverTimeline | undefined;
 }
 
 /**
@@ -117,6 +123,10 @@ export interface CheckContext {
   nodes(role: ClusterNode['spec']['role']): ClusterNode[];
   /** Publishes a stamped stream; resolves at Publish.Start; not observed when that does not come. */
   publish(request: PublishRequest): Promise<RecordedPublisher>;
+  /** The same for an encoder that comes back by itself. */
+  encode(request: EncodeRequest): Promise<RecordedEncoder>;
+  /** A player that comes back by itself. */
+  watch(request: WatchRequest): RecordedViewer;
   /** A player whose every item goes into the history; returns when the connection attempt was begun. */
   play(url: string, label?: string, options?: PlayOptions): RecordedPlayer;
   /**
@@ -157,6 +167,11 @@ export interface CheckContext {
   step(step: string, data?: StepData): number;
   /** Controls a node and records it. */
   control(node: ClusterNode, action: 'kill' | 'freeze' | 'thaw' | 'restart'): Promise<void>;
+  /**
+   * Faults on every tap between two nodes, recorded. `cut` resets what is open and refuses what comes, until `restore`;
+   * `silence` lets connections be and passes nothing, until `lift`. Throws when there is no tap.
+   */
+  link(from: string, to: string, action: EventOf<'link.control'>['action']): void;
 }
 
 export function check(definition: Check): Check {

@@ -13,16 +13,20 @@ import {
   type PlayProtocol,
   UnreachableError,
 } from './check.ts';
-import type { ExchangeSeen, History, PlaylistSeen, StepData } from './history.ts';
+import type { EventOf, ExchangeSeen, History, PlaylistSeen, StepData } from './history.ts';
 import type {
   Crowd,
   CrowdRequest,
+  EncodeRequest,
   PlayOptions,
   PublishRequest,
+  RecordedEncoder,
   RecordedPlayer,
   RecordedPublisher,
+  RecordedViewer,
   Stage,
   StageHand,
+  WatchRequest,
 } from './stage.ts';
 import { fetchOnce } from './wire/fetch.ts';
 
@@ -45,6 +49,8 @@ export class GateContext implements CheckContext, StageHand {
   readonly #labels = new Map<string, number>();
   readonly #cleanUps: (() => void | Promise<void>)[] = [];
   #takenDown = false;
+  /** What ends the silence of a link. */
+  readonly #silences = new Map<string, (() => void)[]>();
   readonly #awaited = new Set<string>();
   /** Nodes whose process this check ended or replaced itself. */
   readonly controlled = new Set<string>();
@@ -91,6 +97,16 @@ export class GateContext implements CheckContext, StageHand {
   play(url: string, label = 'player', options: PlayOptions = {}): RecordedPlayer {
     this.signal.throwIfAborted();
     return this.#stage.play(this, url, this.#unique(label), options);
+  }
+
+  async encode(request: EncodeRequest): Promise<RecordedEncoder> {
+    this.signal.throwIfAborted();
+    return this.#stage.encode(this, { ...request, label: this.#unique(request.label ?? 'encoder') });
+  }
+
+  watch(request: WatchRequest): RecordedViewer {
+    this.signal.throwIfAborted();
+    return this.#stage.watch(this, { ...request, label: this.#unique(request.label ?? 'viewer') });
   }
 
   async http(url: string, request: HttpRequest): Promise<ExchangeSeen & { body: Uint8Array }> {
@@ -240,6 +256,33 @@ export class GateContext implements CheckContext, StageHand {
     if (action === 'kill' || action === 'restart') this.controlled.add(name);
     this.history.append({ t: wallClock.now(), type: 'node.control', node: name, action });
     await node[action]();
+  }
+
+  link(from: string, to: string, action: EventOf<'link.control'>['action']): void {
+    this.signal.throwIfAborted();
+    const link = `${from}>${to}`;
+    const taps = this.cluster.taps.filter((tap) => tap.from === from && tap.to === to);
+    if (taps.length === 0) throw new Error(`there is no tap between ${from} and ${to}`);
+    const lift = () => {
+      for (const end of this.#silences.get(link) ?? []) end();
+      this.#silences.delete(link);
+    };
+    this.history.append({ t: wallClock.now(), type: 'link.control', link, action });
+    if (action === 'silence') {
+      const silence = { type: 'timeout', timeout: 0 } as const;
+      const ends = taps.flatMap((tap) => [
+        tap.addToxic('upstream', silence),
+        tap.addToxic('downstream', silence),
+      ]);
+      this.#silences.set(link, ends);
+      this.cleanUp(lift);
+    } else if (action === 'lift') lift();
+    else {
+      for (const tap of taps) tap[action]();
+      this.cleanUp(() => {
+        for (const tap of taps) tap.restore();
+      });
+    }
   }
 
   #notObserved(what: string, withinMs: number): NotObservedError {

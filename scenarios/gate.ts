@@ -5,7 +5,13 @@ import { wallClock } from '../drivers/measure/clock.ts';
 import type { MutantId } from '../lab/builtin/mutants.ts';
 import type { Capability, Cluster, ClusterNode, Tap, TapEvent } from '../lab/cluster.ts';
 import { LabError, LabErrorCode } from '../lab/errors.ts';
-import { type Evidence, type Finding, VERDICTS, type Verdict } from '../reports/results.ts';
+import {
+  type Evidence,
+  type FailoverTimeline,
+  type Finding,
+  VERDICTS,
+  type Verdict,
+} from '../reports/results.ts';
 import { type Check, type Judgement, NotObservedError } from './check.ts';
 import { GateContext } from './context.ts';
 import { History, type HistoryEvent } from './history.ts';
@@ -77,7 +83,7 @@ export async function runGate(request: GateRequest): Promise<Finding[]> {
   return findings;
 }
 
-type Outcome = Pick<Finding, 'verdict' | 'expected' | 'actual' | 'evidence'>;
+type Outcome = Pick<Finding, 'verdict' | 'expected' | 'actual' | 'evidence' | 'timeline'>;
 
 async function judgeOne(check: Check, request: GateRequest, down: Set<string>): Promise<Outcome> {
   const { cluster } = request;
@@ -112,7 +118,10 @@ async function judgeOne(check: Check, request: GateRequest, down: Set<string>): 
     };
   }
   try {
-    return verdictOf(check.judge(history), history, ending);
+    const timeline = check.timeline?.(history);
+    if (timeline !== undefined) recordGaps(history, timeline);
+    const outcome = verdictOf(check.judge(history), history, ending);
+    return timeline === undefined ? outcome : { ...outcome, timeline };
   } catch (error) {
     return {
       verdict: 'error',
@@ -120,6 +129,16 @@ async function judgeOne(check: Check, request: GateRequest, down: Set<string>): 
       actual: messageOf(error),
       evidence: [{ label: 'stack', detail: stackOf(error) }],
     };
+  }
+}
+
+function recordGaps(history: History, { at, clients }: FailoverTimeline): void {
+  const faultAt = Date.parse(at);
+  const t = wallClock.now();
+  for (const { client, lastGood, firstGood, gap } of clients) {
+    const epoch = (ms: number | null) => (ms === null ? null : faultAt + ms);
+    const [lastAt, firstAt] = [epoch(lastGood), epoch(firstGood)];
+    history.append({ t, type: 'client.gap', client, lastAt, firstAt, ms: gap });
   }
 }
 

@@ -51,6 +51,33 @@ export type HistoryEvent = { readonly t: number } & (
       readonly node: string;
       readonly action: 'kill' | 'freeze' | 'thaw' | 'restart';
     }
+  /** Every tap of a link (`from>to`): `silence` lets connections stand and passes nothing, until `lift`. */
+  | {
+      readonly type: 'link.control';
+      readonly link: string;
+      readonly action: 'cut' | 'restore' | 'silence' | 'lift';
+    }
+  /**
+   * A client that comes back by itself is about to connect: `session` counts its connections, tried or made, from 1;
+   * `waitedMs` is for how long it waited since the one before ended.
+   */
+  | {
+      readonly type: 'client.attempt';
+      readonly client: string;
+      readonly session: number;
+      readonly waitedMs: number;
+    }
+  /**
+   * What a fault did to a client, told when its check is over: the last frame before and the first one after the
+   * longest time without a new frame. `firstAt` is null when none came any more.
+   */
+  | {
+      readonly type: 'client.gap';
+      readonly client: string;
+      readonly lastAt: number | null;
+      readonly firstAt: number | null;
+      readonly ms: number;
+    }
   /** A node is gone, or another process has its name, and no control of the check did it. */
   | { readonly type: 'node.exit'; readonly node: string }
   /** Figures of a crowd of players, taken once. */

@@ -1,5 +1,6 @@
 /** The figures on the stage of a check: recorded publishers and players, and crowds. */
 import type { ClientOptions, Player, Publisher } from '../drivers/client.ts';
+import type { Habit } from './habits.ts';
 import type { CrowdFigures, History } from './history.ts';
 
 /** A frame is sent every so often; from one keyframe to the next there are so many (fixtures/media/README.md). */
@@ -56,6 +57,39 @@ export interface RecordedPlayer {
   stop(): Promise<void>;
 }
 
+/** A publisher that comes back by itself, and whose encoder goes on meanwhile. */
+export interface EncodeRequest extends Pick<PublishRequest, 'url' | 'label' | 'filler'> {
+  readonly habit: Habit;
+}
+
+/** All its sessions have one label and one number of the stream in their stamps. */
+export interface RecordedEncoder {
+  readonly label: string;
+  /** Connections so far, tried or made. */
+  readonly sessions: number;
+  /** Resolves once the session that is under way has sent `count` further video frames. */
+  sent(count: number, withinMs: number): Promise<void>;
+  /** Unpublishes, and does not come back. */
+  stop(): Promise<void>;
+}
+
+/** A player that comes back by itself. */
+export interface WatchRequest {
+  readonly url: string;
+  readonly label?: string;
+  readonly habit: Habit;
+  /** It connects anew, too, when no video frame has come for so long. Default VIEWER_PATIENCE_MS. */
+  readonly patienceMs?: number;
+  readonly options?: PlayOptions;
+}
+
+/** All its sessions have one label. */
+export interface RecordedViewer {
+  readonly label: string;
+  readonly sessions: number;
+  stop(): Promise<void>;
+}
+
 export interface CrowdRequest {
   readonly label: string;
   /** Players are spread over these evenly. */
@@ -91,5 +125,8 @@ export interface StageHand {
 export interface Stage {
   publish(hand: StageHand, request: PublishRequest & { label: string }): Promise<RecordedPublisher>;
   play(hand: StageHand, url: string, label: string, options?: PlayOptions): RecordedPlayer;
+  /** Resolves at the first Publish.Start. */
+  encode(hand: StageHand, request: EncodeRequest & { label: string }): Promise<RecordedEncoder>;
+  watch(hand: StageHand, request: WatchRequest & { label: string }): RecordedViewer;
   crowd(hand: StageHand, request: CrowdRequest): Promise<Crowd>;
 }

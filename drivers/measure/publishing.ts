@@ -23,13 +23,22 @@ export interface PublicationObserver {
   onEnd?(publication: Publication): void;
 }
 
+/** For an encoder that goes on after its connection broke: it has not stopped to encode meanwhile. */
+export interface Continuation {
+  /** In every stamp, as before the break. */
+  readonly stream: number;
+  /** The number of the frame that is next; asked for at Publish.Start. */
+  frame(): number;
+}
+
 /** One stream on its way to a server. */
 export class Publication {
   readonly url: string;
-  /** In every stamp; a publication that is started anew has another one. */
+  /** In every stamp; a publication that is started anew, and continues none, has another one. */
   readonly stream: number;
   readonly client: Publisher;
-  /** Video frames sent so far, which is the number of the next one. */
+  readonly continues: Continuation | undefined;
+  /** The number of the next video frame: so many were sent, where this continues no other publication. */
   frames = 0;
   bytes = 0;
   readonly cursor: SourceCursor;
@@ -38,10 +47,17 @@ export class Publication {
   #pausedAt = Number.NaN;
   readonly #publishing: Publishing;
 
-  constructor(publishing: Publishing, url: string, source: MediaSource, options: ClientOptions | undefined) {
+  constructor(
+    publishing: Publishing,
+    url: string,
+    source: MediaSource,
+    options: ClientOptions | undefined,
+    continues: Continuation | undefined,
+  ) {
     this.#publishing = publishing;
     this.url = url;
-    this.stream = randomInt(2 ** 32);
+    this.continues = continues;
+    this.stream = continues?.stream ?? randomInt(2 ** 32);
     this.cursor = new SourceCursor(source);
     this.client = createPublisher(url, options, publishing);
   }
@@ -82,9 +98,9 @@ export class Publishing implements ClientObserver {
     this.#observer = observer;
   }
 
-  /** Connects and publishes. Throws ProtocolError(Url). */
-  add(url: string, options?: ClientOptions): Publication {
-    const publication = new Publication(this, url, this.#source, options);
+  /** Connects and publishes, from a keyframe and timestamp 0 on. Throws ProtocolError(Url). */
+  add(url: string, options?: ClientOptions, continues?: Continuation): Publication {
+    const publication = new Publication(this, url, this.#source, options, continues);
     this.#publications.set(publication.client, publication);
     publication.client.open();
     return publication;
@@ -97,6 +113,7 @@ export class Publishing implements ClientObserver {
   onState(client: Client, state: ClientState): void {
     const publication = this.#publications.get(client);
     if (publication === undefined || state !== ClientState.streaming) return;
+    publication.frames = publication.continues?.frame() ?? 0;
     this.#observer?.onStart?.(publication);
     const now = wallClock.now();
     for (const { type, body } of this.#source.headers) this.#send(publication, type, 0, body, now);

@@ -2,6 +2,7 @@
 import type { Check } from '../check.ts';
 import { ALL_PROTOCOLS } from './all-protocols.ts';
 import { backToSource } from './back-to-source.ts';
+import { FAILOVER_CHECKS } from './failover.ts';
 import { fanOut } from './fan-out.ts';
 import { FLV_CHECKS } from './flv.ts';
 import { throughNginx } from './flv-through-nginx.ts';
@@ -20,6 +21,7 @@ export const CHECKS: readonly Check[] = [
   ...FLV_CHECKS,
   ...forward,
   throughNginx,
+  ...FAILOVER_CHECKS,
   ...HLS_CHECKS,
   ...NGINX_RTMP_CHECKS,
   ...SRT_CHECKS,

@@ -1,0 +1,152 @@
+/** What the checks of faults share: who is watched, what is asked of whom, and how it is judged. */
+import { RETRIES_PER_SECOND } from '../bounds.ts';
+import type { CheckContext, Judgement } from '../check.ts';
+import {
+  type Course,
+  courseOf,
+  curedAt,
+  FailoverStep,
+  faultsIn,
+  stepOf,
+  stormBoundIn,
+  stormOf,
+  type Watched,
+  watchedIn,
+} from '../failover-timeline.ts';
+import type { History } from '../history.ts';
+import { failed, inconclusive, judged, notSeen, unlessOurs } from '../judging.ts';
+import { GOP_FRAMES } from '../stage.ts';
+import { everyOne } from './masters-and-slaves.ts';
+
+/** Frames after a gap that are looked at for what is lost, doubled or stale: a GOP, which is what nodes cache. */
+const AFTERWARDS_FRAMES = GOP_FRAMES;
+
+/** Says in the history what is asked of a client; it is judged and told in the timeline. */
+export function watchFor(t: CheckContext, watched: Watched): void {
+  t.step(FailoverStep.watched, stepOf(watched));
+}
+
+/**
+ * How often a node may connect. @param streams that the busiest node fetches or forwards: each may be tried once within
+ * its pause.
+ */
+export function boundStorm(t: CheckContext, streams: number): void {
+  t.step(FailoverStep.storm, {
+    perSecond: streams * RETRIES_PER_SECOND,
+    why: `${streams} streams, a pause of 3 s after each attempt (facts/srs.md 1.1)`,
+  });
+}
+
+/** The stream can be had again: bounds of `since: 'cure'` count from here. */
+export function cured(t: CheckContext, what: string): void {
+  t.step(FailoverStep.cured, { what });
+}
+
+/** Waits until every client that is watched has a GOP after its gap, or its time is up. */
+export async function settled(t: CheckContext, group: string): Promise<void> {
+  const faultAt = faultsIn(t.history)[0]!.t;
+  const since = { fault: faultAt, cure: curedAt(t.history) ?? faultAt };
+  const now = () => t.history.events.at(-1)!.t;
+  await everyOne(
+    watchedIn(t.history, group).map((watched) => {
+      const left = since[watched.since] + watched.boundMs - now();
+      const withinMs = Math.max(0, left) + AFTERWARDS_MS;
+      return t.until(`${watched.client}: ${AFTERWARDS_FRAMES} frames after its gap`, withinMs, (history) =>
+        isOver(courseOf(history, watched, faultAt), since[watched.since] - faultAt),
+      );
+    }),
+  );
+}
+
+/** A GOP of a second, and a second for a busy machine. */
+const AFTERWARDS_MS = 2000;
+
+/** A gap that began before the stream could be had again may be the one of the fault, or none: frames after it tell. */
+function isOver({ framesAfter, firstGood }: Course, sinceMs: number): boolean {
+  return framesAfter >= AFTERWARDS_FRAMES && firstGood !== null && firstGood >= Math.min(sinceMs, 0);
+}
+
+/** One judgement per thing that went wrong; one for everybody of a part of whom nothing is to be said. */
+export function judgeFailover(history: History, group: string): Judgement[] {
+  const watched = watchedIn(history, group);
+  const faultAt = faultsIn(history)[0]?.t;
+  if (watched.length === 0 || faultAt === undefined)
+    return [notSeen(history, 'a fault while clients are watched')];
+  const cure = curedAt(history);
+  const wrong = watched.flatMap((one) => judgeClient(history, one, faultAt, cure));
+  const storm = judgeStorm(history, faultAt);
+  const well = watched.filter((one) => wrong.every(({ expected }) => !expected.startsWith(`${one.client}:`)));
+  return [...wrong, ...praise(history, well, faultAt), ...storm];
+}
+
+function judgeClient(
+  history: History,
+  watched: Watched,
+  faultAt: number,
+  cure: number | undefined,
+): Judgement[] {
+  const { client, part, boundMs, since, why, lossless } = watched;
+  const course = courseOf(history, watched, faultAt);
+  const { closed } = course;
+  if (closed && (part === 'untouched' || part === 'waits')) {
+    return [failed(`${client}: keeps its connection`, `closed: ${closed.reason}, ${closed.code}`)];
+  }
+  if (part === 'untouched' && course.sessions > 0) {
+    return [failed(`${client}: notices nothing`, `it connected ${course.sessions} times`)];
+  }
+  const within = `${client}: new frames again within ${boundMs} ms ${since === 'cure' ? 'after the stream could be had again' : 'without one'} (${why})`;
+  if (since === 'cure' && cure === undefined) return [notSeen(history, within)];
+  const ms =
+    since === 'fault' ? course.gap : course.firstGood === null ? null : course.firstGood - (cure! - faultAt);
+  const verdicts: Judgement[] = [];
+  if (course.firstGood === null && course.gap > 0) {
+    const over = since === 'fault' ? course.gap > boundMs : course.gap > cure! - faultAt + boundMs;
+    const actual = `none for ${course.gap} ms, until the check ended`;
+    if (over) return [unlessOurs(history, failed(within, actual), boundMs)];
+    if (part !== 'untouched') return [inconclusive(within, actual)];
+  } else if (ms === null || course.framesAfter === 0) {
+    return [inconclusive(within, 'no frame was seen')];
+  } else if (ms > boundMs) {
+    return [unlessOurs(history, failed(within, `${ms} ms, a gap of ${course.gap} ms`), boundMs)];
+  }
+  if (course.doubled > 0) {
+    verdicts.push(
+      failed(
+        `${client}: no frame twice, and none older than one before`,
+        `${course.doubled}, the first is frame ${course.firstDoubled}`,
+      ),
+    );
+  }
+  const lost = lossless ? course.lost : course.lostElsewhere.length;
+  if (lost > 0) {
+    verdicts.push(
+      failed(
+        `${client}: no frame lost${lossless ? '' : ' but in its gap'}`,
+        `${lost} of those that were sent${course.lostElsewhere.length > 0 ? `, frame ${course.lostElsewhere[0]} is one` : ''}`,
+      ),
+    );
+  }
+  return verdicts;
+}
+
+function praise(history: History, well: readonly Watched[], faultAt: number): Judgement[] {
+  const parts = new Map<string, Watched[]>();
+  for (const one of well) {
+    const key = `${one.part} ${one.boundMs} ${one.since} ${one.why}`;
+    parts.set(key, [...(parts.get(key) ?? []), one]);
+  }
+  return [...parts.values()].map((group) => {
+    const { boundMs, since, why, part } = group[0]!;
+    const gaps = group.map((one) => courseOf(history, one, faultAt).gap);
+    const expected = `${part}: ${group.length} clients, at most ${boundMs} ms ${since === 'cure' ? 'after the stream could be had again' : 'without a new frame'} (${why}), nothing doubled, nothing lost afterwards`;
+    return judged(true, expected, `gaps of ${Math.min(...gaps)} to ${Math.max(...gaps)} ms`);
+  });
+}
+
+function judgeStorm(history: History, faultAt: number): Judgement[] {
+  const bound = stormBoundIn(history);
+  if (bound === undefined) return [];
+  const { worst, node } = stormOf(history, faultAt);
+  const expected = `no node tries more than ${bound.perSecond} connections within a second (${bound.why})`;
+  return [judged(worst <= bound.perSecond, expected, node === '' ? 'none tried' : `${node}: ${worst}`)];
+}

@@ -1,0 +1,77 @@
+/** The link of an edge to its origin goes: broken off, or without a word. */
+import {
+  FAN_OUT_DELAY_MS,
+  PULL_RETRY_MS,
+  PULL_SILENCE_MS,
+  RESUMED_AFTER_SILENCE_MS,
+  RESUMED_WITHIN_MS,
+} from '../bounds.ts';
+import { type Check, check } from '../check.ts';
+import { timelineOf } from '../failover-timeline.ts';
+import { boundStorm, judgeFailover, settled, watchFor } from './failover-judging.ts';
+import { playersAt } from './failover-setting.ts';
+
+const GROUP = 'links';
+/** Shorter than the pause of an edge: its first attempt finds the link whole again. */
+const CUT_MS = 1000;
+/** Until an edge has given up, and before it tries again: its first attempt finds the link whole again. */
+const SILENT_MS = PULL_SILENCE_MS + PULL_RETRY_MS / 2;
+
+const linkCut = check({
+  id: 'failover/link-cut',
+  title:
+    'When the link of an edge breaks or falls silent, its players stay and see the stream again; others notice nothing',
+  level: 'must',
+  spec: {
+    source: 'SRS 7.0.18',
+    where: 'app/srs_app_edge.cpp, SrsEdgeIngester::cycle',
+    says: 'An edge keeps its players, gives up an origin that is silent for 5 s, waits 3 s and tries again, as long as it has players.',
+  },
+  topologies: ['edge-cluster'],
+  needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'observe.upstream'],
+  mutants: [
+    'edge-never-retries',
+    'edge-retries-at-once',
+    'edge-closes-players-with-origin',
+    'edge-doubles-after-resume',
+    'edge-resumes-with-stale-gop',
+  ],
+  deadlineMs: 30_000,
+
+  async run(t) {
+    const stream = t.stream();
+    const publisher = await t.publish({ url: t.publishUrl(stream) });
+    const [broken, silent, ...others] = t.nodes('edge').map(({ spec }) => spec.name) as [
+      string,
+      string,
+      ...string[],
+    ];
+    const asked = { publisher: publisher.label, since: 'fault', lossless: false, group: GROUP } as const;
+    for (const client of await playersAt(t, stream, [broken])) {
+      const why = 'the pause of an edge is 3 s, facts/srs.md 1.4';
+      watchFor(t, { ...asked, client, part: 'waits', boundMs: RESUMED_WITHIN_MS, why });
+    }
+    for (const client of await playersAt(t, stream, [silent])) {
+      const why = '5 s of silence, 3 s of pause, facts/srs.md 1.4';
+      watchFor(t, { ...asked, client, part: 'waits', boundMs: RESUMED_AFTER_SILENCE_MS, why });
+    }
+    for (const client of await playersAt(t, stream, others)) {
+      const why = 'two merged writes';
+      watchFor(t, { ...asked, client, part: 'untouched', boundMs: FAN_OUT_DELAY_MS, why, lossless: true });
+    }
+    boundStorm(t, 1);
+    const origin = t.nodes('origin')[0]!.spec.name;
+    t.link(broken, origin, 'cut');
+    t.link(silent, origin, 'silence');
+    await t.observe(CUT_MS, 'an edge without its link');
+    t.link(broken, origin, 'restore');
+    await t.observe(SILENT_MS - CUT_MS, 'an edge that gives up a silent origin');
+    t.link(silent, origin, 'lift');
+    await settled(t, GROUP);
+  },
+
+  judge: (history) => judgeFailover(history, GROUP),
+  timeline: (history) => timelineOf(history, GROUP),
+});
+
+export const FAILOVER_LINKS: readonly Check[] = [linkCut];

@@ -1,0 +1,5 @@
+/** Faults and what becomes of the clients: nodes that are killed or frozen, links that are cut. */
+import type { Check } from '../check.ts';
+import { FAILOVER_LINKS } from './failover-links.ts';
+
+export const FAILOVER_CHECKS: readonly Check[] = [...FAILOVER_LINKS];
