@@ -40,7 +40,8 @@ export function requestText(
       });
       response.on('error', reject);
       response.on('end', () => {
-        if (response.statusCode === 200 || response.statusCode === 201) resolve(Buffer.concat(chunks).toString());
+        if (response.statusCode === 200 || response.statusCode === 201)
+          resolve(Buffer.concat(chunks).toString());
         else reject(new Error(`HTTP status ${response.statusCode}`));
       });
     });

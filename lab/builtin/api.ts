@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { cpus, freemem, loadavg, totalmem, uptime } from 'node:os';
 import type { ClientRecord } from './clients.ts';
+import { clusterAnswer } from './cluster-api.ts';
 import { API_VERSION, SERVER_NAME } from './constants.ts';
 import { audioInfo, videoInfo } from './media-info.ts';
 import type { MediaNode } from './node.ts';
@@ -76,6 +77,8 @@ function route(node: MediaNode, method: string, path: string, query: URLSearchPa
     case 'clients':
       if (id === '') return { clients: page([...node.clients.values()].map(clientOf(node)), query) };
       return method === 'DELETE' ? kick(node, id) : clientById(node, id);
+    case 'clusters':
+      return { data: clusterAnswer(node, query) };
     default:
       return undefined;
   }

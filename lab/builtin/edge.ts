@@ -6,6 +6,7 @@ import { framesOf } from './media-message.ts';
 import type { MediaNode } from './node.ts';
 import { Pull } from './pull.ts';
 import { Push } from './push.ts';
+import { namedVhost, paramWithoutVhost, requestUrl, withoutQuery } from './request-url.ts';
 import type { Publication, PublishEvents, PublishRequest, Role } from './role.ts';
 import type { Stream } from './stream.ts';
 
@@ -45,7 +46,7 @@ export class Edge implements Role {
 
   /** One upstream of its own per publisher, to one origin; no failover and no buffering (facts/srs.md 1.7). */
   publish(
-    { stream, app, streamName, client }: PublishRequest,
+    { stream, app, streamName, tcUrl, client }: PublishRequest,
     events: PublishEvents,
   ): Publication | undefined {
     const { config, timeouts, mutants, log } = this.#node;
@@ -56,7 +57,14 @@ export class Edge implements Role {
     }
     stream.publisher = client;
     const { host, port } = config.origins[this.#nextOrigin++ % config.origins.length]!;
-    const target = { host, port, app, streamName };
+    const asked = requestUrl(tcUrl, app, streamName);
+    const target = {
+      host,
+      port,
+      app: withoutQuery(app),
+      streamName: withoutQuery(streamName) + paramWithoutVhost(asked),
+      vhost: namedVhost(asked),
+    };
     const push = new Push(
       this.#node,
       { target, timeoutMs: timeouts.upstream, id: client.id },

@@ -2,13 +2,16 @@
 import type { Socket } from 'node:net';
 import { type ClientRecord, randomId } from './clients.ts';
 import type { MediaNode } from './node.ts';
+import { DEFAULT_VHOST, requestUrl } from './request-url.ts';
+import type { Stream } from './stream.ts';
 import type { StreamName } from './stream-name.ts';
 
 /**
  * Answers nothing until there is media: a player of a missing stream waits in silence, as at SRS. What the player
  * sends after its request is thrown away.
+ * @param target of the request, with its query.
  */
-export function playFlv(node: MediaNode, socket: Socket, name: StreamName): void {
+export function playFlv(node: MediaNode, socket: Socket, name: StreamName, target: string): void {
   const stream = node.stream(name.url);
   const client: ClientRecord = {
     id: randomId(),
@@ -22,6 +25,8 @@ export function playFlv(node: MediaNode, socket: Socket, name: StreamName): void
     socket,
   };
   node.enter(client);
+  stream.asked = requestUrl(client.tcUrl, target);
+  if (node.mutants.has('origin-redirects-flv')) redirectFlv(node, socket, name, stream);
   const player = stream.addPlayer('flv', socket);
   if (node.mutants.has('media-stall-timer-kept')) {
     const timer = setTimeout(() => socket.destroy(), node.timeouts.httpRequest);
@@ -32,5 +37,20 @@ export function playFlv(node: MediaNode, socket: Socket, name: StreamName): void
     if (node.mutants.has('media-missing-stream-kept') && stream.frames === 0) return;
     stream.removePlayer('flv', player);
     node.leave(client);
+  });
+}
+
+/** Mutant: as if the answer of a coworker were for all players. */
+function redirectFlv(
+  { coworkers, config }: MediaNode,
+  socket: Socket,
+  name: StreamName,
+  stream: Stream,
+): void {
+  if (stream.publisher) return;
+  coworkers?.ask({ vhost: DEFAULT_VHOST, ip: '', app: name.app, stream: name.name }, (origin) => {
+    if (!origin) return;
+    const location = `http://${origin.ip}:${config.httpPort}${name.url}.flv`;
+    socket.end(`HTTP/1.1 302 Found\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`);
   });
 }

@@ -4,6 +4,7 @@ import { createApi } from './api.ts';
 import { type ClientRecord, randomId } from './clients.ts';
 import type { BuiltinConfig } from './config.ts';
 import { DEFAULT_TIMEOUTS, STREAM_LINGER_MS, type Timeouts, WRITE_PHASES } from './constants.ts';
+import { Coworkers } from './coworkers.ts';
 import { Edge } from './edge.ts';
 import { Forwards } from './forward.ts';
 import { HlsOutputs } from './hls/outputs.ts';
@@ -37,6 +38,8 @@ export class MediaNode {
   readonly hlsSessions: HlsSessions | undefined;
   /** Undefined when the node has no WebRTC. */
   readonly rtc: RtcServer | undefined;
+  /** Undefined when there is nobody to ask: players wait for a stream that is not here. */
+  readonly coworkers: Coworkers | undefined;
   readonly #forwards = new Forwards(this);
   readonly #srt: SrtServer | undefined;
   readonly #connections = new Set<{ destroy(): unknown }>();
@@ -57,6 +60,7 @@ export class MediaNode {
       this.hls = new HlsOutputs(config, config.hls.directory, this.mutants, log);
       if (sessions) this.hlsSessions = new HlsSessions(windowSeconds, this);
     }
+    if (config.coworkers?.length) this.coworkers = new Coworkers(this, config.coworkers);
     this.role = config.role === 'edge' ? new Edge(this) : new Origin(this);
     if (config.rtcPort !== undefined) this.rtc = new RtcServer(this, config.rtcPort);
     if (config.srtPort !== undefined) this.#srt = new SrtServer(this, config.srtPort);
@@ -136,6 +140,7 @@ export class MediaNode {
       this.role.onStreamGone(stream);
     }
     this.#forwards.close();
+    this.coworkers?.close();
     this.hls?.close();
     this.hlsSessions?.close();
   }

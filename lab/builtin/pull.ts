@@ -1,10 +1,15 @@
 /** Merged back-to-source: one upstream for all players of a stream, from the first player to the last. */
+import { ChunkWriter } from '../../protocols/rtmp/chunk-writer.ts';
+import { encodeCommand, playRedirectCommand } from '../../protocols/rtmp/commands.ts';
 import type { Message } from '../../protocols/rtmp/message-assembler.ts';
+import { MessageTypeId } from '../../protocols/rtmp/messages.ts';
 import { parseRtmpUrl } from '../../protocols/rtmp/url.ts';
 import { randomId } from './clients.ts';
-import { MAX_REDIRECTS } from './constants.ts';
+import { CHUNK_SIZE, MAX_REDIRECTS } from './constants.ts';
 import { framesOf } from './media-message.ts';
 import type { MediaNode } from './node.ts';
+import { PullDefects } from './pull-defects.ts';
+import { namedVhost, paramWithoutVhost, requestUrl, withoutQuery } from './request-url.ts';
 import type { PlayerProtocol, Stream, StreamDemand } from './stream.ts';
 import { Upstream, type UpstreamTarget } from './upstream.ts';
 
@@ -43,10 +48,14 @@ export class Pull implements StreamDemand {
   readonly #extras: Upstream[] = [];
   /** Mutant: pulls without a player. */
   #eager = false;
+  readonly #defects: PullDefects;
+  /** Mutant: where a 302 once sent it. */
+  #remembered: UpstreamTarget | undefined;
 
   constructor(node: MediaNode, stream: Stream) {
     this.#node = node;
     this.streams = [stream];
+    this.#defects = new PullDefects(node.mutants);
   }
 
   get active(): boolean {
@@ -123,15 +132,16 @@ export class Pull implements StreamDemand {
   }
 
   #nextTarget(): UpstreamTarget {
+    if (this.#remembered) return this.#remembered;
     const { origins } = this.#node.config;
     const turn = this.#node.mutants.has('edge-stays-with-first-origin') ? 0 : this.#next++;
     const { host, port } = origins[turn % origins.length]!;
-    const stream = this.streams[0]!;
-    return { host, port, app: stream.app, streamName: stream.name };
+    const { app, name, asked } = this.streams[0]!;
+    return { host, port, app, streamName: name + paramWithoutVhost(asked), vhost: namedVhost(asked) };
   }
 
   #attempt(target: UpstreamTarget, redirects: number): void {
-    const { log } = this.#node;
+    const { log, mutants, timeouts } = this.#node;
     const url = this.streams[0]!.url;
     let redirect: string | undefined;
     let impatience: NodeJS.Timeout | undefined;
@@ -139,7 +149,7 @@ export class Pull implements StreamDemand {
       onStarted: () => {
         log(`pull ${url} from ${target.host}:${target.port}`);
         if (this.#upstream !== upstream) return;
-        if (this.#node.mutants.has('edge-missing-stream-floods')) {
+        if (mutants.has('edge-missing-stream-floods')) {
           impatience = setTimeout(() => {
             if (this.#state === PullState.starting) upstream.close('impatient', 0);
           }, IMPATIENCE_MS);
@@ -150,7 +160,10 @@ export class Pull implements StreamDemand {
       },
       onRedirect: (location) => {
         redirect = location;
-        upstream.close(`redirected to ${location}`, 0);
+        if (mutants.has('edge-leaks-redirect')) this.#leak(location);
+        const close = (): void => upstream.close(`redirected to ${location}`, 0);
+        if (mutants.has('edge-waits-after-redirect')) setTimeout(close, timeouts.upstreamRetry);
+        else close();
       },
       onClosed: (reason) => {
         clearTimeout(impatience);
@@ -161,13 +174,26 @@ export class Pull implements StreamDemand {
     this.#upstream = upstream;
   }
 
+  /** Mutant. */
+  #leak(location: string): void {
+    const payload = encodeCommand(playRedirectCommand(location));
+    const writer = new ChunkWriter();
+    writer.chunkSize = CHUNK_SIZE;
+    const chunks = writer.encode(5, MessageTypeId.CommandAmf0, 0, 0, payload);
+    for (const { fanouts } of this.streams) {
+      for (const { socket } of fanouts.rtmp.players()) socket.write(chunks);
+    }
+  }
+
   #onMedia(message: Message): void {
     framesOf(message, (frame) => {
       if (this.#state !== PullState.pulling) {
         this.#state = PullState.pulling;
         for (const stream of this.streams) stream.openOutputs(this.#node.outputsOf(stream, stream.name));
       }
-      for (const stream of this.streams) stream.push(frame);
+      this.#defects.pass(frame, (passed) => {
+        for (const stream of this.streams) stream.push(passed);
+      });
     });
   }
 
@@ -180,17 +206,35 @@ export class Pull implements StreamDemand {
       return;
     }
     if (this.#state === PullState.idle) return;
+    if (this.#state === PullState.pulling) this.#defects.onBroken(this.streams);
     this.#state = PullState.starting;
-    const target = redirect !== undefined && redirects < MAX_REDIRECTS ? targetOf(redirect) : undefined;
+    const target = redirect === undefined ? undefined : this.#redirected(redirect, redirects);
     if (target) {
       this.#attempt(target, redirects + 1);
       return;
     }
     this.#state = PullState.waiting;
-    const pause = this.#node.mutants.has('edge-missing-stream-floods')
-      ? 0
-      : this.#node.timeouts.upstreamRetry;
+    const { mutants, timeouts } = this.#node;
+    if (mutants.has('edge-never-retries')) return;
+    const hasty = mutants.has('edge-missing-stream-floods') || mutants.has('edge-retries-at-once');
+    const pause = hasty ? 0 : timeouts.upstreamRetry;
     this.#retry = setTimeout(() => this.#begin(), pause);
+  }
+
+  /** Undefined when it is not to be followed: then the attempt has failed. */
+  #redirected(location: string, redirects: number): UpstreamTarget | undefined {
+    const { mutants } = this.#node;
+    const target = targetOf(location);
+    if (mutants.has('edge-ignores-redirect')) return undefined;
+    if (mutants.has('edge-drops-players-at-redirect')) {
+      for (const { fanouts } of this.streams)
+        for (const { socket } of fanouts.rtmp.players()) socket.destroy();
+    }
+    if (mutants.has('edge-remembers-redirect')) this.#remembered = target;
+    if (redirects >= MAX_REDIRECTS && !mutants.has('edge-follows-forever')) return undefined;
+    return target && mutants.has('edge-redirect-loses-query')
+      ? { ...target, streamName: withoutQuery(target.streamName), vhost: undefined }
+      : target;
   }
 
   #release(): void {
@@ -236,8 +280,15 @@ export class Pull implements StreamDemand {
 /** Undefined when the location is no RTMP URL: then it is an attempt that failed. */
 function targetOf(location: string): UpstreamTarget | undefined {
   try {
-    const { host, port, app, stream } = parseRtmpUrl(location);
-    return { host, port, app, streamName: stream };
+    const { host, port, app, stream, tcUrl } = parseRtmpUrl(location);
+    const asked = requestUrl(tcUrl, app, stream);
+    return {
+      host,
+      port,
+      app: withoutQuery(app),
+      streamName: withoutQuery(stream) + paramWithoutVhost(asked),
+      vhost: namedVhost(asked),
+    };
   } catch {
     return undefined;
   }

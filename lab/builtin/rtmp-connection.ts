@@ -28,6 +28,8 @@ import { DefectiveChunkSink, misreadsChunks } from './defective-chunks.ts';
 import { isMedia } from './media-message.ts';
 import type { MediaNode } from './node.ts';
 import type { Player } from './player.ts';
+import { misled, redirectTo } from './redirect.ts';
+import { DEFAULT_VHOST, requestUrl, withoutQuery } from './request-url.ts';
 import type { Publication } from './role.ts';
 import type { Stream } from './stream.ts';
 import { type StreamName, streamName } from './stream-name.ts';
@@ -46,6 +48,8 @@ const State = {
   connected: 'connected',
   playing: 'playing',
   publishing: 'publishing',
+  /** Sent elsewhere; whatever the player says now ends the connection. */
+  redirected: 'redirected',
   closed: 'closed',
 } as const;
 type State = (typeof State)[keyof typeof State];
@@ -67,6 +71,8 @@ export class RtmpConnection {
   #player: Player | undefined;
   #publication: Publication | undefined;
   #client: ClientRecord | undefined;
+  /** While coworkers are asked for the stream. */
+  #stopAsking: (() => void) | undefined;
   readonly #window = new AcknowledgementWindow();
   #mediaMessages = 0;
   #bytesIn = 0;
@@ -174,6 +180,10 @@ export class RtmpConnection {
 
   #onCommand(command: Command): void {
     if (this.#state === State.closed) return;
+    if (this.#state === State.redirected) {
+      this.#close('redirected');
+      return;
+    }
     const { name, transactionId: id } = command;
     if (this.#state === State.connecting && name !== 'connect') {
       throw new ProtocolError(ProtocolErrorCode.RtmpCommand, 'connect as the first command', name);
@@ -248,6 +258,7 @@ export class RtmpConnection {
     if (this.#fmle) this.#status('onFCPublish', 'NetStream.Publish.Start', 'Started publishing stream.');
     const stream = this.#node.stream(requested.url);
     const client = this.#record(this.#fmle ? 'fmle-publish' : 'flash-publish', requested, true);
+    if (this.#node.mutants.has('origin-redirects-publishers')) this.#askCoworkers(stream, requested);
     const publication = this.#node.role.publish(
       {
         stream,
@@ -294,12 +305,15 @@ export class RtmpConnection {
   #onPlay(requested: StreamName): void {
     if (this.#stream) this.#leave();
     const stream = this.#node.stream(requested.url);
+    stream.asked = requestUrl(this.#tcUrl, this.#app, requested.requested);
     this.#sendControl(
       MessageTypeId.UserControl,
       encodeUserControl(UserControlEvent.StreamBegin, MESSAGE_STREAM_ID),
     );
-    this.#status('onStatus', 'NetStream.Play.Reset', 'Playing and resetting stream.');
-    if (!this.#node.mutants.has('rtmp-play-status-missing')) {
+    const { mutants, coworkers } = this.#node;
+    const early = mutants.has('origin-redirects-before-start') && coworkers && !stream.publisher;
+    if (!early) this.#status('onStatus', 'NetStream.Play.Reset', 'Playing and resetting stream.');
+    if (!early && !mutants.has('rtmp-play-status-missing')) {
       this.#status('onStatus', 'NetStream.Play.Start', 'Started playing stream.');
     }
     this.#sendMessage(
@@ -312,6 +326,32 @@ export class RtmpConnection {
     this.#stream = stream;
     this.#enter(this.#record('rtmp-play', requested, false));
     this.#player = stream.addPlayer('rtmp', this.#socket);
+    this.#askCoworkers(stream, requested);
+  }
+
+  /** Of a stream that is not published here; a player of one that is published meanwhile is served as any other. */
+  #askCoworkers(stream: Stream, { requested }: StreamName): void {
+    const { coworkers, mutants, config } = this.#node;
+    if (!coworkers || stream.publisher) return;
+    const app = withoutQuery(this.#app);
+    const query = { vhost: DEFAULT_VHOST, ip: stream.asked.host, app, stream: withoutQuery(requested) };
+    const play = { app, stream: requested, url: stream.asked };
+    this.#stopAsking = coworkers.ask(query, (origin) => {
+      this.#stopAsking = undefined;
+      if (stream.publisher) return;
+      if (origin) this.#redirect(redirectTo(misled(origin, config, mutants), play, mutants));
+      else if (!mutants.has('origin-keeps-players-of-nowhere')) {
+        this.#close(`no coworker has ${stream.url} (code 3091)`);
+      }
+    });
+  }
+
+  #redirect(command: Command): void {
+    this.#send(CHUNK_STREAM.stream, 0, command);
+    this.#leave();
+    this.#state = State.redirected;
+    if (this.#node.mutants.has('origin-keeps-redirected')) return;
+    this.#stalled = setTimeout(() => this.#close('redirected'), this.#node.timeouts.redirected);
   }
 
   #onFCUnpublish(transactionId: number): void {
@@ -345,6 +385,8 @@ export class RtmpConnection {
   /** Ends playing or publishing; the connection may begin again. */
   #leave(): void {
     clearTimeout(this.#silence);
+    this.#stopAsking?.();
+    this.#stopAsking = undefined;
     const stream = this.#stream;
     const kept =
       this.#node.mutants.has('media-missing-stream-kept') && stream !== undefined && stream.frames === 0;

@@ -1,4 +1,5 @@
 /** Streams are known by `/app/stream`, without extension, query and vhost (facts/srs.md 3.6). */
+import { withoutQuery } from './request-url.ts';
 
 export interface StreamName {
   readonly app: string;
@@ -22,9 +23,4 @@ export function streamName(app: string, requested: string): StreamName | undefin
 export function flvStreamName(target: string): StreamName | undefined {
   const match = /^\/([^?]+)\/([^/?]+\.flv)(\?.*)?$/.exec(target);
   return match ? streamName(match[1]!, match[2]!) : undefined;
-}
-
-function withoutQuery(text: string): string {
-  const at = text.indexOf('?');
-  return at < 0 ? text : text.slice(0, at);
 }

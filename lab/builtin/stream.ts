@@ -11,6 +11,7 @@ import { frameFaults } from './frame-faults.ts';
 import type { Mutants } from './mutants.ts';
 import type { StreamOutput } from './output.ts';
 import { type Batch, Player } from './player.ts';
+import type { RequestUrl } from './request-url.ts';
 
 export type PlayerProtocol = 'rtmp' | 'flv';
 
@@ -43,6 +44,8 @@ export class Stream implements FrameLog {
   frames = 0;
   recvBytes = 0;
   publisher: ClientRecord | undefined;
+  /** What its latest player asked for: an edge asks its origin for the same (facts/srs.md 1.3). */
+  asked: RequestUrl = { host: '', param: '' };
   /** Monotonic time at which somebody was last seen to use the stream. */
   idleSince = performance.now();
   demand: StreamDemand | undefined;

@@ -35,6 +35,8 @@ export interface UpstreamTarget {
   readonly app: string;
   /** With its query. */
   readonly streamName: string;
+  /** The virtual host that tcUrl names in place of `host` (facts/srs.md 1.3). Default none. */
+  readonly vhost?: string | undefined;
 }
 
 export interface UpstreamOptions {
@@ -153,7 +155,7 @@ export class Upstream {
       0,
       connectCommand({
         app: target.app,
-        tcUrl: `rtmp://${target.host}:${target.port}/${target.app}`,
+        tcUrl: `rtmp://${target.vhost ?? target.host}:${target.port}/${target.app}`,
         transactionId: TransactionId.connect,
         properties: { flashVer: 'WIN 15,0,0,239', swfUrl: '', pageUrl: '' },
         args: [
