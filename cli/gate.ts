@@ -2,6 +2,7 @@
 import { join, relative } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LabError } from '../lab/errors.ts';
+import { usualEngine } from '../lab/runners/external.ts';
 import { TOPOLOGIES, topologyByName } from '../lab/topologies/index.ts';
 import type { EngineName } from '../lab/topology.ts';
 import { collectEnvironment } from '../reports/environment.ts';
@@ -14,7 +15,9 @@ import { UNSUPPORTED_PART } from '../scenarios/gate.ts';
 import type { HistoryEvent } from '../scenarios/history.ts';
 import { type LeftOut, type Plan, type PlannedRun, type PlanRequest, planGate } from '../scenarios/plan.ts';
 import { runPlan } from '../scenarios/plan-run.ts';
+import type { Attach } from '../scenarios/run.ts';
 import { selectChecks } from '../scenarios/select.ts';
+import { attachTarget, noteOfTarget, targetOf } from './gate-target.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import {
   ExitCode,
@@ -42,6 +45,9 @@ export interface ClusterOptions {
 
 interface GateOptions extends ClusterOptions {
   readonly list?: boolean;
+  readonly target?: string;
+  readonly allowDisruption?: boolean;
+  readonly allowRemote?: boolean;
 }
 
 export function register(program: Command): void {
@@ -52,6 +58,12 @@ export function register(program: Command): void {
       .argument('[check...]', 'ids or globs, such as back-to-source/*; all when left out'),
   )
     .option('--list', 'show the checks and run nothing')
+    .option('--target <file>', 'a cluster that runs already, described in a YAML file (docs/targets.md)')
+    .option(
+      '--allow-disruption',
+      'with --target: kill, freeze and restart its nodes, kick clients, send floods',
+    )
+    .option('--allow-remote', 'with --target: a cluster that is not on loopback; only one that is yours')
     .addHelpText(
       'after',
       `
@@ -63,7 +75,20 @@ Examples:
   liveproof gate --topology forward-cluster --topology nginx-rtmp
   liveproof gate 'back-to-source/*' fan-out/spread
   liveproof gate --engine srs --srs ./objs/srs --out out/nightly
-  liveproof gate --list`,
+  liveproof gate --target staging.yaml --allow-remote
+  liveproof gate --list
+
+A target file, of an edge cluster on this machine whose edge may be killed; the rest is in docs/targets.md:
+  schema: liveproof/target@1
+  name: staging
+  topology: edge-cluster
+  nodes:
+    - { name: origin, host: 127.0.0.1, ports: { rtmp: 1935, http: 8080, api: 1985 } }
+    - name: edge-1
+      host: 127.0.0.1
+      ports: { rtmp: 11935, http: 18080, api: 11985 }
+      addresses: [127.0.0.11]   # from which it fetches, as the API of the origin tells it
+      controls: { kill: [docker, kill, edge-1], restart: [docker, start, edge-1] }`,
     )
     .action(gate);
 }
@@ -105,12 +130,55 @@ async function gate(patterns: string[], options: GateOptions): Promise<void> {
     process.stdout.write(`${listOf(selected(patterns, CHECKS, options.topology))}\n`);
     return;
   }
-  const checks = selected(patterns, CHECKS, options.topology);
-  await runAndReport('gate', options, {
-    plan: planGate(planRequest(checks, options)),
-    line: (finding, paint) => `${verdictCell(paint, finding)}  ${lineOf(finding)}`,
-    event: (check, event, { topology }) => ({ check, topology: topology.name, ...event }),
+  const work = {
+    line: (finding: Finding, paint: Paint) => `${verdictCell(paint, finding)}  ${lineOf(finding)}`,
+    event: (check: string, event: HistoryEvent, { topology }: PlannedRun) => ({
+      check,
+      topology: topology.name,
+      ...event,
+    }),
+  };
+  if (options.target === undefined) {
+    refuseTargetOptions(options);
+    const checks = selected(patterns, CHECKS, options.topology);
+    await runAndReport('gate', options, { ...work, plan: planGate(planRequest(checks, options)) });
+    return;
+  }
+  const given = { ...options, target: options.target };
+  const target = targetOf(given);
+  refuseLabOptions(options);
+  const topology = topologyByName(target.topology);
+  const checks = selected(patterns, CHECKS, [topology.name]);
+  const plan = planGate({
+    checks,
+    topologies: [topology],
+    engine: target.engine ?? usualEngine(topology),
+    isRunnable: () => {},
   });
+  await runAndReport('gate', options, {
+    ...work,
+    plan,
+    attach: attachTarget(target, given),
+    notes: [noteOfTarget(target, given)],
+  });
+}
+
+function refuseTargetOptions({ allowDisruption, allowRemote }: GateOptions): void {
+  if (allowDisruption)
+    throw new UsageError('--allow-disruption is for --target: clusters of the lab are ours.');
+  if (allowRemote)
+    throw new UsageError('--allow-remote is for --target: clusters of the lab are on loopback.');
+}
+
+/** What the target file says instead. */
+function refuseLabOptions({ topology, engine, srs, basePort, openUdp }: GateOptions): void {
+  if (topology.length > 0) throw new UsageError('--topology is what the target file says: leave it out.');
+  if (engine !== undefined) throw new UsageError('--engine is what the target file says: leave it out.');
+  // SRS_BIN may be set for other commands.
+  if (srs !== undefined && srs !== process.env.SRS_BIN)
+    throw new UsageError('--srs is for clusters of the lab: nothing is started with --target.');
+  if (basePort !== undefined || openUdp)
+    throw new UsageError('--base-port and --open-udp are for clusters of the lab.');
 }
 
 export function planRequest(
@@ -151,6 +219,10 @@ export interface Work {
   readonly plan: Plan;
   /** How many clusters with a mutant may run at a time. Default 1. */
   readonly jobs?: number;
+  /** Default runner `process`. */
+  readonly attach?: Attach;
+  /** For the report, beside those that a run makes by itself. */
+  readonly notes?: readonly string[];
   /** Printed when a run begins. */
   heading?(run: PlannedRun): string;
   /** Printed for a finding. */
@@ -177,7 +249,7 @@ export async function runAndReport(
   const say = (line: string): boolean => process.stdout.write(`${line}\n`);
   const findings: Finding[] = [];
   const programs: Record<string, string> = {};
-  const notes = new Set<string>();
+  const notes = new Set<string>(work.notes);
   let failure: Error | undefined;
   const jobs = work.jobs ?? 1;
   // Runs side by side are told one after the other, each when it is over.
@@ -209,6 +281,7 @@ export async function runAndReport(
     openUdp: options.openUdp === true,
     ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
     jobs,
+    ...(work.attach === undefined ? {} : { attach: work.attach }),
     onStart(run) {
       cameUp = performance.now();
       if (jobs > 1 && run.mutant !== undefined) kept.set(run, []);

@@ -47,6 +47,7 @@ export function missingPrograms(purpose: Purpose): SystemProgram[] {
 
 /** Versions of the programs that a running cluster is made of, builtin nodes aside. */
 export async function versionsOf(cluster: Cluster): Promise<Record<string, string>> {
+  if (cluster.versions !== undefined) return { ...(await cluster.versions()) };
   const versions: Record<string, string> = {};
   for (const { engine, spec } of cluster.nodes.values()) {
     if (versions[engine] !== undefined || engine === 'builtin') continue;

@@ -5,7 +5,7 @@ import type { Finding } from '../reports/results.ts';
 import type { HistoryEvent } from './history.ts';
 import { proofOf } from './mutants.ts';
 import type { PlannedRun } from './plan.ts';
-import { runOnCluster } from './run.ts';
+import { type Attach, runOnCluster } from './run.ts';
 
 export interface PlanRun {
   readonly runs: readonly PlannedRun[];
@@ -14,6 +14,8 @@ export interface PlanRun {
   readonly basePort?: number;
   /** Configurations and logs go to a folder per topology and mutant below it. */
   readonly runDir: string;
+  /** See ClusterRequest. Default runner `process`. */
+  readonly attach?: Attach;
   readonly signal: AbortSignal;
   /**
    * How many clusters with a mutant may run at a time, after the healthy ones, which run alone: what a check makes of a
@@ -57,7 +59,7 @@ async function runQueue(queue: Iterable<PlannedRun>, plan: PlanRun): Promise<voi
 
 function runOne(run: PlannedRun, plan: PlanRun): Promise<Finding[]> {
   const { topology, engine, checks, mutant } = run;
-  const { srsPath, openUdp = false, basePort, signal } = plan;
+  const { srsPath, openUdp = false, basePort, attach, signal } = plan;
   return runOnCluster(
     {
       topology,
@@ -67,6 +69,7 @@ function runOne(run: PlannedRun, plan: PlanRun): Promise<Finding[]> {
       openUdp,
       ...(srsPath === undefined ? {} : { srsPath }),
       ...(basePort === undefined ? {} : { basePort }),
+      ...(attach === undefined ? {} : { attach }),
     },
     {
       checks,

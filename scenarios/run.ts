@@ -40,6 +40,15 @@ const SETTINGS: Partial<MediaSettings> = {
  */
 const PATIENCE: Patience = { rtmpHandshake: 6000, httpRequest: 4000, coworker: 2000 };
 
+/** Resolves with a cluster whose media nodes have these settings, as far as checks depend on them. */
+export type Attach = (asked: {
+  readonly topology: Topology;
+  readonly engine: EngineName;
+  readonly settings: Partial<MediaSettings>;
+  readonly runDir: string;
+  readonly signal: AbortSignal;
+}) => Promise<Cluster>;
+
 export interface ClusterRequest {
   readonly topology: Topology;
   readonly engine: EngineName;
@@ -49,6 +58,8 @@ export interface ClusterRequest {
   readonly basePort?: number;
   /** Configurations and logs of the nodes go here. */
   readonly runDir: string;
+  /** Brings the cluster up, or finds it, instead of runner `process`. */
+  readonly attach?: Attach;
   readonly onProgress?: (progress: StartProgress) => void;
   /** Once, when it is up. */
   readonly onUp?: (cluster: Cluster) => Promise<void> | void;
@@ -59,24 +70,26 @@ export async function runOnCluster(
   where: ClusterRequest,
   what: Omit<GateRequest, 'cluster' | 'stage'>,
 ): Promise<Finding[]> {
-  const { topology, engine, srsPath, openUdp = false, basePort, runDir, onProgress } = where;
-  const cluster = await startCluster({
-    topology,
-    engine,
-    runDir,
-    settings: SETTINGS,
-    patience: PATIENCE,
-    signal: what.signal,
-    ...(srsPath === undefined ? {} : { srsPath }),
-    openUdp,
-    ...(basePort === undefined ? {} : { basePort }),
-    ...(onProgress === undefined ? {} : { onProgress }),
-    ...(what.mutant === undefined ? {} : { mutants: [what.mutant] satisfies MutantId[] }),
-  });
+  const cluster = await bringUp(where, what);
   try {
     await where.onUp?.(cluster);
     return await runGate({ ...what, cluster, stage: actors });
   } finally {
     await cluster.down();
   }
+}
+
+function bringUp(where: ClusterRequest, what: Omit<GateRequest, 'cluster' | 'stage'>): Promise<Cluster> {
+  const { topology, engine, srsPath, openUdp = false, basePort, runDir, onProgress } = where;
+  const asked = { topology, engine, runDir, settings: SETTINGS, signal: what.signal };
+  if (where.attach !== undefined) return where.attach(asked);
+  return startCluster({
+    ...asked,
+    patience: PATIENCE,
+    ...(srsPath === undefined ? {} : { srsPath }),
+    openUdp,
+    ...(basePort === undefined ? {} : { basePort }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+    ...(what.mutant === undefined ? {} : { mutants: [what.mutant] satisfies MutantId[] }),
+  });
 }

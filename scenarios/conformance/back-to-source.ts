@@ -16,7 +16,7 @@ import {
   words,
 } from '../judging.ts';
 import { FRAME_MS, type RecordedPlayer } from '../stage.ts';
-import { disagreement, longestOverlap, openings, openOf } from './upstreams.ts';
+import { disagreement, longestOverlap, openings, openOf, toldOf, unread } from './upstreams.ts';
 
 const EDGE_CLUSTER = ['edge-cluster'] as const;
 const SEED = 'Edge cluster on Kubernetes (seeds/000)';
@@ -43,7 +43,7 @@ const mergedPerEdge = check({
     says: `${MERGE}; RTMP and HTTP-FLV players of one stream share the pull.`,
   },
   topologies: EDGE_CLUSTER,
-  needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'observe.upstream', 'observe.api'],
+  needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'observe.pulls', 'observe.api'],
   mutants: ['edge-pulls-per-player', 'edge-pulls-per-protocol'],
 
   async run(t) {
@@ -63,7 +63,7 @@ const mergedPerEdge = check({
         }
       }),
     );
-    t.step('all-play', { stream, edges: edges.map((edge) => edge.spec.name).join(' ') });
+    t.step('all-play', { stream, edges: edges.map((edge) => edge.spec.name).join(' '), taps: hasTaps(t) });
     await readUpstreams(t, stream, edges);
     t.step('counted');
   },
@@ -72,13 +72,19 @@ const mergedPerEdge = check({
     const setting = history.step('all-play');
     if (setting === undefined) return [notSeen(history, 'every player of every edge has a frame')];
     const edges = words(setting.edges);
-    const disagree = disagreement(history, String(setting.stream), edges);
+    const stream = String(setting.stream);
+    const untapped = setting.taps === false;
+    const disagree = untapped ? unread(history, stream) : disagreement(history, stream, edges);
     if (disagree) return [disagree];
     return edges.map((edge) => {
-      const opened = openings(history, edge);
-      return opened === 0
-        ? inconclusive(`1 upstream connection of ${edge}`, 'the tap saw none, yet its players got frames')
-        : judged(opened === 1, `1 upstream connection of ${edge}`, `${opened}`);
+      const expected = `1 upstream connection of ${edge}`;
+      const seen = untapped ? toldOf(history, stream, edge) : openings(history, edge);
+      return seen === 0
+        ? inconclusive(
+            expected,
+            `${untapped ? "the origin's API" : 'the tap'} saw none, yet its players got frames`,
+          )
+        : judged(seen === 1, expected, `${seen}`);
     });
   },
 });
@@ -101,6 +107,7 @@ const mergedUnderHerd = check({
   needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'observe.upstream', 'observe.api'],
   mutants: ['edge-pulls-twice-under-herd', 'edge-pulls-per-player'],
   deadlineMs: 25_000,
+  disrupts: `has ${HERD} players join at once`,
 
   async run(t) {
     const stream = t.stream();
@@ -172,14 +179,18 @@ const onePerEdgeAndStream = check({
     says: 'There is one pull per stream URL and edge process: streams do not share one, edges do not save one.',
   },
   topologies: EDGE_CLUSTER,
-  needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'observe.upstream', 'observe.api'],
+  needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'observe.pulls', 'observe.api'],
   mutants: ['edge-merges-streams-of-app', 'edge-pulls-per-protocol'],
 
   async run(t) {
     const edges = t.nodes('edge');
     const streams = Array.from({ length: STREAMS }, (_, i) => t.stream(`s${i + 1}`));
     await Promise.all(streams.map((stream) => t.publish({ url: t.publishUrl(stream), label: stream })));
-    t.step('published', { edges: edges.map((edge) => edge.spec.name).join(' '), streams: streams.join(' ') });
+    t.step('published', {
+      edges: edges.map((edge) => edge.spec.name).join(' '),
+      streams: streams.join(' '),
+      taps: hasTaps(t),
+    });
     const players = streams.flatMap((stream) =>
       edges.flatMap(({ spec: { name } }) => [
         t.play(t.playUrl('rtmp', stream, name), `${name}-rtmp`),
@@ -212,6 +223,7 @@ const onePerEdgeAndStream = check({
       ];
     }
     if (history.step('all-play') === undefined) return [notSeen(history, 'every player has a frame')];
+    if (setting.taps === false) return judgeTold(history, streams, words(setting.edges));
     const judgements: Judgement[] = [];
     for (const edge of words(setting.edges)) {
       const opened = openings(history, edge);
@@ -246,6 +258,24 @@ const onePerEdgeAndStream = check({
     return judgements;
   },
 });
+
+/** Where no tap counts connections: by what the API of the origin tells last. */
+function judgeTold(history: History, streams: readonly string[], edges: readonly string[]): Judgement[] {
+  const notRead = streams.flatMap((stream) => unread(history, stream) ?? []);
+  if (notRead.length > 0) return notRead;
+  return edges.map((edge) => {
+    const told = streams.map((stream) => toldOf(history, stream, edge));
+    const expected = `1 play of each stream by ${edge} in the origin's API`;
+    if (told.includes(0)) {
+      return inconclusive(expected, `${told.join(', ')}, yet players got the frames of all streams`);
+    }
+    return judged(
+      told.every((count) => count === 1),
+      expected,
+      told.join(', '),
+    );
+  });
+}
 
 // lazy
 
@@ -644,12 +674,22 @@ async function allPlaying(players: readonly RecordedPlayer[]): Promise<void> {
   await Promise.all(players.map((player) => player.playing(PLAYING_WITHIN_MS)));
 }
 
+/** A cluster that somebody else started has none. */
+function hasTaps(t: CheckContext): boolean {
+  return t.cluster.taps.length > 0;
+}
+
 function originOf(t: CheckContext): string {
   return t.nodes('origin')[0]!.spec.name;
 }
 
 /** Reads the origin's API until it says what the taps say, or for AGREE_WITHIN_MS; what it said last is recorded. */
 async function readUpstreams(t: CheckContext, stream: string, edges: readonly ClusterNode[]): Promise<void> {
+  if (!hasTaps(t)) {
+    await t.observe(AGREE_WITHIN_MS, 'a pull that is opened late, or opened twice, is in the API by then');
+    await t.readApi(originOf(t), stream);
+    return;
+  }
   await t.untilApi(originOf(t), stream, AGREE_WITHIN_MS, ({ upstreamsOf }) =>
     edges.every(({ spec: { name } }) => {
       const told = upstreamsOf[name] ?? 0;
@@ -665,6 +705,11 @@ async function readUpstreamsOfAll(
   streams: readonly string[],
   edges: readonly ClusterNode[],
 ): Promise<void> {
+  if (!hasTaps(t)) {
+    await t.observe(AGREE_WITHIN_MS, 'a pull that is opened late, or opened twice, is in the API by then');
+    for (const stream of streams) await t.readApi(originOf(t), stream);
+    return;
+  }
   const end = performance.now() + AGREE_WITHIN_MS;
   for (;;) {
     const readings: ApiReading[] = [];

@@ -56,6 +56,7 @@ const everyPlayerEveryFrame = check({
     'media-swaps-frames',
     'media-flips-byte',
   ],
+  disrupts: `has ${CROWD} players join`,
 
   async run(t) {
     const stream = t.stream();

@@ -267,6 +267,7 @@ const malformed = check({
   topologies: EDGE_CLUSTER,
   needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'observe.api', 'control.process'],
   mutants: ['http-malformed-kills-node', 'http-malformed-tolerated'],
+  disrupts: 'sends what breaks servers',
 
   async run(t) {
     const nodes = oneOfEachRole(t);

@@ -550,6 +550,7 @@ const malformed = check({
   },
   ...ATTACKED,
   mutants: ['rtmp-malformed-kills-node', 'rtmp-malformed-closes-others', 'rtmp-malformed-tolerated'],
+  disrupts: 'sends what breaks servers',
   run: (t) =>
     attackAll(
       t,
@@ -570,6 +571,7 @@ const nestedAmf = check({
   },
   ...ATTACKED,
   mutants: ['rtmp-malformed-kills-node', 'rtmp-malformed-tolerated'],
+  disrupts: 'sends what breaks servers',
   run: (t) => attackAll(t, RTMP_ATTACKS.filter(isNested)),
 });
 

@@ -130,6 +130,7 @@ const handshakeFlood = check({
   topologies: EDGE_CLUSTER,
   needs: ['publish.srt', 'play.srt', 'control.process'],
   mutants: ['srt-handshake-flood-grows'],
+  disrupts: `sends a flood of ${FLOOD} handshakes`,
 
   async run(t) {
     const node = t.cluster.nodes.get(t.cluster.entry('play', 'srt').node)!;

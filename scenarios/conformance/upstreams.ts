@@ -48,7 +48,7 @@ export function disagreement(
   stream: string,
   edges: readonly string[],
 ): Judgement | undefined {
-  const reading = history.of('api.stream').findLast((event) => event.stream === stream);
+  const reading = lastReading(history, stream);
   const expected = "the taps and the origin's API count the same upstream connections";
   if (reading === undefined) return inconclusive(expected, 'the API was not read');
   const different = edges.filter((edge) => {
@@ -59,4 +59,19 @@ export function disagreement(
   if (different.length === 0) return undefined;
   const seen = Object.fromEntries(different.map((edge) => [edge, openOf(history, edge, reading.t)]));
   return inconclusive(expected, `taps: ${listed(seen)}; API: ${listed(reading.upstreamsOf)}`);
+}
+
+/** Pulls of a stream by an edge, as the API of the origin told last; 0 when it was not read. */
+export function toldOf(history: History, stream: string, edge: string): number {
+  return lastReading(history, stream)?.upstreamsOf[edge] ?? 0;
+}
+
+/** A judgement when the API of the origin was not read for a stream. */
+export function unread(history: History, stream: string): Judgement | undefined {
+  if (lastReading(history, stream) !== undefined) return undefined;
+  return inconclusive("the origin's API counts upstream connections", 'the API was not read');
+}
+
+function lastReading(history: History, stream: string) {
+  return history.of('api.stream').findLast((event) => event.stream === stream);
 }

@@ -268,6 +268,7 @@ const badOffers = check({
   needs: ['publish.webrtc', 'play.webrtc', 'publish.rtmp', 'play.rtmp', 'play.flv', 'observe.api'],
   mutants: ['whep-accepts-garbage'],
   deadlineMs: 30_000,
+  disrupts: 'sends what breaks servers',
 
   async run(t) {
     const node = t.cluster.nodes.get(t.cluster.entry('play', 'webrtc').node)!;

@@ -1,0 +1,176 @@
+/** A node that somebody else started: it is known by what it answers, and controlled by the commands it came with. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ClusterNode, NodeApi, NodePorts, NodeState } from '../cluster.ts';
+import { LabError, LabErrorCode } from '../errors.ts';
+import type { NodeSpec } from '../topology.ts';
+import { accepts, rtmpAnswers } from './readiness.ts';
+
+export const CONTROLS = ['kill', 'restart', 'freeze', 'thaw', 'disconnect', 'reconnect'] as const;
+export type Control = (typeof CONTROLS)[number];
+
+export interface ExternalNodeOptions {
+  readonly spec: NodeSpec;
+  readonly engine: string;
+  readonly host: string;
+  readonly ports: NodePorts;
+  readonly addresses: readonly string[];
+  /** Where its log can be read, or how; told to people. */
+  readonly logFile: string;
+  /** Left out where it tells nobody about itself. */
+  readonly api?: NodeApi;
+  /** Each does it; it has happened, or is about to, when it resolves. */
+  readonly controls: Readonly<Partial<Record<Control, () => Promise<void>>>>;
+  /** Why a control that is not there is not there. */
+  readonly whyNot: (control: Control) => string;
+  /** Memory and CPU time, where they can be told. */
+  readonly usage?: () => { rssMb: number; cpuSeconds: number };
+}
+
+/** For a program to be gone, or back. Kubernetes takes some seconds to start a container again. */
+const EFFECT_WITHIN_MS = 30_000;
+const LOOK_EVERY_MS = 50;
+
+export class ExternalNode implements ClusterNode {
+  readonly spec: NodeSpec;
+  readonly engine: string;
+  readonly host: string;
+  readonly ports: NodePorts;
+  readonly addresses: readonly string[];
+  readonly logFile: string;
+  readonly #options: ExternalNodeOptions;
+  /** The process that answered: `service` and `pid` of the HTTP API change when it is started anew (facts/srs.md 3.1). */
+  #identity: string | undefined;
+  #state: NodeState = 'starting';
+
+  constructor(options: ExternalNodeOptions) {
+    this.spec = options.spec;
+    this.engine = options.engine;
+    this.host = options.host;
+    this.ports = options.ports;
+    this.addresses = options.addresses;
+    this.logFile = options.logFile;
+    this.#options = options;
+  }
+
+  /** It is of another machine, or of another namespace of this one. */
+  readonly pid = 0;
+
+  get state(): NodeState {
+    return this.#state;
+  }
+
+  /** Resolves when it answers as a node of its kind does; its process is the one that is known from then on. */
+  async meet(withinMs = EFFECT_WITHIN_MS, signal?: AbortSignal): Promise<void> {
+    const end = performance.now() + withinMs;
+    for (;;) {
+      const refusal = await this.#ask().then(
+        (identity) => {
+          this.#identity = identity;
+          this.#state = 'ready';
+        },
+        (error: Error) => error,
+      );
+      if (refusal === undefined) return;
+      if (signal?.aborted) throw this.#error(LabErrorCode.Aborted, 'the start was interrupted');
+      if (performance.now() > end) {
+        throw this.#error(LabErrorCode.Timeout, `does not answer: ${refusal.message}`);
+      }
+      await delay(LOOK_EVERY_MS);
+    }
+  }
+
+  /** The answers of the process that is known; another one's are an error, because the node has ended in between. */
+  async isItself(): Promise<void> {
+    const identity = await this.#ask();
+    if (identity === this.#identity) return;
+    throw this.#error(LabErrorCode.Exited, `is another process now: ${this.#identity}, then ${identity}`);
+  }
+
+  async kill(): Promise<void> {
+    if (this.#state === 'exited') return;
+    await this.#control('kill');
+    if (!(await this.ended(EFFECT_WITHIN_MS))) {
+      throw this.#error(LabErrorCode.Timeout, `was killed, and answers ${EFFECT_WITHIN_MS} ms later`);
+    }
+  }
+
+  async freeze(): Promise<void> {
+    if (this.#state !== 'ready') return;
+    await this.#control('freeze');
+    this.#state = 'frozen';
+  }
+
+  async thaw(): Promise<void> {
+    if (this.#state !== 'frozen') return;
+    await this.#control('thaw');
+    this.#state = 'ready';
+  }
+
+  /** Without a command for it, somebody else may do it (a supervisor): it is waited for. */
+  async restart(): Promise<void> {
+    if (this.#state !== 'exited' || this.#options.controls.restart !== undefined) {
+      await this.#control('restart');
+    }
+    await this.meet();
+  }
+
+  async disconnect(): Promise<void> {
+    await this.#control('disconnect');
+  }
+
+  async reconnect(): Promise<void> {
+    await this.#control('reconnect');
+    await this.meet();
+  }
+
+  async ended(withinMs: number): Promise<boolean> {
+    const end = performance.now() + withinMs;
+    while (this.#state !== 'exited') {
+      const alive = this.#state === 'frozen' || (await this.isItself().then(yes, no));
+      if (!alive) this.#state = 'exited';
+      else if (performance.now() >= end) return false;
+      else await delay(LOOK_EVERY_MS);
+    }
+    return true;
+  }
+
+  usage(): { rssMb: number; cpuSeconds: number } {
+    const { usage } = this.#options;
+    if (usage === undefined) {
+      throw this.#error(LabErrorCode.Absent, 'does not tell its memory and CPU time');
+    }
+    return usage();
+  }
+
+  /** One request; resolves with who answered it, or nothing where nodes of its kind do not say. */
+  async #ask(): Promise<string | undefined> {
+    const { api, host, ports } = this.#options;
+    if (api !== undefined) {
+      const { server, service, pid } = await api.versions();
+      return [server, service, pid].join(' ');
+    }
+    if (ports.rtmp !== undefined && this.spec.role !== 'web') await rtmpAnswers(host, ports.rtmp);
+    else {
+      const any = Object.entries(ports).find(([kind]) => kind !== 'srt' && kind !== 'rtc')?.[1];
+      if (any !== undefined) await accepts(host, any);
+    }
+    return undefined;
+  }
+
+  async #control(control: Control): Promise<void> {
+    const run = this.#options.controls[control];
+    if (run === undefined) throw this.#error(LabErrorCode.Absent, this.#options.whyNot(control));
+    try {
+      await run();
+    } catch (error) {
+      throw this.#error(LabErrorCode.Program, `cannot ${control}: ${(error as Error).message}`, error);
+    }
+  }
+
+  #error(code: LabErrorCode, message: string, cause?: unknown): LabError {
+    return new LabError(code, `${this.spec.name} ${message}`, { node: this.spec.name, cause });
+  }
+}
+
+const yes = (): boolean => true;
+const no = (): boolean => false;
