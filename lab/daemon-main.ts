@@ -51,6 +51,7 @@ function start(): Promise<Cluster> {
     settings: { hls: HLS },
     signal: stopped.signal,
     ...(request.srsPath === undefined ? {} : { srsPath: request.srsPath }),
+    ...(request.proxyPath === undefined ? {} : { proxyPath: request.proxyPath }),
     openUdp: request.openUdp === true,
     onProgress(progress) {
       const process = progress.state === 'starting' ? identify(progress.pid) : undefined;

@@ -9,11 +9,12 @@ import { HttpNodeApi } from './api.ts';
 import type { NodeState } from './cluster.ts';
 import { type LabState, livingProcesses, StateFile } from './daemon-state.ts';
 import { LabError, LabErrorCode } from './errors.ts';
-import { balancerSessions } from './runners/balancer.ts';
+import { balancerSessions, statsPortOf } from './runners/balancer.ts';
 import { lastLines } from './runners/last-lines.ts';
 import { nginxConnections } from './runners/launch-nginx.ts';
 import { type ProcessIdentity, readIdentified } from './runners/proc.ts';
 import type { StartProgress } from './runners/process.ts';
+import { redisInfo } from './runners/redis.ts';
 import type { EngineName } from './topology.ts';
 
 export type { LabState } from './daemon-state.ts';
@@ -24,6 +25,8 @@ export interface DaemonRequest {
   readonly topology: string;
   readonly engine: EngineName;
   readonly srsPath?: string;
+  /** Takes the place of the builtin proxy. */
+  readonly proxyPath?: string;
   readonly openUdp?: boolean;
   /** Without it the balancer has SRS's own ports where they are free. */
   readonly basePort?: number;
@@ -189,8 +192,17 @@ function stateOf(kernelState: string | undefined): NodeState {
   return kernelState === 'T' ? 'frozen' : 'ready';
 }
 
-async function clientsOf({ name, role, engine, host, ports }: LabState['nodes'][number]): Promise<number> {
-  if (role === 'balancer') return balancerSessions(host, ports.api);
+async function clientsOf({
+  name,
+  role,
+  engine,
+  host,
+  ports,
+}: LabState['nodes'][number]): Promise<number | undefined> {
+  // Origins come and ask; nobody is connected for long.
+  if (role === 'stream-manager') return undefined;
+  if (role === 'balancer') return balancerSessions(host, statsPortOf(ports));
+  if (role === 'redis') return (await redisInfo(host, ports.redis ?? 0)).clients;
   if (role === 'web' || engine === 'nginx-rtmp') return nginxConnections(host, ports.api);
   return (await new HttpNodeApi(name, host, ports.api).clients()).length;
 }

@@ -9,7 +9,9 @@ export function fits(id: MutantId, spec: NodeSpec, engine: EngineName): boolean 
     case 'balancer':
       return spec.role === 'balancer';
     case 'web':
-      return spec.role === 'web' && (mutant.web === undefined || mutant.web === spec.web);
+      if (spec.role !== 'web') return false;
+      // An Nginx that spreads connections knows nothing of HTTP.
+      return mutant.web === undefined ? spec.web !== 'stream' : mutant.web === spec.web;
     case 'proxy':
     case 'stream-manager':
       return spec.role === mutant.role;

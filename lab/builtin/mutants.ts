@@ -519,7 +519,16 @@ export const MUTANTS = {
     role: 'balancer',
     says: 'A publisher who was given to a master that is down waits for that one until the retries are over',
   },
+  'balancer-blind-to-edges': {
+    role: 'balancer',
+    says: 'No health check: edges that are down or frozen get their share of the clients',
+  },
+  'balancer-keeps-sessions': {
+    role: 'balancer',
+    says: 'Sessions with a server that is found down are kept, for as long as the timeouts allow',
+  },
   'balancer-one-master': { role: 'balancer', says: 'The balancer knows one master only' },
+  'balancer-one-proxy': { role: 'balancer', says: 'The balancer knows one proxy only' },
   'web-keeps-open-files': {
     role: 'web',
     web: 'files',

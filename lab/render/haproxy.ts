@@ -1,4 +1,4 @@
-/** haproxy.cfg for a balancer in front of edges or of masters. HAProxy 2.4 and later. */
+/** haproxy.cfg for a balancer in front of edges, of masters or of proxies. HAProxy 2.4 and later. */
 
 export interface HaproxyServer {
   readonly name: string;
@@ -6,21 +6,27 @@ export interface HaproxyServer {
   readonly rtmpPort: number;
   readonly httpPort: number;
   readonly apiPort: number;
+  /** Of a proxy: where origins register. */
+  readonly systemPort?: number | undefined;
 }
 
 export interface HaproxyInput {
-  /** What its servers are: edges are for players, masters for publishers. */
-  readonly front: 'edges' | 'masters';
+  /** What its servers are: edges are for players, masters for publishers, proxies for everybody and for origins. */
+  readonly front: 'edges' | 'masters' | 'proxies';
   readonly host: string;
   readonly rtmpPort: number;
   readonly httpPort: number;
+  /** In front of proxies: their HTTP API (WHIP, WHEP, statistics), and where origins register. */
+  readonly proxied?: { readonly apiPort: number; readonly systemPort: number };
   /** Statistics. */
   readonly statsPort: number;
   readonly servers: readonly HaproxyServer[];
   readonly maxConnections: number;
   readonly threads: number;
-  /** Neither health check nor retry nor redispatch; `masters` only. Default false. */
+  /** No health check; `masters`: neither retry nor redispatch. Default false. */
   readonly blind?: boolean;
+  /** Sessions with a server that is found down are kept, for as long as the timeouts allow. Default false. */
+  readonly keepsSessions?: boolean;
   /** Retries at the same server only; `masters` only. Default false. */
   readonly sticky?: boolean;
 }
@@ -31,6 +37,7 @@ export const BALANCER_PID_PATH = '/pid';
 export const BALANCER_STATS_PATH = '/stats;csv';
 
 export function renderHaproxy(input: HaproxyInput): string {
+  if (input.front === 'proxies') return forProxies(input);
   return input.front === 'edges' ? forEdges(input) : forMasters(input);
 }
 
@@ -42,6 +49,14 @@ function globalSection(input: HaproxyInput): string {
     noreuseport
     log stdout format raw local0 info
 `;
+}
+
+/**
+ * A server that is frozen says nothing, and the timeouts of live sessions are long: whoever is there is cut off, to come
+ * back at another one (HAProxy 2.6 Configuration Manual, "on-marked-down shutdown-sessions").
+ */
+function endsSessions({ keepsSessions = false }: HaproxyInput): string {
+  return keepsSessions ? '' : ' on-marked-down shutdown-sessions';
 }
 
 function statsSection(input: HaproxyInput): string {
@@ -78,7 +93,7 @@ function forMasters(input: HaproxyInput): string {
     : `    # Over HTTP at the API: a bare TCP check would be a broken handshake in the master's log.
     option httpchk GET /api/v1/versions
     timeout check 1s
-    default-server inter 500ms fastinter 100ms downinter 100ms rise 1 fall 2`;
+    default-server inter 500ms fastinter 100ms downinter 100ms rise 1 fall 2${endsSessions(input)}`;
   return `# In front of the masters, for publishers: seeds/003-forward-cluster-haproxy-nginx.txt, haproxy.cfg.
 # Rendered by liveproof; changes here are overwritten.
 
@@ -108,12 +123,15 @@ ${statsSection(input)}`;
 }
 
 function forEdges(input: HaproxyInput): string {
-  const { host, servers } = input;
+  const { host, servers, blind = false } = input;
+  const ends = endsSessions(input);
   const http = servers.map(
-    (server) => `    server ${server.name} ${server.host}:${server.httpPort} check port ${server.apiPort}`,
+    (server) =>
+      `    server ${server.name} ${server.host}:${server.httpPort}${blind ? '' : ` check port ${server.apiPort}`}`,
   );
   const rtmp = servers.map(
-    (server) => `    server ${server.name} ${server.host}:${server.rtmpPort} track flv-edges/${server.name}`,
+    (server) =>
+      `    server ${server.name} ${server.host}:${server.rtmpPort}${blind ? '' : ` track flv-edges/${server.name}${ends}`}`,
   );
   return `# The load balancer in front of the edges: step 6 of seeds/000-edge-cluster-on-kubernetes.txt.
 # Rendered by liveproof; changes here are overwritten.
@@ -165,8 +183,107 @@ backend flv-edges
     option http-no-delay
     option httpchk GET /api/v1/versions
     timeout check 1s
-    default-server inter 500ms fastinter 100ms downinter 100ms rise 1 fall 2
+    default-server inter 500ms fastinter 100ms downinter 100ms rise 1 fall 2${ends}
 ${http.join('\n')}
+
+${statsSection(input)}`;
+}
+
+/** The checks are HTTP at the API. A proxy that hangs loses its sessions, so that encoders come back through the other. */
+function forProxies(input: HaproxyInput): string {
+  const { host, servers } = input;
+  const ports = input.proxied;
+  if (ports === undefined) throw new Error('a balancer in front of proxies needs the ports of their API');
+  const at = (
+    portOf: (server: HaproxyServer) => number | undefined,
+    check: (name: string) => string,
+  ): string =>
+    servers
+      .map((server) => `    server ${server.name} ${server.host}:${portOf(server)} ${check(server.name)}`)
+      .join('\n');
+  const tracked = (name: string): string => `track api-proxies/${name}`;
+  return `# The load balancer in front of the proxies: seeds/001-origin-cluster-with-proxy.txt, Design.
+# Rendered by liveproof; changes here are overwritten.
+
+${globalSection(input)}
+defaults
+    log global
+    maxconn ${input.maxConnections}
+    timeout connect 3s
+    # A player may wait for its publisher as long as it likes: silence is no reason to close.
+    timeout client 1h
+    timeout server 1h
+    timeout tunnel 1h
+    # Half-closed is another matter: the other side has gone.
+    timeout client-fin 10s
+    timeout server-fin 10s
+    option redispatch
+    retries 3
+    default-server on-marked-down shutdown-sessions
+
+# RTMP is opaque to the balancer. Sessions last, so turns alone would not keep the proxies even.
+frontend rtmp
+    mode tcp
+    option tcplog
+    bind ${host}:${input.rtmpPort}
+    default_backend rtmp-proxies
+
+backend rtmp-proxies
+    mode tcp
+    balance leastconn
+    # Up and down with the check of the same proxy below: a bare TCP check would be a broken handshake in its log.
+${at(({ rtmpPort }) => rtmpPort, tracked)}
+
+# HTTP-FLV, HTTP-TS and HLS.
+frontend http
+    mode http
+    option httplog
+    timeout http-request 15s
+    bind ${host}:${input.httpPort}
+    default_backend http-proxies
+
+backend http-proxies
+    mode http
+    balance leastconn
+    # Players leave at any time, and the proxy must know at once.
+    option abortonclose
+    # Frames go out as they come, not when a buffer is full.
+    option http-no-delay
+${at(({ httpPort }) => httpPort, tracked)}
+
+# WHIP and WHEP: an offer and its answer. Media goes to the proxy that the answer names.
+frontend api
+    mode http
+    option httplog
+    timeout http-request 15s
+    bind ${host}:${ports.apiPort}
+    default_backend api-proxies
+
+backend api-proxies
+    mode http
+    balance roundrobin
+    timeout server 30s
+    option httpchk GET /api/v1/versions
+    timeout check 1s
+    default-server inter 500ms fastinter 100ms downinter 100ms rise 1 fall 2 on-marked-down shutdown-sessions
+${at(
+  ({ apiPort }) => apiPort,
+  () => 'check',
+)}
+
+# Heartbeats of origins: one proxy takes each, all know of it through Redis.
+frontend register
+    mode http
+    option httplog
+    timeout http-request 15s
+    bind ${host}:${ports.systemPort}
+    default_backend system-proxies
+
+backend system-proxies
+    mode http
+    balance roundrobin
+    timeout server 10s
+${at(({ systemPort }) => systemPort, tracked)}
 
 ${statsSection(input)}`;
 }

@@ -16,6 +16,12 @@ export interface SrsInput {
   readonly origins: readonly string[];
   /** Where a master forwards to, `host:port` each. */
   readonly forwards: readonly string[];
+  /** Origin: `host:port` of the API of each whom it asks where a stream is. Default none. */
+  readonly coworkers?: readonly string[];
+  /** Origin: where its heartbeat goes. Its address is that of SRS_DEVICE_IP. Default none. */
+  readonly heartbeat?: { readonly url: string; readonly deviceId: string; readonly seconds: number };
+  /** Origin: URLs that are told of publishers. Default none. */
+  readonly hooks?: { readonly onPublish: string; readonly onUnpublish: string };
   /** Whether it cuts HLS, by `settings.hls`, into `folder`. */
   readonly hls: boolean;
   readonly settings: MediaSettings;
@@ -68,11 +74,11 @@ http_server {
     listen          ${host}:${input.httpPort};
     dir             ${input.folder};
 }
-${srtServer(input)}${rtcServer(input)}
+${srtServer(input)}${rtcServer(input)}${heartbeat(input)}
 vhost __defaultVhost__ {
     # Frames leave when they are written.
     tcp_nodelay     on;
-${cluster(input.origins)}${forward(input.forwards)}${srtOfVhost(input)}${rtcOfVhost(input)}    play {
+${cluster(input.origins)}${coworkers(input)}${hooks(input)}${forward(input.forwards)}${srtOfVhost(input)}${rtcOfVhost(input)}    play {
         gop_cache       ${onOff(settings.gopCache)};
         # Seconds that a player may lag behind before frames are dropped.
         queue_length    ${settings.queueSeconds};
@@ -97,6 +103,44 @@ function cluster(origins: readonly string[]): string {
         mode        remote;
         origin      ${origins.join(' ')};
     }
+`;
+}
+
+/** Whoever asks for a stream that is elsewhere is sent there: RTMP 302 (facts/srs.md 2). */
+function coworkers({ coworkers: others = [] }: SrsInput): string {
+  if (others.length === 0) return '';
+  return `    # Whom it asks where a stream is, through the lab's tap on each link: seeds/002-coworker-cluster-302.txt.
+    cluster {
+        mode            local;
+        origin_cluster  on;
+        coworkers       ${others.join(' ')};
+    }
+`;
+}
+
+function hooks({ hooks: urls }: SrsInput): string {
+  if (urls === undefined) return '';
+  return `    # A stream manager is told of publishers. The query says where this origin is, which the hooks do not.
+    http_hooks {
+        enabled         on;
+        on_publish      ${urls.onPublish};
+        on_unpublish    ${urls.onUnpublish};
+    }
+`;
+}
+
+/** As in SRS's conf/origin1-for-proxy.conf. */
+function heartbeat({ heartbeat: beat }: SrsInput): string {
+  if (beat === undefined) return '';
+  return `# Registers with the proxy, in whole seconds: seeds/001-origin-cluster-with-proxy.txt, Register.
+heartbeat {
+    enabled         on;
+    interval        ${beat.seconds};
+    url             ${beat.url};
+    device_id       ${beat.deviceId};
+    ports           on;
+    summaries       off;
+}
 `;
 }
 

@@ -1,4 +1,5 @@
 /** What a running HAProxy, configured by lab/render/haproxy.ts, tells of itself. */
+import type { NodePorts } from '../cluster.ts';
 import { BALANCER_PID_PATH, BALANCER_STATS_PATH } from '../render/haproxy.ts';
 import { httpGet } from './readiness.ts';
 
@@ -20,6 +21,11 @@ export async function balancerReady(
   const up = new Set(rows.filter(isUp).map((row) => row.get('svname')));
   const down = servers.filter((name) => !up.has(name));
   if (down.length > 0) throw new Error(`the balancer does not see ${down.join(', ')}`);
+}
+
+/** Where its statistics are: on the API's port, unless that one is the proxies'. */
+export function statsPortOf({ api, stats }: NodePorts): number {
+  return stats ?? api ?? 0;
 }
 
 /** Sessions of players and publishers that are open now. */

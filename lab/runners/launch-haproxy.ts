@@ -2,10 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import type { MutantId } from '../builtin/mutants.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
-import { renderHaproxy } from '../render/haproxy.ts';
-import type { NodeSpec } from '../topology.ts';
-import { balancerReady } from './balancer.ts';
+import { type HaproxyInput, renderHaproxy } from '../render/haproxy.ts';
+import { isProxyFront, type NodeSpec } from '../topology.ts';
+import { balancerReady, statsPortOf } from './balancer.ts';
 import { findProgram } from './find-program.ts';
 import { addressOf, type ClusterPlan, connectionsFor, type Launcher, mutantsOf } from './launch.ts';
 
@@ -21,20 +22,23 @@ export const haproxyLauncher: Launcher = {
     const mutants = mutantsOf(spec, plan);
     const front = frontOf(spec, plan);
     const all = serversOf(spec, plan);
-    const knowsOne = mutants.includes(front === 'edges' ? 'balancer-one-server' : 'balancer-one-master');
+    const knowsOne = mutants.includes(ONE_SERVER[front]);
     const servers = knowsOne ? all.slice(0, 1) : all;
+    const statsPort = statsPortOf(ports);
     const file = path.join(plan.runDir, `${spec.name}.cfg`);
     const text = renderHaproxy({
       front,
       host,
       rtmpPort: ports.rtmp,
       httpPort: ports.http,
-      statsPort: ports.api,
+      ...(front === 'proxies' ? { proxied: { apiPort: ports.api, systemPort: ports.system! } } : {}),
+      statsPort,
       servers,
       // HAProxy holds two sockets per connection, and refuses to start when it could run out.
       maxConnections: connectionsFor(2),
       threads: Math.min(2, os.availableParallelism()),
-      blind: mutants.includes('balancer-no-check'),
+      blind: mutants.includes(front === 'edges' ? 'balancer-blind-to-edges' : 'balancer-no-check'),
+      keepsSessions: mutants.includes('balancer-keeps-sessions'),
       sticky: mutants.includes('balancer-no-redispatch'),
     });
     writeFileSync(file, text);
@@ -44,7 +48,7 @@ export const haproxyLauncher: Launcher = {
       answers: (pid) =>
         balancerReady(
           host,
-          ports.api,
+          statsPort,
           pid,
           servers.map(({ name }) => name),
         ),
@@ -52,7 +56,15 @@ export const haproxyLauncher: Launcher = {
   },
 };
 
-function frontOf(spec: NodeSpec, { topology }: ClusterPlan): 'edges' | 'masters' {
+/** The defect that it knows one server only. */
+const ONE_SERVER: Readonly<Record<HaproxyInput['front'], MutantId>> = {
+  edges: 'balancer-one-server',
+  masters: 'balancer-one-master',
+  proxies: 'balancer-one-proxy',
+};
+
+function frontOf(spec: NodeSpec, { topology }: ClusterPlan): HaproxyInput['front'] {
+  if (isProxyFront(spec, topology)) return 'proxies';
   const behind = topology.nodes.filter(({ name }) => spec.upstreams.includes(name));
   return behind.every(({ role }) => role === 'master') ? 'masters' : 'edges';
 }
@@ -60,6 +72,7 @@ function frontOf(spec: NodeSpec, { topology }: ClusterPlan): 'edges' | 'masters'
 function serversOf(spec: NodeSpec, plan: ClusterPlan) {
   return spec.upstreams.map((name) => {
     const { host, ports } = addressOf(plan, name);
-    return { name, host, rtmpPort: ports.rtmp, httpPort: ports.http, apiPort: ports.api };
+    const { rtmp: rtmpPort, http: httpPort, api: apiPort, system: systemPort } = ports;
+    return { name, host, rtmpPort, httpPort, apiPort, systemPort };
   });
 }

@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ProxyTimeouts } from '../builtin/proxy/timeouts.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
 import type { NodeSpec } from '../topology.ts';
 import { isExecutable } from './find-program.ts';
@@ -16,7 +17,6 @@ export const builtinProxyLauncher: Launcher = {
   check() {},
   launch(spec, plan) {
     const { host, ports } = addressOf(plan, spec.name);
-    const { aliveMs } = plan.settings.registration ?? {};
     return {
       program: process.execPath,
       args: ['--import', import.meta.resolve('tsx'), PROXY_MAIN],
@@ -24,7 +24,7 @@ export const builtinProxyLauncher: Launcher = {
         ...environmentOf(spec, plan),
         PROXY_NAME: spec.name,
         PROXY_MUTANTS: mutantsOf(spec, plan).join(','),
-        ...(aliveMs === undefined ? {} : { PROXY_TIMEOUTS: JSON.stringify({ alive: aliveMs }) }),
+        PROXY_TIMEOUTS: JSON.stringify(timeoutsOf(plan)),
       },
       answers: (pid) => mediaNodeReady(host, { ...ports, srt: undefined }, pid),
     };
@@ -49,6 +49,18 @@ export const foreignProxyLauncher: Launcher = {
     };
   },
 };
+
+/** As those of the media nodes, so that what a check waits for is as short behind a proxy. */
+function timeoutsOf({ settings, patience }: ClusterPlan): Partial<ProxyTimeouts> {
+  const { registration, srt, rtc } = settings;
+  return {
+    handshake: patience.rtmpHandshake,
+    httpRequest: patience.httpRequest,
+    ...(registration?.aliveMs === undefined ? {} : { alive: registration.aliveMs }),
+    ...(srt?.peerIdleMs === undefined ? {} : { srtIdle: srt.peerIdleMs }),
+    ...(rtc?.stunTimeoutSeconds === undefined ? {} : { rtcIdle: rtc.stunTimeoutSeconds * 1000 }),
+  };
+}
 
 /** Nothing of it comes from the environment of this process. */
 function environmentOf(spec: NodeSpec, plan: ClusterPlan): Record<string, string | undefined> {

@@ -6,6 +6,7 @@ import { renderSrs, SRS_SRT_HOST, type SrsInput } from '../render/srs.ts';
 import { isExecutable } from './find-program.ts';
 import { addressOf, folderOf, type Launcher, linksOf, logFileOf } from './launch.ts';
 import { mediaNodeReady } from './readiness.ts';
+import { coworkersOf, heartbeatMs, hooksOf, registrationOf } from './registration.ts';
 
 export const srsLauncher: Launcher = {
   engine: 'srs',
@@ -21,6 +22,8 @@ export const srsLauncher: Launcher = {
     const { name, role } = spec;
     const { host, ports } = addressOf(plan, name);
     const links = linksOf(spec, 'rtmp', plan);
+    const registration = registrationOf(spec, plan);
+    const hooks = hooksOf(spec, plan);
     const file = path.join(plan.runDir, `${name}.conf`);
     const text = renderSrs({
       name,
@@ -33,6 +36,17 @@ export const srsLauncher: Launcher = {
       ...(ports.rtc === undefined ? {} : { rtcPort: ports.rtc }),
       origins: role === 'edge' ? links : [],
       forwards: role === 'master' ? links : [],
+      coworkers: coworkersOf(spec, plan),
+      ...(registration === undefined
+        ? {}
+        : {
+            heartbeat: {
+              url: registration.url,
+              deviceId: name,
+              seconds: wholeSeconds(heartbeatMs(plan.settings)),
+            },
+          }),
+      ...(hooks === undefined ? {} : { hooks }),
       hls: spec.hls ?? false,
       settings: plan.settings,
       directory: plan.runDir,
@@ -43,7 +57,13 @@ export const srsLauncher: Launcher = {
     return {
       program: path.resolve(plan.srsPath!),
       args: ['-c', file],
+      ...(registration === undefined ? {} : { env: { SRS_DEVICE_IP: registration.alias } }),
       answers: (pid) => mediaNodeReady(host, ports, pid, SRS_SRT_HOST),
     };
   },
 };
+
+/** SRS refuses an interval that is not a multiple of a second. */
+function wholeSeconds(ms: number): number {
+  return Math.max(1, Math.round(ms / 1000));
+}
