@@ -142,3 +142,34 @@ export const PULL_SILENCE_MS = 5000;
 
 /** The players of an edge whose origin has fallen silent: its patience, then as with one that is gone. */
 export const RESUMED_AFTER_SILENCE_MS = PULL_SILENCE_MS + RESUMED_WITHIN_MS;
+
+/**
+ * HAProxy finds a server down: two checks in a row that fail, every 500 ms and then 100 ms, each after at most 1 s
+ * (lab/render/haproxy.ts: inter, fastinter, fall, timeout check); 500 ms for a busy machine.
+ */
+export const BALANCER_NOTICES_MS = 500 + 1000 + 100 + 1000 + 500;
+
+/** A viewer who is cut off comes back at once (scenarios/habits.ts) and is at another edge: a pull, a keyframe. */
+export const RETURNED_WITHIN_MS = PLAYING_WITHIN_MS;
+
+/**
+ * In the gate's clusters, so that a check need not wait for SRS's 9 s and the Go proxy's 300 s (facts/srs.md 4.2, 4.3): an
+ * origin tells, or is asked by a stream manager, that it lives, and is dead without a sign of life for so long.
+ */
+export const ORIGIN_HEARTBEAT_MS = 500;
+export const ORIGIN_ALIVE_MS = 2000;
+
+/** An origin that has died is answered by a stream manager no more; half a second for its last sign, under way. */
+export const ORIGIN_DEAD_WITHIN_MS = ORIGIN_ALIVE_MS + 500;
+
+/** A stream manager knows of a publisher that comes or goes: a hook, which comes at once (facts/srs.md 10.5). */
+export const REPORTED_WITHIN_MS = 1000;
+
+/** A play of what no coworker has ends (facts/srs.md 2: below 1 s); half of that for a 302 on the way. */
+export const ABSENT_ENDS_WITHIN_MS = 1500;
+
+/** A stream manager that was started anew has read its state, and asked the origins whether they live. */
+export const MANAGER_KNOWS_WITHIN_MS = 1000;
+
+/** A stream manager has found its Redis again, and told it what it missed. */
+export const REDIS_BACK_WITHIN_MS = 3000;

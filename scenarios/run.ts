@@ -8,6 +8,8 @@ import { actors } from './actors.ts';
 import {
   HLS_FRAGMENT_MS,
   HLS_WINDOW_MS,
+  ORIGIN_ALIVE_MS,
+  ORIGIN_HEARTBEAT_MS,
   RTC_PLI_SECONDS,
   RTC_STUN_TIMEOUT_SECONDS,
   SRT_PASSPHRASE,
@@ -32,6 +34,7 @@ const SETTINGS: Partial<MediaSettings> = {
     passphrase: SRT_PASSPHRASE,
   },
   rtc: { stunTimeoutSeconds: RTC_STUN_TIMEOUT_SECONDS, pliSeconds: RTC_PLI_SECONDS },
+  registration: { heartbeatMs: ORIGIN_HEARTBEAT_MS, aliveMs: ORIGIN_ALIVE_MS },
 };
 
 /**

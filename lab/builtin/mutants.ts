@@ -273,6 +273,14 @@ export const MUTANTS = {
     role: 'edge',
     says: 'The players of an edge are disconnected when its pull ends',
   },
+  'edge-impatient-with-origin': {
+    role: 'edge',
+    says: 'An origin that is silent for a second is given up',
+  },
+  'edge-closes-players-with-stall': {
+    role: 'edge',
+    says: 'Players are disconnected when no frame has come for a second',
+  },
   'edge-doubles-after-resume': {
     role: 'edge',
     says: 'Every frame of a pull that was resumed is passed on twice',
@@ -479,6 +487,14 @@ export const MUTANTS = {
     role: 'stream-manager',
     says: 'Hooks get a code that refuses the publisher',
   },
+  'manager-writes-redis-once': {
+    role: 'stream-manager',
+    says: 'Redis gets nothing any more after it was gone',
+  },
+  'manager-ignores-heartbeats': {
+    role: 'stream-manager',
+    says: 'A report without streams is no sign of life',
+  },
   // web and balancer: the configuration that is rendered
   'web-ip-hash': {
     role: 'web',
@@ -509,6 +525,16 @@ export const MUTANTS = {
     role: 'web',
     web: 'cache',
     says: 'What players add to a URL (CMCD) makes it another one for the cache',
+  },
+  'cache-serves-stale': {
+    role: 'web',
+    web: 'cache',
+    says: 'Without the origin the last playlist is served',
+  },
+  'cache-keeps-errors': {
+    role: 'web',
+    web: 'cache',
+    says: 'That the origin did not answer is remembered for 60 s',
   },
   'cache-404': { role: 'web', web: 'cache', says: 'That a file is not there is remembered for 60 s' },
   'balancer-no-check': {

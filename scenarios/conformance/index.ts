@@ -11,6 +11,7 @@ import { HLS_CHECKS } from './hls.ts';
 import { NGINX_RTMP_CHECKS } from './nginx-rtmp.ts';
 import { RTMP_CHECKS } from './rtmp.ts';
 import { SRT_CHECKS } from './srt.ts';
+import { MANAGER_CHECKS } from './stream-manager.ts';
 import { WEBRTC_CHECKS } from './webrtc.ts';
 
 export const CHECKS: readonly Check[] = [
@@ -26,4 +27,5 @@ export const CHECKS: readonly Check[] = [
   ...NGINX_RTMP_CHECKS,
   ...SRT_CHECKS,
   ...WEBRTC_CHECKS,
+  ...MANAGER_CHECKS,
 ];

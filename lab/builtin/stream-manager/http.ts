@@ -191,6 +191,7 @@ class ManagerApi {
       const known = registry.at(report.rtmp);
       if (known === undefined || isOther(known.service, report.service)) return;
     }
+    if (streams.length === 0 && this.#manager.mutants.has('manager-ignores-heartbeats')) return;
     const origin = registry.see(report);
     for (const one of streams) {
       if (one.action === 'publish') registry.publish(origin, key(one), one.client);

@@ -59,7 +59,7 @@ if (stdin.isFIFO() || stdin.isSocket()) {
 process.stdout.on('error', () => process.exit(0));
 
 await store?.start();
-watch.start();
+await watch.start();
 server.listen({ host, port: apiPort, backlog: 4096 });
 await once(server, 'listening');
 process.stdout.write(

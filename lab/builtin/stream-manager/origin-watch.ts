@@ -14,6 +14,9 @@ const VERIFY_MS = 500;
 /** A busy origin is not declared dead because of one slow answer. */
 const MAX_TIMEOUT_MS = 2000;
 
+/** A manager that is started anew answers when it knows who lives, or after this long, in ms. */
+const FIRST_ROUND_MS = 1000;
+
 const VERSIONS = z.object({ service: z.string().min(1).max(128) });
 
 const STREAMS = z.object({
@@ -31,10 +34,16 @@ const STREAMS = z.object({
 /** Keys of what is published there, with the id of the publisher. */
 type Published = ReadonlyMap<string, string>;
 
+interface Watched {
+  nextReconcile: number;
+  /** Its last answer is still awaited. */
+  busy: boolean;
+}
+
 export class OriginWatch {
   readonly #registry: Registry;
   readonly #log: Log;
-  readonly #watched = new Map<Origin, { nextReconcile: number; busy: boolean }>();
+  readonly #watched = new Map<Origin, Watched>();
   readonly #verifying = new Map<Origin, Promise<Published | undefined>>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -43,8 +52,11 @@ export class OriginWatch {
     this.#log = log;
   }
 
-  start(): void {
-    this.#timer = setInterval(() => this.#tick(), this.#registry.times.poll);
+  /** Resolves when the origins that are known by now have been asked, or have had time for an answer. */
+  async start(): Promise<void> {
+    this.#timer = setInterval(() => void this.#tick(), this.#registry.times.poll);
+    const late = new Promise((resolve) => setTimeout(resolve, FIRST_ROUND_MS).unref());
+    await Promise.race([this.#tick(), late]);
   }
 
   close(): void {
@@ -68,29 +80,33 @@ export class OriginWatch {
     return published?.has(key) ?? false;
   }
 
-  #tick(): void {
+  async #tick(): Promise<void> {
     this.#registry.forgetDead();
     for (const origin of this.#watched.keys()) {
       if (this.#registry.origins.get(origin.key) !== origin) this.#watched.delete(origin);
     }
-    const now = performance.now();
-    for (const origin of this.#registry.origins.values()) {
-      if (origin.api === undefined) continue;
-      let watched = this.#watched.get(origin);
-      if (watched === undefined) {
-        watched = { nextReconcile: now + this.#registry.times.reconcile, busy: false };
-        this.#watched.set(origin, watched);
-      }
-      if (watched.busy) continue;
-      watched.busy = true;
-      const state = watched;
-      void this.#ask(origin, state).finally(() => {
-        state.busy = false;
-      });
-    }
+    await Promise.all(
+      [...this.#registry.origins.values()].map(async (origin) => {
+        if (origin.api === undefined) return;
+        const watched = this.#watchedOf(origin);
+        if (watched.busy) return;
+        watched.busy = true;
+        await this.#ask(origin, watched);
+        watched.busy = false;
+      }),
+    );
   }
 
-  async #ask(origin: Origin, watched: { nextReconcile: number }): Promise<void> {
+  #watchedOf(origin: Origin): Watched {
+    let watched = this.#watched.get(origin);
+    if (watched === undefined) {
+      watched = { nextReconcile: performance.now() + this.#registry.times.reconcile, busy: false };
+      this.#watched.set(origin, watched);
+    }
+    return watched;
+  }
+
+  async #ask(origin: Origin, watched: Watched): Promise<void> {
     const { reconcile, poll } = this.#registry.times;
     const timeout = Math.min(MAX_TIMEOUT_MS, poll * 2);
     try {

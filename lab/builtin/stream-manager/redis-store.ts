@@ -101,6 +101,7 @@ export class RedisStore implements RegistryListener {
   /** `run_id` of the Redis that has all that is known here; it changes with every start of it. */
   #runId: string | undefined;
   #state: 'down' | 'syncing' | 'up' = 'down';
+  #wasDown = false;
   #flushing = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -214,6 +215,7 @@ export class RedisStore implements RegistryListener {
   }
 
   #down(): void {
+    this.#wasDown ||= this.#state === 'up';
     if (this.#state !== 'down') this.#log('redis is gone: what is known is answered, changes are kept');
     this.#state = 'down';
   }
@@ -331,6 +333,7 @@ export class RedisStore implements RegistryListener {
 
   /** Writes all that is dirty and tells the other managers. What was not written stays dirty. */
   async #write(): Promise<void> {
+    if (this.#mutants.has('manager-writes-redis-once') && this.#wasDown) return;
     while (this.#dirty.origins.size > 0 || this.#dirty.streams.size > 0) {
       const taken = this.#take();
       const pipeline = this.#redis.pipeline();
