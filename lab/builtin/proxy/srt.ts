@@ -201,7 +201,7 @@ export class SrtProxy implements ProxyPart {
   /** @param instead of an origin that could not be reached. */
   #pick(session: SrtSession, instead?: Backend): void {
     this.#enterStage(session, SrtStage.picking);
-    this.#context.balancer.pick(session.streamUrl, { ...(instead && { instead }) }).then(
+    this.#context.balancer.pick(session.streamUrl, { protocol: 'srt', ...(instead && { instead }) }).then(
       (backend) => {
         if (session.stage !== SrtStage.picking) return;
         if (backend.srt) this.#induct(session, backend);
