@@ -215,6 +215,7 @@ async function livesOn(cluster: Cluster, node: ClusterNode, pid: number | undefi
   const answers =
     role !== 'balancer' &&
     role !== 'web' &&
+    role !== 'redis' &&
     cluster.capabilities.has('observe.api') &&
     node.ports.api !== undefined;
   if (!answers || node.state === 'frozen') return !(await node.ended(0));
