@@ -7,8 +7,10 @@ import { DEFAULT_TIMEOUTS, STREAM_LINGER_MS, type Timeouts, WRITE_PHASES } from 
 import { Coworkers } from './coworkers.ts';
 import { Edge } from './edge.ts';
 import { Forwards } from './forward.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { HlsOutputs } from './hls/outputs.ts';
 import { HlsSessions } from './hls/sessions.ts';
+import { Hooks } from './hooks.ts';
 import { serveHttp } from './http.ts';
 import type { Log } from './log.ts';
 import { isMutantId, type Mutants } from './mutants.ts';
@@ -40,10 +42,13 @@ export class MediaNode {
   readonly rtc: RtcServer | undefined;
   /** Undefined when there is nobody to ask: players wait for a stream that is not here. */
   readonly coworkers: Coworkers | undefined;
+  /** Undefined when nobody is to be told of publishers. */
+  readonly hooks: Hooks | undefined;
   readonly #forwards = new Forwards(this);
   readonly #srt: SrtServer | undefined;
   readonly #connections = new Set<{ destroy(): unknown }>();
   readonly #servers: Server[] = [];
+  #heartbeat: Heartbeat | undefined;
   #phase = 0;
   #ticker: NodeJS.Timeout | undefined;
   #sweeper: NodeJS.Timeout | undefined;
@@ -61,6 +66,7 @@ export class MediaNode {
       if (sessions) this.hlsSessions = new HlsSessions(windowSeconds, this);
     }
     if (config.coworkers?.length) this.coworkers = new Coworkers(this, config.coworkers);
+    if (config.hooks) this.hooks = new Hooks(this, config.hooks);
     this.role = config.role === 'edge' ? new Edge(this) : new Origin(this);
     if (config.rtcPort !== undefined) this.rtc = new RtcServer(this, config.rtcPort);
     if (config.srtPort !== undefined) this.#srt = new SrtServer(this, config.srtPort);
@@ -88,6 +94,7 @@ export class MediaNode {
     ]);
     this.#ticker = setInterval(() => this.#tick(), this.config.settings.mergedWriteMs / WRITE_PHASES);
     this.#sweeper = setInterval(() => this.#forgetStreams(), STREAM_LINGER_MS);
+    if (this.config.register) this.#heartbeat = new Heartbeat(this, this.config.register);
   }
 
   /** Found or made. */
@@ -131,6 +138,7 @@ export class MediaNode {
   close(): void {
     clearInterval(this.#ticker);
     clearInterval(this.#sweeper);
+    this.#heartbeat?.close();
     for (const server of this.#servers) server.close();
     this.destroyConnections();
     this.#srt?.close();

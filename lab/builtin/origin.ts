@@ -28,7 +28,8 @@ export class Origin implements Role {
 
   onStreamGone(): void {}
 
-  publish({ stream, streamName, client }: PublishRequest, events: PublishEvents): Publication | undefined {
+  publish(request: PublishRequest, events: PublishEvents): Publication | undefined {
+    const { stream, streamName, client } = request;
     const { mutants, log } = this.#node;
     const first = stream.publisher;
     if (first) {
@@ -52,6 +53,7 @@ export class Origin implements Role {
         stream.closeFlvPlayers();
         if (!mutants.has('origin-keeps-gop-of-publisher')) stream.begin();
         log(`unpublish ${stream.url} client ${client.id}`);
+        this.#node.hooks?.onUnpublish(request);
       },
     };
   }

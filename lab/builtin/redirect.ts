@@ -3,26 +3,60 @@ import { type Command, playRedirectCommand } from '../../protocols/rtmp/commands
 import type { OriginAddress } from './cluster-api.ts';
 import type { BuiltinConfig } from './config.ts';
 import type { Mutants } from './mutants.ts';
-import { paramWithVhost, type RequestUrl, withoutQuery } from './request-url.ts';
+import type { MediaNode } from './node.ts';
+import { DEFAULT_VHOST, paramWithVhost, type RequestUrl, withoutQuery } from './request-url.ts';
+import type { Stream } from './stream.ts';
 
-export interface RedirectedPlay {
-  /** As the player asked for them; their queries are in `url`. */
+export interface Elsewhere {
+  /** The command that sends the player there. */
+  onFound(redirect: Command): void;
+  onNowhere(reason: string): void;
+}
+
+/**
+ * Asks the node's coworkers for a stream that is not published here. A player of one that is published here meanwhile
+ * is served as any other: nothing is called then.
+ * @param requested stream name with its query.
+ * @returns ends the wait; undefined when there is nobody to ask, or no need to.
+ */
+export function askElsewhere(
+  { coworkers, config, mutants }: MediaNode,
+  stream: Stream,
+  app: string,
+  requested: string,
+  { onFound, onNowhere }: Elsewhere,
+): (() => void) | undefined {
+  if (!coworkers || stream.publisher) return undefined;
+  const { asked, url } = stream;
+  const query = {
+    vhost: DEFAULT_VHOST,
+    ip: asked.host,
+    app: withoutQuery(app),
+    stream: withoutQuery(requested),
+  };
+  return coworkers.ask(query, (origin) => {
+    if (stream.publisher) return;
+    if (origin) onFound(redirectTo(misled(origin, config, mutants), { ...query, url: asked }, mutants));
+    else if (!mutants.has('origin-keeps-players-of-nowhere')) onNowhere(`no coworker has ${url} (code 3091)`);
+  });
+}
+
+/** Without queries; what they were is in `url`. */
+interface Play {
   readonly app: string;
   readonly stream: string;
   readonly url: RequestUrl;
 }
 
-export function redirectTo(origin: OriginAddress, play: RedirectedPlay, mutants: Mutants): Command {
-  const { app, stream, url } = play;
+function redirectTo(origin: OriginAddress, { app, stream, url }: Play, mutants: Mutants): Command {
   const asked = mutants.has('origin-redirect-loses-vhost') ? { host: '', param: unhosted(url.param) } : url;
   const param = mutants.has('origin-redirect-loses-query') ? '' : paramWithVhost(asked);
-  const path = `${withoutQuery(app)}/${withoutQuery(stream)}`;
-  const command = playRedirectCommand(`rtmp://${origin.ip}:${origin.port}/${path}${param}`);
+  const command = playRedirectCommand(`rtmp://${origin.ip}:${origin.port}/${app}/${stream}${param}`);
   return spoilt(command, mutants);
 }
 
 /** Mutant: where players go instead. */
-export function misled(origin: OriginAddress, config: BuiltinConfig, mutants: Mutants): OriginAddress {
+function misled(origin: OriginAddress, config: BuiltinConfig, mutants: Mutants): OriginAddress {
   return mutants.has('origin-redirects-to-itself') ? { ip: config.host, port: config.rtmpPort } : origin;
 }
 

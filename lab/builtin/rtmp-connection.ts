@@ -28,9 +28,9 @@ import { DefectiveChunkSink, misreadsChunks } from './defective-chunks.ts';
 import { isMedia } from './media-message.ts';
 import type { MediaNode } from './node.ts';
 import type { Player } from './player.ts';
-import { misled, redirectTo } from './redirect.ts';
-import { DEFAULT_VHOST, requestUrl, withoutQuery } from './request-url.ts';
-import type { Publication } from './role.ts';
+import { askElsewhere } from './redirect.ts';
+import { requestUrl } from './request-url.ts';
+import type { Publication, PublishRequest } from './role.ts';
 import type { Stream } from './stream.ts';
 import { type StreamName, streamName } from './stream-name.ts';
 
@@ -71,6 +71,8 @@ export class RtmpConnection {
   #player: Player | undefined;
   #publication: Publication | undefined;
   #client: ClientRecord | undefined;
+  /** What a publisher has sent that is not let in yet. */
+  #held: Message[] | undefined;
   /** While coworkers are asked for the stream. */
   #stopAsking: (() => void) | undefined;
   readonly #window = new AcknowledgementWindow();
@@ -164,10 +166,11 @@ export class RtmpConnection {
         this.#onCommand(decodeCommand(message.payload));
         return;
       default:
-        if (this.#publication && isMedia(message)) {
-          this.#mediaMessages++;
-          this.#publication.onMessage(message);
-        }
+        if (!isMedia(message)) return;
+        this.#held?.push(message);
+        if (!this.#publication) return;
+        this.#mediaMessages++;
+        this.#publication.onMessage(message);
     }
   }
 
@@ -254,36 +257,55 @@ export class RtmpConnection {
   }
 
   #onPublish(requested: StreamName): void {
-    if (this.#stream) this.#leave();
+    if (this.#client) this.#leave();
     if (this.#fmle) this.#status('onFCPublish', 'NetStream.Publish.Start', 'Started publishing stream.');
     const stream = this.#node.stream(requested.url);
     const client = this.#record(this.#fmle ? 'fmle-publish' : 'flash-publish', requested, true);
-    if (this.#node.mutants.has('origin-redirects-publishers')) this.#askCoworkers(stream, requested);
-    const publication = this.#node.role.publish(
-      {
-        stream,
-        app: this.#app,
-        streamName: requested.requested,
-        tcUrl: this.#tcUrl,
-        client,
+    if (this.#node.mutants.has('origin-redirects-publishers')) this.#askElsewhere(stream, requested);
+    const streamName = requested.requested;
+    const request = { stream, app: this.#app, streamName, tcUrl: this.#tcUrl, client };
+    const admitted = this.#node.hooks?.onPublish(request);
+    this.#enter(client);
+    if (admitted) this.#hold(request, admitted);
+    else this.#publish(request);
+  }
+
+  /** Until a hook has let the publisher in: what it sends meanwhile waits, nearly all of it in its socket. */
+  #hold(request: PublishRequest, admitted: Promise<void>): void {
+    const held: Message[] = [];
+    this.#held = held;
+    this.#socket.pause();
+    const decided = (refusal?: Error): void => {
+      this.#socket.resume();
+      if (this.#held !== held || this.#socket.destroyed) {
+        if (!refusal) this.#node.hooks?.onLeft(request);
+        return;
+      }
+      this.#held = undefined;
+      if (refusal) this.#close(refusal.message);
+      else if (this.#publish(request)) for (const message of held) this.#onMessage(message);
+    };
+    admitted.then(() => decided(), decided);
+  }
+
+  /** Returns whether the publisher was let in. */
+  #publish(request: PublishRequest): boolean {
+    const publication = this.#node.role.publish(request, {
+      onStarted: () => {
+        if (this.#state === State.closed) return;
+        this.#status('onStatus', 'NetStream.Publish.Start', 'Started publishing stream.');
       },
-      {
-        onStarted: () => {
-          if (this.#state === State.closed) return;
-          this.#status('onStatus', 'NetStream.Publish.Start', 'Started publishing stream.');
-        },
-        onClosed: (reason) => this.#close(reason),
-      },
-    );
+      onClosed: (reason) => this.#close(reason),
+    });
     if (!publication) {
-      this.#close(`stream ${requested.url} is busy (code 1028)`);
-      return;
+      this.#close(`stream ${request.stream.url} is busy (code 1028)`);
+      return false;
     }
     this.#state = State.publishing;
-    this.#stream = stream;
+    this.#stream = request.stream;
     this.#publication = publication;
-    this.#enter(client);
     this.#watchPublisher();
+    return true;
   }
 
   /** 20 s for the first message; after it silence is looked for every 5 s (facts/srs.md 10.2). */
@@ -303,7 +325,7 @@ export class RtmpConnection {
   }
 
   #onPlay(requested: StreamName): void {
-    if (this.#stream) this.#leave();
+    if (this.#client) this.#leave();
     const stream = this.#node.stream(requested.url);
     stream.asked = requestUrl(this.#tcUrl, this.#app, requested.requested);
     this.#sendControl(
@@ -326,23 +348,13 @@ export class RtmpConnection {
     this.#stream = stream;
     this.#enter(this.#record('rtmp-play', requested, false));
     this.#player = stream.addPlayer('rtmp', this.#socket);
-    this.#askCoworkers(stream, requested);
+    this.#askElsewhere(stream, requested);
   }
 
-  /** Of a stream that is not published here; a player of one that is published meanwhile is served as any other. */
-  #askCoworkers(stream: Stream, { requested }: StreamName): void {
-    const { coworkers, mutants, config } = this.#node;
-    if (!coworkers || stream.publisher) return;
-    const app = withoutQuery(this.#app);
-    const query = { vhost: DEFAULT_VHOST, ip: stream.asked.host, app, stream: withoutQuery(requested) };
-    const play = { app, stream: requested, url: stream.asked };
-    this.#stopAsking = coworkers.ask(query, (origin) => {
-      this.#stopAsking = undefined;
-      if (stream.publisher) return;
-      if (origin) this.#redirect(redirectTo(misled(origin, config, mutants), play, mutants));
-      else if (!mutants.has('origin-keeps-players-of-nowhere')) {
-        this.#close(`no coworker has ${stream.url} (code 3091)`);
-      }
+  #askElsewhere(stream: Stream, { requested }: StreamName): void {
+    this.#stopAsking = askElsewhere(this.#node, stream, this.#app, requested, {
+      onFound: (command) => this.#redirect(command),
+      onNowhere: (reason) => this.#close(reason),
     });
   }
 
@@ -387,6 +399,7 @@ export class RtmpConnection {
     clearTimeout(this.#silence);
     this.#stopAsking?.();
     this.#stopAsking = undefined;
+    this.#held = undefined;
     const stream = this.#stream;
     const kept =
       this.#node.mutants.has('media-missing-stream-kept') && stream !== undefined && stream.frames === 0;

@@ -96,7 +96,7 @@ export class RtcServer {
     this.#sessions.add(session);
     try {
       if (request.use === 'play') this.#play(session, request);
-      else this.#publish(session, request);
+      else await this.#publish(session, request);
       return { session, answer: await session.answer() };
     } catch (error) {
       session.close(String(error));
@@ -124,14 +124,23 @@ export class RtcServer {
     this.#enter(session, request);
   }
 
-  #publish(session: RtcSession, request: RtcRequest): void {
-    const { role, timeouts, mutants } = this.#node;
+  async #publish(session: RtcSession, request: RtcRequest): Promise<void> {
+    const { role, timeouts, mutants, hooks } = this.#node;
     const { url, app, requested } = request.name;
     const client = this.#record(session, request);
-    const publication = role.publish(
-      { stream: this.#node.stream(url), app, streamName: requested, tcUrl: client.tcUrl, client },
-      { onStarted() {}, onClosed: (reason) => session.close(reason) },
-    );
+    const { tcUrl } = client;
+    const publish = { stream: this.#node.stream(url), app, streamName: requested, tcUrl, client };
+    await hooks?.onPublish(publish).catch((refusal: Error) => {
+      throw new SessionError(403, refusal.message);
+    });
+    if (!this.#sessions.has(session)) {
+      hooks?.onLeft(publish);
+      throw new SessionError(503, 'the session has ended');
+    }
+    const publication = role.publish(publish, {
+      onStarted() {},
+      onClosed: (reason) => session.close(reason),
+    });
     // SRS closes the HTTP connection without an answer (code 5020).
     if (!publication) throw new SessionError(409, `stream ${url} is busy`);
     const channel = this.#use(url);

@@ -7,8 +7,9 @@ import type { SrtOptions } from '../../../protocols/srt/options.ts';
 import { isControl } from '../../../protocols/srt/packet.ts';
 import { type ClientRecord, randomId } from '../clients.ts';
 import type { MediaNode } from '../node.ts';
+import type { PublishRequest } from '../role.ts';
 import { type StreamName, streamName } from '../stream-name.ts';
-import { SrtCaller } from './caller.ts';
+import { HeldPayloads, SrtCaller } from './caller.ts';
 import { listenerCrypto } from './crypto.ts';
 import { type DatagramFaults, datagramFaults, gullible } from './faults.ts';
 import { SrtPublisher } from './publisher.ts';
@@ -52,8 +53,11 @@ export class SrtServer {
         onPacketOut: (connection, bytes) => this.#onPacketOut(connection, bytes),
         onRequest: (request) => ({ accept: true, ...this.#leniency(request) }),
         onAccepted: (connection, peer, request) => this.#onAccepted(connection, peer, request),
-        onData: (connection, bytes, start, now) =>
-          this.#callers.get(connection)?.publisher?.onData(bytes.subarray(start), now),
+        onData: (connection, bytes, start, now) => {
+          const caller = this.#callers.get(connection);
+          caller?.publisher?.onData(bytes.subarray(start), now);
+          caller?.held?.add(bytes.subarray(start));
+        },
         onClosed: (connection, closure) => this.#onClosed(connection, closure.detail),
       },
       (count) => randomBytes(count),
@@ -125,34 +129,57 @@ export class SrtServer {
   }
 
   #publish(caller: SrtCaller, name: StreamName, { app, stream: streamWithQuery }: SrtTarget): void {
-    const { mutants, role, timeouts } = this.#node;
     const client = this.#record(caller, name, true);
-    const publication = role.publish(
-      {
-        stream: this.#node.stream(name.url),
-        app,
-        streamName: streamWithQuery,
-        tcUrl: client.tcUrl,
-        client,
-      },
-      { onStarted() {}, onClosed: (reason) => this.#refuse(caller, reason) },
-    );
+    const { tcUrl } = client;
+    const stream = this.#node.stream(name.url);
+    const request = { stream, app, streamName: streamWithQuery, tcUrl, client };
+    const admitted = this.#node.hooks?.onPublish(request);
+    if (admitted) this.#hold(caller, request, admitted);
+    else this.#admit(caller, request);
+  }
+
+  /** Until a hook has let the publisher in. */
+  #hold(caller: SrtCaller, request: PublishRequest, admitted: Promise<void>): void {
+    const held = new HeldPayloads();
+    caller.held = held;
+    const decided = (refusal?: Error): void => {
+      if (caller.held !== held) {
+        if (!refusal) this.#node.hooks?.onLeft(request);
+        return;
+      }
+      caller.held = undefined;
+      if (refusal) this.#refuse(caller, refusal.message);
+      else {
+        this.#admit(caller, request);
+        for (const payload of held.payloads) caller.publisher?.onData(payload, performance.now());
+      }
+    };
+    admitted.then(() => decided(), decided);
+  }
+
+  #admit(caller: SrtCaller, request: PublishRequest): void {
+    const { mutants, role, timeouts } = this.#node;
+    const { url } = request.stream;
+    const publication = role.publish(request, {
+      onStarted() {},
+      onClosed: (reason) => this.#refuse(caller, reason),
+    });
     if (!publication) {
       if (!mutants.has('srt-refuses-without-close')) {
-        this.#refuse(caller, `stream ${name.url} is busy (code 6007)`);
+        this.#refuse(caller, `stream ${url} is busy (code 6007)`);
       }
       return;
     }
     caller.publisher = new SrtPublisher(
       publication,
       {
-        onPayload: (payload, at) => this.#relay.send(name.url, payload, at),
+        onPayload: (payload, at) => this.#relay.send(url, payload, at),
         onInvalid: (reason) => this.#refuse(caller, reason),
       },
       timeouts.srtPublishSilence,
       mutants,
     );
-    this.#enter(caller, client);
+    this.#enter(caller, request.client);
   }
 
   #play(caller: SrtCaller, name: StreamName): void {
