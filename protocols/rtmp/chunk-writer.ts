@@ -113,7 +113,22 @@ export class ChunkWriter {
   }
 }
 
-function continuationHeader(chunkStreamId: number, field: number): Uint8Array {
+/** The header that begins a message and says all of it (type 0), for who writes the payload, of `length` bytes, itself. */
+export function messageHeader(
+  chunkStreamId: number,
+  messageTypeId: number,
+  messageStreamId: number,
+  timestamp: number,
+  length: number,
+): Uint8Array {
+  const time = timestamp >>> 0;
+  const header = new Uint8Array(headerSize(chunkStreamId, wholeHeader, time));
+  putHeader(header, 0, chunkStreamId, wholeHeader, time, length, messageTypeId, messageStreamId);
+  return header;
+}
+
+/** The header of every further chunk of a message (type 3). @param field timestamp, or delta, that it began with. */
+export function continuationHeader(chunkStreamId: number, field: number): Uint8Array {
   const header = new Uint8Array(headerSize(chunkStreamId, continuation, field));
   putHeader(header, 0, chunkStreamId, continuation, field, 0, 0, 0);
   return header;

@@ -31,6 +31,8 @@ export type ApiRoute = (
 export interface ProxyPart {
   /** Resolves when every listener is bound. */
   start(): Promise<void>;
+  /** Ends everybody who is being served; listeners stay. Only a mutant does that. */
+  drop?(reason: string): void;
   /** Lets go of everything, at once; idempotent. */
   close(): void;
   /** What it answers on the HTTP API port. */

@@ -97,20 +97,33 @@ export interface StreamNames {
   /** What it asked for by name (`vhost=` in a query, `h=` of a stream id); goes before `host`. */
   readonly vhost?: string;
   readonly app: string;
-  /** Without query; an extension is taken off (facts/srs.md 3.6). */
+  /** Without query; an extension is taken off (facts/srs.md 3.6). Percent-encoding is the same as none. */
   readonly stream: string;
 }
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
+const CONTROL = /[\x00-\x1f\x7f]/;
 
 /**
  * The name of a stream in all protocols: `vhost/app/stream`. A host without a dot, and an address, is the default vhost
  * (facts/srs.md 4.3). Undefined when app or stream is missing, or it is too long.
  */
 export function streamUrlOf({ host, vhost, app, stream }: StreamNames): string | undefined {
-  const plainApp = app.replace(/^\/+|\/+$/g, '');
-  const plainStream = stream.replace(/^\/+/, '').replace(/\.[^./]*$/, '');
-  if (plainApp === '' || plainStream === '') return undefined;
+  const plainApp = decoded(app).replace(/^\/+|\/+$/g, '');
+  const plainStream = decoded(stream)
+    .replace(/^\/+/, '')
+    .replace(/\.[^./]*$/, '');
+  if (plainApp === '' || plainStream === '' || CONTROL.test(plainApp + plainStream)) return undefined;
   const url = `${vhostOf(vhost || host || '')}/${plainApp}/${plainStream}`;
   return url.length > MAX_STREAM_URL ? undefined : url;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function vhostOf(name: string): string {

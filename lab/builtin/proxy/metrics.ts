@@ -14,17 +14,31 @@ export class ProxyMetrics {
   readonly picks = this.#counter('liveproof_proxy_picks_total', 'Answers to where a stream is', ['result']);
   readonly #open = this.#gauge('liveproof_proxy_connections', 'Clients that are connected', ['protocol']);
   readonly #total = this.#counter('liveproof_proxy_connections_total', 'Clients so far', ['protocol']);
-  /** `up`: from clients to origins; `down`: from origins to clients. */
-  readonly #bytes = this.#counter('liveproof_proxy_bytes_total', 'Bytes passed on', [
-    'protocol',
-    'direction',
-  ]);
+  /** Not counted in prom-client, which looks labels up at every call: these change with every read of a socket. */
+  readonly #passed = new Map<ProxyProtocol, { up: number; down: number }>();
   readonly #errors = this.#counter(
     'liveproof_proxy_errors_total',
     'Clients that were not served, by reason',
     ['protocol', 'reason'],
   );
   readonly redisUp = this.#gauge('liveproof_proxy_redis_up', '1 while Redis answers');
+
+  constructor() {
+    const passed = this.#passed;
+    new Counter({
+      name: 'liveproof_proxy_bytes_total',
+      help: 'Bytes passed on',
+      labelNames: ['protocol', 'direction'],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [protocol, { up, down }] of passed) {
+          this.inc({ protocol, direction: 'up' }, up);
+          this.inc({ protocol, direction: 'down' }, down);
+        }
+      },
+    });
+  }
 
   /** Returns the function that says the client has gone; idempotent. */
   connected(protocol: ProxyProtocol): () => void {
@@ -37,8 +51,14 @@ export class ProxyMetrics {
     };
   }
 
+  /** @param direction `up`: from clients to origins; `down`: from origins to clients. */
   bytes(protocol: ProxyProtocol, direction: 'up' | 'down', count: number): void {
-    this.#bytes.inc({ protocol, direction }, count);
+    let passed = this.#passed.get(protocol);
+    if (!passed) {
+      passed = { up: 0, down: 0 };
+      this.#passed.set(protocol, passed);
+    }
+    passed[direction] += count;
   }
 
   /** @param reason one of few: it becomes a label. */
