@@ -110,12 +110,18 @@ function firstEndpoint(
 
 const ANY_ADDRESS = ['', '0.0.0.0', '::'];
 
-/** `port`, `protocol://ip:port` or `protocol://:port`; any address means the `ip` of the registration. */
+/**
+ * `port`, `protocol://ip:port` or `protocol://:port`; any address means the `ip` of the registration. An SRS tells its
+ * `listen` as it stands in its configuration, and that may be `ip:port`: where it binds, which is not where it is
+ * reached (srs_app_heartbeat.cpp; SRS_DEVICE_IP is), so that only the port counts.
+ */
 function readEndpoint(
   entry: string,
   ip: string,
   mutants: Mutants,
 ): { readonly protocol: Transport | undefined; readonly endpoint: Endpoint } | undefined {
+  const bound = /^([^:/[\]]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/.exec(entry);
+  if (bound && isIP(bound[1]!.replace(/^\[|\]$/g, '')) !== 0) return readEndpoint(bound[2]!, ip, mutants);
   const match = /^(?:(tcp|udp):\/\/(\[[0-9A-Fa-f:.]+\]|[^:/[\]]*):)?(\d{1,5})$/.exec(entry);
   if (!match) return undefined;
   const [, protocol, address = '', digits] = match;
