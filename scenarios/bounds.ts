@@ -173,3 +173,27 @@ export const MANAGER_KNOWS_WITHIN_MS = 1000;
 
 /** A stream manager has found its Redis again, and told it what it missed. */
 export const REDIS_BACK_WITHIN_MS = 3000;
+
+/** An origin has asked its coworkers and answers a player: two HTTP requests on a LAN (facts/srs.md 2: below 1 s). */
+export const COWORKER_WITHIN_MS = ABSENT_ENDS_WITHIN_MS;
+
+/** A player that was sent elsewhere and says nothing is closed after 3 s (facts/srs.md 2); half a second for the close. */
+export const REDIRECTED_CLOSED_WITHIN_MS = 3000 + 500;
+
+/** Such a player says something, and is closed. */
+export const REDIRECTED_HEARD_WITHIN_MS = 1000;
+
+/**
+ * A player at an edge that has to follow a 302 gets its first keyframe: as at any edge, without the pause of a retry
+ * (facts/srs.md 2: an edge reconnects at once).
+ */
+export const REDIRECTED_PLAYING_WITHIN_MS = COWORKER_WITHIN_MS + TWO_HOPS_MS;
+
+/** So many 302s in a row are followed at the most (RFC 9110 15.4 tells of the five of RFC 2068 10.3); then a retry's pause. */
+export const REDIRECTS_IN_A_ROW = 5;
+
+/**
+ * An edge whose origin falls silent asks again after 5 s and a pause of 3 s (facts/srs.md 1.4), and may be at an origin
+ * that is down first; then a 302, and a GOP of a second.
+ */
+export const MOVED_WITHIN_MS = ABSENT_ORIGIN_MS + PULL_RETRY_MS + REDIRECTED_PLAYING_WITHIN_MS + 1000;
