@@ -59,7 +59,26 @@ export function readRegistration(body: string, mutants: Mutants): Backend {
     const missing = !Object.hasOwn(document as object, field);
     throw new RegistrationError(field, `${field} ${missing ? 'is missing' : message}`);
   }
-  const { ip, server, service, pid, device_id: deviceId, rtmp, http, api, srt, rtc } = read.data;
+  return backendOf(read.data, mutants);
+}
+
+/** The lists hold endpoints as they were registered. */
+export interface Registration {
+  readonly ip: string;
+  readonly server: string;
+  readonly service: string;
+  readonly pid: string;
+  readonly rtmp: readonly string[];
+  readonly http?: readonly string[] | undefined;
+  readonly api?: readonly string[] | undefined;
+  readonly srt?: readonly string[] | undefined;
+  readonly rtc?: readonly string[] | undefined;
+  readonly device_id?: string | undefined;
+}
+
+/** @throws RegistrationError when an endpoint is none. */
+export function backendOf(registration: Registration, mutants: Mutants): Backend {
+  const { ip, server, service, pid, device_id: deviceId, rtmp, http, api, srt, rtc } = registration;
   const at = (
     field: string,
     list: readonly string[] | undefined,
