@@ -11,11 +11,9 @@ const GENERATION = /\sgeneration \d+/;
  */
 export function withCandidate(sdp: string, { host, port }: Endpoint): string {
   const kept: string[] = [];
-  let inMedia = false;
   let placed = false;
   for (const line of sdp.split('\n')) {
     if (line.startsWith('m=')) {
-      inMedia = true;
       placed = false;
       // 9 is no port (RFC 8840 section 4.1.1); 0 is no media.
       kept.push(line.replace(/^(m=\S+) (\d+)(?= )/, (all, kind, at) => (at === '0' ? all : `${kind} 9`)));
@@ -31,8 +29,7 @@ export function withCandidate(sdp: string, { host, port }: Endpoint): string {
       kept.push(`a=candidate:${where}${GENERATION.exec(line)?.[0] ?? ''}${end}`);
     } else kept.push(line);
   }
-  // A candidate of the session stands for all of its media.
-  return inMedia || placed ? kept.join('\n') : sdp;
+  return kept.join('\n');
 }
 
 function noAddress(line: string): string {

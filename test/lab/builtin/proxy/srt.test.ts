@@ -16,6 +16,7 @@ import { isControl } from '../../../../protocols/srt/packet.ts';
 import { hangUpAll, messages, playId, publishId, type SrtNode, SrtPeer } from '../srt-support.ts';
 import { clientsOf, eventually, stopAll, type TestNode } from '../support.ts';
 import {
+  backendOf,
   Probe,
   register,
   startOrigins,
@@ -211,7 +212,7 @@ describe('refusals', { concurrency: true }, () => {
       (await SrtPeer.open(door(proxy), streamId)).closure?.code;
     assert.equal(await code(publishId('x')), 'srt.rejected.unavailable');
     const [node] = await startOrigins(t, 1, 'srt');
-    const [{ srt: _srt, ...backend }] = (await register(proxy.balancer, [node!])) as [never];
+    const { srt: _srt, ...backend } = backendOf(node!);
     await proxy.balancer.register(backend);
     assert.equal(await code(publishId('x')), 'srt.rejected.unavailable');
     assert.equal(await code('#!::r=live/x,m=talk'), 'srt.rejected.bad-request');
