@@ -101,14 +101,18 @@ export const FailoverTimeline = z
           refused: z.number().int(),
         }),
       )
-      .describe('Connections between nodes that were tried, as the taps saw them.'),
+      .optional()
+      .describe(
+        'Connections that nodes tried to others, as the taps saw them. Left out where they are not bounded.',
+      ),
     storm: z
       .object({
         worst: z.number().int().describe('Most connections that one node tried within a second.'),
         node: z.string().describe('Which; empty when none did.'),
         bound: z.number().int().describe('How many it may try.'),
       })
-      .describe('Reconnects after the fault.'),
+      .optional()
+      .describe('Reconnects after the fault. Left out where they are not bounded.'),
   })
   .meta({ id: 'FailoverTimeline', description: 'What a fault did to the clients of a cluster, and when.' });
 export type FailoverTimeline = z.infer<typeof FailoverTimeline>;

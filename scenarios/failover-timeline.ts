@@ -1,8 +1,8 @@
 /** What a fault did, and when: read from the history alone. */
-import { LatencyHistogram } from '../drivers/measure/histogram.ts';
-import type { FailoverClient, FailoverTimeline } from '../reports/results.ts';
+import type { Distribution, FailoverClient, FailoverTimeline } from '../reports/results.ts';
 import { TWO_HOPS_MS } from './bounds.ts';
 import type { EventOf, History, StepData } from './history.ts';
+import { words } from './judging.ts';
 
 /**
  * What is asked of a client of a check of a fault; a step `watched` of its history. `group` tells apart what several
@@ -22,8 +22,11 @@ export interface Watched {
   readonly group: string;
 }
 
-/** Of the cluster, as a step `storm`: how many connections a node may try within a second. */
+/** How many connections each of some nodes may try within a second; a step `storm-bound`. */
 export interface StormBound {
+  readonly group: string;
+  /** Names, separated by spaces. */
+  readonly nodes: string;
   readonly perSecond: number;
   readonly why: string;
 }
@@ -69,15 +72,43 @@ export interface Course extends FailoverClient {
   readonly firstDoubled: number | undefined;
   /** How its connection ended without its own doing after the fault; undefined when it did not. */
   readonly closed: EventOf<'client.closed'> | undefined;
-  /** Frames after the gap. */
-  readonly framesAfter: number;
 }
 
 /** What became of one client. @param faultAt epoch ms. */
 export function courseOf(history: History, watched: Watched, faultAt: number): Course {
-  return watched.part === 'publishes'
+  return watched.client === watched.publisher
     ? publisherCourse(history, watched, faultAt)
     : playerCourse(history, watched, faultAt);
+}
+
+/** Counts the frames that a client got, or an encoder sent, since a moment and that are newer than all before. */
+export class NewFrames {
+  readonly #history: History;
+  readonly #client: string;
+  readonly #type: 'player.got' | 'publisher.sent';
+  readonly #sinceAt: number;
+  #next = 0;
+  #newest = -1;
+  #count = 0;
+
+  /** @param sinceAt epoch ms. */
+  constructor(history: History, { client, publisher }: Watched, sinceAt: number) {
+    this.#history = history;
+    this.#client = client;
+    this.#type = client === publisher ? 'publisher.sent' : 'player.got';
+    this.#sinceAt = sinceAt;
+  }
+
+  get count(): number {
+    const events = this.#history.of(this.#type);
+    for (; this.#next < events.length; this.#next++) {
+      const { client, stamp, t } = events[this.#next]!;
+      if (client !== this.#client || stamp === null || stamp.frame <= this.#newest) continue;
+      this.#newest = stamp.frame;
+      if (t > this.#sinceAt) this.#count++;
+    }
+    return this.#count;
+  }
 }
 
 interface Arrival {
@@ -108,7 +139,6 @@ function playerCourse(history: History, watched: Watched, faultAt: number): Cour
     lostElsewhere: due.filter((frame) => !inGap(frame)),
     sessions: sessionsSince(history, watched.client, faultAt),
     closed: closedSince(history, watched.client, faultAt),
-    framesAfter: gap.after === undefined ? 0 : fresh.filter(({ t }) => t >= gap.after!.t).length,
   };
 }
 
@@ -129,7 +159,6 @@ function publisherCourse(history: History, watched: Watched, faultAt: number): C
     lostElsewhere: [],
     sessions: sessionsSince(history, watched.client, faultAt),
     closed: closedSince(history, watched.client, faultAt),
-    framesAfter: gap.after === undefined ? 0 : arrivals.filter(({ t }) => t >= gap.after!.t).length,
   };
 }
 
@@ -227,17 +256,25 @@ function closedSince(
 }
 
 /** Connections that nodes tried since the fault. */
-function attemptsSince(history: History, faultAt: number): (EventOf<'tap.open'> | EventOf<'tap.refused'>)[] {
+function attemptsSince(
+  history: History,
+  nodes: readonly string[],
+  faultAt: number,
+): (EventOf<'tap.open'> | EventOf<'tap.refused'>)[] {
   return [...history.of('tap.open'), ...history.of('tap.refused')]
-    .filter(({ t }) => t >= faultAt)
+    .filter(({ t, from }) => t >= faultAt && nodes.includes(from))
     .sort((a, b) => a.t - b.t);
 }
 
 /** Most attempts of one node within a second. */
-export function stormOf(history: History, faultAt: number): { worst: number; node: string } {
+export function stormOf(
+  history: History,
+  { nodes }: StormBound,
+  faultAt: number,
+): { worst: number; node: string } {
   const times = new Map<string, number[]>();
   let storm = { worst: 0, node: '' };
-  for (const { from, t } of attemptsSince(history, faultAt)) {
+  for (const { from, t } of attemptsSince(history, words(nodes), faultAt)) {
     const recent = [...(times.get(from) ?? []), t].filter((time) => time > t - STORM_WINDOW_MS);
     times.set(from, recent);
     if (recent.length > storm.worst) storm = { worst: recent.length, node: from };
@@ -245,8 +282,11 @@ export function stormOf(history: History, faultAt: number): { worst: number; nod
   return storm;
 }
 
-export function stormBoundIn(history: History): StormBound | undefined {
-  return history.step(FailoverStep.storm) as unknown as StormBound | undefined;
+export function stormBoundIn(history: History, group: string): StormBound | undefined {
+  return history
+    .of('step')
+    .filter(({ step, data }) => step === FailoverStep.storm && data.group === group)
+    .at(-1)?.data as unknown as StormBound | undefined;
 }
 
 /** Undefined when there was no fault, or nobody was watched. */
@@ -256,19 +296,11 @@ export function timelineOf(history: History, group: string): FailoverTimeline | 
   if (first === undefined || watched.length === 0) return undefined;
   const faultAt = first.t;
   const cured = curedAt(history);
+  const bound = stormBoundIn(history, group);
   const clients = watched.map((one) => {
-    const {
-      lostElsewhere: _,
-      firstDoubled: __,
-      closed: ___,
-      framesAfter: ____,
-      ...told
-    } = courseOf(history, one, faultAt);
+    const { lostElsewhere: _, firstDoubled: __, closed: ___, ...told } = courseOf(history, one, faultAt);
     return told;
   });
-  const gaps = new LatencyHistogram();
-  for (const { part, gap } of clients) if (part !== 'publishes') gaps.record(gap);
-  const { hdr: _, ...gap } = gaps.toDistribution();
   return {
     fault: nameOf(first),
     at: new Date(faultAt).toISOString(),
@@ -278,9 +310,27 @@ export function timelineOf(history: History, group: string): FailoverTimeline | 
       ...marksOfEncoders(history, faultAt),
     ].sort((a, b) => a.ms - b.ms),
     clients,
-    gap,
-    connections: perSecond(history, faultAt),
-    storm: { ...stormOf(history, faultAt), bound: stormBoundIn(history)?.perSecond ?? 0 },
+    gap: percentilesOf(clients.flatMap(({ part, gap }) => (part === 'publishes' ? [] : [gap]))),
+    ...(bound === undefined
+      ? {}
+      : {
+          connections: perSecond(history, bound, faultAt),
+          storm: { ...stormOf(history, bound, faultAt), bound: bound.perSecond },
+        }),
+  };
+}
+
+/** Nearest rank: every figure is that of a client. */
+function percentilesOf(gaps: readonly number[]): Distribution {
+  const sorted = gaps.toSorted((a, b) => a - b);
+  const at = (percent: number) => sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? null;
+  return {
+    p50: at(50),
+    p90: at(90),
+    p99: at(99),
+    p999: at(99.9),
+    max: sorted.at(-1) ?? null,
+    count: sorted.length,
   };
 }
 
@@ -292,9 +342,13 @@ function marksOfEncoders(history: History, faultAt: number): { ms: number; what:
     .map(({ client, t }) => ({ ms: Math.round(t - faultAt), what: `${client} publishes again` }));
 }
 
-function perSecond(history: History, faultAt: number): FailoverTimeline['connections'] {
+function perSecond(
+  history: History,
+  { nodes }: StormBound,
+  faultAt: number,
+): NonNullable<FailoverTimeline['connections']> {
   const seconds: { second: number; opened: number; refused: number }[] = [];
-  for (const { t, type } of attemptsSince(history, faultAt)) {
+  for (const { t, type } of attemptsSince(history, words(nodes), faultAt)) {
     const second = Math.floor((t - faultAt) / 1000);
     while (seconds.length <= second) seconds.push({ second: seconds.length, opened: 0, refused: 0 });
     seconds[second]![type === 'tap.open' ? 'opened' : 'refused']++;

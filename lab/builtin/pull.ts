@@ -31,6 +31,8 @@ const RELEASE_GRACE_MS = 500;
 /** Mutants: how long the late release waits, and how long a faulty release is in progress. */
 const LATE_RELEASE_MS = 8000;
 const FAULTY_RELEASE_MS = 300;
+/** Mutant: for how long an origin may be silent. */
+const HASTY_MS = 1000;
 /** Mutant: an absent stream is given this long. */
 const IMPATIENCE_MS = 50;
 
@@ -191,7 +193,7 @@ export class Pull implements StreamDemand {
         this.#state = PullState.pulling;
         for (const stream of this.streams) stream.openOutputs(this.#node.outputsOf(stream, stream.name));
       }
-      this.#defects.pass(frame, (passed) => {
+      this.#defects.pass(frame, this.streams, (passed) => {
         for (const stream of this.streams) stream.push(passed);
       });
     });
@@ -261,8 +263,9 @@ export class Pull implements StreamDemand {
   }
 
   #open(target: UpstreamTarget, events: ConstructorParameters<typeof Upstream>[1]): Upstream {
-    const { config, timeouts } = this.#node;
-    const options = { target, use: 'play', localAddress: config.host, timeoutMs: timeouts.upstream } as const;
+    const { config, timeouts, mutants } = this.#node;
+    const timeoutMs = mutants.has('edge-impatient-with-origin') ? HASTY_MS : timeouts.upstream;
+    const options = { target, use: 'play', localAddress: config.host, timeoutMs } as const;
     return new Upstream({ ...options, id: randomId() }, events);
   }
 

@@ -126,7 +126,7 @@ ${KEEP_ALIVE}
         proxy_cache_lock_timeout    10s;
         proxy_cache_lock_age        10s;
         # An old playlist is worse than none: a player takes it for a live stream that stands still.
-        proxy_cache_use_stale       off;
+        proxy_cache_use_stale       ${mutants.has('cache-serves-stale') ? 'error timeout http_502 http_504' : 'off'};
 
         location ~ \\.m3u8$ {
             proxy_pass          http://origin;
@@ -136,7 +136,7 @@ ${KEEP_ALIVE}
             proxy_cache_valid   200 ${keepSeconds}s;
             # A stream that is about to begin must not be missed for long.
             proxy_cache_valid   404 ${absent};
-            ${playlistLifeAtPlayers(mutants)}
+${mutants.has('cache-keeps-errors') ? '            proxy_cache_valid   502 504 60s;\n' : ''}            ${playlistLifeAtPlayers(mutants)}
             add_header X-Cache-Status $upstream_cache_status always;
 ${proxied(mutants)}
         }
@@ -156,6 +156,9 @@ ${proxied(mutants)}
   return nginxConf(input, says, body);
 }
 
+/** With a time in the key, nothing of a playlist outlives it. */
+const KEYED_WITHOUT_TIME: readonly MutantId[] = ['cache-404', 'cache-serves-stale', 'cache-keeps-errors'];
+
 /**
  * A playlist is kept for half a fragment at most. Nginx counts the life of what it keeps in whole seconds, and an
  * entry of 1 s may be served for almost 2 s, so short lives come from a time in the key.
@@ -165,7 +168,7 @@ function playlistLife({ hls, mutants }: NginxInput): { bucket: string; keepSecon
     return { bucket: '', keepSeconds: Math.ceil(2 * hls.windowSeconds), map: '' };
   }
   const half = hls.fragmentSeconds / 2;
-  const isShort = half < 2 && !mutants.has('cache-404');
+  const isShort = half < 2 && !KEYED_WITHOUT_TIME.some((mutant) => mutants.has(mutant));
   if (!isShort) return { bucket: '', keepSeconds: Math.max(1, Math.floor(half) - 1), map: '' };
   const seconds = half < 1 ? 0.5 : 1;
   const map = `    # The life of a playlist, ${seconds} s: Nginx counts in whole seconds, and keeps for one more.

@@ -2,11 +2,12 @@
 import { RETRIES_PER_SECOND } from '../bounds.ts';
 import type { CheckContext, Judgement } from '../check.ts';
 import {
-  type Course,
   courseOf,
   curedAt,
   FailoverStep,
   faultsIn,
+  NewFrames,
+  type StormBound,
   stepOf,
   stormBoundIn,
   stormOf,
@@ -16,7 +17,7 @@ import {
 import type { History } from '../history.ts';
 import { failed, inconclusive, judged, notSeen, unlessOurs } from '../judging.ts';
 import { GOP_FRAMES } from '../stage.ts';
-import { everyOne } from './masters-and-slaves.ts';
+import { everyOne, namesOf } from './masters-and-slaves.ts';
 
 /** Frames after a gap that are looked at for what is lost, doubled or stale: a GOP, which is what nodes cache. */
 const AFTERWARDS_FRAMES = GOP_FRAMES;
@@ -26,15 +27,16 @@ export function watchFor(t: CheckContext, watched: Watched): void {
   t.step(FailoverStep.watched, stepOf(watched));
 }
 
-/**
- * How often a node may connect. @param streams that the busiest node fetches or forwards: each may be tried once within
- * its pause.
- */
-export function boundStorm(t: CheckContext, streams: number): void {
-  t.step(FailoverStep.storm, {
+/** How often edges may connect: each of the streams that one of them fetches at the most, once within its pause. */
+export function boundStorm(t: CheckContext, group: string, streams: number): void {
+  const bound: StormBound = {
+    group,
+    nodes: namesOf(t, 'edge').join(' '),
     perSecond: streams * RETRIES_PER_SECOND,
-    why: `${streams} streams, a pause of 3 s after each attempt (facts/srs.md 1.1)`,
-  });
+    why:
+      streams === 0 ? 'nothing was broken' : `${streams} streams, each with a pause of 3 s, facts/srs.md 1.1`,
+  };
+  t.step(FailoverStep.storm, { ...bound });
 }
 
 /** The stream can be had again: bounds of `since: 'cure'` count from here. */
@@ -42,29 +44,23 @@ export function cured(t: CheckContext, what: string): void {
   t.step(FailoverStep.cured, { what });
 }
 
-/** Waits until every client that is watched has a GOP after its gap, or its time is up. */
+/** Waits until every client that is watched has had a GOP of new frames since the fault, or the cure; or its time is up. */
 export async function settled(t: CheckContext, group: string): Promise<void> {
   const faultAt = faultsIn(t.history)[0]!.t;
-  const since = { fault: faultAt, cure: curedAt(t.history) ?? faultAt };
-  const now = () => t.history.events.at(-1)!.t;
+  const sinceAt = { fault: faultAt, cure: curedAt(t.history) ?? faultAt };
+  const now = t.history.events.at(-1)!.t;
   await everyOne(
     watchedIn(t.history, group).map((watched) => {
-      const left = since[watched.since] + watched.boundMs - now();
-      const withinMs = Math.max(0, left) + AFTERWARDS_MS;
-      return t.until(`${watched.client}: ${AFTERWARDS_FRAMES} frames after its gap`, withinMs, (history) =>
-        isOver(courseOf(history, watched, faultAt), since[watched.since] - faultAt),
-      );
+      const frames = new NewFrames(t.history, watched, sinceAt[watched.since]);
+      const withinMs = Math.max(0, sinceAt[watched.since] + watched.boundMs - now) + AFTERWARDS_MS;
+      const what = `${watched.client}: ${AFTERWARDS_FRAMES} new frames`;
+      return t.until(what, withinMs, () => frames.count >= AFTERWARDS_FRAMES);
     }),
   );
 }
 
 /** A GOP of a second, and a second for a busy machine. */
 const AFTERWARDS_MS = 2000;
-
-/** A gap that began before the stream could be had again may be the one of the fault, or none: frames after it tell. */
-function isOver({ framesAfter, firstGood }: Course, sinceMs: number): boolean {
-  return framesAfter >= AFTERWARDS_FRAMES && firstGood !== null && firstGood >= Math.min(sinceMs, 0);
-}
 
 /** One judgement per thing that went wrong; one for everybody of a part of whom nothing is to be said. */
 export function judgeFailover(history: History, group: string): Judgement[] {
@@ -74,7 +70,7 @@ export function judgeFailover(history: History, group: string): Judgement[] {
     return [notSeen(history, 'a fault while clients are watched')];
   const cure = curedAt(history);
   const wrong = watched.flatMap((one) => judgeClient(history, one, faultAt, cure));
-  const storm = judgeStorm(history, faultAt);
+  const storm = judgeStorm(history, group, faultAt);
   const well = watched.filter((one) => wrong.every(({ expected }) => !expected.startsWith(`${one.client}:`)));
   return [...wrong, ...praise(history, well, faultAt), ...storm];
 }
@@ -104,7 +100,7 @@ function judgeClient(
     const actual = `none for ${course.gap} ms, until the check ended`;
     if (over) return [unlessOurs(history, failed(within, actual), boundMs)];
     if (part !== 'untouched') return [inconclusive(within, actual)];
-  } else if (ms === null || course.framesAfter === 0) {
+  } else if (ms === null || course.firstGood === null) {
     return [inconclusive(within, 'no frame was seen')];
   } else if (ms > boundMs) {
     return [unlessOurs(history, failed(within, `${ms} ms, a gap of ${course.gap} ms`), boundMs)];
@@ -143,10 +139,10 @@ function praise(history: History, well: readonly Watched[], faultAt: number): Ju
   });
 }
 
-function judgeStorm(history: History, faultAt: number): Judgement[] {
-  const bound = stormBoundIn(history);
+function judgeStorm(history: History, group: string, faultAt: number): Judgement[] {
+  const bound = stormBoundIn(history, group);
   if (bound === undefined) return [];
-  const { worst, node } = stormOf(history, faultAt);
-  const expected = `no node tries more than ${bound.perSecond} connections within a second (${bound.why})`;
+  const { worst, node } = stormOf(history, bound, faultAt);
+  const expected = `no edge tries more than ${bound.perSecond} connections within a second (${bound.why})`;
   return [judged(worst <= bound.perSecond, expected, node === '' ? 'none tried' : `${node}: ${worst}`)];
 }

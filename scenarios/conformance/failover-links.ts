@@ -59,7 +59,7 @@ const linkCut = check({
       const why = 'two merged writes';
       watchFor(t, { ...asked, client, part: 'untouched', boundMs: FAN_OUT_DELAY_MS, why, lossless: true });
     }
-    boundStorm(t, 1);
+    boundStorm(t, GROUP, 1);
     const origin = t.nodes('origin')[0]!.spec.name;
     t.link(broken, origin, 'cut');
     t.link(silent, origin, 'silence');
