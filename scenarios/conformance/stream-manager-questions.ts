@@ -2,7 +2,7 @@
 import type { ClusterNode } from '../../lab/cluster.ts';
 import { type CheckContext, type Judgement, NotObservedError } from '../check.ts';
 import type { EventOf, History } from '../history.ts';
-import { inconclusive, judged, notSeen } from '../judging.ts';
+import { inconclusive, isFrame, judged, notSeen } from '../judging.ts';
 
 export const MANAGER = ['stream-manager'] as const;
 
@@ -220,12 +220,12 @@ export function judgeTurnedAway(
   if (since === undefined) return [notSeen(history, expected)];
   const closed = history.of('client.closed').find((event) => event.client === client);
   const end = history.events.at(-1)?.t ?? since;
-  const media = history.got(client).length;
+  const media = history.got(client).filter(isFrame).length;
   return [
     closed === undefined
       ? judged(false, expected, `it was open at the end of the check, ${Math.round(end - since)} ms later`)
       : judged(closed.t - since <= withinMs, expected, `after ${Math.round(closed.t - since)} ms`),
-    judged(media === 0, `${client}: no media`, `${media} items`),
+    judged(media === 0, `${client}: no media`, `${media} frames`),
   ];
 }
 

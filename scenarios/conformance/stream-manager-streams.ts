@@ -41,6 +41,7 @@ const reportThenPlay = check({
     const edge = t.nodes('edge').at(-1)!;
     t.step('publishing', { place: rtmpOf(home!) });
     await t.publish({ url: t.publishUrl(stream, home!.spec.name), label: 'publisher' });
+    t.step('let-in');
     await lookFor(t, 'published', stream, REPORTED_WITHIN_MS, rtmpOf(home!));
     const players = [
       ...others.map(({ spec: { name } }) => t.play(t.playUrl('rtmp', stream, name), `at-${name}`)),
@@ -59,9 +60,7 @@ const reportThenPlay = check({
     if (setting === undefined) return [notSeen(history, 'a stream is published')];
     const place = String(setting.place);
     const players = history.step('players');
-    const taken = history
-      .of('client.state')
-      .some(({ client, state }) => client === 'publisher' && state === 'streaming');
+    const taken = history.step('let-in') !== undefined;
     const judgements: Judgement[] = [
       judged(taken, 'a publisher whose origin reports it is let in', taken ? 'it was' : 'it was not'),
       judgeLast(history, 'published', place, `the manager answers ${place} in SRS's form`),

@@ -27,6 +27,8 @@ import { BadReportError, parseHook, parseStreamsReport, type StreamsReport } fro
 
 /** From the first byte of a request to its last; SRS's own is 15 s (facts/srs.md 10.2). */
 const REQUEST_TIMEOUT_MS = 10_000;
+/** How long who sends too much may go on. */
+const LINGER_MS = 2000;
 const MAX_CONNECTIONS = 10_000;
 /** Of a list, unless `count` says less. */
 const MAX_PAGE = 1000;
@@ -76,7 +78,7 @@ class ManagerApi {
       if (path === '/api/v1/clusters') await this.#clusters(request, response, url);
       else await this.#serveOther(path, request, response, url);
     } catch (error) {
-      if (!response.headersSent) this.#refuse(response, error);
+      if (!response.headersSent) this.#refuse(request, response, error);
       else response.destroy();
     }
   }
@@ -244,13 +246,35 @@ class ManagerApi {
     send(response, status, JSON.stringify({ code, ...this.#self, ...rest }));
   }
 
-  /** The rest of a body that is too large is not read. */
-  #refuse(response: ServerResponse, error: unknown): void {
+  #refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
     const status = statusOf(error);
     if (status === 500) this.#manager.log(`failed: ${error instanceof Error ? error.stack : String(error)}`);
-    if (status === 413) response.setHeader('Connection', 'close');
     const message = status === 500 ? 'internal error' : (error as Error).message;
-    this.#answer(response, status, { code: status, message } as { code: number });
+    const body = JSON.stringify({ code: status, ...this.#self, message });
+    if (status === 413) this.#sendBeforeRest(request, response, body);
+    else send(response, status, body);
+  }
+
+  /**
+   * Who is still sending reads the answer only if the connection is not reset under it (RFC 9112 9.6): for a while what
+   * comes is thrown away.
+   */
+  #sendBeforeRest(request: IncomingMessage, response: ServerResponse, body: string): void {
+    response.writeHead(413, {
+      'Content-Type': 'application/json',
+      'Content-Length': Buffer.byteLength(body),
+      Connection: 'close',
+    });
+    response.write(body);
+    let left = 4 * this.#manager.maxBody;
+    const timer = setTimeout(() => request.destroy(), LINGER_MS);
+    request.removeAllListeners('data');
+    request.on('data', (chunk: Buffer) => {
+      left -= chunk.length;
+      if (left < 0) request.destroy();
+    });
+    request.on('end', () => response.end());
+    request.on('close', () => clearTimeout(timer));
   }
 }
 
@@ -303,10 +327,8 @@ function bodyOf(request: IncomingMessage, maxBytes: number): Promise<string> {
     let size = 0;
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > maxBytes) {
-        request.pause();
-        tooLarge();
-      } else chunks.push(chunk);
+      if (size > maxBytes) tooLarge();
+      else chunks.push(chunk);
     });
     request.on('end', () => resolve(Buffer.concat(chunks).toString()));
     request.on('error', reject);
