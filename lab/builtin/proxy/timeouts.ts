@@ -6,13 +6,13 @@ export interface ProxyTimeouts {
   readonly sticky: number;
   /** An origin that could not be reached gets no new streams for so long, or until its next heartbeat. */
   readonly suspect: number;
-  /** TCP to an origin, and each of its answers while a stream is set up. */
+  /** TCP to an origin, each of its answers while a stream is set up, and each of its API. */
   readonly connect: number;
   /** From an RTMP client's TCP to its play or publish: SRS, 30 s (facts/srs.md 10.2). */
   readonly handshake: number;
   /** From TCP to a complete HTTP request head: SRS, 15 s (facts/srs.md 10.2). */
   readonly httpRequest: number;
-  /** An origin's answer to what is not a live stream: playlists, segments, its API. */
+  /** An origin's answer to what is not a live stream: playlists and segments. */
   readonly answer: number;
   /** Each command to Redis. */
   readonly redis: number;
