@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LabError } from '../lab/errors.ts';
 import { usualEngine } from '../lab/runners/external.ts';
 import { TOPOLOGIES, topologyByName } from '../lab/topologies/index.ts';
-import type { EngineName } from '../lab/topology.ts';
+import type { EngineName, Topology } from '../lab/topology.ts';
 import { collectEnvironment } from '../reports/environment.ts';
 import { type HistoryLine, HistoryWriter } from '../reports/history-writer.ts';
 import { type Finding, type Results, worstVerdict } from '../reports/results.ts';
@@ -19,6 +19,7 @@ import type { Attach } from '../scenarios/run.ts';
 import { selectChecks } from '../scenarios/select.ts';
 import { attachTarget, noteOfTarget, targetOf } from './gate-target.ts';
 import { listenForInterrupt } from './interrupt.ts';
+import { jobsOption, Pieces } from './jobs.ts';
 import {
   ExitCode,
   exitCodeOf,
@@ -38,12 +39,15 @@ export interface ClusterOptions {
   /** Each topology's usual one when left out. */
   readonly engine?: EngineName;
   readonly srs?: string;
+  /** Takes the place of the builtin proxy. */
+  readonly proxy?: string;
   readonly openUdp?: boolean;
   readonly basePort?: number;
   readonly out?: string;
 }
 
 interface GateOptions extends ClusterOptions {
+  readonly jobs: number;
   readonly list?: boolean;
   readonly target?: string;
   readonly allowDisruption?: boolean;
@@ -57,6 +61,8 @@ export function register(program: Command): void {
       .description('Do clusters behave? Brings each up, runs its checks, takes it down, writes the report.')
       .argument('[check...]', 'ids or globs, such as back-to-source/*; all when left out'),
   )
+    .addOption(jobsOption('clusters that run side by side'))
+    .addOption(proxyOption())
     .option('--list', 'show the checks and run nothing')
     .option('--target <file>', 'a cluster that runs already, described in a YAML file (docs/targets.md)')
     .option(
@@ -75,10 +81,11 @@ Examples:
   liveproof gate --topology forward-cluster --topology nginx-rtmp
   liveproof gate 'back-to-source/*' fan-out/spread
   liveproof gate --engine srs --srs ./objs/srs --out out/nightly
+  liveproof gate --proxy ./srs-proxy
   liveproof gate --target staging.yaml --allow-remote
   liveproof gate --list
 
-A target file, of an edge cluster on this machine whose edge may be killed; the rest is in docs/targets.md:
+A target file, of an edge cluster on this machine, one edge of which may be killed; the rest is in docs/targets.md:
   schema: liveproof/target@1
   name: staging
   topology: edge-cluster
@@ -88,7 +95,11 @@ A target file, of an edge cluster on this machine whose edge may be killed; the 
       host: 127.0.0.1
       ports: { rtmp: 11935, http: 18080, api: 11985 }
       addresses: [127.0.0.11]   # from which it fetches, as the API of the origin tells it
-      controls: { kill: [docker, kill, edge-1], restart: [docker, start, edge-1] }`,
+      controls: { kill: [docker, kill, edge-1], restart: [docker, start, edge-1] }
+    - name: edge-2
+      host: 127.0.0.1
+      ports: { rtmp: 21935, http: 28080, api: 21985 }
+      addresses: [127.0.0.12]`,
     )
     .action(gate);
 }
@@ -110,6 +121,13 @@ export function addClusterOptions(command: Command): Command {
     .option('--open-udp', OPEN_UDP)
     .option('--base-port <port>', 'first of the ports; free ones when left out', parsePort)
     .option('--out <dir>', 'where the report goes; a new directory below out/ when left out');
+}
+
+export function proxyOption(): Option {
+  return new Option(
+    '--proxy <path>',
+    'a program in place of our proxy: it gets the PROXY_ variables of SRS’s, and origins register with it',
+  );
 }
 
 function collectTopologies(name: string, before: readonly string[]): readonly string[] {
@@ -141,7 +159,13 @@ async function gate(patterns: string[], options: GateOptions): Promise<void> {
   if (options.target === undefined) {
     refuseTargetOptions(options);
     const checks = selected(patterns, CHECKS, options.topology);
-    await runAndReport('gate', options, { ...work, plan: planGate(planRequest(checks, options)) });
+    const { basePort, jobs } = options;
+    await runAndReport('gate', options, {
+      ...work,
+      plan: planGate(planRequest(checks, options)),
+      // Clusters side by side cannot have the same ports.
+      jobs: basePort === undefined ? jobs : 1,
+    });
     return;
   }
   const given = { ...options, target: options.target };
@@ -171,7 +195,9 @@ function refuseTargetOptions({ allowDisruption, allowRemote }: GateOptions): voi
 }
 
 /** What the target file says instead. */
-function refuseLabOptions({ topology, engine, srs, basePort, openUdp }: GateOptions): void {
+function refuseLabOptions({ topology, engine, srs, proxy, basePort, openUdp }: GateOptions): void {
+  if (proxy !== undefined)
+    throw new UsageError('--proxy is for clusters of the lab: nothing is started with --target.');
   if (topology.length > 0) throw new UsageError('--topology is what the target file says: leave it out.');
   if (engine !== undefined) throw new UsageError('--engine is what the target file says: leave it out.');
   // SRS_BIN may be set for other commands.
@@ -183,14 +209,21 @@ function refuseLabOptions({ topology, engine, srs, basePort, openUdp }: GateOpti
 
 export function planRequest(
   checks: readonly Check[],
-  { topology, engine, srs }: ClusterOptions,
+  { topology, engine, srs, proxy }: ClusterOptions,
 ): PlanRequest {
+  const all = proxy === undefined ? TOPOLOGIES : TOPOLOGIES.filter(hasProxy);
   return {
     checks,
-    topologies: topology.length === 0 ? TOPOLOGIES : topology.map(topologyByName),
+    topologies: topology.length === 0 ? all : topology.map(topologyByName),
+    ...(proxy === undefined ? {} : { proxyPath: proxy }),
     ...(engine === undefined ? {} : { engine }),
     ...(srs === undefined ? {} : { srsPath: srs }),
   };
+}
+
+/** Whoever brings a proxy wants to know about clusters with one. */
+function hasProxy({ nodes }: Topology): boolean {
+  return nodes.some(({ role }) => role === 'proxy');
 }
 
 /** Throws UsageError for a pattern that matches nothing, and where nothing is left for the topologies, if any are named. */
@@ -217,7 +250,7 @@ export function selected(
 /** What differs between the commands that run checks. */
 export interface Work {
   readonly plan: Plan;
-  /** How many clusters with a mutant may run at a time. Default 1. */
+  /** How many clusters may run at a time. Default 1. */
   readonly jobs?: number;
   /** Default runner `process`. */
   readonly attach?: Attach;
@@ -247,55 +280,50 @@ export async function runAndReport(
   const interruption = listenForInterrupt(() => history.closeNow());
   const paint = painter(process.stdout);
   const say = (line: string): boolean => process.stdout.write(`${line}\n`);
-  const findings: Finding[] = [];
+  // In the order of the plan, whichever ends first; those of no run come first.
+  const findingsOf = new Map<PlannedRun | undefined, Finding[]>([[undefined, []]]);
+  for (const run of work.plan.runs) findingsOf.set(run, []);
   const programs: Record<string, string> = {};
   const notes = new Set<string>(work.notes);
   let failure: Error | undefined;
-  const jobs = work.jobs ?? 1;
-  // Runs side by side are told one after the other, each when it is over.
-  const kept = new Map<PlannedRun, string[]>();
-  const tell = (line: string, run?: PlannedRun): void => {
-    const lines = run === undefined ? undefined : kept.get(run);
-    if (lines === undefined) say(line);
-    else lines.push(line);
-  };
+  const pieces = new Pieces<PlannedRun | undefined>(say);
+  const startedRuns = new Map<PlannedRun, number>();
   const found = (finding: Finding, run?: PlannedRun): void => {
-    findings.push(finding);
+    findingsOf.get(run)?.push(finding);
     for (const { label, detail } of finding.evidence) {
       if (label === UNSUPPORTED_PART)
         notes.add(`${finding.check} of ${finding.engine}, unsupported: ${detail}`);
     }
-    tell(work.line(finding, paint), run);
+    pieces.tell(run, work.line(finding, paint));
   };
   for (const topology of work.plan.leftOut) {
     if (options.topology.includes(topology.topology.name)) found(cannotRun(topology));
     else notes.add(noteOf(topology));
   }
   for (const note of notes) say(`${paint('yellow', 'note')}  ${note}`);
-  let cameUp = began;
   await runPlan({
     runs: work.plan.runs,
     runDir: join(directory, 'cluster'),
     signal: interruption.signal,
     ...(options.srs === undefined ? {} : { srsPath: options.srs }),
+    ...(options.proxy === undefined ? {} : { proxyPath: options.proxy }),
     openUdp: options.openUdp === true,
     ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
-    jobs,
+    jobs: work.jobs ?? 1,
     ...(work.attach === undefined ? {} : { attach: work.attach }),
     onStart(run) {
-      cameUp = performance.now();
-      if (jobs > 1 && run.mutant !== undefined) kept.set(run, []);
+      startedRuns.set(run, performance.now());
+      pieces.begin(run);
       const heading = work.heading?.(run);
-      if (heading !== undefined) tell(heading, run);
+      if (heading !== undefined) pieces.tell(run, heading);
     },
-    onEnd(run) {
-      for (const line of kept.get(run) ?? []) say(line);
-      kept.delete(run);
-    },
-    async onUp(cluster, { topology, engine, mutant }) {
+    onEnd: (run) => pieces.end(run),
+    async onUp(cluster, run) {
+      const { topology, engine, mutant } = run;
       if (mutant !== undefined) return;
       Object.assign(programs, await versionsOf(cluster));
-      say(`${topology.name} of ${engine} is up after ${((performance.now() - cameUp) / 1000).toFixed(1)} s`);
+      const seconds = (performance.now() - (startedRuns.get(run) ?? began)) / 1000;
+      pieces.tell(run, `${topology.name} of ${engine} is up after ${seconds.toFixed(1)} s`);
     },
     onFinding: found,
     onEvent: (check, event, run) => history.append(work.event(check, event, run)),
@@ -305,6 +333,7 @@ export async function runAndReport(
     },
   });
   const interrupted = interruption.signal.aborted;
+  const findings = [...findingsOf.values()].flat();
   const results: Results = {
     schema: 'liveproof/results@1',
     kind,

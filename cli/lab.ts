@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type LabState, labDown, labStatus, labUp } from '../lab/daemon.ts';
 import { DEFAULT_TOPOLOGY, TOPOLOGIES, topologyByName } from '../lab/topologies/index.ts';
 import { type EngineName, enginesOf, type Topology } from '../lab/topology.ts';
-import { engineOption, OPEN_UDP } from './gate.ts';
+import { engineOption, OPEN_UDP, proxyOption } from './gate.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { ExitCode, isTerminal, painter, table, UsageError } from './output.ts';
 
@@ -14,6 +14,7 @@ interface UpCommandOptions extends DirectoryOption {
   readonly topology: string;
   readonly engine?: EngineName;
   readonly srs?: string;
+  readonly proxy?: string;
   readonly openUdp?: boolean;
   readonly basePort?: number;
 }
@@ -50,6 +51,7 @@ Examples:
     )
     .addOption(engineOption())
     .addOption(new Option('--srs <path>', 'the srs binary for engine srs').env('SRS_BIN'))
+    .addOption(proxyOption())
     .option('--open-udp', OPEN_UDP)
     .option('--base-port <port>', 'first of the ports, instead of SRS’s own where they are free', parsePort)
     .addOption(directoryOption())
@@ -63,6 +65,7 @@ Exit codes: 0 up; 2 wrong use, or a lab is up already; 4 it did not come up.
 Examples:
   liveproof lab up
   liveproof lab up --topology nginx-rtmp
+  liveproof lab up --topology proxy-cluster --proxy ./srs-proxy
   liveproof lab up --base-port 21000
   SRS_BIN=/usr/local/srs/objs/srs liveproof lab up --engine srs
 
@@ -140,6 +143,7 @@ async function up(options: UpCommandOptions): Promise<void> {
       engine,
       signal: interruption.signal,
       ...(options.srs === undefined ? {} : { srsPath: options.srs }),
+      ...(options.proxy === undefined ? {} : { proxyPath: options.proxy }),
       openUdp: options.openUdp === true,
       ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
       onProgress({ node, state, elapsedMs }) {

@@ -1,5 +1,5 @@
 /** `liveproof mutants`: proves that every check can fail. */
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { MUTANTS, type MutantId } from '../lab/builtin/mutants.ts';
 import { type Finding, worstVerdict } from '../reports/results.ts';
 import type { Check } from '../scenarios/check.ts';
@@ -14,11 +14,8 @@ import {
   selected,
   verdictCell,
 } from './gate.ts';
+import { jobsOption } from './jobs.ts';
 import { type Paint, painter, paintVerdict, table, UsageError } from './output.ts';
-
-/** A cluster in a check waits for most of the time, but its start does not: two keep two cores busy. */
-const DEFAULT_JOBS = 2;
-const MAX_JOBS = 16;
 
 export function register(program: Command): void {
   addClusterOptions(
@@ -27,7 +24,7 @@ export function register(program: Command): void {
       .description('Prove that every check can fail: each must turn red for each of its mutants.')
       .argument('[check...]', 'ids or globs, such as back-to-source/*; all when left out'),
   )
-    .option('--jobs <number>', 'clusters with a mutant that run side by side', parseJobs, DEFAULT_JOBS)
+    .addOption(jobsOption('clusters that run side by side: the healthy ones, then those with a mutant'))
     .option('--no-healthy', 'leave the healthy clusters out: the gate has just shown them')
     .addHelpText(
       'after',
@@ -75,14 +72,6 @@ async function mutants(patterns: string[], options: MutantsOptions): Promise<voi
     }),
   });
   process.stdout.write(`\n${matrixOf(checks, findings, painter(process.stdout))}\n`);
-}
-
-function parseJobs(text: string): number {
-  const jobs = Number(text);
-  if (!Number.isInteger(jobs) || jobs < 1 || jobs > MAX_JOBS) {
-    throw new InvalidArgumentError(`Jobs are a whole number from 1 to ${MAX_JOBS}.`);
-  }
-  return jobs;
 }
 
 function heading({ topology, mutant }: PlannedRun): string {

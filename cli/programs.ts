@@ -1,9 +1,9 @@
 /** The system programs that runs are made of, and the Debian packages that hold them. */
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Cluster } from '../lab/cluster.ts';
 import { findProgram } from '../lab/runners/find-program.ts';
+import { nginxModule } from '../lab/runners/nginx-module.ts';
 
 /** What a user wants to do. */
 export type Purpose = 'lab' | 'gate' | 'test';
@@ -13,32 +13,30 @@ export interface SystemProgram {
   /** Of Debian and Ubuntu. */
   readonly package: string;
   readonly neededBy: readonly Purpose[];
-  /** The only topology that needs it; without it the others still run. */
-  readonly onlyFor?: string;
+  /** The only topologies that need it; without it the others still run. */
+  readonly onlyFor?: readonly string[];
   readonly isThere: () => boolean;
 }
-
-/** Where Debian's nginx packages put dynamic modules. */
-const NGINX_RTMP_MODULE = '/usr/lib/nginx/modules/ngx_rtmp_module.so';
 
 const EVERY: readonly Purpose[] = ['lab', 'gate', 'test'];
 
 export const PROGRAMS: readonly SystemProgram[] = [
   program('haproxy', 'haproxy'),
   program('nginx', 'nginx'),
-  { ...program('ffmpeg', 'ffmpeg'), onlyFor: 'nginx-rtmp' },
-  {
-    name: 'ngx_rtmp_module',
-    package: 'libnginx-mod-rtmp',
-    neededBy: EVERY,
-    onlyFor: 'nginx-rtmp',
-    isThere: () => existsSync(NGINX_RTMP_MODULE),
-  },
+  { ...program('ffmpeg', 'ffmpeg'), onlyFor: ['nginx-rtmp'] },
+  nginxModuleOf('ngx_rtmp_module', 'libnginx-mod-rtmp', ['nginx-rtmp']),
+  nginxModuleOf('ngx_stream_module', 'libnginx-mod-stream', ['local-origin']),
+  { ...program('redis-server', 'redis-server'), onlyFor: ['proxy-redis', 'stream-manager'] },
   { ...program('srt-live-transmit', 'srt-tools'), neededBy: ['test'] },
 ];
 
 function program(name: string, packageName: string): SystemProgram {
   return { name, package: packageName, neededBy: EVERY, isThere: () => findProgram(name) !== undefined };
+}
+
+function nginxModuleOf(name: string, packageName: string, onlyFor: readonly string[]): SystemProgram {
+  const isThere = (): boolean => nginxModule(`${name}.so`) !== undefined;
+  return { name, package: packageName, neededBy: EVERY, onlyFor, isThere };
 }
 
 export function missingPrograms(purpose: Purpose): SystemProgram[] {
@@ -59,16 +57,17 @@ export async function versionsOf(cluster: Cluster): Promise<Record<string, strin
   return versions;
 }
 
-/** How programs are asked, by engine. HAProxy 2.6 and Nginx 1.22 end what they say with `version 2.6.12` and `nginx/1.22.1`. */
+/** How programs are asked, by engine: they say `version 2.6.12`, `nginx/1.22.1` and `Redis server v=7.0.15`. */
 const VERSION_OF: Readonly<Record<string, readonly string[]>> = {
   haproxy: ['haproxy', '-v'],
   nginx: ['nginx', '-v'],
   'nginx-rtmp': ['nginx', '-v'],
+  redis: ['redis-server', '--version'],
 };
 
 async function versionOf([name = '', ...args]: readonly string[]): Promise<string> {
   const file = findProgram(name);
   if (file === undefined) return 'unknown';
   const { stdout, stderr } = await promisify(execFile)(file, args);
-  return /(?:version |nginx\/)(\d\S*)/.exec(stdout + stderr)?.[1] ?? 'unknown';
+  return /(?:version |nginx\/|v=)(\d\S*)/.exec(stdout + stderr)?.[1] ?? 'unknown';
 }

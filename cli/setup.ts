@@ -13,7 +13,7 @@ const HELP = `Usage: npm run setup [-- lab|gate|test]
 Looks up the system programs that a lab, the gate or the tests need (default: test, which is all of them).
 Silent when they are there. Else they are installed with apt on Debian and Ubuntu, as root or through a sudo
 that asks for no password; where that is not possible, the command to type is printed. A lab and the gate go on without
-what only one of the clusters needs.
+what only some of the clusters need.
 
 Exit codes: 0 all there, or enough for a lab and the gate; 2 wrong use; 4 something is missing.
 
@@ -55,15 +55,19 @@ export function setup(argv: readonly string[], machine: Machine): ExitCode {
   const [isMissing, isLess] = purpose === 'test' ? [left, []] : byNeed(left);
   const names = (programs: readonly SystemProgram[]): string => programs.map(({ name }) => name).join(', ');
   if (isMissing.length > 0) machine.say(`error: not installed: ${names(isMissing)}`);
-  for (const topology of new Set(isLess.map(({ onlyFor }) => onlyFor))) {
-    const without = isLess.filter(({ onlyFor }) => onlyFor === topology);
-    machine.say(`note: not installed: ${names(without)}, so that ${topology} cannot run`);
+  for (const topologies of new Set(isLess.map(namesOf))) {
+    const without = isLess.filter((program) => namesOf(program) === topologies);
+    machine.say(`note: not installed: ${names(without)}, so that ${topologies} cannot run`);
   }
   machine.say(`type:  ${commandToType(packagesOf(left), machine.isRoot)}`);
   return isMissing.length > 0 ? ExitCode.labNotUp : ExitCode.pass;
 }
 
-/** Those without which nothing runs, and those that one topology needs. */
+function namesOf({ onlyFor = [] }: SystemProgram): string {
+  return onlyFor.join(' and ');
+}
+
+/** Those without which nothing runs, and those that some topologies need. */
 function byNeed(programs: readonly SystemProgram[]): [SystemProgram[], SystemProgram[]] {
   return [
     programs.filter(({ onlyFor }) => onlyFor === undefined),

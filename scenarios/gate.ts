@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { wallClock } from '../drivers/measure/clock.ts';
 import type { MutantId } from '../lab/builtin/mutants.ts';
-import type { Capability, Cluster, ClusterNode, Tap, TapEvent } from '../lab/cluster.ts';
+import type { Capability, Cluster, ClusterNode, TapEvent } from '../lab/cluster.ts';
 import { LabError, LabErrorCode } from '../lab/errors.ts';
 import {
   type Evidence,
@@ -15,17 +15,13 @@ import {
 import { type Check, type Judgement, NotObservedError } from './check.ts';
 import { GateContext } from './context.ts';
 import { History, type HistoryEvent } from './history.ts';
+import { restore } from './rest.ts';
 import type { Stage } from './stage.ts';
 
 /** For `run` of a check that names no deadline of its own. */
 export const DEADLINE_MS = 15_000;
 /** For what a check leaves behind. */
 const TAKE_DOWN_MS = 5000;
-/**
- * Until no edge holds an upstream connection. SRS lets go within 1 s of the last player, under load 2 s
- * (facts/srs.md 1.2); the rest is for a busy machine.
- */
-const REST_MS = 5000;
 const LOOP_RESOLUTION_MS = 10;
 /** A process that has closed its sockets is about to be gone; a core may be written first. */
 const GONE_WITHIN_MS = 2000;
@@ -99,7 +95,7 @@ async function judgeOne(check: Check, request: GateRequest, down: Set<string>): 
   const history = new History();
   history.subscribe((event) => request.onEvent?.(check.id, event));
 
-  const unrest = await restore(cluster, request, down);
+  const unrest = await restore(request, down);
   if (request.signal.aborted) return { verdict: 'inconclusive', ...INTERRUPTED, evidence: [] };
   if (unrest !== undefined) return { verdict: 'error', ...unrest, evidence: [] };
 
@@ -230,75 +226,10 @@ async function livesOn(cluster: Cluster, node: ClusterNode, pid: number | undefi
 }
 
 function recordTap(history: History, from: string, event: TapEvent): void {
-  const { tap, type, connection, open, request } = event;
+  const { tap, carries, type, connection, open, request } = event;
   const t = wallClock.now();
-  if (type !== 'request') history.append({ t, type: `tap.${type}`, tap, from, connection, open });
-  else if (request !== undefined) history.append({ t, type: 'tap.request', tap, from, ...request });
-}
-
-/**
- * Brings every node back to life and waits until no upstream is open. Returns what keeps the check from starting.
- * @param down nodes whose end is known; it is empty afterwards.
- */
-async function restore(
-  cluster: Cluster,
-  request: GateRequest,
-  down: Set<string>,
-): Promise<{ expected: string; actual: string } | undefined> {
-  for (const node of cluster.nodes.values()) if (node.state === 'frozen') await node.thaw();
-  const restMs = request.restMs ?? REST_MS;
-  const quiet = await atRest(cluster, restMs, request.signal);
-  const died: string[] = [];
-  for (const [name, node] of cluster.nodes) {
-    if (node.state !== 'exited') continue;
-    try {
-      await node.restart();
-    } catch (error) {
-      return { expected: `${name} starts again`, actual: messageOf(error) };
-    }
-    if (!down.has(name)) died.push(name);
-  }
-  down.clear();
-  if (died.length > 0) {
-    const actual = `${died.join(', ')} ended after the check before and was started again`;
-    return { expected: 'nodes that go on running between two checks', actual };
-  }
-  if (quiet) return undefined;
-  const busy = liveLinks(cluster).filter((tap) => tap.open > 0);
-  const open = busy.map((tap) => `${tap.name}: ${tap.open} open`).join(', ');
-  if (request.signal.aborted) return undefined;
-  // Whatever comes next, it is not to be judged by what an earlier check left behind.
-  for (const name of new Set(busy.map((tap) => tap.from))) await cluster.nodes.get(name)?.restart();
-  const rested = await atRest(cluster, restMs, request.signal);
-  if (rested && request.unrest === 'restart') return undefined;
-  return {
-    expected: `no upstream connection open ${restMs} ms after the last player of the check before`,
-    actual: open + (rested ? '; the edges were restarted' : ''),
-  };
-}
-
-/** Taps on links that carry streams. An Nginx keeps its connections to its upstreams for the next request. */
-function liveLinks(cluster: Cluster): Tap[] {
-  return cluster.taps.filter((tap) => cluster.nodes.get(tap.from)?.spec.role !== 'web');
-}
-
-/** Resolves with whether no live link has a connection open, at the latest after `withinMs`. */
-function atRest(cluster: Cluster, withinMs: number, signal: AbortSignal): Promise<boolean> {
-  const links = liveLinks(cluster);
-  const quiet = () => links.every((tap) => tap.open === 0);
-  return new Promise((resolve) => {
-    const ends: (() => void)[] = [];
-    const settle = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', settle);
-      for (const end of ends) end();
-      resolve(quiet());
-    };
-    const timer = setTimeout(settle, withinMs);
-    signal.addEventListener('abort', settle, { once: true });
-    for (const tap of links) ends.push(tap.subscribe(() => quiet() && settle()));
-    if (quiet() || signal.aborted) settle();
-  });
+  if (type !== 'request') history.append({ t, type: `tap.${type}`, tap, from, carries, connection, open });
+  else if (request !== undefined) history.append({ t, type: 'tap.request', tap, from, carries, ...request });
 }
 
 /** The verdict of a history that the judge has read; the rules of docs/architecture.md. */

@@ -1,6 +1,7 @@
 /** What was observed, as typed events, in order. A judge reads nothing else. */
 import type { ClientState, Closed } from '../drivers/client.ts';
 import type { RecordedItem } from '../drivers/measure/recorder.ts';
+import type { TcpLinkProtocol } from '../lab/cluster.ts';
 
 /** One FLV tag body as a publisher sent it or a player got it, whole. */
 export type MediaItem = RecordedItem;
@@ -23,6 +24,8 @@ export type HistoryEvent = { readonly t: number } & (
       readonly type: 'tap.request';
       readonly tap: string;
       readonly from: string;
+      /** Default `http`. */
+      readonly carries?: TcpLinkProtocol;
       readonly method: string;
       readonly path: string;
     }
@@ -104,6 +107,8 @@ export type HistoryEvent = { readonly t: number } & (
 interface TapSeen<T extends string> {
   readonly type: T;
   readonly tap: string;
+  /** What passes on the link; taps in front of an origin that registers share a name. Default `rtmp`. */
+  readonly carries?: TcpLinkProtocol;
   /** The node whose connection it is. */
   readonly from: string;
   readonly connection: number;

@@ -1,4 +1,4 @@
-/** Runs a plan: cluster after cluster, each with its checks; clusters with a mutant also side by side. */
+/** Runs a plan: cluster after cluster, each with its checks; some of them side by side. */
 import { join } from 'node:path';
 import type { Cluster } from '../lab/cluster.ts';
 import type { Finding } from '../reports/results.ts';
@@ -10,6 +10,7 @@ import { type Attach, runOnCluster } from './run.ts';
 export interface PlanRun {
   readonly runs: readonly PlannedRun[];
   readonly srsPath?: string;
+  readonly proxyPath?: string;
   readonly openUdp?: boolean;
   readonly basePort?: number;
   /** Configurations and logs go to a folder per topology and mutant below it. */
@@ -18,8 +19,8 @@ export interface PlanRun {
   readonly attach?: Attach;
   readonly signal: AbortSignal;
   /**
-   * How many clusters with a mutant may run at a time, after the healthy ones, which run alone: what a check makes of a
-   * healthy cluster must not depend on the others. Default 1.
+   * How many clusters may run at a time; those with a mutant come after the healthy ones. Clusters share nothing but the
+   * machine: whether the gate itself kept up is in every history. Default 1.
    */
   readonly jobs?: number;
   readonly onStart?: (run: PlannedRun) => void;
@@ -37,9 +38,10 @@ export interface PlanRun {
 export async function runPlan(plan: PlanRun): Promise<void> {
   const healthy = plan.runs.filter(({ mutant }) => mutant === undefined);
   const spoiled = plan.runs.filter(({ mutant }) => mutant !== undefined);
-  await runQueue(healthy.values(), plan);
-  const queue = spoiled.values();
-  await Promise.all(Array.from({ length: plan.jobs ?? 1 }, () => runQueue(queue, plan)));
+  for (const runs of [healthy, spoiled]) {
+    const queue = runs.values();
+    await Promise.all(Array.from({ length: plan.jobs ?? 1 }, () => runQueue(queue, plan)));
+  }
 }
 
 async function runQueue(queue: Iterable<PlannedRun>, plan: PlanRun): Promise<void> {
@@ -59,7 +61,7 @@ async function runQueue(queue: Iterable<PlannedRun>, plan: PlanRun): Promise<voi
 
 function runOne(run: PlannedRun, plan: PlanRun): Promise<Finding[]> {
   const { topology, engine, checks, mutant } = run;
-  const { srsPath, openUdp = false, basePort, attach, signal } = plan;
+  const { srsPath, proxyPath, openUdp = false, basePort, attach, signal } = plan;
   return runOnCluster(
     {
       topology,
@@ -68,6 +70,7 @@ function runOne(run: PlannedRun, plan: PlanRun): Promise<Finding[]> {
       onUp: (cluster) => plan.onUp?.(cluster, run),
       openUdp,
       ...(srsPath === undefined ? {} : { srsPath }),
+      ...(proxyPath === undefined ? {} : { proxyPath }),
       ...(basePort === undefined ? {} : { basePort }),
       ...(attach === undefined ? {} : { attach }),
     },

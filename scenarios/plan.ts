@@ -35,6 +35,7 @@ export interface PlanRequest {
   /** Each topology's usual one when left out. */
   readonly engine?: EngineName;
   readonly srsPath?: string;
+  readonly proxyPath?: string;
   /** Throws LabError when the topology cannot be played here. */
   readonly isRunnable?: typeof checkRunnable;
 }

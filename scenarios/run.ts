@@ -56,6 +56,7 @@ export interface ClusterRequest {
   readonly topology: Topology;
   readonly engine: EngineName;
   readonly srsPath?: string;
+  readonly proxyPath?: string;
   /** See StartOptions of lab/runners/process.ts. */
   readonly openUdp?: boolean;
   readonly basePort?: number;
@@ -83,13 +84,14 @@ export async function runOnCluster(
 }
 
 function bringUp(where: ClusterRequest, what: Omit<GateRequest, 'cluster' | 'stage'>): Promise<Cluster> {
-  const { topology, engine, srsPath, openUdp = false, basePort, runDir, onProgress } = where;
+  const { topology, engine, srsPath, proxyPath, openUdp = false, basePort, runDir, onProgress } = where;
   const asked = { topology, engine, runDir, settings: SETTINGS, signal: what.signal };
   if (where.attach !== undefined) return where.attach(asked);
   return startCluster({
     ...asked,
     patience: PATIENCE,
     ...(srsPath === undefined ? {} : { srsPath }),
+    ...(proxyPath === undefined ? {} : { proxyPath }),
     openUdp,
     ...(basePort === undefined ? {} : { basePort }),
     ...(onProgress === undefined ? {} : { onProgress }),

@@ -39,9 +39,9 @@ export const proxyRedis: Topology = {
   title: 'SRS origin cluster: HAProxy, two proxies that share a Redis, three origins, an edge in front',
   source: 'seeds/001-origin-cluster-with-proxy.txt, Design',
   nodes: [
-    { name: 'balancer', role: 'balancer', upstreams: PROXIES },
-    ...proxies,
     { name: 'redis', role: 'redis', upstreams: [] },
+    ...proxies,
+    { name: 'balancer', role: 'balancer', upstreams: PROXIES },
     ...origins,
     { name: 'edge-1', role: 'edge', upstreams: ['balancer'] },
   ],

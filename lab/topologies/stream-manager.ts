@@ -25,9 +25,9 @@ export const streamManager: Topology = {
   title: 'SRS origins that redirect (RTMP 302) by what a stream manager knows, with its state in a Redis',
   source: 'seeds/002-coworker-cluster-302.txt, the stream manager',
   nodes: [
-    ...origins,
-    { name: 'stream-manager', role: 'stream-manager', upstreams: [], redis: 'redis' },
     { name: 'redis', role: 'redis', upstreams: [] },
+    { name: 'stream-manager', role: 'stream-manager', upstreams: [], redis: 'redis' },
+    ...origins,
     { name: 'edge-1', role: 'edge', upstreams: ORIGINS },
     { name: 'edge-2', role: 'edge', upstreams: ['origin-2', 'origin-3', 'origin-1'] },
   ],

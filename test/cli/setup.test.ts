@@ -81,7 +81,7 @@ describe('setup', () => {
   });
 
   it('lets the gate go on without what one topology needs, and the tests not', () => {
-    const module: SystemProgram = { ...haproxy, name: 'module', package: 'libmodule', onlyFor: 'nginx-rtmp' };
+    const module: SystemProgram = { ...haproxy, name: 'module', package: 'libmodule', onlyFor: ['nginx-rtmp'] };
     const { machine: user, said } = machine({ isRoot: false, missing: () => [module] });
     const command = 'type:  sudo apt-get update && sudo apt-get install -y --no-install-recommends libmodule';
     assert.equal(setup(['gate'], user), 0);
