@@ -29,6 +29,8 @@ export interface ExternalNodeOptions {
 /** For a program to be gone, or back. Kubernetes takes some seconds to start a container again. */
 const EFFECT_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 50;
+/** A node without an API of its own is there when the first of these accepts. */
+const TCP_PORTS = ['http', 'rtmp', 'redis', 'system', 'api', 'stats'] as const;
 
 export class ExternalNode implements ClusterNode {
   readonly spec: NodeSpec;
@@ -149,10 +151,10 @@ export class ExternalNode implements ClusterNode {
       const { server, service, pid } = await api.versions();
       return [server, service, pid].join(' ');
     }
-    if (ports.rtmp !== undefined && this.spec.role !== 'web') await rtmpAnswers(host, ports.rtmp);
+    if (ports.rtmp !== undefined && this.spec.web === undefined) await rtmpAnswers(host, ports.rtmp);
     else {
-      const any = Object.entries(ports).find(([kind]) => kind !== 'srt' && kind !== 'rtc')?.[1];
-      if (any !== undefined) await accepts(host, any);
+      const [kind] = TCP_PORTS.filter((one) => ports[one] !== undefined);
+      if (kind !== undefined) await accepts(host, ports[kind]!);
     }
     return undefined;
   }

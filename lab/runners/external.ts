@@ -13,7 +13,14 @@ import {
 } from '../cluster.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
 import { NginxRtmpApi } from '../nginx-stat.ts';
-import { type EngineName, enginesOf, isMediaRole, type MediaSettings, type Topology } from '../topology.ts';
+import {
+  type EngineName,
+  enginesOf,
+  isMediaRole,
+  type MediaSettings,
+  type NodeSpec,
+  type Topology,
+} from '../topology.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { runCommand } from './command.ts';
 import { entryOf, portOf } from './entry.ts';
@@ -117,7 +124,7 @@ class ExternalCluster implements Cluster {
     const spec = topology.nodes.find(({ name }) => name === node.name)!;
     const { name, host, ports } = node;
     const isMedia = isMediaRole(spec.role);
-    const plain = apiOf(node, spec.role === 'web' || spec.role === 'redis', isMedia, this.engine);
+    const plain = tellsOfItself(spec, topology) ? apiOf(node, isMedia, this.engine) : undefined;
     const commands = allowDisruption === true ? (node.controls ?? {}) : {};
     const external = new ExternalNode({
       spec,
@@ -161,13 +168,13 @@ class ExternalCluster implements Cluster {
   }
 }
 
-function apiOf(
-  { name, host, ports }: TargetNode,
-  isOther: boolean,
-  isMedia: boolean,
-  engine: EngineName,
-): NodeApi | undefined {
-  if (isOther) return undefined;
+/** An HAProxy or Nginx has no API of the form of SRS, but for the one that passes on that of the proxies behind it. */
+function tellsOfItself({ name, role }: NodeSpec, { entries }: Topology): boolean {
+  if (isMediaRole(role) || role === 'proxy' || role === 'stream-manager') return true;
+  return entries.some(({ node, protocol }) => node === name && protocol === 'api');
+}
+
+function apiOf({ name, host, ports }: TargetNode, isMedia: boolean, engine: EngineName): NodeApi | undefined {
   if (isMedia && engine === 'nginx-rtmp') {
     return ports.http === undefined ? undefined : new NginxRtmpApi(name, host, ports.http);
   }

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { SRS_PATIENCE } from '../cluster.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
 import { TOPOLOGIES, topologyByName } from '../topologies/index.ts';
-import type { NodeSpec, Topology } from '../topology.ts';
+import { MEDIA_ROLES, type NodeSpec, type Topology } from '../topology.ts';
 
 /** A program and its arguments. Nothing of it is seen by a shell. */
 export type Command = readonly string[];
@@ -169,6 +169,14 @@ const targetForm = z
           at(['nodes', index, 'upstreams', which], `is no node of this file: ${upstream}`);
         }
       }
+    }
+    for (const role of MEDIA_ROLES) {
+      const wanted = Math.min(2, known.filter((spec) => spec.role === role).length);
+      const there = target.nodes.filter(({ name, role: own }) => {
+        return (own ?? known.find((spec) => spec.name === name)?.role) === role;
+      });
+      if (there.length >= wanted) continue;
+      at(['nodes'], `has ${there.length} of role ${role}; the checks of ${target.topology} need ${wanted}`);
     }
     for (const [index, { node }] of (target.entries ?? []).entries()) {
       if (!names.includes(node)) at(['entries', index, 'node'], `is no node of this file: ${node}`);

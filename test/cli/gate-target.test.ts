@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, test } from 'node:test';
+import { describeTarget, running } from '../lab/runners/somebody-else.ts';
+import { resultsIn, temporary } from './surroundings.ts';
+
+const MAIN = resolve(import.meta.dirname, '../../cli/main.ts');
+
+describe('gate --target', () => {
+  test('is not fooled by an edge that pulls per player', async (t) => {
+    const there = await running(['edge-pulls-per-player']);
+    t.after(() => there.end());
+    const out = temporary(t);
+    const file = join(out, 'target.yaml');
+    writeFileSync(file, describeTarget(there));
+    const run = await liveproof('gate', 'back-to-source/*', '--target', file, '--out', out);
+    assert.equal(run.code, 1, run.stdout + run.stderr);
+    const { findings, notes = [] } = resultsIn(out);
+    const verdicts = new Map(findings.map(({ check, verdict }) => [check, verdict]));
+    assert.equal(verdicts.get('back-to-source/merged-per-edge'), 'fail');
+    assert.equal(verdicts.get('back-to-source/one-per-edge-and-stream'), 'fail');
+    assert.equal(verdicts.get('back-to-source/merged-under-herd'), 'unsupported');
+    assert.match(
+      notes.join(),
+      /target somebody else’s \(target\.yaml\), judged as edge-cluster: .* not disrupted/,
+    );
+  });
+
+  test('passes a healthy one, by the checks that it can have', async (t) => {
+    const there = await running();
+    t.after(() => there.end());
+    const out = temporary(t);
+    const file = join(out, 'target.yaml');
+    writeFileSync(file, describeTarget(there));
+    const run = await liveproof('gate', 'back-to-source/merged-per-edge', '--target', file, '--out', out);
+    assert.equal(run.code, 0, run.stdout + run.stderr);
+  });
+
+  test('asks before it goes to another machine, and before it breaks anything of the lab', async (t) => {
+    const file = join(temporary(t), 'target.yaml');
+    writeFileSync(
+      file,
+      `schema: liveproof/target@1
+name: far
+topology: edge-cluster
+nodes:
+  - { name: origin, host: media.example.net, ports: { rtmp: 1935 } }
+  - { name: edge-1, host: 192.0.2.1, ports: { rtmp: 1935 } }
+  - { name: edge-2, host: 127.0.0.1, ports: { rtmp: 1935 } }`,
+    );
+    const far = await liveproof('gate', '--target', file);
+    assert.equal(far.code, 2);
+    assert.match(far.stderr, /media\.example\.net, 192\.0\.2\.1: not on loopback\. .*--allow-remote/);
+    const ours = await liveproof('gate', '--allow-disruption');
+    assert.equal(ours.code, 2);
+    assert.match(ours.stderr, /--allow-disruption is for --target/);
+  });
+});
+
+async function liveproof(
+  ...args: string[]
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NO_COLOR: '1' },
+  });
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]!.setEncoding('utf8').on('data', (text: string) => {
+      output[name] += text;
+    });
+  }
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, ...output };
+}
