@@ -9,7 +9,7 @@
 export type MediaRole = 'origin' | 'edge' | 'master' | 'slave';
 export type Role = MediaRole | 'balancer' | 'web' | 'proxy' | 'redis' | 'stream-manager';
 
-const MEDIA_ROLES: readonly Role[] = ['origin', 'edge', 'master', 'slave'] satisfies MediaRole[];
+export const MEDIA_ROLES: readonly Role[] = ['origin', 'edge', 'master', 'slave'] satisfies MediaRole[];
 
 export function isMediaRole(role: Role): role is MediaRole {
   return MEDIA_ROLES.includes(role);
