@@ -2,6 +2,7 @@
 import { areaOf, formatSeconds, plural, proofWord } from '../format.ts';
 import type { Evidence, Finding, Results } from '../results.ts';
 import { type Html, html } from './html.ts';
+import { renderFailover } from './timeline.ts';
 import { verdictBadge } from './verdict.ts';
 
 /** `index` is the place of the finding in the results. */
@@ -38,7 +39,7 @@ interface Placed {
 }
 
 function renderFinding({ finding, index }: Placed, kind: Results['kind'], open: boolean): Html {
-  const { check, title, level, spec, topology, engine, mutant, verdict, evidence } = finding;
+  const { check, title, level, spec, topology, engine, mutant, verdict, evidence, timeline } = finding;
   const word = kind === 'mutants' && mutant !== undefined ? proofWord(verdict) : verdict;
   return html`<details class="finding ${verdict}" id="${anchorOf(index)}"${open && html` open`}>
 <summary>${verdictBadge(verdict, word)}<span class="what"><span class="title">${title ?? check}</span>
@@ -51,6 +52,7 @@ function renderFinding({ finding, index }: Placed, kind: Results['kind'], open: 
 ${spec && html`<div><dt>Source</dt><dd>${spec.says} <cite>${spec.source}, ${spec.where}</cite></dd></div>`}
 </dl>
 ${evidence.length > 0 && renderEvidence(evidence)}
+${timeline !== undefined && renderFailover(timeline)}
 </details>`;
 }
 

@@ -90,7 +90,7 @@ function observeKill(t: CheckContext): Promise<void> {
     boundStorm(t, LIVE, 1);
     const cache = t.nodes('web').find(({ spec }) => spec.web === 'cache')!.spec.name;
     const playlist = t.playUrl('hls', stream, cache);
-    const segment = lastSegment(t, 'hls-cache');
+    const segment = await lastSegment(t, `hls-${cache}`);
     await t.control(origin, 'kill');
     const down = t.observe(DOWN_MS, 'a cluster without its origin');
     await setTimeout(DOWN_MS - HLS_LISTED_MS / 2, undefined, { signal: t.signal });
@@ -113,10 +113,12 @@ function hlsViewers(t: CheckContext, stream: string) {
 }
 
 /** The URL of the segment that a viewer loaded last. */
-function lastSegment(t: CheckContext, client: string): string {
+async function lastSegment(t: CheckContext, client: string): Promise<string> {
   const loaded = (event: EventOf<'http.exchange'>) =>
     event.client === client && event.kind === 'segment' && event.status === 200;
-  return t.history.of('http.exchange').findLast(loaded)!.url;
+  const last = (history: History) => history.of('http.exchange').findLast(loaded);
+  await t.until(`${client}: a whole segment`, HLS_AVAILABLE_MS, (history) => last(history) !== undefined);
+  return last(t.history)!.url;
 }
 
 const NEEDS = [
