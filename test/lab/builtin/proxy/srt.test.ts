@@ -73,7 +73,7 @@ describe('between callers and origins', { concurrency: true }, () => {
       }),
     );
     assert.deepEqual(homes.toSorted(), [0, 1, 2]);
-    assert.equal(await proxy.connections(), 6);
+    assert.equal(await proxy.connections('srt'), 6);
     assert.deepEqual(await typesAt(nodes[homes[0]!]!, 'a'), ['srt-play', 'srt-publish']);
     hangUpAllOf(proxy);
   });
@@ -92,7 +92,7 @@ describe('between callers and origins', { concurrency: true }, () => {
     vanishes.vanish();
     await eventually('nobody to be left', async () => (await clientsOf(node!)).length === 0, 2000);
     assert.equal(proxy.part.sessions, 0);
-    assert.equal(await proxy.connections(), 0);
+    assert.equal(await proxy.connections('srt'), 0);
   });
 
   test('an origin that throws a caller out, or falls silent, ends the caller', async (t) => {

@@ -3,7 +3,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import type { TestContext } from 'node:test';
 import type { MutantId } from '../../../../lab/builtin/mutants.ts';
-import type { PartFactory, ProxyContext, ProxyPart } from '../../../../lab/builtin/proxy/context.ts';
+import type { ProxyContext, ProxyPart } from '../../../../lab/builtin/proxy/context.ts';
 import { readEnvironment } from '../../../../lab/builtin/proxy/environment.ts';
 import { HttpApi } from '../../../../lab/builtin/proxy/http-api.ts';
 import type { Backend, LoadBalancer } from '../../../../lab/builtin/proxy/load-balancer.ts';
@@ -32,7 +32,7 @@ export interface UdpProxy<Part extends ProxyPart> {
   readonly apiPort: number;
   readonly log: string[];
   /** Of liveproof_proxy_connections. */
-  connections(): Promise<number>;
+  connections(protocol: 'srt' | 'webrtc'): Promise<number>;
 }
 
 export async function startUdpProxy<Part extends ProxyPart>(
@@ -82,16 +82,13 @@ export async function startUdpProxy<Part extends ProxyPart>(
     rtcPort: rtcPort!,
     apiPort: apiPort!,
     log,
-    connections: async () => {
-      const line = (await metrics.text())
-        .split('\n')
-        .find((text) => text.startsWith('liveproof_proxy_connections{'));
+    connections: async (protocol) => {
+      const name = `liveproof_proxy_connections{protocol="${protocol}"}`;
+      const line = (await metrics.text()).split('\n').find((text) => text.startsWith(name));
       return Number(line?.split(' ').at(-1) ?? 0);
     },
   };
 }
-
-export type { PartFactory };
 
 /** A node as it would have registered. */
 export function backendOf(node: TestNode): Backend {
@@ -139,11 +136,16 @@ export async function register(balancer: LoadBalancer, nodes: readonly TestNode[
 export class Probe {
   readonly socket: Socket = createSocket('udp4');
   readonly got: Buffer[] = [];
+  /** Where each came from. */
+  readonly from: { address: string; port: number }[] = [];
 
-  static async open(t: TestContext, host = '127.0.0.1'): Promise<Probe> {
+  static async open(t: TestContext, host = '127.0.0.1', port = 0): Promise<Probe> {
     const probe = new Probe();
-    probe.socket.on('message', (packet) => probe.got.push(packet));
-    probe.socket.bind(0, host);
+    probe.socket.on('message', (packet, { address, port }) => {
+      probe.got.push(packet);
+      probe.from.push({ address, port });
+    });
+    probe.socket.bind(port, host);
     await once(probe.socket, 'listening');
     t.after(() => probe.socket.close());
     return probe;
