@@ -4,6 +4,7 @@ import type { HlsSettings, MediaRole, MediaSettings, RtcSettings, SrtSettings } 
 export interface SrsInput {
   readonly name: string;
   readonly role: MediaRole;
+  /** Empty: every address, as in a container. */
   readonly host: string;
   readonly rtmpPort: number;
   readonly httpPort: number;
@@ -29,7 +30,10 @@ export interface SrsInput {
   readonly directory: string;
   /** What its HTTP server serves; exists. */
   readonly folder: string;
-  readonly logFile: string;
+  /** Its standard output when left out. */
+  readonly logFile?: string;
+  /** Prometheus is answered here; nowhere when left out. */
+  readonly exporterPort?: number;
 }
 
 /** An SRS has no address of its own for SRT: it listens on all of them, and answers a client on loopback from this one. */
@@ -45,18 +49,18 @@ const SAYS: Record<SrsInput['role'], string> = {
 };
 
 export function renderSrs(input: SrsInput): string {
-  const { host, settings } = input;
+  const { settings } = input;
+  const at = (port: number): string => (input.host === '' ? String(port) : `${input.host}:${port}`);
   return `# ${input.name}: ${SAYS[input.role]}.
 # Rendered by liveproof; changes here are overwritten.
 
-listen              ${host}:${input.rtmpPort};
+listen              ${at(input.rtmpPort)};
 # Well above the load, below ulimit -n.
 max_connections     ${settings.maxConnections};
 
 # The lab holds the process and keeps what it writes.
 daemon              off;
-srs_log_tank        file;
-srs_log_file        ${input.logFile};
+${logTank(input)}
 srs_log_level       trace;
 srs_log_level_v2    trace;
 pid                 ${input.directory}/${input.name}.pid;
@@ -66,15 +70,15 @@ inotify_auto_reload off;
 
 http_api {
     enabled         on;
-    listen          ${host}:${input.apiPort};
+    listen          ${at(input.apiPort)};
 }
 # Serves HTTP-FLV${input.hls ? ' and HLS' : ''}.
 http_server {
     enabled         on;
-    listen          ${host}:${input.httpPort};
+    listen          ${at(input.httpPort)};
     dir             ${input.folder};
 }
-${srtServer(input)}${rtcServer(input)}${heartbeat(input)}
+${srtServer(input)}${rtcServer(input)}${heartbeat(input)}${exporter(input)}
 vhost __defaultVhost__ {
     # Frames leave when they are written.
     tcp_nodelay     on;
@@ -93,6 +97,25 @@ ${cluster(input.origins)}${coworkers(input)}${hooks(input)}${forward(input.forwa
         mount       [vhost]/[app]/[stream].flv;
     }
 ${input.hls ? hls(input.folder, settings.hls) : ''}}
+`;
+}
+
+function logTank({ logFile }: SrsInput): string {
+  return logFile === undefined
+    ? 'srs_log_tank        console;'
+    : `srs_log_tank        file;
+srs_log_file        ${logFile};`;
+}
+
+function exporter({ exporterPort, name, role }: SrsInput): string {
+  if (exporterPort === undefined) return '';
+  return `# For Prometheus.
+exporter {
+    enabled         on;
+    listen          ${exporterPort};
+    label           ${role};
+    tag             ${name};
+}
 `;
 }
 
