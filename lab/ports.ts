@@ -109,7 +109,7 @@ export async function planAddresses(topology: Topology, choice: PortChoice): Pro
   return { nodes, taps, aliases };
 }
 
-interface Link {
+export interface Link {
   readonly to: string;
   readonly carries: LinkProtocol;
 }
@@ -119,7 +119,7 @@ interface Link {
  * to those whom it asks and tells, and back from a stream manager. The balancer and an Nginx that spreads connections
  * have none: they are where clients come in. A proxy's are told by the origins that register with it.
  */
-function linksFrom({ role, web, upstreams, coworkers = [], reportsTo, registersWith }: NodeSpec): Link[] {
+export function linksFrom({ role, web, upstreams, coworkers = [], reportsTo, registersWith }: NodeSpec): Link[] {
   const over = (carries: LinkProtocol, ...names: readonly string[]): Link[] =>
     names.map((to) => ({ to, carries }));
   if (role === 'edge' || role === 'master') return over('rtmp', ...upstreams);
@@ -132,7 +132,7 @@ function linksFrom({ role, web, upstreams, coworkers = [], reportsTo, registersW
 }
 
 /** What a proxy connects to at an origin. */
-function reachedBy({ srt, rtc }: NodeSpec): LinkProtocol[] {
+export function reachedBy({ srt, rtc }: NodeSpec): LinkProtocol[] {
   return [...TCP_KINDS, ...(srt ? (['srt'] as const) : []), ...(rtc ? (['rtc'] as const) : [])];
 }
 
@@ -213,7 +213,7 @@ async function choosePorts({ name, hosts, choice, index, kinds, taken }: PortReq
 
 type NodePortsInMaking = { -readonly [kind in keyof ChosenPorts]: ChosenPorts[kind] };
 
-function kindsOf(node: NodeSpec, topology: Topology): (keyof NodePorts)[] {
+export function kindsOf(node: NodeSpec, topology: Topology): (keyof NodePorts)[] {
   const { role } = node;
   if (role === 'redis') return [...TCP_KINDS, 'redis'];
   // A proxy has all of its ports, whatever its origins have.
