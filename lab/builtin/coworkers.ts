@@ -81,7 +81,7 @@ export class Coworkers {
       try {
         const origin = await this.#ask(coworker, query, signal);
         if (!origin) continue;
-        if (isOwn(config, origin)) {
+        if (isOwn(config, origin) && !mutants.has('origin-believes-to-be-elsewhere')) {
           log(`coworker ${coworker} says that ${query.app}/${query.stream} is here, where it is not`);
           continue;
         }

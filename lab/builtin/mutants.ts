@@ -246,6 +246,18 @@ export const MUTANTS = {
     says: 'The whole node stands still while a coworker does not answer',
   },
   'origin-dies-of-coworker': { role: 'origin', says: 'A coworker’s answer that is no JSON ends the process' },
+  'origin-asks-always': {
+    role: 'origin',
+    says: 'Coworkers are asked for streams that are here, too',
+  },
+  'origin-believes-to-be-elsewhere': {
+    role: 'origin',
+    says: 'An origin that is told that it has a stream itself sends players to itself',
+  },
+  'origin-closes-after-asking': {
+    role: 'origin',
+    says: 'A player whose stream has come here while coworkers were asked is closed when they do not have it',
+  },
   'origin-remembers-coworker': {
     role: 'origin',
     says: 'Where a stream is is asked once and remembered for ever',

@@ -26,7 +26,7 @@ export function askElsewhere(
   requested: string,
   { onFound, onNowhere }: Elsewhere,
 ): (() => void) | undefined {
-  if (!coworkers || stream.publisher) return undefined;
+  if (!coworkers || (stream.publisher && !mutants.has('origin-asks-always'))) return undefined;
   const { asked, url } = stream;
   const query = {
     vhost: DEFAULT_VHOST,
@@ -35,7 +35,7 @@ export function askElsewhere(
     stream: withoutQuery(requested),
   };
   return coworkers.ask(query, (origin) => {
-    if (stream.publisher) return;
+    if (stream.publisher && !mutants.has('origin-closes-after-asking')) return;
     if (origin) onFound(redirectTo(misled(origin, config, mutants), { ...query, url: asked }, mutants));
     else if (!mutants.has('origin-keeps-players-of-nowhere')) onNowhere(`no coworker has ${url} (code 3091)`);
   });

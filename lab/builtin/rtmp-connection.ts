@@ -261,13 +261,23 @@ export class RtmpConnection {
     if (this.#fmle) this.#status('onFCPublish', 'NetStream.Publish.Start', 'Started publishing stream.');
     const stream = this.#node.stream(requested.url);
     const client = this.#record(this.#fmle ? 'fmle-publish' : 'flash-publish', requested, true);
-    if (this.#node.mutants.has('origin-redirects-publishers')) this.#askElsewhere(stream, requested);
     const streamName = requested.requested;
     const request = { stream, app: this.#app, streamName, tcUrl: this.#tcUrl, client };
+    if (this.#node.mutants.has('origin-redirects-publishers') && this.#redirectPublisher(request)) return;
     const admitted = this.#node.hooks?.onPublish(request);
     this.#enter(client);
     if (admitted) this.#hold(request, admitted);
     else this.#publish(request);
+  }
+
+  /** Mutant. Returns whether there is somebody to ask. */
+  #redirectPublisher(request: PublishRequest): boolean {
+    this.#enter(request.client);
+    this.#stopAsking = askElsewhere(this.#node, request.stream, this.#app, request.streamName, {
+      onFound: (command) => this.#redirect(command),
+      onNowhere: () => this.#publish(request),
+    });
+    return this.#stopAsking !== undefined;
   }
 
   /** Until a hook has let the publisher in: what it sends meanwhile waits, nearly all of it in its socket. */

@@ -9,6 +9,7 @@ import { throughNginx } from './flv-through-nginx.ts';
 import { forward } from './forward.ts';
 import { HLS_CHECKS } from './hls.ts';
 import { NGINX_RTMP_CHECKS } from './nginx-rtmp.ts';
+import { REDIRECT_CHECKS } from './redirect.ts';
 import { RTMP_CHECKS } from './rtmp.ts';
 import { SRT_CHECKS } from './srt.ts';
 import { MANAGER_CHECKS } from './stream-manager.ts';
@@ -27,5 +28,6 @@ export const CHECKS: readonly Check[] = [
   ...NGINX_RTMP_CHECKS,
   ...SRT_CHECKS,
   ...WEBRTC_CHECKS,
+  ...REDIRECT_CHECKS,
   ...MANAGER_CHECKS,
 ];
