@@ -7,7 +7,7 @@
  * | `<prefix>:origins` | hash: RTMP address to OriginRecord |
  * | `<prefix>:origin:<RTMP address>` | hash: stream key to StreamRecord |
  * | `<prefix>:marker` | gone when the data is lost |
- * | `<prefix>:changes` | channel: Changes |
+ * | `<prefix>:changes` | channel: id of the manager that tells, a space, Changes |
  *
  * While Redis is gone, changes are remembered by what they are about, so that as many are kept as there are streams;
  * of withdrawals there is a limit. When it is back they are written. A Redis that is the same as before is then right
@@ -50,7 +50,6 @@ type OriginRecord = z.infer<typeof ORIGIN>;
 type StreamRecord = z.infer<typeof STREAM>;
 
 const CHANGES = z.object({
-  by: z.string(),
   changes: z.array(
     z.object({
       /** RTMP address. */
@@ -355,7 +354,7 @@ export class RedisStore implements RegistryListener {
         }
         changes.push({ origin: key, streams: told });
       }
-      pipeline.publish(`${this.#prefix}:changes`, JSON.stringify({ by: this.#id, changes }));
+      pipeline.publish(`${this.#prefix}:changes`, `${this.#id} ${JSON.stringify({ changes })}`);
       try {
         const results = await pipeline.exec();
         const failed = results?.find(([error]) => error !== null)?.[0];
@@ -415,8 +414,10 @@ export class RedisStore implements RegistryListener {
 
   /** What another manager has changed. */
   #hear(text: string): void {
-    const message = parseRecord(CHANGES, text);
-    if (message === undefined || message.by === this.#id) return;
+    const space = text.indexOf(' ');
+    if (text.slice(0, space) === this.#id) return;
+    const message = parseRecord(CHANGES, text.slice(space + 1));
+    if (message === undefined) return;
     for (const { origin: key, record, streams } of message.changes) {
       const known = this.#registry.origins.get(key);
       if (record === null && known !== undefined && !this.#registry.isAlive(known))
