@@ -33,7 +33,10 @@ export function capabilitiesOf({ nodes, entries }: Topology): ReadonlySet<Capabi
     ['balancer', has(({ role }) => role === 'balancer')],
     ['observe.upstream', has(({ role }) => role === 'edge' || role === 'master')],
     ['observe.pulls', has(({ role }) => role === 'edge') && enters('observe', 'api')],
-    ['observe.requests', has(({ web }) => web === 'cache' || web === 'balancer')],
+    [
+      'observe.requests',
+      has(({ web, coworkers = [] }) => web === 'cache' || web === 'balancer' || coworkers.length > 0),
+    ],
     ['observe.stat', enters('observe', 'stat')],
     ['observe.api', enters('observe', 'api')],
     ['control.process', true],

@@ -20,7 +20,7 @@ import {
 import type { RecordedPlayer } from '../stage.ts';
 import { stepsOf } from '../wire/attempt.ts';
 import { clusterAnswerOf, StandInStep, standIn } from '../wire/stand-in.ts';
-import { everyOne, lossOf, missedBy } from './masters-and-slaves.ts';
+import { everyOne, holderOf, lossOf, missedBy } from './masters-and-slaves.ts';
 import {
   ALL_COWORKERS,
   APP,
@@ -219,7 +219,7 @@ const acrossRegions = check({
     const edges = t.nodes('edge');
     const [north] = edges;
     const south = edges.at(-1)!;
-    const origins = clusteredOrigins(t);
+    const names = clusteredOrigins(t).map(({ spec }) => spec.name);
     // An edge takes its origins in turn: every origin has one of the streams of each direction.
     const ways = [
       { from: north!, to: south },
@@ -228,15 +228,15 @@ const acrossRegions = check({
     const watching = [];
     const holders: string[] = [];
     for (const { from, to } of ways) {
-      for (let turn = 1; turn <= origins.length; turn++) {
+      for (let turn = 1; turn <= names.length; turn++) {
         const stream = t.stream(`from-${from.spec.name}`);
         const url = t.publishUrl(stream, from.spec.name);
         const { label } = await t.publish({ url, label: `${from.spec.name}-${turn}` });
-        holders.push(await holderOf(t, stream));
+        holders.push(await holderOf(t, stream, names));
         watching.push({ label, players: watchAt(t, [to], stream, `${label}-at-`) });
       }
     }
-    t.step('regions.setting', { holders: holders.join(' '), origins: origins.length });
+    t.step('regions.setting', { holders: holders.join(' '), origins: names.length });
     await everyOne(watching.map(({ label, players }) => watch(t, label, players)));
     t.step('regions.watched');
   },
@@ -255,15 +255,6 @@ const acrossRegions = check({
     ];
   },
 });
-
-/** The origin that an edge has passed a stream on to; a publisher is let in before that is there. */
-async function holderOf(t: CheckContext, stream: string): Promise<string> {
-  const found = clusteredOrigins(t).map(async ({ spec: { name } }) => {
-    await t.untilApi(name, stream, 2000, ({ publishers }) => publishers > 0);
-    return name;
-  });
-  return Promise.any(found);
-}
 
 // query-through-edge
 
