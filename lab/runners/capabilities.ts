@@ -43,3 +43,10 @@ export function capabilitiesOf({ nodes, entries }: Topology): ReadonlySet<Capabi
   ];
   return new Set(found.filter(([, isThere]) => isThere).map(([capability]) => capability));
 }
+
+/** What a cluster could do if it were played as it was asked for, with the reason why it is not. */
+export function lacksOf(asked: Topology, played: Topology, reason: string): ReadonlyMap<Capability, string> {
+  const there = capabilitiesOf(played);
+  const lost = [...capabilitiesOf(asked)].filter((capability) => !there.has(capability));
+  return new Map(lost.map((capability) => [capability, reason]));
+}

@@ -20,8 +20,8 @@ import { SRS_SRT_HOST } from '../render/srs.ts';
 import { TcpTap } from '../taps/tcp-tap.ts';
 import { UdpTap } from '../taps/udp-tap.ts';
 import type { EngineName, EntrySpec, MediaSettings, NodeSpec, Role, Topology } from '../topology.ts';
-import { isProxyFront, withoutUdp } from '../topology.ts';
-import { capabilitiesOf } from './capabilities.ts';
+import { isProxyFront, withoutProxiedSrt, withoutUdp } from '../topology.ts';
+import { capabilitiesOf, lacksOf } from './capabilities.ts';
 import { entryOf } from './entry.ts';
 import { addressOf, type ClusterPlan, connectionsFor, logFileOf } from './launch.ts';
 import { checkRunnable, launcherOf } from './launchers.ts';
@@ -74,9 +74,7 @@ const DEFAULT_SETTINGS: Omit<MediaSettings, 'maxConnections'> = {
  * Call it on the main thread: the nodes die with the thread that started them.
  */
 export async function startCluster(asked: StartOptions): Promise<Cluster> {
-  // SRS binds its UDP ports to all addresses, whatever its configuration says: not without the user's word.
-  const closed = asked.engine === 'srs' && asked.openUdp !== true;
-  const options = closed ? { ...asked, topology: withoutUdp(asked.topology) } : asked;
+  const options = { ...asked, topology: playable(asked) };
   const { topology, engine, mutants = [] } = options;
   checkRunnable(topology, engine, options);
   for (const id of mutants) {
@@ -104,7 +102,7 @@ export async function startCluster(asked: StartOptions): Promise<Cluster> {
   const { taps, udpTaps } = tapsOf(plan);
   const nodes = new Map<string, ProcessNode>();
   for (const spec of topology.nodes) nodes.set(spec.name, new ProcessNode(launchOf(spec, plan)));
-  const cluster = new ProcessCluster(options, nodes, taps, udpTaps);
+  const cluster = new ProcessCluster(asked, options, nodes, taps, udpTaps);
   try {
     await Promise.all([...taps, ...udpTaps].map((tap) => tap.listen()));
     const began = performance.now();
@@ -120,6 +118,16 @@ export async function startCluster(asked: StartOptions): Promise<Cluster> {
   return cluster;
 }
 
+/**
+ * What this engine can play of the topology. An SRS binds its UDP ports to all addresses, whatever its configuration
+ * says: not without the user's word. It then answers from 127.0.0.1 and not from where it was asked, which is its alias;
+ * a tap can stand there for WebRTC, whose port SRS shares (SO_REUSEADDR), but not for SRT.
+ */
+function playable({ topology, engine, openUdp }: StartOptions): Topology {
+  if (engine !== 'srs') return topology;
+  return openUdp === true ? withoutProxiedSrt(topology) : withoutUdp(topology);
+}
+
 function tapsOf(plan: ClusterPlan): { taps: TcpTap[]; udpTaps: UdpTap[] } {
   const taps: TcpTap[] = [];
   const udpTaps: UdpTap[] = [];
@@ -127,8 +135,12 @@ function tapsOf(plan: ClusterPlan): { taps: TcpTap[]; udpTaps: UdpTap[] } {
     const { from, to, carries } = address;
     const link = { from, to, listen: { host: address.host, port: address.port }, ...endsOf(address, plan) };
     if (carries !== 'srt' && carries !== 'rtc') taps.push(new TcpTap({ ...link, carries }));
-    // An SRS has its UDP ports on every address, the alias too.
     else if (plan.engine !== 'srs') udpTaps.push(new UdpTap({ ...link, carries }));
+    // An SRS has its UDP ports on every address, the alias too, and answers from this one.
+    else {
+      const target = { host: SRS_SRT_HOST, port: link.target.port };
+      udpTaps.push(new UdpTap({ ...link, carries, target, shared: true }));
+    }
   }
   return { taps, udpTaps };
 }
@@ -219,6 +231,9 @@ const TAKE_DOWN_ORDER: readonly Role[] = [
   ...(['stream-manager', 'redis'] as const),
 ];
 
+const CLOSED_UDP = 'SRS opens its UDP ports on all addresses of this machine: only with --open-udp';
+const NO_PROXIED_SRT = 'SRS answers SRT from 127.0.0.1, and not from the address at which a proxy asked it';
+
 /** Roles without a media API. */
 const SILENT_ROLES: readonly Role[] = ['balancer', 'web', 'redis'];
 
@@ -227,6 +242,7 @@ class ProcessCluster implements Cluster {
   readonly engine: EngineName;
   readonly patience: Patience;
   readonly capabilities: ReadonlySet<Capability>;
+  readonly lacks: ReadonlyMap<Capability, string>;
   readonly entries: readonly Entry[];
   readonly nodes: ReadonlyMap<string, ProcessNode>;
   readonly taps: readonly TcpTap[];
@@ -234,6 +250,7 @@ class ProcessCluster implements Cluster {
   #down: Promise<void> | undefined;
 
   constructor(
+    asked: StartOptions,
     options: StartOptions,
     nodes: ReadonlyMap<string, ProcessNode>,
     taps: readonly TcpTap[],
@@ -248,6 +265,7 @@ class ProcessCluster implements Cluster {
     this.udpTaps = udpTaps;
     this.entries = topology.entries.map((spec) => entryOf(spec, addressFor(spec, this.#node(spec.node))));
     this.capabilities = capabilitiesOf(topology);
+    this.lacks = lacksOf(asked.topology, topology, options.openUdp ? NO_PROXIED_SRT : CLOSED_UDP);
   }
 
   api(node: string): NodeApi {

@@ -13,6 +13,8 @@ export interface UdpTapOptions {
   /** Where it listens. Port 0 is any. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly target: { readonly host: string; readonly port: number };
+  /** Somebody else listens at this port on all addresses, and lets others. Default false. */
+  readonly shared?: boolean;
   /** Source address of its sockets to the target. */
   readonly localAddress?: string;
   /** For all that happens by chance. Default 1. */
@@ -60,7 +62,8 @@ export class UdpTap {
       upstream: new UdpLane(seededRandom(seed)),
       downstream: new UdpLane(seededRandom(seed + 1)),
     };
-    this.#socket = createSocket({ type: isIPv6(options.listen.host) ? 'udp6' : 'udp4' });
+    const { listen, shared = false } = options;
+    this.#socket = createSocket({ type: isIPv6(listen.host) ? 'udp6' : 'udp4', reuseAddr: shared });
     this.#socket.on('message', (datagram, from) => this.#received(datagram, from));
     const idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
     this.#sweep = setInterval(() => this.#forgetIdle(idleMs), idleMs / 4);
@@ -72,7 +75,7 @@ export class UdpTap {
     const { host, port } = this.#options.listen;
     return new Promise((resolve, reject) => {
       this.#socket.once('error', reject);
-      this.#socket.bind({ address: host, port, exclusive: true }, () => {
+      this.#socket.bind({ address: host, port, exclusive: !this.#options.shared }, () => {
         this.#socket.off('error', reject);
         this.#socket.on('error', () => {});
         enlarge(this.#socket);
