@@ -477,6 +477,7 @@ export const MUTANTS = {
     role: 'stream-manager',
     says: 'When Redis is back, only what it has is known',
   },
+  'manager-starts-empty': { role: 'stream-manager', says: 'What Redis has is not read at the start' },
   'manager-needs-redis': { role: 'stream-manager', says: 'Nothing is known while Redis is gone' },
   'manager-answers-absent': {
     role: 'stream-manager',
@@ -502,6 +503,10 @@ export const MUTANTS = {
   'manager-writes-redis-once': {
     role: 'stream-manager',
     says: 'Redis gets nothing any more after it was gone',
+  },
+  'manager-believes-reports-only': {
+    role: 'stream-manager',
+    says: 'What an origin itself says of its streams, and that it was started anew, is not heeded',
   },
   'manager-ignores-heartbeats': {
     role: 'stream-manager',

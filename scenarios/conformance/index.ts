@@ -2,6 +2,7 @@
 import type { Check } from '../check.ts';
 import { ALL_PROTOCOLS } from './all-protocols.ts';
 import { backToSource } from './back-to-source.ts';
+import { DUPLICATE_PULL } from './duplicate-pull.ts';
 import { FAILOVER_CHECKS } from './failover.ts';
 import { fanOut } from './fan-out.ts';
 import { FLV_CHECKS } from './flv.ts';
@@ -9,6 +10,7 @@ import { throughNginx } from './flv-through-nginx.ts';
 import { forward } from './forward.ts';
 import { HLS_CHECKS } from './hls.ts';
 import { NGINX_RTMP_CHECKS } from './nginx-rtmp.ts';
+import { PROXY_CHECKS } from './proxy.ts';
 import { REDIRECT_CHECKS } from './redirect.ts';
 import { RTMP_CHECKS } from './rtmp.ts';
 import { SRT_CHECKS } from './srt.ts';
@@ -17,6 +19,7 @@ import { WEBRTC_CHECKS } from './webrtc.ts';
 
 export const CHECKS: readonly Check[] = [
   ...backToSource,
+  ...DUPLICATE_PULL,
   ...fanOut,
   ...ALL_PROTOCOLS,
   ...RTMP_CHECKS,
@@ -29,5 +32,6 @@ export const CHECKS: readonly Check[] = [
   ...SRT_CHECKS,
   ...WEBRTC_CHECKS,
   ...REDIRECT_CHECKS,
+  ...PROXY_CHECKS,
   ...MANAGER_CHECKS,
 ];

@@ -35,7 +35,7 @@ const deadOrigin = check({
   },
   topologies: MANAGER,
   needs: ['publish.rtmp', 'play.rtmp', 'stream-manager', 'control.process'],
-  mutants: ['manager-keeps-dead-origins'],
+  mutants: ['manager-keeps-dead-origins', 'manager-believes-reports-only'],
   deadlineMs: 40_000,
 
   async run(t) {
@@ -109,6 +109,7 @@ const heartbeat = check({
   },
   topologies: MANAGER,
   needs: ['stream-manager'],
+  disrupts: 'reports an origin that does not exist',
   mutants: ['manager-keeps-dead-origins', 'manager-ignores-heartbeats'],
 
   async run(t) {
@@ -299,6 +300,7 @@ const badReports = check({
   },
   topologies: MANAGER,
   needs: ['publish.rtmp', 'stream-manager'],
+  disrupts: 'sends what breaks servers',
   mutants: ['manager-malformed-tolerated', 'manager-malformed-kills', 'manager-no-body-limit'],
 
   async run(t) {

@@ -231,7 +231,8 @@ const loopBounded = check({
   },
   topologies: MANAGER,
   needs: ['play.rtmp', 'stream-manager'],
-  mutants: ['manager-points-at-asker'],
+  disrupts: 'reports a stream that does not exist',
+  mutants: ['manager-points-at-asker', 'manager-believes-reports-only'],
 
   async run(t) {
     const stream = t.stream();

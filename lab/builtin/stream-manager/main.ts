@@ -22,7 +22,7 @@ const mutants = new Set(config.mutants.filter(isMutantId));
 const limits = { ...DEFAULT_LIMITS, ...config.limits };
 
 const registry = new Registry({ ...DEFAULT_TIMES, ...config.times }, limits, mutants);
-const watch = new OriginWatch(registry, log);
+const watch = new OriginWatch(registry, mutants, log);
 const store =
   config.redis &&
   new RedisStore(config.redis, process.env.STREAM_MANAGER_REDIS_PASSWORD, { registry, limits, mutants, log });

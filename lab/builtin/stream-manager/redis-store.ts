@@ -232,7 +232,8 @@ export class RedisStore implements RegistryListener {
       if (this.#mutants.has('manager-loses-state-with-redis')) this.#forgetAll();
       await this.#write();
       const snapshot = await this.#read();
-      this.#merge(snapshot, kept);
+      const startsEmpty = this.#mutants.has('manager-starts-empty') && !this.#wasDown;
+      if (!startsEmpty) this.#merge(snapshot, kept);
       this.#runId = runId;
       this.#state = 'up';
       const { origins, publications } = this.#registry;

@@ -194,7 +194,8 @@ export class Registry {
     const { rtmp, api, service, ttlMs } = report;
     const known = this.at(rtmp);
     if (known !== undefined) {
-      if (known.service !== undefined && service !== undefined && service !== known.service) {
+      const restarted = known.service !== undefined && service !== undefined && service !== known.service;
+      if (restarted && !this.#mutants.has('manager-believes-reports-only')) {
         for (const publication of [...known.streams.values()]) end(publication);
       }
       known.service = service ?? known.service;
