@@ -1,0 +1,6 @@
+/** Checks of a proxy in front of origins. Those that bring origins of their own come last. */
+import type { Check } from '../check.ts';
+import { registration } from './proxy-register.ts';
+import { requests, rtmpCommands } from './proxy-requests.ts';
+
+export const PROXY_CHECKS: readonly Check[] = [requests, rtmpCommands, registration];
