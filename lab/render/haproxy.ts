@@ -23,7 +23,7 @@ export interface HaproxyInput {
   readonly servers: readonly HaproxyServer[];
   readonly maxConnections: number;
   readonly threads: number;
-  /** No health check; `masters`: neither retry nor redispatch. Default false. */
+  /** No health check; `masters` and `proxies`: neither retry nor redispatch. Default false. */
   readonly blind?: boolean;
   /** Sessions with a server that is found down are kept, for as long as the timeouts allow. Default false. */
   readonly keepsSessions?: boolean;
@@ -199,9 +199,11 @@ function forProxies(input: HaproxyInput): string {
     check: (name: string) => string,
   ): string =>
     servers
-      .map((server) => `    server ${server.name} ${server.host}:${portOf(server)} ${check(server.name)}`)
+      .map((server) => `    server ${server.name} ${server.host}:${portOf(server)}${check(server.name)}`)
       .join('\n');
-  const tracked = (name: string): string => `track api-proxies/${name}`;
+  const blind = input.blind ?? false;
+  const tracked = (name: string): string => (blind ? '' : ` track api-proxies/${name}`);
+  const ended = endsSessions(input);
   return `# The load balancer in front of the proxies: seeds/001-origin-cluster-with-proxy.txt, Design.
 # Rendered by liveproof; changes here are overwritten.
 
@@ -217,10 +219,8 @@ defaults
     # Half-closed is another matter: the other side has gone.
     timeout client-fin 10s
     timeout server-fin 10s
-    option redispatch
-    retries 3
-    default-server on-marked-down shutdown-sessions
-
+${blind ? '    # The defect: whoever meets a dead proxy is sent away.\n    retries 0' : '    option redispatch\n    retries 3'}
+${ended === '' ? '' : `    default-server${ended}\n`}
 # RTMP is opaque to the balancer. Sessions last, so turns alone would not keep the proxies even.
 frontend rtmp
     mode tcp
@@ -263,12 +263,16 @@ backend api-proxies
     mode http
     balance roundrobin
     timeout server 30s
-    option httpchk GET /api/v1/versions
+${
+  blind
+    ? '    # The defect: nobody looks whether a proxy is up.\n'
+    : `    option httpchk GET /api/v1/versions
     timeout check 1s
-    default-server inter 500ms fastinter 100ms downinter 100ms rise 1 fall 2 on-marked-down shutdown-sessions
-${at(
+    default-server inter 500ms fastinter 100ms downinter 100ms rise 1 fall 2${ended}
+`
+}${at(
   ({ apiPort }) => apiPort,
-  () => 'check',
+  () => (blind ? '' : ' check'),
 )}
 
 # Heartbeats of origins: one proxy takes each, all know of it through Redis.

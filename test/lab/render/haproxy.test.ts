@@ -26,10 +26,28 @@ const input: HaproxyInput = {
   threads: 2,
 };
 
+const proxies: HaproxyInput = {
+  ...input,
+  front: 'proxies',
+  proxied: { apiPort: 21938, systemPort: 21939 },
+  servers: [server(1), server(2)].map((one) => ({
+    ...one,
+    name: one.name.replace('edge', 'proxy'),
+    systemPort: 12025,
+  })),
+};
+
 describe('haproxy.cfg', () => {
   it('is accepted by haproxy without a warning', () => {
     const masters: HaproxyInput = { ...input, front: 'masters' };
-    for (const each of [input, masters, { ...masters, blind: true }, { ...masters, sticky: true }]) {
+    for (const each of [
+      input,
+      masters,
+      { ...masters, blind: true },
+      { ...masters, sticky: true },
+      proxies,
+      { ...proxies, blind: true },
+    ]) {
       const directory = mkdtempSync(path.join(os.tmpdir(), 'liveproof-haproxy-'));
       try {
         const file = path.join(directory, 'haproxy.cfg');
@@ -62,8 +80,32 @@ describe('haproxy.cfg', () => {
   it('gives both protocols every edge, and leaves loopback for nothing', () => {
     const text = renderHaproxy(input);
     assert.equal(text.match(/^ {4}server edge-\d 127\.1\.0\.\d:8080 check port 1985$/gm)?.length, 3);
-    assert.equal(text.match(/^ {4}server edge-\d 127\.1\.0\.\d:1935 track flv-edges\/edge-\d$/gm)?.length, 3);
+    assert.equal(
+      text.match(/^ {4}server edge-\d 127\.1\.0\.\d:1935 track flv-edges\/edge-\d( |$)/gm)?.length,
+      3,
+    );
     const binds = [...text.matchAll(/^ {4}bind (\S+)$/gm)].map((match) => match[1]);
     assert.deepEqual(binds, ['127.0.0.1:21935', '127.0.0.1:21936', '127.0.0.1:21937']);
+  });
+
+  it('gives every proxy all four protocols over TCP, and looks at their API', () => {
+    const text = renderHaproxy(proxies);
+    assert.equal(text.match(/^ {4}server proxy-\d 127\.1\.0\.\d:1985 check$/gm)?.length, 2);
+    for (const port of [1935, 8080, 12025]) {
+      const tracking = new RegExp(
+        `^ {4}server proxy-\\d 127\\.1\\.0\\.\\d:${port} track api-proxies/proxy-\\d$`,
+        'gm',
+      );
+      assert.equal(text.match(tracking)?.length, 2, String(port));
+    }
+    // A publisher through a proxy that hangs comes back through the other one.
+    assert.match(text, /on-marked-down shutdown-sessions/);
+    assert.doesNotMatch(renderHaproxy({ ...proxies, keepsSessions: true }), /on-marked-down/);
+    const binds = [...text.matchAll(/^ {4}bind (\S+)$/gm)].map((match) => match[1]);
+    assert.deepEqual(
+      binds,
+      [21935, 21936, 21938, 21939, 21937].map((port) => `127.0.0.1:${port}`),
+    );
+    assert.throws(() => renderHaproxy({ ...input, front: 'proxies' }), /needs the ports/);
   });
 });

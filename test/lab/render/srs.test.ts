@@ -41,6 +41,25 @@ const master: SrsInput = {
   forwards: ['127.1.0.103:1935', '127.1.0.104:1935'],
 };
 
+const coworker: SrsInput = {
+  ...origin,
+  name: 'origin-1',
+  coworkers: ['127.1.0.105:1985', '127.1.0.106:1985'],
+};
+const registered: SrsInput = {
+  ...origin,
+  name: 'origin-2',
+  heartbeat: { url: 'http://127.1.0.107:12025/api/v1/srs/register', deviceId: 'origin-2', seconds: 9 },
+};
+const reporting: SrsInput = {
+  ...coworker,
+  name: 'origin-3',
+  hooks: {
+    onPublish: 'http://127.1.0.108:1985/api/v1/hooks/on_publish?rtmp=127.1.0.3:1935&api=127.1.0.109:1985',
+    onUnpublish: 'http://127.1.0.108:1985/api/v1/hooks/on_unpublish?rtmp=127.1.0.3:1935&api=127.1.0.109:1985',
+  },
+};
+
 /** The directives of a configuration without its comments, one per line, spaces made one. */
 function directives(text: string): string[] {
   return text
@@ -115,6 +134,47 @@ describe('srs.conf', () => {
     ]);
   });
 
+  it('asks its coworkers, which makes no edge of it', () => {
+    const lines = directives(renderSrs(coworker));
+    const at = lines.indexOf('cluster {');
+    assert.deepEqual(lines.slice(at, at + 5), [
+      'cluster {',
+      'mode local;',
+      'origin_cluster on;',
+      'coworkers 127.1.0.105:1985 127.1.0.106:1985;',
+      '}',
+    ]);
+  });
+
+  it('registers by its heartbeat, with its ports', () => {
+    assert.doesNotMatch(renderSrs(origin), /\bheartbeat \{/);
+    const lines = directives(renderSrs(registered));
+    const at = lines.indexOf('heartbeat {');
+    assert.deepEqual(lines.slice(at, at + 8), [
+      'heartbeat {',
+      'enabled on;',
+      'interval 9;',
+      'url http://127.1.0.107:12025/api/v1/srs/register;',
+      'device_id origin-2;',
+      'ports on;',
+      'summaries off;',
+      '}',
+    ]);
+  });
+
+  it('tells a stream manager of its publishers, and where it is itself', () => {
+    assert.doesNotMatch(renderSrs(origin), /\bhttp_hooks \{/);
+    const lines = directives(renderSrs(reporting));
+    const at = lines.indexOf('http_hooks {');
+    assert.deepEqual(lines.slice(at, at + 5), [
+      'http_hooks {',
+      'enabled on;',
+      `on_publish ${reporting.hooks!.onPublish};`,
+      `on_unpublish ${reporting.hooks!.onUnpublish};`,
+      '}',
+    ]);
+  });
+
   it('forwards from a master to every slave', () => {
     assert.doesNotMatch(renderSrs(origin), /\bforward \{/);
     const lines = directives(renderSrs(master));
@@ -151,7 +211,7 @@ describe('srs.conf', () => {
     it('is accepted by srs', () => {
       const directory = mkdtempSync(path.join(os.tmpdir(), 'liveproof-srs-'));
       try {
-        for (const input of [origin, edge, master]) {
+        for (const input of [origin, edge, master, coworker, registered, reporting]) {
           const file = path.join(directory, `${input.name}.conf`);
           writeFileSync(file, renderSrs({ ...input, directory, logFile: path.join(directory, 'srs.log') }));
           const result: SpawnSyncReturns<string> = spawnSync(srs, ['-t', '-c', file], {
