@@ -9,6 +9,7 @@ interface Pick {
 
 /** More streams than any proxy of one process carries. */
 const MAX_PICKS = 200_000;
+const MIN_SWEEP_MS = 50;
 
 export class Picks {
   readonly #stickyMs: number;
@@ -20,7 +21,7 @@ export class Picks {
   /** @param stickyMs a pick that nobody holds is forgotten after it. */
   constructor(stickyMs: number) {
     this.#stickyMs = stickyMs;
-    this.#sweeper = setInterval(() => this.#sweep(), Math.max(1000, stickyMs / 4)).unref();
+    this.#sweeper = setInterval(() => this.#sweep(), Math.max(MIN_SWEEP_MS, stickyMs / 4)).unref();
   }
 
   get size(): number {
