@@ -2,5 +2,13 @@
 import type { Check } from '../check.ts';
 import { registration } from './proxy-register.ts';
 import { requests, rtmpCommands } from './proxy-requests.ts';
+import { clientGone, spread, sticky } from './proxy-streams.ts';
 
-export const PROXY_CHECKS: readonly Check[] = [requests, rtmpCommands, registration];
+export const PROXY_CHECKS: readonly Check[] = [
+  sticky,
+  spread,
+  clientGone,
+  requests,
+  rtmpCommands,
+  registration,
+];

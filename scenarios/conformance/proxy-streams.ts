@@ -1,0 +1,231 @@
+/** Where a proxy sends streams: one origin for all protocols of a stream, all origins for many streams. */
+import type { ClusterNode } from '../../lab/cluster.ts';
+import { PLAYING_WITHIN_MS, RELEASED_WITHIN_MS } from '../bounds.ts';
+import { type CheckContext, check, type Judgement } from '../check.ts';
+import type { History } from '../history.ts';
+import { inconclusive, isFrame, judged, listed, notSeen, words } from '../judging.ts';
+import { GOP_FRAMES, type RecordedPlayer } from '../stage.ts';
+import { attempt } from '../wire/attempt.ts';
+import { WireRtmp } from '../wire/rtmp.ts';
+import { PROXY_SPEC, PROXY_TOPOLOGIES } from './proxy-origins.ts';
+
+/** HLS begins with its first segment; the others as from an origin. */
+const PLAYED = ['rtmp', 'flv', 'hls'] as const;
+/** A player that begins after a picked origin was asked by nobody else, so that a pick by chance is wrong 2 times of 3. */
+const STREAMS = 3;
+
+const Step = {
+  playing: 'sticky.playing',
+  spread: 'spread.published',
+  left: 'gone.left',
+  freed: 'gone.freed',
+} as const;
+
+export const sticky = check({
+  id: 'proxy/sticky',
+  title: 'Every protocol of a stream goes to the origin that has it',
+  level: 'must',
+  spec: {
+    source: PROXY_SPEC.source,
+    where: PROXY_SPEC.design,
+    says: 'Origins are independent of each other: a player who is sent to another one than the publisher of its stream gets nothing.',
+  },
+  topologies: PROXY_TOPOLOGIES,
+  needs: ['proxy', 'publish.rtmp', 'play.rtmp', 'play.flv', 'play.hls', 'observe.api'],
+  mutants: ['proxy-not-sticky', 'proxy-picks-per-protocol', 'proxy-segment-elsewhere', 'proxies-pick-apart'],
+  deadlineMs: 40_000,
+
+  async run(t) {
+    const streams = Array.from({ length: STREAMS }, () => t.stream());
+    await Promise.all(
+      streams.map((stream) => t.publish({ url: t.publishUrl(stream), label: `to-${stream}` })),
+    );
+    const players = streams.flatMap((stream) => playersOf(t, stream));
+    t.step(Step.playing, { streams: streams.join(' ') });
+    await t.within('frames for every player', 3 * PLAYING_WITHIN_MS, allPlay(players));
+    for (const stream of streams) await readOrigins(t, stream);
+  },
+
+  judge(history) {
+    const streams = words(history.step(Step.playing)?.streams);
+    if (streams.length === 0) return [notSeen(history, 'streams are published through the proxy')];
+    return streams.flatMap((stream) => [...judgePlayers(history, stream), judgeOrigins(history, stream)]);
+  },
+});
+
+/** Through whatever is in front: with two proxies every connection may come to another one. */
+function playersOf(t: CheckContext, stream: string): RecordedPlayer[] {
+  return PLAYED.map((protocol) => t.play(t.playUrl(protocol, stream), `${protocol}-${stream}`));
+}
+
+async function allPlay(players: readonly RecordedPlayer[]): Promise<void> {
+  await Promise.all(
+    players.map(async (player) => {
+      await player.playing(3 * PLAYING_WITHIN_MS);
+      await player.frames(GOP_FRAMES, 3 * PLAYING_WITHIN_MS);
+    }),
+  );
+}
+
+async function readOrigins(t: CheckContext, stream: string): Promise<void> {
+  for (const { spec } of t.nodes('origin')) await t.readApi(spec.name, stream);
+}
+
+function judgePlayers(history: History, stream: string): Judgement[] {
+  const sent = new Set(
+    history
+      .sent(`to-${stream}`)
+      .filter(({ kind }) => kind === 'video')
+      .map(({ stamp }) => stamp?.frame),
+  );
+  return PLAYED.map((protocol) => {
+    const client = `${protocol}-${stream}`;
+    const expected = `${protocol}: a GOP of what was published`;
+    const frames = history.got(client).filter(({ kind }) => kind === 'video');
+    const foreign = frames.filter(({ stamp }) => !sent.has(stamp?.frame)).length;
+    if (sent.size === 0) return inconclusive(expected, 'nothing was published');
+    return judged(
+      frames.length >= GOP_FRAMES && foreign === 0,
+      expected,
+      `${frames.length} frames, ${foreign} of them of others`,
+    );
+  });
+}
+
+/** As the origins tell it: one has the publisher and whoever plays, the others nobody. */
+function judgeOrigins(history: History, stream: string): Judgement {
+  const expected = `one origin has publisher and players of ${stream}, the others nobody`;
+  const readings = history.of('api.stream').filter((event) => event.stream === stream);
+  if (readings.length === 0) return notSeen(history, expected);
+  const told = listed(Object.fromEntries(readings.map(({ node, clients }) => [node, clients])));
+  const busy = readings.filter(({ clients }) => clients > 0);
+  return judged(busy.length === 1 && busy[0]!.publishers === 1, expected, told);
+}
+
+/** With three origins by chance, all of these leave one of them out once in three million gates. */
+const SPREAD_STREAMS = 40;
+
+export const spread = check({
+  id: 'proxy/spread',
+  title: 'Many streams are spread over all origins',
+  level: 'must',
+  spec: {
+    source: PROXY_SPEC.source,
+    where: `${PROXY_SPEC.design}; facts/srs.md 4.3`,
+    says: 'The proxy balances streams over the origins that are alive, each with the same chance.',
+  },
+  topologies: PROXY_TOPOLOGIES,
+  needs: ['proxy', 'publish.rtmp', 'observe.api'],
+  mutants: ['proxy-first-origin'],
+
+  async run(t) {
+    const entry = t.cluster.entry('publish', 'rtmp');
+    const prefix = t.stream('spread');
+    let published = 0;
+    for (let i = 0; i < SPREAD_STREAMS; i++) {
+      const done = await attempt(t, `publisher ${i + 1} of ${SPREAD_STREAMS}`, async () => {
+        const client = await WireRtmp.open(entry);
+        t.cleanUp(() => client.close());
+        await client.startPublish('live', `${prefix}-${i}`);
+        return true;
+      });
+      if (done) published++;
+    }
+    const counts: Record<string, number> = {};
+    for (const { spec } of t.nodes('origin')) {
+      const streams = await t.cluster.api(spec.name).streams();
+      counts[spec.name] = streams.filter(
+        ({ name, publish }) => name.startsWith(prefix) && publish.active,
+      ).length;
+    }
+    t.step(Step.spread, { published, ...counts });
+  },
+
+  judge(history) {
+    const expected = `${SPREAD_STREAMS} streams, some of them at every origin`;
+    const seen = history.step(Step.spread);
+    if (seen === undefined) return [notSeen(history, expected)];
+    const { published, ...counts } = seen;
+    const numbers = Object.values(counts).map(Number);
+    const sum = numbers.reduce((a, b) => a + b, 0);
+    if (sum !== Number(published))
+      return [inconclusive(expected, `${published} were let in, the origins tell of ${sum}`)];
+    return [
+      judged(
+        published === SPREAD_STREAMS && numbers.every((count) => count > 0),
+        expected,
+        listed(counts as Record<string, number>),
+      ),
+    ];
+  },
+});
+
+export const clientGone = check({
+  id: 'proxy/client-gone',
+  title: 'A client that leaves, or is cut off, frees its connection to the origin',
+  level: 'must',
+  spec: {
+    source: PROXY_SPEC.source,
+    where: `${PROXY_SPEC.design}; facts/srs.md 1.2`,
+    says: 'One connection of a client is one connection to an origin: without the client nobody needs it, and a publisher that is gone must not hold its stream.',
+  },
+  topologies: PROXY_TOPOLOGIES,
+  needs: ['proxy', 'publish.rtmp', 'play.rtmp', 'play.flv', 'observe.api'],
+  mutants: ['proxy-keeps-backend'],
+
+  async run(t) {
+    const stream = t.stream();
+    const publisher = await t.publish({ url: t.publishUrl(stream), label: 'publisher' });
+    const players = (['rtmp', 'flv'] as const).map((protocol) =>
+      t.play(t.playUrl(protocol, stream), protocol),
+    );
+    await Promise.all(players.map((player) => player.playing(PLAYING_WITHIN_MS)));
+    const home = await homeOf(t, stream);
+    t.step(Step.left, { home: home?.spec.name ?? null, who: 'players' });
+    if (home === undefined) return;
+    await Promise.all(players.map((player) => player.stop()));
+    await t.untilApi(home.spec.name, stream, RELEASED_WITHIN_MS, ({ clients }) => clients === 1);
+    t.step(Step.freed, { who: 'players' });
+    await publisher.stop();
+    await t.untilApi(home.spec.name, stream, RELEASED_WITHIN_MS, ({ clients }) => clients === 0);
+    t.step(Step.freed, { who: 'publisher' });
+    const again = await t.publish({ url: t.publishUrl(stream), label: 'again' });
+    await again.sent(GOP_FRAMES, PLAYING_WITHIN_MS);
+  },
+
+  judge(history) {
+    const setting = history.step(Step.left);
+    if (setting === undefined) return [notSeen(history, 'players through the proxy')];
+    if (setting.home === null) return [inconclusive('an origin tells of the stream', 'none does')];
+    const freed = history.of('step').filter(({ step }) => step === Step.freed);
+    const last = history
+      .of('api.stream')
+      .filter(({ node }) => node === setting.home)
+      .at(-1);
+    return [
+      ...['players', 'publisher'].map((who) =>
+        judged(
+          freed.some(({ data }) => data.who === who),
+          `${RELEASED_WITHIN_MS} ms after the ${who} left, their origin does not know of them`,
+          freed.some(({ data }) => data.who === who)
+            ? 'it does not'
+            : `it tells of ${last?.clients ?? 'unknown'} clients`,
+        ),
+      ),
+      judged(
+        history.sent('again').filter(isFrame).length >= GOP_FRAMES,
+        'the stream can be published again',
+        `${history.sent('again').length} items sent`,
+      ),
+    ];
+  },
+});
+
+/** The origin that has the publisher, as the origins tell it. */
+export async function homeOf(t: CheckContext, stream: string): Promise<ClusterNode | undefined> {
+  for (const node of t.nodes('origin')) {
+    const { publishers } = await t.readApi(node.spec.name, stream);
+    if (publishers > 0) return node;
+  }
+  return undefined;
+}
