@@ -262,7 +262,7 @@ function attemptsSince(
   faultAt: number,
 ): (EventOf<'tap.open'> | EventOf<'tap.refused'>)[] {
   return [...history.of('tap.open'), ...history.of('tap.refused')]
-    .filter(({ t, from }) => t >= faultAt && nodes.includes(from))
+    .filter(({ t, from, carries = 'rtmp' }) => t >= faultAt && nodes.includes(from) && carries === 'rtmp')
     .sort((a, b) => a.t - b.t);
 }
 

@@ -1,17 +1,15 @@
 /** An edge behind the balancer goes: its viewers, and an encoder that publishes through it, come back at another one. */
 import {
   BALANCER_NOTICES_MS,
-  FAN_OUT_DELAY_MS,
   REDISPATCHED_WITHIN_MS,
   RESUMED_WITHIN_MS,
   RETURNED_WITHIN_MS,
+  TWO_HOPS_MS,
 } from '../bounds.ts';
-import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
-import { timelineOf, watchedIn } from '../failover-timeline.ts';
+import { type Check, type CheckContext, check } from '../check.ts';
+import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG } from '../habits.ts';
-import type { History } from '../history.ts';
-import { inconclusive } from '../judging.ts';
-import { boundStorm, judgeFailover, settled, watchFor } from './failover-judging.ts';
+import { boundStorm, judgeReturns, settled, watchFor } from './failover-judging.ts';
 import { EDGE_CLUSTER, playersAt, viewersOf } from './failover-setting.ts';
 import { holderOf, namesOf } from './masters-and-slaves.ts';
 
@@ -54,7 +52,7 @@ const edgeKilled = check({
     const others = edges.filter((edge) => edge !== victim);
     const [bystanders, followers] = await Promise.all([
       playersAt(t, stream, others),
-      playersAt(t, pushed, others, 'pushed-'),
+      playersAt(t, pushed, others, { prefix: 'pushed-' }),
     ]);
     const asked = { since: 'fault', lossless: false, group: GROUP } as const;
     const redispatch = 'it connects at once, the balancer sends it on after 3 s, HAProxy "retries"';
@@ -87,7 +85,7 @@ const edgeKilled = check({
     await settled(t, GROUP);
   },
 
-  judge: (history) => judgeReturn(history),
+  judge: (history) => judgeReturns(history, GROUP, ['returns']),
   timeline: (history) => timelineOf(history, GROUP),
 });
 
@@ -140,7 +138,7 @@ const edgeFrozen = check({
     await settled(t, GROUP);
   },
 
-  judge: (history) => judgeReturn(history),
+  judge: (history) => judgeReturns(history, GROUP, ['returns']),
   timeline: (history) => timelineOf(history, GROUP),
 });
 
@@ -178,21 +176,8 @@ async function everyOneHas(t: CheckContext, edges: readonly string[], stream: st
 function watchBystanders(t: CheckContext, publisher: string, clients: readonly string[]): void {
   const asked = { since: 'fault', lossless: true, group: GROUP, part: 'untouched' } as const;
   for (const client of clients) {
-    watchFor(t, { ...asked, publisher, client, boundMs: FAN_OUT_DELAY_MS, why: 'two merged writes' });
+    watchFor(t, { ...asked, publisher, client, boundMs: TWO_HOPS_MS, why: 'two merged writes' });
   }
-}
-
-/** The balancer does not tell who is where: somebody has to have been at the edge that went. */
-function judgeReturn(history: History): Judgement[] {
-  const judgements = judgeFailover(history, GROUP);
-  const faultAt = history.of('node.control')[0]?.t ?? Number.POSITIVE_INFINITY;
-  const returned = watchedIn(history, GROUP).filter(
-    ({ client, part }) =>
-      part === 'returns' &&
-      history.of('client.attempt').some((event) => event.client === client && event.t > faultAt),
-  );
-  if (returned.length > 0 || judgements.some(({ verdict }) => verdict === 'fail')) return judgements;
-  return [...judgements, inconclusive('viewers at the edge that goes', 'nobody lost a connection')];
 }
 
 export const FAILOVER_EDGE: readonly Check[] = [edgeKilled, edgeFrozen];

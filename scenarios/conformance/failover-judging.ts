@@ -28,10 +28,15 @@ export function watchFor(t: CheckContext, watched: Watched): void {
 }
 
 /** How often edges may connect: each of the streams that one of them fetches at the most, once within its pause. */
-export function boundStorm(t: CheckContext, group: string, streams: number): void {
+export function boundStorm(
+  t: CheckContext,
+  group: string,
+  streams: number,
+  nodes = namesOf(t, 'edge'),
+): void {
   const bound: StormBound = {
     group,
-    nodes: namesOf(t, 'edge').join(' '),
+    nodes: nodes.join(' '),
     perSecond: streams * RETRIES_PER_SECOND,
     why:
       streams === 0 ? 'nothing was broken' : `${streams} streams, each with a pause of 3 s, facts/srs.md 1.1`,
@@ -73,6 +78,26 @@ export function judgeFailover(history: History, group: string): Judgement[] {
   const storm = judgeStorm(history, group, faultAt);
   const well = watched.filter((one) => wrong.every(({ expected }) => !expected.startsWith(`${one.client}:`)));
   return [...wrong, ...praise(history, well, faultAt), ...storm];
+}
+
+/** A balancer does not tell who is where: of each of these parts somebody has to have been at the node that went. */
+export function judgeReturns(
+  history: History,
+  group: string,
+  parts: readonly Watched['part'][],
+): Judgement[] {
+  const judgements = judgeFailover(history, group);
+  const faultAt = faultsIn(history)[0]?.t ?? Number.POSITIVE_INFINITY;
+  const back = history.of('client.attempt').filter(({ t }) => t > faultAt);
+  const watched = watchedIn(history, group);
+  const lacking = parts.filter(
+    (part) => !watched.some((one) => one.part === part && back.some(({ client }) => client === one.client)),
+  );
+  if (lacking.length === 0 || judgements.some(({ verdict }) => verdict !== 'pass')) return judgements;
+  return [
+    ...judgements,
+    inconclusive(`${lacking.join(' and ')}: a client at the node that goes`, 'there was none'),
+  ];
 }
 
 function judgeClient(

@@ -1,10 +1,10 @@
 /** The link of an edge to its origin goes: broken off, or without a word. */
 import {
-  FAN_OUT_DELAY_MS,
   PULL_RETRY_MS,
   PULL_SILENCE_MS,
   RESUMED_AFTER_SILENCE_MS,
   RESUMED_WITHIN_MS,
+  TWO_HOPS_MS,
 } from '../bounds.ts';
 import { type Check, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
@@ -36,6 +36,7 @@ const linkCut = check({
     'edge-doubles-after-resume',
     'edge-resumes-with-stale-gop',
   ],
+  disrupts: 'cuts links',
   deadlineMs: 30_000,
 
   async run(t) {
@@ -57,7 +58,7 @@ const linkCut = check({
     }
     for (const client of await playersAt(t, stream, others)) {
       const why = 'two merged writes';
-      watchFor(t, { ...asked, client, part: 'untouched', boundMs: FAN_OUT_DELAY_MS, why, lossless: true });
+      watchFor(t, { ...asked, client, part: 'untouched', boundMs: TWO_HOPS_MS, why, lossless: true });
     }
     boundStorm(t, GROUP, 1);
     const origin = t.nodes('origin')[0]!.spec.name;

@@ -1,7 +1,6 @@
 /** The only origin of a cluster is killed, or frozen for a while. */
 import { setTimeout } from 'node:timers/promises';
 import {
-  FAN_OUT_DELAY_MS,
   HLS_ABSENT_LIFE_MS,
   HLS_AVAILABLE_MS,
   HLS_FRAGMENT_MS,
@@ -290,7 +289,7 @@ async function freezeOrigin(
           ...asked,
           client: encoder.label,
           part: 'untouched',
-          boundMs: FAN_OUT_DELAY_MS,
+          boundMs: TWO_HOPS_MS,
           since,
           why: 'what it sends waits',
         }

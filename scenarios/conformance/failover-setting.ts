@@ -1,27 +1,69 @@
 /** Who is there when something fails. */
 import { PLAYING_WITHIN_MS } from '../bounds.ts';
-import type { CheckContext } from '../check.ts';
-import { VIEWER } from '../habits.ts';
+import { type CheckContext, UnreachableError } from '../check.ts';
+import { FFMPEG, type Habit, OBS, VIEWER } from '../habits.ts';
 import type { RecordedViewer, WatchRequest } from '../stage.ts';
-import { everyOne } from './masters-and-slaves.ts';
+import { everyOne, holderOf } from './masters-and-slaves.ts';
+
+/** Two encoders that are told apart by how they come back. */
+export const ENCODERS: readonly Habit[] = [FFMPEG, OBS];
+
+/**
+ * An encoder publishes again: after its first wait, or after its second where the first attempt meets who is still down;
+ * and what the way there takes.
+ */
+export function encoderBackMs(habit: Habit, wayMs: number): number {
+  return habit.waitMs(0) + habit.waitMs(1) + wayMs;
+}
+
+/**
+ * An encoder whose stream is at one of `holders`, of several that a balancer or a proxy gives streams to; those that
+ * landed elsewhere are stopped. Not observed when none does in two turns.
+ */
+export async function encoderAt(
+  t: CheckContext,
+  {
+    habit,
+    entry,
+    among,
+    wanted,
+  }: { habit: Habit; entry: string; among: readonly string[]; wanted: (holder: string) => boolean },
+): Promise<{ stream: string; label: string; holder: string }> {
+  for (let turn = 0; turn < 2 * among.length; turn++) {
+    const stream = t.stream(habit.name.toLowerCase());
+    const encoder = await t.encode({ url: t.publishUrl(stream, entry), label: habit.name, habit });
+    const holder = await holderOf(t, stream, [...among]);
+    if (wanted(holder)) return { stream, label: encoder.label, holder };
+    await encoder.stop();
+  }
+  const elsewhere = Promise.reject(new UnreachableError(`asked: ${among.join(', ')}`));
+  return t.within(`${habit.name}: a stream at the node that is to fail`, 0, elsewhere);
+}
 
 export const EDGE_CLUSTER = ['edge-cluster'] as const;
 /** The document of edges and what they do when an origin fails. */
 export const SRS = 'SRS 7.0.18';
+
+interface PlayersOptions {
+  /** Of their labels. Default none. */
+  readonly prefix?: string;
+  /** Default both. */
+  readonly protocols?: readonly ('rtmp' | 'flv')[];
+  /** Default PLAYING_WITHIN_MS. */
+  readonly withinMs?: number;
+}
 
 /** A player of each protocol at each node; resolves with their labels once all of them play. */
 export async function playersAt(
   t: CheckContext,
   stream: string,
   nodes: readonly string[],
-  prefix = '',
+  { prefix = '', protocols = ['rtmp', 'flv'], withinMs = PLAYING_WITHIN_MS }: PlayersOptions = {},
 ): Promise<string[]> {
   const players = nodes.flatMap((node) =>
-    (['rtmp', 'flv'] as const).map((protocol) =>
-      t.play(t.playUrl(protocol, stream, node), `${prefix}${node}-${protocol}`),
-    ),
+    protocols.map((protocol) => t.play(t.playUrl(protocol, stream, node), `${prefix}${node}-${protocol}`)),
   );
-  await everyOne(players.map((player) => player.playing(PLAYING_WITHIN_MS)));
+  await everyOne(players.map((player) => player.playing(withinMs)));
   return players.map(({ label }) => label);
 }
 

@@ -1,7 +1,17 @@
 /** Faults and what becomes of the clients: nodes that are killed or frozen, links that are cut. */
 import type { Check } from '../check.ts';
+import { FAILOVER_COWORKER } from './failover-coworker.ts';
 import { FAILOVER_EDGE } from './failover-edge.ts';
+import { FAILOVER_FORWARD } from './failover-forward.ts';
 import { FAILOVER_LINKS } from './failover-links.ts';
 import { FAILOVER_ORIGIN } from './failover-origin.ts';
+import { FAILOVER_PROXY } from './failover-proxy.ts';
 
-export const FAILOVER_CHECKS: readonly Check[] = [...FAILOVER_ORIGIN, ...FAILOVER_LINKS, ...FAILOVER_EDGE];
+export const FAILOVER_CHECKS: readonly Check[] = [
+  ...FAILOVER_ORIGIN,
+  ...FAILOVER_LINKS,
+  ...FAILOVER_EDGE,
+  ...FAILOVER_FORWARD,
+  ...FAILOVER_PROXY,
+  ...FAILOVER_COWORKER,
+];

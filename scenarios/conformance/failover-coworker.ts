@@ -1,0 +1,170 @@
+/** Origins that redirect: the one with the stream dies, and the stream manager that knows where streams are. */
+import {
+  MANAGER_KNOWS_WITHIN_MS,
+  ORIGIN_DEAD_WITHIN_MS,
+  PULL_RETRY_MS,
+  REDIRECTED_PLAYING_WITHIN_MS,
+  TWO_HOPS_MS,
+} from '../bounds.ts';
+import { type Check, check, type Judgement } from '../check.ts';
+import { timelineOf } from '../failover-timeline.ts';
+import { FFMPEG } from '../habits.ts';
+import type { History } from '../history.ts';
+import { judged, notSeen } from '../judging.ts';
+import { boundStorm, cured, judgeFailover, settled, watchFor } from './failover-judging.ts';
+import { encoderAt, encoderBackMs, playersAt } from './failover-setting.ts';
+import { missedBy, namesOf } from './masters-and-slaves.ts';
+
+const SEED = 'SRS clusters with coworkers (seeds/002)';
+const HANDSHAKE_MS = 1000;
+
+// coworker-killed
+
+const ORIGIN = 'coworker';
+/** An edge passes a publisher on to its origins in turn; the dead one may be its turn once. */
+const ENCODER_BACK_MS = encoderBackMs(FFMPEG, HANDSHAKE_MS);
+/** A pause, the dead origin in turn, a pause; then an origin that does not have the stream, a 302, a GOP of a second. */
+const FOLLOWED_MS =
+  ENCODER_BACK_MS + 2 * PULL_RETRY_MS + ORIGIN_DEAD_WITHIN_MS + REDIRECTED_PLAYING_WITHIN_MS + 1000;
+
+const coworkerKilled = check({
+  id: 'failover/coworker-killed',
+  title:
+    'When the origin with the stream dies, its encoder comes back at another one and edges find it there by a 302',
+  level: 'must',
+  spec: {
+    source: SEED,
+    where: 'the flow of a cluster: an edge is sent to the origin that has the stream',
+    says: 'An edge passes its publisher on to another origin. Edges whose origin died try the next one after their pause; it asks where the stream is now, never the dead one, and sends them there. Their players have stayed.',
+  },
+  topologies: ['coworker-cluster', 'stream-manager'],
+  needs: [
+    'publish.rtmp',
+    'play.rtmp',
+    'play.flv',
+    'coworkers',
+    'observe.api',
+    'observe.upstream',
+    'control.process',
+  ],
+  mutants: [
+    'edge-never-retries',
+    'edge-ignores-redirect',
+    'edge-remembers-redirect',
+    'edge-doubles-after-resume',
+  ],
+  deadlineMs: 45_000,
+
+  async run(t) {
+    const edges = namesOf(t, 'edge');
+    const [north] = edges as [string];
+    const among = namesOf(t, 'origin');
+    const asked = { group: ORIGIN, since: 'fault', lossless: false } as const;
+    // Where edge-2 does not begin, so that a 302 brings it there.
+    const [, begins] = among;
+    const { stream, label, holder } = await encoderAt(t, {
+      habit: FFMPEG,
+      entry: north,
+      among,
+      wanted: (one) => one !== begins,
+    });
+    watchFor(t, {
+      ...asked,
+      publisher: label,
+      client: label,
+      part: 'publishes',
+      boundMs: ENCODER_BACK_MS,
+      why: `ffmpeg waits ${FFMPEG.waitMs(1)} ms; the dead origin is in turn once`,
+    });
+    for (const client of await playersAt(t, stream, edges)) {
+      watchFor(t, {
+        ...asked,
+        publisher: label,
+        client,
+        part: 'waits',
+        boundMs: FOLLOWED_MS,
+        why: 'the encoder is back, two pauses of 3 s, a 302',
+      });
+    }
+    boundStorm(t, ORIGIN, 2);
+    await t.control(t.cluster.nodes.get(holder)!, 'kill');
+    await settled(t, ORIGIN);
+  },
+
+  judge: (history) => judgeFailover(history, ORIGIN),
+  timeline: (history) => timelineOf(history, ORIGIN),
+});
+
+// stream-manager-killed
+
+const MANAGER = 'manager';
+const GONE_MS = 1000;
+
+const managerKilled = check({
+  id: 'failover/stream-manager-killed',
+  title: 'A stream manager that dies is missed by nobody who plays, and knows every stream once it is back',
+  level: 'must',
+  spec: {
+    source: SEED,
+    where: 'the stream manager: its state is in a Redis',
+    says: 'Origins ask when a play comes for what they do not have. Publishers and players that are there notice nothing. A manager that is started again has its streams from its Redis, and sends the next edge to the right origin.',
+  },
+  topologies: ['stream-manager'],
+  needs: [
+    'publish.rtmp',
+    'play.rtmp',
+    'play.flv',
+    'stream-manager',
+    'redis',
+    'observe.api',
+    'observe.upstream',
+    'control.process',
+  ],
+  mutants: ['manager-starts-empty', 'edge-closes-players-with-stall'],
+  deadlineMs: 40_000,
+
+  async run(t) {
+    const [manager] = t.nodes('stream-manager');
+    const among = namesOf(t, 'origin');
+    const [north, south] = namesOf(t, 'edge') as [string, string];
+    const [first, begins] = among as [string, string];
+    const asked = {
+      group: MANAGER,
+      since: 'fault',
+      part: 'untouched',
+      boundMs: TWO_HOPS_MS,
+      why: 'two merged writes',
+      lossless: true,
+    } as const;
+    const stream = t.stream();
+    const holder = among.find((one) => one !== first && one !== begins)!;
+    const encoder = await t.encode({ url: t.publishUrl(stream, holder), habit: FFMPEG });
+    const clients = await playersAt(t, stream, [north]);
+    for (const client of [encoder.label, ...clients])
+      watchFor(t, { ...asked, publisher: encoder.label, client });
+    boundStorm(t, MANAGER, 0, [north]);
+    await t.control(manager!, 'kill');
+    await t.observe(GONE_MS, 'there is no stream manager');
+    await t.control(manager!, 'restart');
+    cured(t, 'the stream manager is ready');
+    await settled(t, MANAGER);
+    t.step('asked', { edge: south });
+    await t
+      .play(t.playUrl('rtmp', stream, south), 'newcomer')
+      .playing(MANAGER_KNOWS_WITHIN_MS + PULL_RETRY_MS + REDIRECTED_PLAYING_WITHIN_MS);
+    t.step('served');
+  },
+
+  judge: (history) => [...judgeFailover(history, MANAGER), ...judgeNewcomer(history)],
+  timeline: (history) => timelineOf(history, MANAGER),
+});
+
+function judgeNewcomer(history: History): Judgement[] {
+  const expected =
+    'a player at another edge is brought to the stream by a 302, once the stream manager is back';
+  if (history.step('asked') === undefined) return [notSeen(history, expected)];
+  if (history.step('served') !== undefined) return [judged(true, expected, 'it was')];
+  return [missedBy(history, 'newcomer', expected, 'it got nothing')];
+}
+
+export const FAILOVER_COWORKER: readonly Check[] = [coworkerKilled, managerKilled];
