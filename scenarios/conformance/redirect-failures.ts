@@ -31,6 +31,7 @@ import {
   rtmpUrl,
   SEED,
   SRS,
+  THIRD_PARTIES,
   watchAt,
 } from './redirect-setting.ts';
 
@@ -377,7 +378,7 @@ const staleAnswer = check({
     where: 'srs_app_edge.cpp, ingest: "we only use the redirect once" (facts/srs.md 1.4, 2)',
     says: 'A 302 is followed once. When nothing comes from there the edge goes back to its origins, which ask their coworkers anew.',
   },
-  topologies: ALL_COWORKERS,
+  topologies: THIRD_PARTIES,
   needs: ['publish.rtmp', 'play.rtmp', 'coworkers', 'control.process'],
   mutants: ['edge-remembers-redirect', 'origin-remembers-coworker'],
   deadlineMs: 45_000,

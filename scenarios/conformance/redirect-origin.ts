@@ -122,10 +122,40 @@ function judgeClosed(history: History, name: string): Judgement {
 
 const QUERIES: readonly { readonly name: string; readonly query: string; readonly vhost?: string }[] = [
   { name: 'token', query: '?token=a-b.c&x=1' },
-  { name: 'slash', query: '?token=a/b&x=1' },
   { name: 'vhost-in-query', query: '?vhost=shop.example&token=7' },
   { name: 'vhost-in-tcurl', query: '?token=7', vhost: 'shop.example' },
 ];
+
+/** A query may hold slashes (RFC 3986 3.4); so may a token in base64. */
+const SLASH = '?token=a/b+c=&x=1';
+
+const slashInQuery = check({
+  id: 'redirect/slash-in-query',
+  title: 'A slash in the query of a player is no part of the path, neither in the question nor in the 302',
+  level: 'should',
+  spec: {
+    source: 'RFC 3986',
+    where: '3.4: query may contain "/"',
+    says: 'What follows the first question mark is the query, up to its end. The stream is asked for without it, and redirect2 has it as it came.',
+  },
+  topologies: ALL_COWORKERS,
+  needs: ['publish.rtmp', 'play.rtmp', 'coworkers'],
+  mutants: ['origin-redirect-loses-query'],
+
+  async run(t) {
+    const { asker, holder } = rolesOf(t);
+    const stream = t.stream();
+    await publishAt(t, holder, stream);
+    t.step('slash.setting', { location: `${rtmpUrl(holder, stream)}${SLASH}` });
+    (await playByHand(t, { name: 'player', node: asker, stream: `${stream}${SLASH}` }))?.close();
+  },
+
+  judge(history) {
+    const setting = history.step('slash.setting');
+    if (setting === undefined) return [...judgeAttempts(history), notSeen(history, 'a published stream')];
+    return [...judgeAttempts(history), judgeSentTo(history, 'player', String(setting.location))];
+  },
+});
 
 const queryAndVhost = check({
   id: 'redirect/query-and-vhost',
@@ -438,6 +468,7 @@ function answerIn(status: number, text: string): string {
 export const REDIRECT_ORIGIN: readonly Check[] = [
   onTheWire,
   queryAndVhost,
+  slashInQuery,
   nowhere,
   onlyPlayers,
   asksInOrder,
