@@ -66,7 +66,7 @@ async function onRedis(
   redis: TestRedis,
   made?: Made,
   log: string[] = [],
-): Promise<RedisBalancer> {
+): Promise<LoadBalancer> {
   const balancer = new RedisBalancer({
     ...options({ ...made, timeouts: { redis: 300, ...made?.timeouts } }),
     redis: { host: '127.0.0.1', port: redis.port, password: redis.password, db: 0 },

@@ -1,9 +1,21 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import type { MutantId } from '../../../../lab/builtin/mutants.ts';
+import { identify } from '../../../../lab/builtin/proxy/rtmp-identity.ts';
 import { amfProperty } from '../../../../protocols/amf0/amf0.ts';
-import { clientsOf, eventually, publishForever, RtmpPeer, startNode, stopAll } from '../support.ts';
-import { registrationOf, silentOrigin, startProxy, statusOf, withOrigin } from './support.ts';
+import { connectCommand, playCommand } from '../../../../protocols/rtmp/commands.ts';
+import { clientsOf, eventually, publishForever, RtmpPeer, stopAll } from '../support.ts';
+import {
+  recordingOrigin,
+  registrationOf,
+  silentOrigin,
+  startOrigin,
+  startProxy,
+  statusOf,
+  type TestProxy,
+  type Told,
+  withOrigin,
+} from './support.ts';
 
 after(stopAll);
 
@@ -38,15 +50,34 @@ for (const form of ['simple', 'digest'] as const) {
   });
 }
 
-test('tcUrl, arguments, query and vhost reach the origin as the client said them', async (t) => {
-  const { proxy, origin } = await withOrigin(t);
-  await RtmpPeer.publisher(proxy.node, 'a?vhost=v.example.com&token=secret', { app: 'live?key=1' });
-  const client = (await clientsOf(origin))[0]!;
-  assert.equal(client.tcUrl, `rtmp://127.0.0.1:${proxy.rtmp}/live?key=1`);
+test('everything that the client said reaches the origin, in its order', async (t) => {
+  const ask = async (mutants: readonly MutantId[]): Promise<{ proxy: TestProxy; told: Told }> => {
+    const proxy = await startProxy(t, { mutants });
+    const { told } = await recordingOrigin(t, proxy);
+    const peer = await RtmpPeer.open(proxy.node, { app: 'live?key=1' });
+    peer.askToPublish('a?vhost=v.example.com&token=secret');
+    return { proxy, told: await told };
+  };
+  const { proxy, told } = await ask([]);
+  const { connect, request, commands } = told;
+  assert.equal(amfProperty(connect.object, 'app'), 'live?key=1');
+  assert.equal(amfProperty(connect.object, 'tcUrl'), `rtmp://127.0.0.1:${proxy.rtmp}/live?key=1`);
+  assert.deepEqual(request.args, ['a?vhost=v.example.com&token=secret', 'live']);
+  assert.deepEqual(commands, ['connect', 'releaseStream', 'FCPublish', 'createStream', 'publish']);
   assert.ok(!proxy.log.join('\n').includes('secret'));
-  const dropping = await withOrigin(t, ['proxy-drops-token']);
-  await RtmpPeer.publisher(dropping.proxy.node, 'a?token=secret');
-  assert.equal((await clientsOf(dropping.origin)).length, 1);
+  assert.deepEqual((await ask(['proxy-drops-token'])).told.request.args, ['a', 'live']);
+});
+
+test('a vhost is part of the name, wherever it is said', () => {
+  const named = (app: string, tcUrl: string, stream: string): string | undefined =>
+    identify(connectCommand({ app, tcUrl }), playCommand(1, stream))?.streamUrl;
+  const url = 'v.example.com/live/a';
+  assert.equal(named('live', 'rtmp://v.example.com/live', 'a?t=1'), url);
+  assert.equal(named('live', 'rtmp://127.0.0.1:1935/live', 'a?t=1&vhost=v.example.com'), url);
+  assert.equal(named('live?vhost=v.example.com', 'rtmp://127.0.0.1/live?vhost=v.example.com', 'a'), url);
+  assert.equal(named('live', 'rtmp://127.0.0.1/live', 'a?domain=v.example.com'), url);
+  assert.equal(named('live', 'rtmp://127.0.0.1/live', 'a?myvhost=v.example.com'), '__defaultVhost__/live/a');
+  assert.equal(named('', 'rtmp://127.0.0.1/', 'a'), undefined);
 });
 
 test('nobody hears that it has begun before the origin has said so', async (t) => {
@@ -83,9 +114,8 @@ test('a second publisher is refused by the origin as without a proxy', async (t)
 
 test('a 302 of the origin passes', async (t) => {
   const proxy = await startProxy(t);
-  const there = await startNode({ role: 'origin' });
-  const here = await startNode({ role: 'origin', coworkers: [`127.0.0.1:${there.config.apiPort}`] });
-  t.after(() => Promise.all([there.kill(), here.kill()]));
+  const there = await startOrigin(t);
+  const here = await startOrigin(t, { coworkers: [`127.0.0.1:${there.config.apiPort}`] });
   await publishForever(there, 'a');
   await proxy.register(registrationOf(here, 'here'));
   const player = await RtmpPeer.open(proxy.node);

@@ -4,12 +4,18 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect, createServer as createTcpServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
+import type { BuiltinConfig } from '../../../../lab/builtin/config.ts';
 import type { MutantId } from '../../../../lab/builtin/mutants.ts';
+import { MediaNode } from '../../../../lab/builtin/node.ts';
 import { readEnvironment } from '../../../../lab/builtin/proxy/environment.ts';
 import { ProxyServer } from '../../../../lab/builtin/proxy/proxy-server.ts';
+import { RtmpClient } from '../../../../lab/builtin/proxy/rtmp-client.ts';
 import type { ProxyTimeouts } from '../../../../lab/builtin/proxy/timeouts.ts';
+import { ChunkReader } from '../../../../protocols/rtmp/chunk-reader.ts';
+import { type Command, decodeCommand } from '../../../../protocols/rtmp/commands.ts';
+import { MessageAssembler } from '../../../../protocols/rtmp/message-assembler.ts';
 import { freePort, freePorts } from '../../../support/ports.ts';
-import { eventually, type RtmpPeer, startNode, type TestNode } from '../support.ts';
+import { eventually, type RtmpPeer, type TestNode } from '../support.ts';
 
 export interface ProxyOptions {
   readonly mutants?: readonly MutantId[];
@@ -95,18 +101,50 @@ export function registration(
   };
 }
 
-/** Builtin origins in processes of their own, registered in this order. */
+/** Builtin origins in this process, which is quicker than one each, registered in this order. */
 export async function startOrigins(
   t: TestContext,
   proxies: readonly TestProxy[],
   count: number,
 ): Promise<TestNode[]> {
-  const origins = await Promise.all(Array.from({ length: count }, () => startNode({ role: 'origin' })));
-  t.after(() => Promise.all(origins.map((origin) => origin.kill())));
-  for (const [index, origin] of origins.entries()) {
+  const origins: TestNode[] = [];
+  for (let index = 0; index < count; index++) {
+    const origin = await startOrigin(t);
+    origins.push(origin);
     for (const proxy of proxies) await proxy.register(registrationOf(origin, `origin-${index + 1}`));
   }
   return origins;
+}
+
+export async function startOrigin(t: TestContext, options: Partial<BuiltinConfig> = {}): Promise<TestNode> {
+  const host = '127.0.0.1';
+  const [rtmpPort, httpPort, apiPort] = await freePorts(host, 3);
+  const config: BuiltinConfig = {
+    role: 'origin',
+    name: 'origin',
+    host,
+    rtmpPort: rtmpPort!,
+    httpPort: httpPort!,
+    apiPort: apiPort!,
+    origins: [],
+    settings: {
+      mergedWriteMs: 100,
+      queueSeconds: 30,
+      gopCache: true,
+      hls: { fragmentSeconds: 10, windowSeconds: 60, sessions: true },
+      maxConnections: 1000,
+    },
+    mutants: [],
+    ...options,
+  };
+  const node = new MediaNode(config, () => {});
+  await node.start();
+  t.after(() => node.close());
+  const api: TestNode['api'] = async (path, method = 'GET') => {
+    const answer = await fetch(`http://${host}:${apiPort}${path}`, { method });
+    return (await answer.json()) as Record<string, unknown>;
+  };
+  return { config, api, kill: async () => node.close() } as TestNode;
 }
 
 export function registrationOf({ config }: TestNode, name: string): Record<string, unknown> {
@@ -250,4 +288,40 @@ export function statusOf(peer: RtmpPeer, level: string): Record<string, unknown>
     .filter(({ name }) => name === 'onStatus')
     .map(({ args }) => args[0] as Record<string, unknown> | undefined)
     .find((information) => information?.level === level);
+}
+
+export interface Told {
+  readonly connect: Command;
+  /** play or publish. */
+  readonly request: Command;
+  readonly commands: readonly string[];
+}
+
+/** An origin that answers up to play or publish, and resolves with what it was told. */
+export async function recordingOrigin(t: TestContext, proxy: TestProxy): Promise<{ told: Promise<Told> }> {
+  const port = await freePort();
+  const server = createTcpServer();
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  await proxy.register(registration('recording', { rtmp: [String(port)] }));
+  const told = new Promise<Told>((resolve) => {
+    server.on('connection', (socket) => {
+      t.after(() => socket.destroy());
+      const client = new RtmpClient(socket, (request) =>
+        resolve({
+          connect: client.connectCommand,
+          request,
+          commands: client.commands.map(({ payload }) => decodeCommand(payload).name),
+        }),
+      );
+      const reader = new ChunkReader(new MessageAssembler((message) => client.onMessage(message)));
+      socket.on('data', (bytes) => {
+        const start = client.shaken ? 0 : client.shakeHands(bytes);
+        if (start < bytes.length) reader.push(bytes, start, bytes.length);
+      });
+      socket.on('error', () => {});
+    });
+  });
+  return { told };
 }
