@@ -160,10 +160,12 @@ describe('on-the-wire', () => {
       [redirect],
       [...DIALOGUE.slice(0, 2), redirect],
       [...DIALOGUE.slice(1), redirect],
-      [...DIALOGUE, DIALOGUE[3]!, redirect],
+      [...DIALOGUE, DIALOGUE[2]!, redirect],
     ]) {
       assert.equal(verdict('on-the-wire', course({ told })), 'fail');
     }
+    const more = course({ told: [...DIALOGUE, DIALOGUE[3]!, redirect] });
+    assert.equal(verdict('on-the-wire', more), 'pass', 'a second data message');
     const none = course({ told: DIALOGUE });
     assert.equal(verdict('on-the-wire', none), 'fail');
   });
