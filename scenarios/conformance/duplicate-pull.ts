@@ -5,7 +5,7 @@ import { type CheckContext, check, type Judgement } from '../check.ts';
 import type { History } from '../history.ts';
 import { inconclusive, isFrame, judged, listed, notSeen, words } from '../judging.ts';
 import { GOP_FRAMES } from '../stage.ts';
-import { openOf } from './upstreams.ts';
+import { openings, openOf } from './upstreams.ts';
 
 /** Both pass through the Nginx of the host. */
 const PROTOCOLS = ['rtmp', 'flv'] as const;
@@ -134,6 +134,7 @@ function judgeSpread(history: History, stream: string, front: string, edges: rea
     : inconclusive(expected, actual);
 }
 
+/** What was opened in vain was fetched, too, so that every connection counts; what is open is what the APIs tell. */
 function judgePulls(
   history: History,
   front: string,
@@ -143,18 +144,18 @@ function judgePulls(
 ): Judgement {
   const at = history.of('step').findLast(({ step }) => step === 'counted')?.t;
   const everybody = [...new Set([...pullers, ...edges])];
-  const seen = Object.fromEntries(pullers.map((name) => [name, openOf(history, name, at)]));
+  const opened = Object.fromEntries(pullers.map((name) => [name, openings(history, name)]));
+  const open = Object.fromEntries(pullers.map((name) => [name, openOf(history, name, at)]));
   const apis = Object.fromEntries(everybody.filter((name) => told[name]).map((name) => [name, told[name]!]));
   const total = (counts: Readonly<Record<string, number>>): number =>
     Object.values(counts).reduce((sum, count) => sum + count, 0);
   const expected = `the host of ${front} with ${edges.length} edges fetches the stream ${pullers.length} times, through ${pullers.join(', ')}`;
-  const actual = `taps: ${listed(seen)}; APIs of the origins: ${listed(apis)}`;
-  if (total(seen) !== total(apis)) return inconclusive(expected, actual);
-  return judged(
-    pullers.every((name) => seen[name] === 1 && apis[name] === 1),
-    expected,
-    actual,
-  );
+  const actual = `taps: ${listed(opened)}; APIs of the origins: ${listed(apis)}`;
+  if (total(open) !== total(apis)) {
+    return inconclusive(expected, `open by the taps: ${listed(open)}; APIs of the origins: ${listed(apis)}`);
+  }
+  const once = pullers.every((name) => opened[name] === 1 && apis[name] === 1);
+  return judged(once, expected, actual);
 }
 
 function judgeMedia(history: History, client: string): Judgement {
