@@ -38,18 +38,31 @@ export interface PlanRun {
 export async function runPlan(plan: PlanRun): Promise<void> {
   const healthy = plan.runs.filter(({ mutant }) => mutant === undefined);
   const spoiled = plan.runs.filter(({ mutant }) => mutant !== undefined);
+  const inTurn = oneAtATime<Cluster>();
   for (const runs of [healthy, spoiled]) {
     const queue = runs.values();
-    await Promise.all(Array.from({ length: plan.jobs ?? 1 }, () => runQueue(queue, plan)));
+    await Promise.all(Array.from({ length: plan.jobs ?? 1 }, () => runQueue(queue, plan, inTurn)));
   }
 }
 
-async function runQueue(queue: Iterable<PlannedRun>, plan: PlanRun): Promise<void> {
+type InTurn<T> = (start: () => Promise<T>) => Promise<T>;
+
+/** A cluster that starts keeps the machine busy: two at once would take the longer, each of them. */
+function oneAtATime<T>(): InTurn<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (start) => {
+    const mine = last.then(start);
+    last = mine.catch(() => {});
+    return mine;
+  };
+}
+
+async function runQueue(queue: Iterable<PlannedRun>, plan: PlanRun, inTurn: InTurn<Cluster>): Promise<void> {
   for (const run of queue) {
     if (plan.signal.aborted) return;
     plan.onStart?.(run);
     try {
-      await runOne(run, plan);
+      await runOne(run, plan, inTurn);
     } catch (error) {
       if (plan.signal.aborted) return;
       plan.onFailure(error instanceof Error ? error : new Error(String(error)), run);
@@ -59,7 +72,7 @@ async function runQueue(queue: Iterable<PlannedRun>, plan: PlanRun): Promise<voi
   }
 }
 
-function runOne(run: PlannedRun, plan: PlanRun): Promise<Finding[]> {
+function runOne(run: PlannedRun, plan: PlanRun, inTurn: InTurn<Cluster>): Promise<Finding[]> {
   const { topology, engine, checks, mutant } = run;
   const { srsPath, proxyPath, openUdp = false, basePort, attach, signal } = plan;
   return runOnCluster(
@@ -67,6 +80,7 @@ function runOne(run: PlannedRun, plan: PlanRun): Promise<Finding[]> {
       topology,
       engine,
       runDir: join(plan.runDir, topology.name, mutant ?? 'healthy'),
+      inTurn,
       onUp: (cluster) => plan.onUp?.(cluster, run),
       openUdp,
       ...(srsPath === undefined ? {} : { srsPath }),

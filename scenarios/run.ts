@@ -64,6 +64,8 @@ export interface ClusterRequest {
   readonly runDir: string;
   /** Brings the cluster up, or finds it, instead of runner `process`. */
   readonly attach?: Attach;
+  /** Brings it up when its turn has come. Default at once. */
+  readonly inTurn?: (start: () => Promise<Cluster>) => Promise<Cluster>;
   readonly onProgress?: (progress: StartProgress) => void;
   /** Once, when it is up. */
   readonly onUp?: (cluster: Cluster) => Promise<void> | void;
@@ -74,7 +76,8 @@ export async function runOnCluster(
   where: ClusterRequest,
   what: Omit<GateRequest, 'cluster' | 'stage'>,
 ): Promise<Finding[]> {
-  const cluster = await bringUp(where, what);
+  const { inTurn = (start) => start() } = where;
+  const cluster = await inTurn(() => bringUp(where, what));
   try {
     await where.onUp?.(cluster);
     return await runGate({ ...what, cluster, stage: actors });

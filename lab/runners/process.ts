@@ -1,5 +1,6 @@
 /** Runner `process`: every node is a child process on loopback, every link from an edge goes through a tap of ours. */
 import { mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { HttpNodeApi } from '../api.ts';
@@ -152,14 +153,18 @@ function endsOf({ from, to, carries }: TapAddress, plan: ClusterPlan) {
   return { target: { host, port }, localAddress: addressOf(plan, from).host };
 }
 
-/** Those that others look at while they start come first: state, then who is registered with and reported to. */
+/**
+ * Those that others look at while they start come first: state, then who is registered with and reported to. A balancer
+ * is ready when it sees its servers.
+ */
 function wavesOf(topology: Topology): NodeSpec[][] {
   const waveOf = (spec: NodeSpec): number => {
     if (spec.role === 'redis') return 0;
-    const isAsked = spec.role === 'proxy' || spec.role === 'stream-manager' || isProxyFront(spec, topology);
-    return isAsked ? 1 : 2;
+    if (spec.role === 'proxy' || spec.role === 'stream-manager') return 1;
+    if (isProxyFront(spec, topology)) return 2;
+    return spec.role === 'balancer' ? 4 : 3;
   };
-  return [0, 1, 2].map((wave) => topology.nodes.filter((spec) => waveOf(spec) === wave));
+  return [0, 1, 2, 3, 4].map((wave) => topology.nodes.filter((spec) => waveOf(spec) === wave));
 }
 
 function launchOf(spec: NodeSpec, plan: ClusterPlan): Launch {
@@ -174,13 +179,17 @@ function launchOf(spec: NodeSpec, plan: ClusterPlan): Launch {
   };
 }
 
-/** All at once. The first failure ends the others, and is the one that is told. */
+/**
+ * All at once, but of builtin nodes, each of which keeps a core busy while it starts, one per core. The first failure
+ * ends the others, and is the one that is told.
+ */
 async function startAll(nodes: readonly ProcessNode[], options: StartOptions, began: number): Promise<void> {
   const failed = new AbortController();
   const signal =
     options.signal === undefined ? failed.signal : AbortSignal.any([options.signal, failed.signal]);
   let first: unknown;
-  const starts = nodes.map(async (node) => {
+  const start = async (node: ProcessNode): Promise<void> => {
+    if (failed.signal.aborted) return;
     const tell = (state: StartProgress['state']): void =>
       options.onProgress?.({
         node: node.spec.name,
@@ -195,8 +204,15 @@ async function startAll(nodes: readonly ProcessNode[], options: StartOptions, be
       first ??= error;
       failed.abort();
     }
-  });
-  await Promise.all(starts);
+  };
+  const builtin = nodes.filter(({ engine }) => engine === 'builtin').values();
+  const inTurn = async (): Promise<void> => {
+    for (const node of builtin) await start(node);
+  };
+  await Promise.all([
+    ...nodes.filter(({ engine }) => engine !== 'builtin').map(start),
+    ...Array.from({ length: availableParallelism() }, inTurn),
+  ]);
   if (first !== undefined) throw first;
 }
 
