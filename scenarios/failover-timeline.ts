@@ -66,7 +66,7 @@ export function curedAt(history: History): number | undefined {
 }
 
 export interface Course extends FailoverClient {
-  /** Lost frames that are not of the gap, by number. */
+  /** Lost frames that are neither of the gap nor of the widest hole, by number. */
   readonly lostElsewhere: readonly number[];
   /** The first frame that came again or late, by number. */
   readonly firstDoubled: number | undefined;
@@ -120,10 +120,13 @@ function playerCourse(history: History, watched: Watched, faultAt: number): Cour
   const sent = framesSent(history, watched.publisher);
   const { fresh, doubled, received } = arrivalsOf(history, watched.client, sent.stream);
   const gap = longestGap(fresh, faultAt, endOf(history));
+  // A quick return may miss more than the longest wait between two frames does.
+  const excused = [gap, widestHole(fresh, faultAt)];
   const inGap = (frame: number) =>
-    gap.before !== undefined &&
-    frame > gap.before.frame &&
-    (gap.after === undefined || frame < gap.after.frame);
+    excused.some(
+      ({ before, after }) =>
+        before !== undefined && frame > before.frame && (after === undefined || frame < after.frame),
+    );
   const [first, last] = [fresh[0]?.frame ?? 0, fresh.at(-1)?.frame ?? -1];
   const due = sent.frames.filter((frame) => frame > first && frame < last && !received.has(frame));
   const [from, to] = [gap.before?.frame ?? first, gap.after?.frame ?? last];
@@ -239,6 +242,19 @@ function longestGap(fresh: readonly Arrival[], faultAt: number, end: number): Ga
   return open > longest.ms && open > LEAST_OPEN_GAP_MS
     ? { before: last, after: undefined, ms: open }
     : longest;
+}
+
+/** Between two frames, the later of which came after the fault, the one that lacks most. */
+function widestHole(fresh: readonly Arrival[], faultAt: number): Gap {
+  let widest: Gap = { before: undefined, after: undefined, ms: 0 };
+  let missing = 0;
+  for (const [i, after] of fresh.entries()) {
+    const before = fresh[i - 1];
+    if (after.t <= faultAt || before === undefined || after.frame - before.frame - 1 <= missing) continue;
+    missing = after.frame - before.frame - 1;
+    widest = { before, after, ms: after.t - before.t };
+  }
+  return widest;
 }
 
 function sessionsSince(history: History, client: string, faultAt: number): number {

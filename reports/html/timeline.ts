@@ -7,7 +7,7 @@ import { type Html, html } from './html.ts';
 const WIDTH = 1000;
 const LABELS = 190;
 const RIGHT = 16;
-const TOP = 54;
+const TOP = 66;
 const ROW = 24;
 const BAR = 12;
 const BOTTOM = 34;
@@ -16,7 +16,8 @@ const CONNECTIONS = 44;
 const BEFORE_MS = 500;
 /** A letter is about so wide: what stands at two marks must not run together. */
 const LETTER = 6.4;
-const MARK_ROWS = 2;
+const MARK_ROWS = 3;
+const MARK_SPACE = 10;
 const TICKS = [100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000];
 const MOST_TICKS = 12;
 
@@ -50,8 +51,8 @@ ${ticksUntil(until).map(
 ${clients.map((client, i) => row(client, TOP + i * ROW, timeline, x, until))}
 ${connections !== undefined && bars(connections, TOP + rows, x)}
 ${marksOf(timeline, x).map(
-  ({ at, what, kind, line }) =>
-    html`<line class="mark ${kind}" x1="${at}" x2="${at}" y1="${16 + line * 16}" y2="${foot}"/><text class="mark ${kind}" x="${at + 4}" y="${16 + line * 16}">${what}</text>`,
+  ({ at, what, kind, line, left }) =>
+    html`<line class="mark ${kind}" x1="${at}" x2="${at}" y1="${16 + line * 16}" y2="${foot}"/><text class="mark ${kind}${left && ' left'}" x="${left ? at - 4 : at + 4}" y="${16 + line * 16}">${what}</text>`,
 )}
 </svg>`;
 }
@@ -107,23 +108,26 @@ interface Mark {
   readonly what: string;
   readonly kind: 'fault' | 'cure' | 'other';
   readonly line: number;
+  /** Left of its line: there is no room on the right. */
+  readonly left: boolean;
 }
 
-/** Each in the first line in which it does not run into the one before; where there is none, without its words. */
+/** Fault and cure first; each in the first line where it runs into nothing; where there is none, without its words. */
 function marksOf({ fault, cured, marks }: FailoverTimeline, x: (ms: number) => number): Mark[] {
   const all: { ms: number; what: string; kind: Mark['kind'] }[] = [
     { ms: 0, what: fault, kind: 'fault' },
-    ...marks.map(({ ms, what }) => ({ ms, what, kind: 'other' as const })),
     ...(cured === null ? [] : [{ ms: cured, what: 'cured', kind: 'cure' as const }]),
+    ...marks.map(({ ms, what }) => ({ ms, what, kind: 'other' as const })),
   ];
-  const ends = new Array<number>(MARK_ROWS).fill(Number.NEGATIVE_INFINITY);
+  const lines = Array.from({ length: MARK_ROWS }, (): [number, number][] => []);
   return all.map(({ ms, what, kind }) => {
     const at = x(ms);
-    const width = what.length * LETTER;
-    const line = ends.findIndex((end) => at > end && at + width < WIDTH);
-    if (line < 0) return { at, what: '', kind, line: MARK_ROWS };
-    ends[line] = at + width + 10;
-    return { at, what, kind, line };
+    const width = what.length * LETTER + MARK_SPACE;
+    const left = at + width > WIDTH;
+    const [from, to] = left ? [at - width, at] : [at, at + width];
+    const line = lines.findIndex((taken) => taken.every((other) => to < other[0] || from > other[1]));
+    lines[line]?.push([from, to]);
+    return line < 0 ? { at, what: '', kind, line: MARK_ROWS, left } : { at, what, kind, line, left };
   });
 }
 

@@ -15,6 +15,7 @@ import {
   NO_SAMPLE,
   publish,
   srtFigures,
+  timeline,
   webRtcFigures,
 } from './samples.ts';
 
@@ -28,6 +29,7 @@ const SAMPLES: Record<string, Results> = {
   webrtc: load({ webrtc: webRtcFigures({ problems: { 'signalling.location': 4 } }) }),
   mutants: mutants(),
   publish: publish(),
+  failover: gate([finding({ check: 'failover/origin-killed', timeline: timeline() })]),
   nothing: { ...gate([]), verdict: 'error' },
   hostile: hostile(),
 };
@@ -53,6 +55,12 @@ function hostile(): Results {
         actual: HOSTILE,
         evidence: [{ label: HOSTILE, detail: HOSTILE }],
         spec: { source: HOSTILE, where: HOSTILE, says: HOSTILE },
+        timeline: timeline({
+          fault: HOSTILE,
+          marks: [{ ms: 10, what: HOSTILE }],
+          clients: timeline().clients.map((client) => ({ ...client, client: HOSTILE })),
+          storm: { worst: 1, node: HOSTILE, bound: 1 },
+        }),
       }),
     ],
   );
@@ -282,4 +290,26 @@ test('SRT and WHEP: packets, distributions and problems are on the page, and onl
     assert.ok(page.includes(`<th scope="row">${row}</th>`), row);
   const plain = renderReport(load());
   assert.ok(!plain.includes('SRT packets') && !plain.includes('WebRTC packets'));
+});
+
+test('the timeline of a fault: a bar for each client, what is late in the colour of a failure, every figure in a table', () => {
+  const page = renderReport(gate([finding({ timeline: timeline() })]));
+  const bars = [...page.matchAll(/class="gap (\w+)" x="([\d.-]+)" y="[\d.]+" width="([\d.]+)"/g)];
+  assert.deepEqual(
+    bars.map(([, kind]) => kind),
+    ['publishes', 'waits', 'untouched', 'open'],
+  );
+  for (const [, , x, width] of bars) assert.ok(Number(x) >= 190 && Number(x) + Number(width) <= 1000);
+  assert.match(page, />kill origin<\/text>/);
+  assert.match(page, />cured<\/text>/);
+  assert.match(page, /p50 3,089, p90 8,000/);
+  assert.match(page, /at most 3 \(edge-1\), 1 allowed/);
+  assert.match(page, /<td class="number">never<\/td>/);
+  assert.doesNotMatch(page, /<svg class="timeline"[^>]*style=|NaN|undefined/);
+});
+
+test('a timeline without a bound for connections, or without a cure, has neither', () => {
+  const { connections: _, storm: __, ...bare } = timeline({ cured: null });
+  const page = renderReport(gate([finding({ timeline: bare })]));
+  assert.doesNotMatch(page, />connections tried<|>cured<|within a second/);
 });

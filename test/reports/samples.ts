@@ -3,6 +3,7 @@ import { build, encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import type {
   Distribution,
   Environment,
+  FailoverTimeline,
   Finding,
   HlsLoad,
   Load,
@@ -41,6 +42,69 @@ export function finding(of: Partial<Finding> = {}): Finding {
       { label: 'api origin', detail: 'clients 4, of which upstreams 3, publishers 1' },
     ],
     durationMs: 2140,
+    ...of,
+  };
+}
+
+/** A fault that three kinds of clients bore, and one did not. */
+export function timeline(of: Partial<FailoverTimeline> = {}): FailoverTimeline {
+  const common = { lost: 0, unsent: 0, doubled: 0, sessions: 0, since: 'fault' as const };
+  return {
+    fault: 'kill origin',
+    at: '2026-11-21T01:19:28.753Z',
+    cured: 1500,
+    marks: [
+      { ms: 1400, what: 'restart origin' },
+      { ms: 1550, what: 'encoder publishes again' },
+    ],
+    clients: [
+      {
+        ...common,
+        client: 'encoder',
+        part: 'publishes',
+        lastGood: -9,
+        firstGood: 1550,
+        gap: 1559,
+        bound: 2000,
+        unsent: 38,
+        sessions: 2,
+      },
+      {
+        ...common,
+        client: 'edge-1-rtmp',
+        part: 'waits',
+        lastGood: -46,
+        firstGood: 3043,
+        gap: 3089,
+        bound: 7800,
+        lost: 2,
+        since: 'cure',
+      },
+      {
+        ...common,
+        client: 'edge-2-rtmp',
+        part: 'untouched',
+        lastGood: 100,
+        firstGood: 300,
+        gap: 200,
+        bound: 500,
+      },
+      {
+        ...common,
+        client: 'edge-3-rtmp',
+        part: 'waits',
+        lastGood: -46,
+        firstGood: null,
+        gap: 8000,
+        bound: 5800,
+      },
+    ],
+    gap: { p50: 3089, p90: 8000, p99: 8000, p999: 8000, max: 8000, count: 3 },
+    connections: [
+      { second: 0, opened: 0, refused: 0 },
+      { second: 1, opened: 1, refused: 2 },
+    ],
+    storm: { worst: 3, node: 'edge-1', bound: 1 },
     ...of,
   };
 }

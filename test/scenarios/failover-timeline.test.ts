@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { judgeFailover, judgeReturns } from '../../scenarios/conformance/failover-judging.ts';
+import { FailoverStep, stepOf, timelineOf, type Watched } from '../../scenarios/failover-timeline.ts';
+import type { MediaItem } from '../../scenarios/history.ts';
+import { verdictOf } from './conformance/histories.ts';
+import { Timeline, video } from './conformance/timeline.ts';
+
+const GROUP = 'g';
+const FAULT = 2000;
+const END = 8300;
+
+const watched: Watched = {
+  client: 'player',
+  publisher: 'publisher',
+  part: 'waits',
+  boundMs: 3000,
+  since: 'fault',
+  why: 'so says a document',
+  lossless: false,
+  group: GROUP,
+};
+
+/** 25 frames a second from 0 to 8 s; `except` are not sent. */
+const sent = (except: (frame: number) => boolean = () => false) =>
+  video({ count: 200 }).filter(({ stamp }) => !except(stamp!.frame));
+
+interface Course {
+  watched?: Partial<Watched>;
+  /** What the player gets, in the order and at the times of these; default everything but 50 to 99. */
+  got?: readonly MediaItem[];
+  lost?: boolean;
+  attempts?: readonly number[];
+  cured?: number;
+  loopLag?: number;
+  perSecond?: number;
+  opens?: readonly number[];
+}
+
+function history(course: Course = {}): Timeline {
+  const { got = sent((frame) => frame >= 50 && frame < 100), lost, attempts = [], opens = [] } = course;
+  const timeline = new Timeline()
+    .step(0, FailoverStep.watched, stepOf({ ...watched, ...course.watched }))
+    .sent('publisher', sent())
+    .got('player', got)
+    .control(FAULT, 'origin', 'kill');
+  if (course.perSecond !== undefined) {
+    const { perSecond } = course;
+    timeline.step(1, FailoverStep.storm, {
+      group: GROUP,
+      nodes: 'edge-1',
+      perSecond,
+      why: 'so says a document',
+    });
+  }
+  for (const [i, t] of attempts.entries()) {
+    timeline.history.append({ t, type: 'client.attempt', client: 'player', session: i + 2, waitedMs: 0 });
+  }
+  for (const t of opens) timeline.open(t, 'edge-1').close(t, 'edge-1');
+  if (lost) timeline.lost(FAULT + 10, 'player');
+  if (course.cured !== undefined) timeline.step(course.cured, FailoverStep.cured, { what: 'it' });
+  return timeline.generator(END, course.loopLag ?? 5);
+}
+
+const judge = (course?: Course) => verdictOf(judgeFailover(history(course).history, GROUP));
+const told = (course?: Course) => timelineOf(history(course).history, GROUP)!;
+
+/** Frames as they are sent, `later` ms later. */
+const late = (items: readonly MediaItem[], later: number) =>
+  items.map((item) => ({ ...item, timestamp: item.timestamp + later }));
+
+describe('judgeFailover', () => {
+  test('a gap within its bound passes, a longer one fails', () => {
+    assert.equal(judge().verdict, 'pass');
+    const out = judge({ watched: { boundMs: 1500 } });
+    assert.equal(out.verdict, 'fail');
+    assert.match(out.says, /a gap of 2040 ms/);
+  });
+  test('a longer one is nobody’s fault where this process was held up', () =>
+    assert.equal(judge({ watched: { boundMs: 1500 }, loopLag: 2000 }).verdict, 'inconclusive'));
+  test('who gets nothing any more fails once the bound is over, else nobody can say', () => {
+    const got = sent((frame) => frame >= 50);
+    assert.equal(judge({ got }).verdict, 'fail');
+    assert.equal(judge({ got, watched: { boundMs: 20_000 } }).verdict, 'inconclusive');
+  });
+  test('without a fault, or with nobody to watch, there is nothing to be said', () => {
+    assert.equal(verdictOf(judgeFailover(new Timeline().history, GROUP)).verdict, 'inconclusive');
+    assert.equal(verdictOf(judgeFailover(history().history, 'others')).verdict, 'inconclusive');
+    assert.equal(timelineOf(new Timeline().history, GROUP), undefined);
+  });
+  test('a bound that counts from the cure: frames after it in time, and none without one', () => {
+    const cure = { since: 'cure', boundMs: 1000 } as const;
+    assert.equal(judge({ watched: cure, cured: 3500 }).verdict, 'pass');
+    assert.equal(judge({ watched: cure, cured: 2500 }).verdict, 'fail');
+    assert.equal(judge({ watched: cure }).verdict, 'inconclusive');
+  });
+  test('who stays must not be disconnected, who returns may', () => {
+    assert.equal(judge({ lost: true }).verdict, 'fail');
+    assert.equal(judge({ lost: true, watched: { part: 'returns' } }).verdict, 'pass');
+  });
+  test('who notices nothing does not reconnect', () => {
+    const untouched = { part: 'untouched', boundMs: 500, lossless: true } as const;
+    assert.equal(judge({ watched: untouched, got: sent() }).verdict, 'pass');
+    assert.equal(judge({ watched: untouched, got: sent(), attempts: [FAULT + 5] }).verdict, 'fail');
+    assert.equal(judge({ watched: untouched }).verdict, 'fail');
+  });
+  test('a frame that is lost outside the gap fails, one of the gap where none may be', () => {
+    const out = judge({ got: sent((frame) => (frame >= 50 && frame < 100) || frame === 120) });
+    assert.deepEqual([out.verdict, /frame 120/.test(out.says)], ['fail', true]);
+    assert.equal(judge({ watched: { lossless: true } }).verdict, 'fail');
+    const slow = [
+      ...sent((frame) => frame >= 50),
+      ...late(
+        sent((frame) => frame < 50 || frame >= 100),
+        2000,
+      ),
+    ];
+    const rest = sent((frame) => frame < 100);
+    assert.equal(judge({ watched: { lossless: true }, got: [...slow, ...late(rest, 100)] }).verdict, 'pass');
+  });
+  test('a quick return may miss more than the longest wait', () => {
+    const got = sent((frame) => frame >= 60 && frame < 63).filter(({ stamp }) => stamp!.frame !== 200);
+    const stalled = got.map((item) => ({
+      ...item,
+      timestamp: item.timestamp + (item.stamp!.frame >= 70 ? 300 : 0),
+    }));
+    assert.equal(judge({ got: stalled }).verdict, 'pass');
+  });
+  test('a frame twice, or an old one after newer ones, fails', () => {
+    const base = sent((frame) => frame >= 50 && frame < 100);
+    const twice = base.flatMap((item) => (item.stamp!.frame === 110 ? [item, item] : [item]));
+    assert.match(judge({ got: twice }).says, /the first is frame 110/);
+    const before = base.filter(({ stamp }) => stamp!.frame < 50);
+    const stale = late(before.slice(-25), 2100);
+    assert.equal(judge({ got: [...before, ...stale, ...base.slice(50)] }).verdict, 'fail');
+  });
+  test('a new connection begins with the cached GOP: what was seen before is not doubled', () => {
+    const base = sent((frame) => frame >= 50 && frame < 100);
+    const before = base.filter(({ stamp }) => stamp!.frame < 50);
+    const again = late(before.slice(-10), 2000);
+    const got = [...before, ...again, ...base.slice(50)];
+    const returns = { part: 'returns' } as const;
+    assert.equal(judge({ got, watched: returns, attempts: [FAULT + 200] }).verdict, 'pass');
+    assert.equal(judge({ got, watched: returns }).verdict, 'fail');
+  });
+  test('a node that tries too often within a second', () => {
+    assert.equal(judge({ perSecond: 1, opens: [2100, 3200, 4300] }).verdict, 'pass');
+    const out = judge({ perSecond: 1, opens: [2100, 2900, 4300] });
+    assert.deepEqual([out.verdict, out.says], ['fail', 'edge-1: 2']);
+    assert.equal(judge({ perSecond: 0, opens: [2100] }).verdict, 'fail');
+    assert.equal(judge({ perSecond: 1, opens: [1000, 1100, 2100] }).verdict, 'pass');
+  });
+  test('an encoder: from its last frame to the first one of its next session', () => {
+    const encoder = (boundMs: number) => {
+      const timeline = new Timeline()
+        .step(
+          0,
+          FailoverStep.watched,
+          stepOf({ ...watched, client: 'publisher', part: 'publishes', boundMs }),
+        )
+        .control(FAULT, 'origin', 'kill')
+        .sent(
+          'publisher',
+          sent((frame) => frame >= 50 && frame < 75),
+        )
+        .generator(8000, 5);
+      return timeline.history;
+    };
+    assert.equal(verdictOf(judgeFailover(encoder(1500), GROUP)).verdict, 'pass');
+    assert.equal(verdictOf(judgeFailover(encoder(900), GROUP)).verdict, 'fail');
+    assert.equal(timelineOf(encoder(900), GROUP)?.clients[0]?.unsent, 25);
+  });
+});
+
+test('a balancer that had nobody at the node that went has shown nothing', () => {
+  const returns = { part: 'returns', boundMs: 3000 } as const;
+  const of = (attempts: readonly number[]) =>
+    verdictOf(judgeReturns(history({ got: sent(), watched: returns, attempts }).history, GROUP, ['returns']));
+  assert.equal(of([]).verdict, 'inconclusive');
+  assert.equal(of([FAULT + 100]).verdict, 'pass');
+});
+
+describe('timelineOf', () => {
+  test('tells the fault, the gap, what was lost and who tried', () => {
+    const { fault, at, clients, gap, connections, storm, cured } = told({
+      perSecond: 1,
+      opens: [2100, 4300],
+      attempts: [FAULT + 100],
+      cured: 3000,
+    });
+    assert.deepEqual([fault, Date.parse(at), cured], ['kill origin', FAULT, 1000]);
+    const [client] = clients;
+    assert.deepEqual(
+      { ...client, part: undefined },
+      {
+        client: 'player',
+        part: undefined,
+        lastGood: 60,
+        firstGood: 2100,
+        gap: 2040,
+        bound: 3000,
+        since: 'fault',
+        lost: 50,
+        unsent: 0,
+        doubled: 0,
+        sessions: 1,
+      },
+    );
+    assert.deepEqual([gap.p50, gap.p99, gap.count], [2040, 2040, 1]);
+    assert.deepEqual(
+      connections?.map(({ opened }) => opened),
+      [1, 0, 1],
+    );
+    assert.deepEqual(storm, { worst: 1, node: 'edge-1', bound: 1 });
+  });
+  test('a client for whom none came any more has no first frame', () => {
+    const [client] = told({ got: sent((frame) => frame >= 50) }).clients;
+    assert.deepEqual([client?.firstGood, client?.gap], [null, END - (49 * 40 + 100)]);
+  });
+});
