@@ -108,7 +108,7 @@ function seenBy(source: Source, id: string, mutants: readonly MutantId[]): Check
       where: 'conf/full.conf rtmp_to_rtc, rtc_to_rtmp, srt_to_rtmp; app/srs_app_stream_bridge.cpp',
       says: 'A publication reaches the players of RTMP, HTTP-FLV, HLS, SRT and WHEP where there is a way, each with the same frames; a way that is documented as absent is unsupported.',
     },
-    topologies: ['edge-cluster'],
+    topologies: ['edge-cluster', 'proxy-cluster'],
     needs: [
       ...(['publish.rtmp', 'publish.srt', 'publish.webrtc'] as const),
       ...(['play.rtmp', 'play.flv', 'play.hls', 'play.srt', 'play.webrtc'] as const),
@@ -150,7 +150,7 @@ function judgeCommon(history: History, players: readonly string[]): Judgement {
 }
 
 export const ALL_PROTOCOLS: readonly Check[] = [
-  seenBy('rtmp', 'rtmp', ['media-drops-frames', 'rtc-drops-frames']),
-  seenBy('srt', 'srt', ['srt-drops-ts-packets', 'rtc-drops-sei']),
+  seenBy('rtmp', 'rtmp', ['media-drops-frames', 'rtc-drops-frames', 'proxy-rtc-drops-packets']),
+  seenBy('srt', 'srt', ['srt-drops-ts-packets', 'rtc-drops-sei', 'proxy-srt-drops-packets']),
   seenBy('webrtc', 'whip', ['rtc-drops-frames', 'media-drops-frames']),
 ];

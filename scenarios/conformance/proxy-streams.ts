@@ -32,7 +32,7 @@ export const sticky = check({
   },
   topologies: PROXY_TOPOLOGIES,
   needs: ['proxy', 'publish.rtmp', 'play.rtmp', 'play.flv', 'play.hls', 'observe.api'],
-  mutants: ['proxy-not-sticky', 'proxy-picks-per-protocol', 'proxy-segment-elsewhere', 'proxies-pick-apart'],
+  mutants: ['proxy-not-sticky', 'proxy-picks-per-protocol', 'proxy-segment-elsewhere'],
   deadlineMs: 40_000,
 
   async run(t) {

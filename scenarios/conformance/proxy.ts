@@ -1,5 +1,6 @@
 /** Checks of a proxy in front of origins. Those that bring origins of their own come last. */
 import type { Check } from '../check.ts';
+import { deadOrigin, flappingOrigin, growth, proxiesAgree, restartedOrigin } from './proxy-changes.ts';
 import { registration } from './proxy-register.ts';
 import { requests, rtmpCommands } from './proxy-requests.ts';
 import { clientGone, spread, sticky } from './proxy-streams.ts';
@@ -7,8 +8,13 @@ import { clientGone, spread, sticky } from './proxy-streams.ts';
 export const PROXY_CHECKS: readonly Check[] = [
   sticky,
   spread,
+  proxiesAgree,
   clientGone,
+  flappingOrigin,
+  deadOrigin,
+  growth,
   requests,
   rtmpCommands,
+  restartedOrigin,
   registration,
 ];
