@@ -197,3 +197,6 @@ export const REDIRECTS_IN_A_ROW = 5;
  * that is down first; then a 302, and a GOP of a second.
  */
 export const MOVED_WITHIN_MS = ABSENT_ORIGIN_MS + PULL_RETRY_MS + REDIRECTED_PLAYING_WITHIN_MS + 1000;
+
+/** The same of an edge that may ask where it was sent astray once more, as the next of its origins. */
+export const ASTRAY_WITHIN_MS = 2 * ABSENT_ORIGIN_MS + REDIRECTED_PLAYING_WITHIN_MS + 1000;

@@ -1,5 +1,6 @@
 /** Coworkers that are hung, gone or wrong, streams that move, and 302s that lead in a circle. */
 import {
+  ASTRAY_WITHIN_MS,
   COWORKER_WITHIN_MS,
   MOVED_WITHIN_MS,
   PLAYING_WITHIN_MS,
@@ -396,31 +397,42 @@ const staleAnswer = check({
         const node = stale ? coworker : holder;
         return clusterAnswerOf(asked ? { ip: node.host, port: node.ports.rtmp } : null);
       },
-      redirect: (play) => (stale ? undefined : rtmpUrl(holder, play.stream)),
+      redirect: () => undefined,
     });
     t.play(t.playUrl('rtmp', stream, edge!.spec.name), 'viewer');
     t.step('stale.setting');
     const there = 'viewer: the edge is where it was sent';
     await t.until(there, REDIRECTED_PLAYING_WITHIN_MS, (history) => circles(history) > 0);
     stale = false;
-    t.step('stale.over');
-    await framesOf(t, 'viewer', 'publisher', 10, MOVED_WITHIN_MS);
+    t.step('stale.over', { location: rtmpUrl(holder, stream) });
+    (await playByHand(t, { name: 'anew', node: asker, stream }))?.close();
+    await framesOf(t, 'viewer', 'publisher', 10, ASTRAY_WITHIN_MS);
   },
 
   judge(history) {
     const over = timeOf(history, 'stale.over');
-    if (over === undefined) return [notSeen(history, 'an edge that was sent astray')];
-    return judgeRecovery(history, 'viewer', 'publisher', over);
+    if (over === undefined)
+      return [...judgeAttempts(history), notSeen(history, 'an edge that was sent astray')];
+    return [
+      ...judgeAttempts(history),
+      judgeSentTo(history, 'anew', String(history.step('stale.over')!.location)),
+      judgeRecovery(history, 'viewer', 'publisher', { from: over, withinMs: ASTRAY_WITHIN_MS }),
+    ];
   },
 });
 
-function judgeRecovery(history: History, player: string, publisher: string, from: number): Judgement[] {
-  const expected = `${player}: frames again within ${MOVED_WITHIN_MS} ms, on the same connection`;
+function judgeRecovery(
+  history: History,
+  player: string,
+  publisher: string,
+  { from, withinMs = MOVED_WITHIN_MS }: { readonly from: number; readonly withinMs?: number },
+): Judgement {
+  const expected = `${player}: frames again within ${withinMs} ms, on the same connection`;
   const loss = lossOf(history, player);
-  if (loss) return [failed(expected, `closed: ${loss.reason} while ${loss.during}, ${loss.code}`)];
+  if (loss) return failed(expected, `closed: ${loss.reason} while ${loss.during}, ${loss.code}`);
   const first = framesFrom(history, player, publisher).find(({ t, kind }) => t > from && kind === 'video');
-  if (!first) return [missedBy(history, player, expected, 'none')];
-  return [judged(first.t - from <= MOVED_WITHIN_MS, expected, `after ${ms(first.t - from)}`)];
+  if (!first) return missedBy(history, player, expected, 'none');
+  return judged(first.t - from <= withinMs, expected, `after ${ms(first.t - from)}`);
 }
 
 // stream-moved and holder-dies
@@ -447,8 +459,11 @@ const streamMoved = check({
   async run(t) {
     const { asker, holder } = rolesOf(t);
     const stream = t.stream();
-    const encoder = await publishAt(t, holder, stream, 'before');
-    const { players, next } = await watched(t, stream, { asker, holder });
+    // From the one that is asked first to the one that is asked last, where there are three.
+    const first = clusteredOrigins(t)[1]!;
+    const encoder = await publishAt(t, first, stream, 'before');
+    const next = first === holder ? asker : holder;
+    const players = await watched(t, stream, { asker, holder: first, next });
     await encoder.stop();
     await resume(t, stream, players, { asker, next });
   },
@@ -473,7 +488,8 @@ const holderDies = check({
     const { asker, holder } = rolesOf(t);
     const stream = t.stream();
     await publishAt(t, holder, stream, 'before');
-    const { players, next } = await watched(t, stream, { asker, holder });
+    const next = clusteredOrigins(t).find((node) => node !== asker && node !== holder) ?? asker;
+    const players = await watched(t, stream, { asker, holder, next });
     await t.control(holder, 'kill');
     await resume(t, stream, players, { asker, next });
   },
@@ -481,26 +497,26 @@ const holderDies = check({
   judge: judgeMove,
 });
 
-async function watched(
-  t: CheckContext,
-  stream: string,
-  { asker, holder }: Pick<Roles, 'asker' | 'holder'>,
-): Promise<{ players: string[]; next: Roles['asker'] }> {
+interface Move extends Pick<Roles, 'asker' | 'holder'> {
+  /** Where it is published afterwards. */
+  readonly next: Roles['asker'];
+}
+
+async function watched(t: CheckContext, stream: string, { asker, holder, next }: Move): Promise<string[]> {
   const players = watchAt(t, edgesOfOrigins(t), stream);
   await everyOne(players.map((player) => player.playing(REDIRECTED_PLAYING_WITHIN_MS)));
   (await playByHand(t, { name: 'before', node: asker, stream }))?.close();
-  const next = clusteredOrigins(t).find((node) => node !== asker && node !== holder) ?? asker;
   const where = next === asker ? '' : rtmpUrl(next, stream);
   const labels = players.map(({ label }) => label);
   t.step('moved.setting', { before: rtmpUrl(holder, stream), after: where, players: labels.join(' ') });
-  return { players: labels, next };
+  return labels;
 }
 
 async function resume(
   t: CheckContext,
   stream: string,
   players: readonly string[],
-  { asker, next }: { asker: Roles['asker']; next: Roles['asker'] },
+  { asker, next }: Pick<Move, 'asker' | 'next'>,
 ): Promise<void> {
   await publishAt(t, next, stream, 'after');
   t.step('moved.published');
@@ -518,7 +534,7 @@ function judgeMove(history: History): Judgement[] {
     ...judgeAttempts(history),
     before,
     ...(setting.after === '' ? [] : [judgeSentTo(history, 'after', String(setting.after))]),
-    ...words(setting.players).flatMap((player) => judgeRecovery(history, player, 'after', published)),
+    ...words(setting.players).map((player) => judgeRecovery(history, player, 'after', { from: published })),
   ];
 }
 

@@ -14,7 +14,7 @@ import { infoOf, type WireMessage, type WireRtmp } from '../wire/rtmp.ts';
 
 /** Origins that ask each other, the same beside a local origin, and origins that ask a stream manager. */
 export const ALL_COWORKERS = ['coworker-cluster', 'local-origin', 'stream-manager'] as const;
-/** Where whom an origin asks first is not the one that has the stream. */
+/** Where whom an origin asks first is not the one that has the stream, and edges begin with different origins. */
 export const THIRD_PARTIES = ['coworker-cluster', 'stream-manager'] as const;
 /** Where an origin has more than one coworker. */
 export const MANY_COWORKERS = ['coworker-cluster'] as const;

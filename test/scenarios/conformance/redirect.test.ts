@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  ASTRAY_WITHIN_MS,
   COWORKER_WITHIN_MS,
   MOVED_WITHIN_MS,
   REDIRECTED_CLOSED_WITHIN_MS,
@@ -513,14 +514,16 @@ describe('streams that are elsewhere now', () => {
   const anew = video({ stream: 2, count: 25 });
 
   test('stale-answer: found again on the same connection', () => {
-    const course = (after: number) => {
-      const timeline = new Timeline().step(1000, 'stale.over').sent('publisher', anew);
+    const course = (after: number, told = LOCATION) => {
+      const timeline = sentTo(new Timeline().step(1000, 'stale.over', { location: LOCATION }), 'anew', told);
+      timeline.sent('publisher', anew);
       return appendAt(timeline, 'got', 'viewer', 1000 + after, anew);
     };
     assert.equal(verdict('stale-answer', course(8100)), 'pass');
-    assert.equal(verdict('stale-answer', course(MOVED_WITHIN_MS + 1)), 'fail');
+    assert.equal(verdict('stale-answer', course(ASTRAY_WITHIN_MS + 1)), 'fail');
+    assert.equal(verdict('stale-answer', course(8100, 'rtmp://127.1.0.2/live/s')), 'fail');
     assert.equal(verdict('stale-answer', course(8100).lost(9000, 'viewer')), 'fail');
-    const none = new Timeline().step(1000, 'stale.over');
+    const none = sentTo(new Timeline().step(1000, 'stale.over', { location: LOCATION }), 'anew');
     assert.equal(verdict('stale-answer', none), 'inconclusive');
     assert.equal(verdict('stale-answer', none.missed(20_000, 'viewer: 10 frames of publisher')), 'fail');
   });
