@@ -47,7 +47,10 @@ export interface SrtHandler {
   /** A datagram for the peer. `bytes` may be reused after the call. */
   onPacketOut(connection: SrtConnection, bytes: Uint8Array): void;
   onConnected?(connection: SrtConnection, now: number): void;
-  /** The payload of one message, when it is to be played: `bytes` from `start` on, valid for as long as you like. */
+  /**
+   * The payload of one message, when it is to be played: `bytes` from `start` on, with `SrtOptions.pool` only valid
+   * during the call, else for as long as you like.
+   */
   onData?(connection: SrtConnection, bytes: Uint8Array, start: number, now: number): void;
   /** Exactly once. */
   onClosed?(connection: SrtConnection, closure: SrtClosure, now: number): void;
@@ -138,7 +141,7 @@ export class SrtConnection implements SrtLink {
   }
 
   /**
-   * A datagram of the peer, which is kept until it is played. What cannot be parsed or makes no sense is counted in
+   * A datagram of the peer, which is kept until it is played unless there is a pool for its copy. What cannot be parsed or makes no sense is counted in
    * `figures.malformed` and changes nothing.
    */
   receive(packet: Uint8Array, now: number): void {
@@ -173,11 +176,12 @@ export class SrtConnection implements SrtLink {
         break;
       case SrtState.connected:
         this.receiver!.tick(now);
-        this.tickConnected(now);
+        // Whoever is given a message may close.
+        if (this.state === SrtState.connected) this.tickConnected(now);
         break;
       case SrtState.draining:
         this.receiver!.tick(now);
-        if (this.receiver!.empty) this.end({ code: 'srt.shutdown', detail: 'the peer has shut down' }, now);
+        if (this.receiver?.empty) this.end({ code: 'srt.shutdown', detail: 'the peer has shut down' }, now);
         break;
       case SrtState.closed:
         break;
@@ -314,6 +318,7 @@ export class SrtConnection implements SrtLink {
     if (this.state === SrtState.closed) return;
     this.state = SrtState.closed;
     this.closure = closure;
+    this.receiver?.close();
     this.receiver = undefined;
     this.sender = undefined;
     this.deadline = NEVER;

@@ -1,5 +1,6 @@
 /** How one end of a connection behaves; the names of libsrt's options are in brackets. */
 import type { KeyBytes, SrtCrypto } from './key-material.ts';
+import type { PacketPool } from './packet-pool.ts';
 
 export interface SrtOptions {
   /** Receiving: from sending to delivery, at the least; the greater of both ends counts (SRTO_RCVLATENCY). Default 120. */
@@ -30,6 +31,8 @@ export interface SrtOptions {
   readonly keyRefreshPackets: number;
   /** By how many packets a new key is told beforehand (SRTO_KMPREANNOUNCE). Default 2^12. */
   readonly keyAnnouncePackets: number;
+  /** Received packets are copied into it until they are played. Default none: they are held as they came. */
+  readonly pool: PacketPool | undefined;
 }
 
 export const DEFAULT_OPTIONS: SrtOptions = {
@@ -47,6 +50,7 @@ export const DEFAULT_OPTIONS: SrtOptions = {
   overheadPercent: undefined,
   keyRefreshPackets: 2 ** 24,
   keyAnnouncePackets: 2 ** 12,
+  pool: undefined,
 };
 
 /** What two ends have agreed on. */

@@ -1,4 +1,5 @@
 /** Packets that wait for their turn, by sequence number. */
+import type { PacketPool } from './packet-pool.ts';
 import { SEQUENCE_MASK, sequenceDistance } from './sequence.ts';
 
 /** What became of a packet that was put in. */
@@ -19,9 +20,14 @@ export class ReceiveBuffer {
   private marks: Uint8Array;
   private mask: number;
   private readonly limit: number;
+  private readonly pool: PacketPool | undefined;
 
-  /** @param limit capacity in packets, rounded up to a power of two. */
-  constructor(initialSequence: number, limit: number) {
+  /**
+   * @param limit capacity in packets, rounded up to a power of two.
+   * @param pool where copies of packets are held; left out, the packets themselves are.
+   */
+  constructor(initialSequence: number, limit: number, pool?: PacketPool) {
+    this.pool = pool;
     this.first = initialSequence;
     this.end = initialSequence;
     this.limit = 2 ** Math.ceil(Math.log2(Math.max(limit, START_CAPACITY)));
@@ -39,7 +45,7 @@ export class ReceiveBuffer {
     return this.limit - this.span;
   }
 
-  /** The packet is kept until it is delivered or dropped. */
+  /** The packet, or a copy of it, is kept until it is delivered or dropped. */
   insert(sequence: number, packet: Uint8Array): Insertion {
     const ahead = sequenceDistance(this.first, sequence);
     if (ahead < 0) return this.past(sequence);
@@ -56,7 +62,7 @@ export class ReceiveBuffer {
       return Insertion.belated;
     }
     this.marks[slot] = Mark.held;
-    this.packets[slot] = packet;
+    this.packets[slot] = this.pool === undefined ? packet : this.pool.copy(packet);
     return Insertion.stored;
   }
 
@@ -65,12 +71,17 @@ export class ReceiveBuffer {
     return this.packets[this.first & this.mask];
   }
 
-  /** Call after `head` gave a packet. */
+  /** Call after `head` gave a packet, which is the caller's then, to be given back by `release`. */
   shift(): void {
     const slot = this.first & this.mask;
     this.packets[slot] = undefined;
     this.marks[slot] = Mark.delivered;
     this.first = (this.first + 1) & SEQUENCE_MASK;
+  }
+
+  /** The packet that was taken out is of no more use. */
+  release(packet: Uint8Array): void {
+    this.pool?.release(packet);
   }
 
   /** The first packet that is held at or after `from`; undefined when there is none. */
@@ -109,6 +120,9 @@ export class ReceiveBuffer {
 
   /** Forgets everything and goes on at `sequence`. */
   restart(sequence: number): void {
+    if (this.pool !== undefined) {
+      for (const packet of this.packets) if (packet !== undefined) this.pool.release(packet);
+    }
     this.packets.fill(undefined);
     this.marks.fill(Mark.dropped);
     this.first = sequence;

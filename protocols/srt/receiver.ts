@@ -79,7 +79,7 @@ export class SrtReceiver {
   ) {
     this.link = link;
     this.deliver = deliver;
-    this.buffer = new ReceiveBuffer(agreement.initialSequence, options.flowWindow);
+    this.buffer = new ReceiveBuffer(agreement.initialSequence, options.flowWindow, options.pool);
     this.rates = new ReceiveRates(agreement.peerTimestampAt);
     this.timed = agreement.timed;
     this.tooLateDrop = agreement.timed && agreement.tooLateDrop;
@@ -96,7 +96,7 @@ export class SrtReceiver {
     return this.buffer.span === 0;
   }
 
-  /** A data packet; it is kept until it is played. */
+  /** A data packet; it, or its copy in the pool, is kept until it is played. */
   data(packet: Uint8Array, now: number): void {
     const { figures } = this.link;
     const sequence = sequenceOf(packet);
@@ -190,6 +190,11 @@ export class SrtReceiver {
     this.schedule();
   }
 
+  /** Lets go of all that is held. It is of no more use. */
+  close(): void {
+    this.buffer.restart(this.buffer.end);
+  }
+
   /** When a packet with this timestamp is to be played. */
   private due(timestamp: number): number {
     return this.base + this.lastTime + ((timestamp - this.lastTimestamp) | 0) / 1000;
@@ -230,6 +235,7 @@ export class SrtReceiver {
         }
         buffer.shift();
         this.deliver(packet, now);
+        buffer.release(packet);
         continue;
       }
       if (buffer.span === 0) break;
