@@ -2,6 +2,8 @@
 import { join, relative } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LabError } from '../lab/errors.ts';
+import { requireProfile, STANDIN, startCompose } from '../lab/runners/compose.ts';
+import { findDocker } from '../lab/runners/docker.ts';
 import { usualEngine } from '../lab/runners/external.ts';
 import { TOPOLOGIES, topologyByName } from '../lab/topologies/index.ts';
 import type { EngineName, Topology } from '../lab/topology.ts';
@@ -49,6 +51,7 @@ export interface ClusterOptions {
 interface GateOptions extends ClusterOptions {
   readonly jobs: number;
   readonly list?: boolean;
+  readonly runner: RunnerName;
   readonly target?: string;
   readonly allowDisruption?: boolean;
   readonly allowRemote?: boolean;
@@ -64,6 +67,7 @@ export function register(program: Command): void {
     .addOption(jobsOption('clusters that run side by side'))
     .addOption(proxyOption())
     .option('--list', 'show the checks and run nothing')
+    .addOption(runnerOption().default('process'))
     .option('--target <file>', 'a cluster that runs already, described in a YAML file (docs/targets.md)')
     .option(
       '--allow-disruption',
@@ -82,6 +86,7 @@ Examples:
   liveproof gate 'back-to-source/*' fan-out/spread
   liveproof gate --engine srs --srs ./objs/srs --out out/nightly
   liveproof gate --proxy ./srs-proxy
+  liveproof gate --runner compose --topology edge-cluster
   liveproof gate --target staging.yaml --allow-remote
   liveproof gate --list
 
@@ -136,6 +141,15 @@ function collectTopologies(name: string, before: readonly string[]): readonly st
   return before.includes(name) ? before : [...before, name];
 }
 
+export type RunnerName = 'process' | 'compose';
+
+export function runnerOption(): Option {
+  return new Option(
+    '--runner <name>',
+    'process: child processes on loopback; compose: containers, as in docker-compose.yml',
+  ).choices(['process', 'compose'] satisfies RunnerName[]);
+}
+
 export function engineOption(): Option {
   return new Option(
     '--engine <name>',
@@ -158,6 +172,10 @@ async function gate(patterns: string[], options: GateOptions): Promise<void> {
   };
   if (options.target === undefined) {
     refuseTargetOptions(options);
+    if (options.runner === 'compose') {
+      await runAndReport('gate', options, { ...work, ...(await composeWork(patterns, options)) });
+      return;
+    }
     const checks = selected(patterns, CHECKS, options.topology);
     const { basePort, jobs } = options;
     await runAndReport('gate', options, {
@@ -185,6 +203,47 @@ async function gate(patterns: string[], options: GateOptions): Promise<void> {
     attach: attachTarget(target, given),
     notes: [noteOfTarget(target, given)],
   });
+}
+
+/** Containers take the place of processes: the checks of those topologies that docker-compose.yml has. */
+async function composeWork(
+  patterns: readonly string[],
+  options: GateOptions,
+): Promise<Pick<Work, 'plan' | 'attach' | 'notes'>> {
+  refuseProcessOptions(options);
+  const { engine: version, compose, composeVersion } = await findDocker();
+  const checks = selected(patterns, CHECKS, options.topology);
+  const { topologies } = planRequest(checks, options);
+  const runs = topologies.flatMap((topology) =>
+    planGate({
+      checks,
+      topologies: [topology],
+      engine: options.engine ?? usualEngine(topology),
+      isRunnable: ({ name }) => requireProfile(name),
+    }),
+  );
+  return {
+    plan: { runs: runs.flatMap((plan) => plan.runs), leftOut: runs.flatMap((plan) => plan.leftOut) },
+    attach: ({ topology, settings, runDir, signal }) =>
+      startCompose({
+        topology,
+        settings,
+        runDir,
+        signal,
+        project: `liveproof-gate-${process.pid}`,
+        ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
+      }),
+    notes: [`runner compose: Docker ${version}, ${compose.join(' ')} ${composeVersion}`],
+  };
+}
+
+/** What only processes can be. */
+function refuseProcessOptions({ engine, srs, openUdp }: GateOptions): void {
+  if (engine === 'builtin')
+    throw new UsageError('Engine builtin is of runner process: containers are of images.');
+  if (srs !== undefined && srs !== process.env.SRS_BIN)
+    throw new UsageError('--srs is of runner process: containers have the SRS of their image.');
+  if (openUdp) throw new UsageError('--open-udp is of runner process: containers publish on loopback only.');
 }
 
 function refuseTargetOptions({ allowDisruption, allowRemote }: GateOptions): void {
@@ -321,7 +380,12 @@ export async function runAndReport(
     async onUp(cluster, run) {
       const { topology, engine, mutant } = run;
       if (mutant !== undefined) return;
-      Object.assign(programs, await versionsOf(cluster));
+      const versions = await versionsOf(cluster);
+      Object.assign(programs, versions);
+      for (const [image, version] of Object.entries(versions)) {
+        if (version.startsWith(STANDIN))
+          notes.add(`${image} is a ${version}: nothing is proven of the real one`);
+      }
       const seconds = (performance.now() - (startedRuns.get(run) ?? began)) / 1000;
       pieces.tell(run, `${topology.name} of ${engine} is up after ${seconds.toFixed(1)} s`);
     },

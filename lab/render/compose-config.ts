@@ -1,6 +1,6 @@
 /** What a node of a cluster is told when Docker Compose runs it: its configuration file, its command, its environment. */
 import type { StreamManagerConfig } from '../builtin/stream-manager/config.ts';
-import { type ClusterPlan, linksOf } from '../runners/launch.ts';
+import { type ClusterPlan, linksOf, WANTED_CONNECTIONS } from '../runners/launch.ts';
 import { coworkersOf, heartbeatMs, hooksOf, registrationOf } from '../runners/registration.ts';
 import { isProxyFront, type MediaSettings } from '../topology.ts';
 import { EXPORTER_PORT, type PlacedCluster, type PlacedNode, planOf } from './compose-plan.ts';
@@ -31,15 +31,12 @@ export const STORAGE = '/www';
 export const SCRATCH = '/tmp';
 
 const ANY = '0.0.0.0';
-/** Below the limit of open files that the containers have: two sockets each. */
-const MAX_CONNECTIONS = 15_000;
-
 /** As a lab has them that stays up: SRS's defaults, but shorter HLS without sessions, so that caches work. */
 export const LAB_SETTINGS: MediaSettings = {
   mergedWriteMs: 350,
   queueSeconds: 30,
   gopCache: true,
-  maxConnections: MAX_CONNECTIONS,
+  maxConnections: WANTED_CONNECTIONS,
   hls: { fragmentSeconds: 2, windowSeconds: 12, sessions: false },
 };
 
@@ -143,7 +140,7 @@ function haproxy({ spec, inner }: PlacedNode, cluster: PlacedCluster, plan: Clus
     ...(isFront ? { proxied: { apiPort: inner.api, systemPort: inner.system! } } : {}),
     statsPort: isFront ? inner.stats! : inner.api,
     servers,
-    maxConnections: MAX_CONNECTIONS,
+    maxConnections: plan.settings.maxConnections,
     threads: 2,
   });
 }
@@ -161,7 +158,7 @@ function nginx({ spec, inner }: PlacedNode, cluster: PlacedCluster, plan: Cluste
     statusPort: inner.api,
     directory: SCRATCH,
     accessLog: '/dev/stdout',
-    maxConnections: 2 * MAX_CONNECTIONS,
+    maxConnections: 2 * plan.settings.maxConnections,
     folder: STORAGE,
     upstreams: linksOf(spec, 'http', plan),
     hls: plan.settings.hls,
@@ -180,7 +177,7 @@ function nginxRtmp({ spec, ip, inner }: PlacedNode, plan: ClusterPlan): NodeConf
     statusPort: inner.api,
     directory: SCRATCH,
     accessLog: '/dev/stdout',
-    maxConnections: MAX_CONNECTIONS,
+    maxConnections: plan.settings.maxConnections,
     module: '/usr/lib/nginx/modules/ngx_rtmp_module.so',
     ffmpeg: '/usr/bin/ffmpeg',
     find: '/usr/bin/find',

@@ -86,6 +86,11 @@ export function monitoringPorts({ basePort = DEFAULT_PLACEMENT.basePort }: Place
   return { prometheus: first, grafana: first + 1 };
 }
 
+/** The first port of a profile, counted from the base port. */
+export function blockOf(profile: Profile): number {
+  return PROFILES.findIndex((one) => one.profile === profile) * PORTS_PER_PROFILE;
+}
+
 export function subnetOf({ octet = DEFAULT_PLACEMENT.octet }: Placement): string {
   return `198.19.${octet}.0/20`;
 }
@@ -103,7 +108,7 @@ export function placeCluster(profile: Profile, placement: Placement = {}): Place
     engine: topology.engines?.[0] ?? 'srs',
     nodes: ordered.map((spec, at) => {
       const kinds = portsOf(spec, topology);
-      const first = basePort + index * PORTS_PER_PROFILE + at * PORTS_PER_NODE;
+      const first = basePort + blockOf(profile) + at * PORTS_PER_NODE;
       const outer = Object.fromEntries(kinds.map((kind) => [kind, first + KINDS.indexOf(kind)])) as NodePorts;
       return {
         spec,

@@ -1,5 +1,6 @@
 /** docker-compose.yml, and every file that it mounts: for `docker compose` 2 and docker-compose 1.29. Pure. */
 import { LabError, LabErrorCode } from '../errors.ts';
+import { SPARE_FILES } from '../runners/launch.ts';
 import type { MediaSettings, Role } from '../topology.ts';
 import { CONFIG_AT, configOf, LAB_SETTINGS, SCRATCH, STORAGE } from './compose-config.ts';
 import { grafanaFiles, monitoringServices, prometheusFiles } from './compose-monitoring.ts';
@@ -21,6 +22,8 @@ export interface ComposeInput {
   readonly placement?: Placement;
   /** Default those of a lab that stays up. */
   readonly settings?: Partial<MediaSettings>;
+  /** Of each container. Default 65 536, or what the machine allows. */
+  readonly openFiles?: number;
   /** Where the folder of the configurations is, as seen from docker-compose.yml. Default `./fixtures/compose`. */
   readonly configs?: string;
   /** Where the sources are that images are made of, as seen from docker-compose.yml. Default `.`. */
@@ -37,10 +40,12 @@ export function renderCompose(input: ComposeInput = {}): Rendered {
   const {
     profiles = PROFILES.map(({ profile }) => profile),
     placement = {},
+    openFiles = OPEN_FILES,
     configs = './fixtures/compose',
     sources = '.',
   } = input;
-  const settings = { ...LAB_SETTINGS, ...input.settings };
+  const maxConnections = Math.min(LAB_SETTINGS.maxConnections, Math.floor((openFiles - SPARE_FILES) / 2));
+  const settings = { ...LAB_SETTINGS, maxConnections, ...input.settings };
   const clusters = profiles.map((profile) => placeCluster(profile, placement));
   const files = new Map<string, string>([...prometheusFiles(clusters), ...grafanaFiles()]);
   const services = clusters.flatMap((cluster) => {
@@ -62,7 +67,7 @@ export function renderCompose(input: ComposeInput = {}): Rendered {
 #
 # \`npm run lab:up\` does the same and prints the URLs. Ports are published on 127.0.0.1 only.
 
-${COMMON(sources)}
+${common(sources, openFiles)}
 services:
 ${services.join('\n\n')}
 
@@ -82,7 +87,8 @@ ${[...new Set([...volumes, 'prometheus', 'grafana'])].map((name) => `  ${name}: 
 }
 
 /** What services of one image have in common. Limits are in the words that Compose 1.29 and 2 both read. */
-const COMMON = (sources: string): string => `x-common: &common
+function common(sources: string, openFiles: number): string {
+  return `x-common: &common
   restart: 'no'
   # Nothing in a container may gain rights, or write where nobody looks.
   security_opt: ['no-new-privileges:true']
@@ -90,7 +96,7 @@ const COMMON = (sources: string): string => `x-common: &common
   read_only: true
   tmpfs: ['${SCRATCH}']
   stop_grace_period: 3s
-  ulimits: { nofile: { soft: 65536, hard: 65536 } }
+  ulimits: { nofile: { soft: ${openFiles}, hard: ${openFiles} } }
   logging: { driver: json-file, options: { max-size: 10m, max-file: '2' } }
 
 x-srs: &srs
@@ -148,6 +154,10 @@ x-node: &node
   cpus: 1.0
   healthcheck: ${health('http', 1985, '/api/v1/versions')}
 `;
+}
+
+/** Two for each of 15 000 connections, and more. */
+const OPEN_FILES = 65_536;
 
 const TIMES = 'interval: 2s, timeout: 2s, retries: 15, start_period: 10s';
 
@@ -163,9 +173,10 @@ function service(node: PlacedNode, cluster: PlacedCluster, settings: MediaSettin
   const at = image.startsWith('srs')
     ? CONFIG_AT.srs
     : (CONFIG_AT[image as keyof typeof CONFIG_AT] ?? CONFIG_AT.nginx);
+  const storage = storageOf(node, cluster);
   const mounts = [
     ...(file === undefined ? [] : [`${configs}/${cluster.profile}/${file.name}:${at}:ro`]),
-    ...storageOf(node, cluster),
+    ...storage,
   ];
   const waits = waitsFor(node, cluster);
   const lines = [
@@ -186,6 +197,7 @@ function service(node: PlacedNode, cluster: PlacedCluster, settings: MediaSettin
           '    environment:',
           ...Object.entries(environment).map(([name, value]) => `      ${name}: ${JSON.stringify(value)}`),
         ]),
+    ...(isMediaImage(image) && storage.length === 0 ? [`    tmpfs: ['${SCRATCH}', '${STORAGE}']`] : []),
     ...(mounts.length === 0 ? [] : ['    volumes:', ...mounts.map((mount) => `      - ${mount}`)]),
     ...(image === 'haproxy' ? [`    healthcheck: ${health('http', inner.stats ?? inner.api, '/pid')}`] : []),
     ...(image === 'nginx-rtmp' ? [`    healthcheck: ${health('http', inner.api, '/pid', ip)}`] : []),
@@ -212,15 +224,18 @@ function waitsFor({ spec }: PlacedNode, { profile, nodes }: PlacedCluster): stri
   return [...names].map((name) => `${profile}-${name}`);
 }
 
-/** A volume that a media node writes and an Nginx reads; what nobody else reads is forgotten with the container. */
-function storageOf({ spec, image, service: name }: PlacedNode, cluster: PlacedCluster): string[] {
-  if (image === 'redis') return [`${name}:/data`];
-  if (spec.web === 'files') return [`${cluster.profile}-${spec.upstreams[0]}:${STORAGE}:ro`];
-  return isMediaImage(image) ? [`${name}:${STORAGE}`] : [];
+/** What a media node writes and an Nginx reads is in a volume; what nobody else reads is forgotten with the container. */
+function storageOf({ spec, image, service: name }: PlacedNode, { profile, nodes }: PlacedCluster): string[] {
+  if (image === 'redis') return ['/data'];
+  if (spec.web === 'files') return [`${profile}-${spec.upstreams[0]}:${STORAGE}:ro`];
+  const isRead = nodes.some((node) => node.spec.web === 'files' && node.spec.upstreams.includes(spec.name));
+  return isMediaImage(image) && isRead ? [`${name}:${STORAGE}`] : [];
 }
 
 function volumesOf(node: PlacedNode, cluster: PlacedCluster): string[] {
-  return storageOf(node, cluster).map((mount) => mount.split(':', 1)[0]!);
+  return storageOf(node, cluster)
+    .filter((mount) => !mount.startsWith('/'))
+    .map((mount) => mount.split(':', 1)[0]!);
 }
 
 function isMediaImage(image: ImageName): boolean {

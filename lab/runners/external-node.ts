@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ClusterNode, NodeApi, NodePorts, NodeState } from '../cluster.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
 import type { NodeSpec } from '../topology.ts';
+import { readProcess } from './proc.ts';
 import { accepts, rtmpAnswers } from './readiness.ts';
 
 export const CONTROLS = ['kill', 'restart', 'freeze', 'thaw', 'disconnect', 'reconnect'] as const;
@@ -22,8 +23,8 @@ export interface ExternalNodeOptions {
   readonly controls: Readonly<Partial<Record<Control, () => Promise<void>>>>;
   /** Why a control that is not there is not there. */
   readonly whyNot: (control: Control) => string;
-  /** Memory and CPU time, where they can be told. */
-  readonly usage?: () => { rssMb: number; cpuSeconds: number };
+  /** Of its process, where it is one of this machine. */
+  readonly pid?: () => number;
 }
 
 /** For a program to be gone, or back. Kubernetes takes some seconds to start a container again. */
@@ -54,8 +55,10 @@ export class ExternalNode implements ClusterNode {
     this.#options = options;
   }
 
-  /** It is of another machine, or of another namespace of this one. */
-  readonly pid = 0;
+  /** 0 where it is of another machine. */
+  get pid(): number {
+    return this.#options.pid?.() ?? 0;
+  }
 
   get state(): NodeState {
     return this.#state;
@@ -137,11 +140,11 @@ export class ExternalNode implements ClusterNode {
   }
 
   usage(): { rssMb: number; cpuSeconds: number } {
-    const { usage } = this.#options;
-    if (usage === undefined) {
+    const facts = this.pid === 0 ? undefined : readProcess(this.pid);
+    if (facts === undefined) {
       throw this.#error(LabErrorCode.Absent, 'does not tell its memory and CPU time');
     }
-    return usage();
+    return { rssMb: facts.rssMb, cpuSeconds: facts.cpuSeconds };
   }
 
   /** One request; resolves with who answered it, or nothing where nodes of its kind do not say. */

@@ -36,6 +36,19 @@ export interface ExternalOptions {
   /** What checks take the settings of the media nodes to be; what is of other settings is left out. Default whatever. */
   readonly expected?: Partial<MediaSettings>;
   readonly signal?: AbortSignal;
+  /** Of a cluster that is ours after all: who can do more than its file says. */
+  readonly owner?: Owner;
+}
+
+export interface Owner {
+  /** How long it may take to come up. ms. */
+  readonly readyWithinMs: number;
+  /** Instead of the commands of the file. */
+  controls(node: string): Readonly<Partial<Record<Control, () => Promise<void>>>>;
+  /** Of the node's process on this machine; 0 where that cannot be told. */
+  pid(node: string): number;
+  versions(): Promise<Readonly<Record<string, string>>>;
+  down(): Promise<void>;
 }
 
 /** A node that does not answer now is a mistake in the file more often than a slow start. */
@@ -45,7 +58,8 @@ const NOT_ALLOWED = '--allow-disruption was not said';
 /** Resolves when every node has answered; rejects with a LabError that names one that does not. */
 export async function attachExternal(options: ExternalOptions): Promise<Cluster> {
   const cluster = new ExternalCluster(options);
-  await Promise.all([...cluster.nodes.values()].map((node) => node.meet(MEET_WITHIN_MS, options.signal)));
+  const withinMs = options.owner?.readyWithinMs ?? MEET_WITHIN_MS;
+  await Promise.all([...cluster.nodes.values()].map((node) => node.meet(withinMs, options.signal)));
   return cluster;
 }
 
@@ -68,6 +82,7 @@ class ExternalCluster implements Cluster {
   readonly udpTaps = [];
   readonly #apis = new Map<string, NodeApi>();
   readonly #mayKick: boolean;
+  readonly #owner: Owner | undefined;
 
   constructor(options: ExternalOptions) {
     const { target, allowDisruption = false } = options;
@@ -75,6 +90,7 @@ class ExternalCluster implements Cluster {
     this.engine = target.engine ?? usualEngine(topology);
     this.patience = target.patience ?? SRS_PATIENCE;
     this.#mayKick = allowDisruption;
+    this.#owner = options.owner;
     if (!allowDisruption) this.protectedBy = NOT_ALLOWED;
     this.nodes = new Map(target.nodes.map((node) => [node.name, this.#nodeOf(node, topology, options)]));
     this.entries = entriesOf(target, topology);
@@ -103,6 +119,7 @@ class ExternalCluster implements Cluster {
   }
 
   async versions(): Promise<Readonly<Record<string, string>>> {
+    if (this.#owner !== undefined) return this.#owner.versions();
     const first = [...this.nodes.values()].find(
       ({ spec }) => isMediaRole(spec.role) && this.#apis.has(spec.name),
     );
@@ -111,15 +128,16 @@ class ExternalCluster implements Cluster {
     return { [this.engine]: version };
   }
 
-  /** It is not ours to take down. What a check left frozen goes on. */
+  /** What a check left frozen goes on. Without an owner it is not ours to take down. */
   async down(): Promise<void> {
     for (const node of this.nodes.values()) await node.thaw();
+    await this.#owner?.down();
   }
 
   #nodeOf(
     node: TargetNode,
     topology: Topology,
-    { directory, allowDisruption }: ExternalOptions,
+    { directory, allowDisruption, owner }: ExternalOptions,
   ): ExternalNode {
     const spec = topology.nodes.find(({ name }) => name === node.name)!;
     const { name, host, ports } = node;
@@ -134,14 +152,8 @@ class ExternalCluster implements Cluster {
       addresses: node.addresses ?? [],
       logFile: '',
       ...(plain === undefined ? {} : { api: plain }),
-      controls: Object.fromEntries(
-        CONTROLS.flatMap((control): [Control, () => Promise<void>][] => {
-          const command = commands[control];
-          if (command === undefined) return [];
-          const options = directory === undefined ? {} : { cwd: path.resolve(directory) };
-          return [[control, () => runCommand(command, options).then(() => {})]];
-        }),
-      ),
+      controls: owner === undefined ? controlsOf(commands, directory) : owner.controls(name),
+      ...(owner === undefined ? {} : { pid: () => owner.pid(name) }),
       whyNot: (control) =>
         node.controls?.[control] === undefined ? `has no control to ${control} it in the file` : NOT_ALLOWED,
     });
@@ -172,6 +184,19 @@ class ExternalCluster implements Cluster {
 function tellsOfItself({ name, role }: NodeSpec, { entries }: Topology): boolean {
   if (isMediaRole(role) || role === 'proxy' || role === 'stream-manager') return true;
   return entries.some(({ node, protocol }) => node === name && protocol === 'api');
+}
+
+function controlsOf(
+  commands: NonNullable<TargetNode['controls']>,
+  directory: string | undefined,
+): Partial<Record<Control, () => Promise<void>>> {
+  const where = directory === undefined ? {} : { cwd: path.resolve(directory) };
+  return Object.fromEntries(
+    CONTROLS.flatMap((control): [Control, () => Promise<void>][] => {
+      const command = commands[control];
+      return command === undefined ? [] : [[control, () => runCommand(command, where).then(() => {})]];
+    }),
+  );
 }
 
 function apiOf({ name, host, ports }: TargetNode, isMedia: boolean, engine: EngineName): NodeApi | undefined {
@@ -214,15 +239,15 @@ const NO_TAPS = 'without a tap of ours on its links nobody sees their connection
 function lacksOf(
   target: Target,
   topology: Topology,
-  { allowDisruption = false, expected = {} }: ExternalOptions,
+  { allowDisruption = false, expected = {}, owner }: ExternalOptions,
 ): Map<Capability, string> {
   const lacks = new Map<Capability, string>([
     ['observe.upstream', NO_TAPS],
     ['observe.requests', NO_TAPS],
   ]);
-  const hasControls = target.nodes.some(
-    ({ controls }) => controls?.kill !== undefined || controls?.freeze !== undefined,
-  );
+  const hasControls =
+    owner !== undefined ||
+    target.nodes.some(({ controls }) => controls?.kill !== undefined || controls?.freeze !== undefined);
   if (!hasControls) lacks.set('control.process', 'the file has no controls');
   else if (!allowDisruption) lacks.set('control.process', NOT_ALLOWED);
   const blind = blindness(target, topology);
