@@ -434,6 +434,10 @@ export const MUTANTS = {
     says: 'With Redis, a proxy picks by itself: two proxies do not agree on the origin of a stream',
   },
   'proxy-redis-down-ends-streams': { role: 'proxy', says: 'Running streams end when Redis goes' },
+  'proxy-redis-lost-for-good': {
+    role: 'proxy',
+    says: 'Once Redis was gone, it is not asked any more',
+  },
   'proxy-register-misses-nothing': {
     role: 'proxy',
     says: 'A registration without a mandatory field is answered as a good one',

@@ -52,12 +52,7 @@ const proxiedOriginKilled = check({
     'observe.upstream',
     'control.process',
   ],
-  mutants: [
-    'proxy-never-repicks',
-    'proxy-keeps-dead-origins',
-    'edge-never-retries',
-    'edge-doubles-after-resume',
-  ],
+  mutants: ['proxy-never-repicks', 'edge-never-retries', 'edge-doubles-after-resume'],
   deadlineMs: 40_000,
 
   async run(t) {
@@ -158,7 +153,7 @@ const proxyKilled = check({
     'observe.upstream',
     'control.process',
   ],
-  mutants: ['balancer-one-proxy', 'proxies-pick-apart', 'origin-frees-on-unpublish-only'],
+  mutants: ['balancer-one-proxy', 'origin-frees-on-unpublish-only'],
   deadlineMs: 40_000,
 
   async run(t) {
@@ -257,7 +252,7 @@ const redisGone = check({
     'observe.upstream',
     'control.process',
   ],
-  mutants: ['proxy-redis-down-ends-streams', 'proxies-pick-apart'],
+  mutants: ['proxy-redis-down-ends-streams', 'proxy-redis-lost-for-good'],
   deadlineMs: 40_000,
 
   async run(t) {

@@ -40,6 +40,7 @@ export class RedisBalancer implements LoadBalancer {
     const { timeouts, metrics, log, redis } = options;
     this.#picks = new Picks(timeouts.sticky);
     this.#link = new RedisLink({
+      lostForGood: options.mutants.has('proxy-redis-lost-for-good'),
       settings: redis,
       timeoutMs: timeouts.redis,
       log,

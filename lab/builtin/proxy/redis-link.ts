@@ -20,6 +20,8 @@ export interface RedisLinkOptions {
   /** Each command, in ms. */
   readonly timeoutMs: number;
   readonly log: Log;
+  /** Mutant: once it was gone, it is never asked again. */
+  readonly lostForGood?: boolean;
   /** Redis answers (again). Nobody else's commands go out before it resolves. */
   restore(): Promise<void>;
   onDown(): void;
@@ -127,6 +129,7 @@ export class RedisLink {
 
   #goDown(reason: string): void {
     if (this.#state !== LinkState.down) {
+      if (this.#options.lostForGood) this.close();
       this.#state = LinkState.down;
       this.#options.log(`redis is down: ${reason}`);
       this.#options.onDown();
