@@ -37,6 +37,8 @@ export interface Check {
   readonly needs: readonly Capability[];
   /** Each must turn the check red. */
   readonly mutants: readonly MutantId[];
+  /** It keeps the machine busy by its load: no check of another cluster runs beside it. Default false. */
+  readonly alone?: boolean;
   /** How long `run` may take. Default DEADLINE_MS of scenarios/gate.ts. */
   readonly deadlineMs?: number;
   /**

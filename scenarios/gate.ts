@@ -15,6 +15,7 @@ import {
 import { type Check, type Judgement, NotObservedError } from './check.ts';
 import { GateContext } from './context.ts';
 import { History, type HistoryEvent } from './history.ts';
+import { Machine } from './machine.ts';
 import { restore } from './rest.ts';
 import type { Stage } from './stage.ts';
 
@@ -43,6 +44,8 @@ export interface GateRequest {
   readonly unrest?: 'error' | 'restart';
   /** How long the upstream connections of one check may last until the next. Default 5 s. */
   readonly restMs?: number;
+  /** Shared with what runs side by side. Default none does. */
+  readonly machine?: Machine;
   readonly signal: AbortSignal;
   readonly onStart?: (check: Check) => void;
   readonly onFinding?: (finding: Finding) => void;
@@ -63,8 +66,9 @@ export async function runGate(request: GateRequest): Promise<Finding[]> {
   const findings: Finding[] = [];
   // Nodes that are down for a reason that is known: a check put them down, or was told that they had died.
   const down = new Set<string>();
-  for (const check of request.checks) {
-    if (request.signal.aborted) break;
+  const { machine = new Machine() } = request;
+  const runOne = async (check: Check): Promise<void> => {
+    if (request.signal.aborted) return;
     request.onStart?.(check);
     const started = performance.now();
     const outcome = await judgeOne(check, request, down);
@@ -75,6 +79,10 @@ export async function runGate(request: GateRequest): Promise<Finding[]> {
     };
     findings.push(finding);
     request.onFinding?.(finding);
+  };
+  for (const check of request.checks) {
+    if (request.signal.aborted) break;
+    await (check.alone ? machine.alone(() => runOne(check)) : machine.beside(() => runOne(check)));
   }
   return findings;
 }

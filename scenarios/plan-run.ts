@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Cluster } from '../lab/cluster.ts';
 import type { Finding } from '../reports/results.ts';
 import type { HistoryEvent } from './history.ts';
+import { Machine } from './machine.ts';
 import { proofOf } from './mutants.ts';
 import type { PlannedRun } from './plan.ts';
 import { type Attach, runOnCluster } from './run.ts';
@@ -38,14 +39,22 @@ export interface PlanRun {
 export async function runPlan(plan: PlanRun): Promise<void> {
   const healthy = plan.runs.filter(({ mutant }) => mutant === undefined);
   const spoiled = plan.runs.filter(({ mutant }) => mutant !== undefined);
-  const inTurn = oneAtATime<Cluster>();
+  const machine = new Machine();
+  const oneStart = oneAtATime<Cluster>();
+  const shared: Shared = { machine, inTurn: (start) => oneStart(() => machine.beside(start)) };
   for (const runs of [healthy, spoiled]) {
     const queue = runs.values();
-    await Promise.all(Array.from({ length: plan.jobs ?? 1 }, () => runQueue(queue, plan, inTurn)));
+    await Promise.all(Array.from({ length: plan.jobs ?? 1 }, () => runQueue(queue, plan, shared)));
   }
 }
 
 type InTurn<T> = (start: () => Promise<T>) => Promise<T>;
+
+/** By the runs of a plan that go on side by side. */
+interface Shared {
+  readonly machine: Machine;
+  readonly inTurn: InTurn<Cluster>;
+}
 
 /** A cluster that starts keeps the machine busy: two at once would take the longer, each of them. */
 function oneAtATime<T>(): InTurn<T> {
@@ -57,12 +66,12 @@ function oneAtATime<T>(): InTurn<T> {
   };
 }
 
-async function runQueue(queue: Iterable<PlannedRun>, plan: PlanRun, inTurn: InTurn<Cluster>): Promise<void> {
+async function runQueue(queue: Iterable<PlannedRun>, plan: PlanRun, shared: Shared): Promise<void> {
   for (const run of queue) {
     if (plan.signal.aborted) return;
     plan.onStart?.(run);
     try {
-      await runOne(run, plan, inTurn);
+      await runOne(run, plan, shared);
     } catch (error) {
       if (plan.signal.aborted) return;
       plan.onFailure(error instanceof Error ? error : new Error(String(error)), run);
@@ -72,7 +81,7 @@ async function runQueue(queue: Iterable<PlannedRun>, plan: PlanRun, inTurn: InTu
   }
 }
 
-function runOne(run: PlannedRun, plan: PlanRun, inTurn: InTurn<Cluster>): Promise<Finding[]> {
+function runOne(run: PlannedRun, plan: PlanRun, shared: Shared): Promise<Finding[]> {
   const { topology, engine, checks, mutant } = run;
   const { srsPath, proxyPath, openUdp = false, basePort, attach, signal } = plan;
   return runOnCluster(
@@ -80,7 +89,7 @@ function runOne(run: PlannedRun, plan: PlanRun, inTurn: InTurn<Cluster>): Promis
       topology,
       engine,
       runDir: join(plan.runDir, topology.name, mutant ?? 'healthy'),
-      inTurn,
+      inTurn: shared.inTurn,
       onUp: (cluster) => plan.onUp?.(cluster, run),
       openUdp,
       ...(srsPath === undefined ? {} : { srsPath }),
@@ -91,6 +100,7 @@ function runOne(run: PlannedRun, plan: PlanRun, inTurn: InTurn<Cluster>): Promis
     {
       checks,
       signal,
+      machine: shared.machine,
       // A mutant's very defect may be that it never lets go.
       unrest: mutant === undefined ? 'error' : 'restart',
       onFinding: (finding) => plan.onFinding(mutant === undefined ? finding : proofOf(finding, mutant), run),

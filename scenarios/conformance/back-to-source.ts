@@ -109,6 +109,7 @@ const mergedUnderHerd = check({
   deadlineMs: 25_000,
   disrupts: `has ${HERD} players join at once`,
 
+  alone: true,
   async run(t) {
     const stream = t.stream();
     const edge = t.nodes('edge')[0]!;

@@ -58,6 +58,7 @@ const everyPlayerEveryFrame = check({
   ],
   disrupts: `has ${CROWD} players join`,
 
+  alone: true,
   async run(t) {
     const stream = t.stream();
     await t.publish({ url: t.publishUrl(stream) });

@@ -309,6 +309,7 @@ export const growth = check({
   mutants: ['proxy-grows'],
   deadlineMs: 120_000,
 
+  alone: true,
   async run(t) {
     const proxy = t.nodes('proxy')[0]!;
     await comeAndGo(t, CLIENTS_BEFORE);

@@ -132,6 +132,7 @@ const handshakeFlood = check({
   mutants: ['srt-handshake-flood-grows'],
   disrupts: `sends a flood of ${FLOOD} handshakes`,
 
+  alone: true,
   async run(t) {
     const node = t.cluster.nodes.get(t.cluster.entry('play', 'srt').node)!;
     const sockets = await Promise.all(Array.from({ length: SOCKETS }, () => WireSrt.open(entryOf(t))));
