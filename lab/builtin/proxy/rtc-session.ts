@@ -1,7 +1,7 @@
 /** A WebRTC client of an origin, by what its offer and answer have agreed on, and the ways that it comes. */
 import type { Socket } from 'node:dgram';
 import type { Backend, Endpoint } from './load-balancer.ts';
-import { isConnected, isFull, type Peer, sourceAddress, udpSocket } from './udp.ts';
+import { connectUdp, isFull, type Peer, udpSocket } from './udp.ts';
 
 export interface RtcSessionFields {
   /** As the client's checks have it: `<ufrag of the origin>:<ufrag of the client>` (RFC 8445 section 7.2.2). */
@@ -83,10 +83,7 @@ export class RtcPath {
       }
     });
     socket.on('message', (packet) => events.onPacket(this, packet));
-    const address = sourceAddress(listensAt, origin.host);
-    socket.bind({ port: 0, exclusive: true, ...(address !== undefined && { address }) });
-    socket.connect(origin.port, origin.host);
-    this.#usable = isConnected(socket);
+    this.#usable = connectUdp(socket, origin, listensAt);
   }
 
   /** Handed to the system, or lost: `packet` is not to be changed. */

@@ -3,7 +3,7 @@ import type { Socket } from 'node:dgram';
 import { destinationOf, HEADER_SIZE } from '../../../protocols/srt/packet.ts';
 import type { Endpoint } from './load-balancer.ts';
 import type { SrtSession } from './srt-session.ts';
-import { enlarge, isConnected, isFull, sourceAddress, udpSocket } from './udp.ts';
+import { connectUdp, isFull, udpSocket } from './udp.ts';
 
 export interface SrtLinkEvents {
   onPacket(session: SrtSession, packet: Buffer): void;
@@ -36,12 +36,7 @@ export class SrtLink {
       if (session === undefined) this.stray++;
       else events.onPacket(session, packet);
     });
-    const address = sourceAddress(listensAt, origin.host);
-    socket.bind({ port: 0, exclusive: true, ...(address !== undefined && { address }) }, () => {
-      if (this.#usable) enlarge(socket);
-    });
-    socket.connect(origin.port, origin.host);
-    this.#usable = isConnected(socket);
+    this.#usable = connectUdp(socket, origin, listensAt);
   }
 
   /** Handed to the system, or lost: `packet` is not to be changed. */

@@ -40,19 +40,26 @@ export function bindUdp(socket: Socket, { host, port }: Endpoint): Promise<void>
   });
 }
 
-export function enlarge(socket: Socket): void {
+function enlarge(socket: Socket): void {
   socket.setRecvBufferSize(SOCKET_BUFFER_BYTES);
   socket.setSendBufferSize(SOCKET_BUFFER_BYTES);
 }
 
-/** Else it tells why by an event. */
-export function isConnected(socket: Socket): boolean {
+/**
+ * At once. False when it cannot be, which the socket tells by an event.
+ * @param listensAt address of the proxy.
+ */
+export function connectUdp(socket: Socket, { host, port }: Endpoint, listensAt: string): boolean {
+  const address = sourceAddress(listensAt, host);
+  socket.bind({ port: 0, exclusive: true, ...(address !== undefined && { address }) });
+  socket.connect(port, host);
   try {
     socket.remoteAddress();
-    return true;
   } catch {
     return false;
   }
+  enlarge(socket);
+  return true;
 }
 
 export function isFull(socket: Socket): boolean {
