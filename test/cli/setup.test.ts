@@ -4,6 +4,8 @@ import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { missingPrograms, PROGRAMS, type SystemProgram } from '../../cli/programs.ts';
 import { type Machine, setup } from '../../cli/setup.ts';
+import { TOPOLOGIES } from '../../lab/topologies/index.ts';
+import type { NodeSpec } from '../../lab/topology.ts';
 
 const haproxy: SystemProgram = {
   name: 'haproxy',
@@ -81,13 +83,32 @@ describe('setup', () => {
   });
 
   it('lets the gate go on without what one topology needs, and the tests not', () => {
-    const module: SystemProgram = { ...haproxy, name: 'module', package: 'libmodule', onlyFor: ['nginx-rtmp'] };
+    const module: SystemProgram = {
+      ...haproxy,
+      name: 'module',
+      package: 'libmodule',
+      onlyFor: ['nginx-rtmp'],
+    };
     const { machine: user, said } = machine({ isRoot: false, missing: () => [module] });
     const command = 'type:  sudo apt-get update && sudo apt-get install -y --no-install-recommends libmodule';
     assert.equal(setup(['gate'], user), 0);
     assert.deepEqual(said, ['note: not installed: module, so that nginx-rtmp cannot run', command]);
     assert.equal(setup(['test'], user), 4);
     assert.deepEqual(said.slice(2), ['error: not installed: module', command]);
+  });
+
+  it('names every topology that has to do without', () => {
+    const redis: SystemProgram = {
+      ...haproxy,
+      name: 'redis-server',
+      onlyFor: ['proxy-redis', 'stream-manager'],
+    };
+    const { machine: user, said } = machine({ isRoot: false, missing: () => [redis] });
+    assert.equal(setup(['lab'], user), 0);
+    assert.equal(
+      said[0],
+      'note: not installed: redis-server, so that proxy-redis and stream-manager cannot run',
+    );
   });
 
   it('tells the command to type when apt fails', () => {
@@ -113,6 +134,27 @@ describe('setup', () => {
     const file = fileURLToPath(new URL('../../cli/setup.ts', import.meta.url));
     const result = spawnSync(process.execPath, ['--import', 'tsx', file, 'test'], { encoding: 'utf8' });
     assert.deepEqual([result.status, result.stdout, result.stderr], [0, '', '']);
+  });
+
+  it('knows which topologies need a program, as the lab does', () => {
+    for (const { name, onlyFor = [] } of PROGRAMS) {
+      for (const topology of onlyFor)
+        assert.ok(
+          TOPOLOGIES.some((one) => one.name === topology),
+          name,
+        );
+    }
+    const needs = (has: (node: NodeSpec) => boolean): string[] =>
+      TOPOLOGIES.filter(({ nodes }) => nodes.some(has)).map(({ name }) => name);
+    const named = (program: string) => PROGRAMS.find(({ name }) => name === program)?.onlyFor;
+    assert.deepEqual(
+      named('redis-server'),
+      needs(({ role }) => role === 'redis'),
+    );
+    assert.deepEqual(
+      named('ngx_stream_module'),
+      needs(({ web }) => web === 'stream'),
+    );
   });
 
   it('asks of the tests whatever the lab and the gate need', () => {

@@ -2,8 +2,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { describe, it } from 'node:test';
-import { isFree, planAddresses } from '../../lab/ports.ts';
+import { isFree, type PortChoice, planAddresses } from '../../lab/ports.ts';
+import { coworkerCluster } from '../../lab/topologies/coworker-cluster.ts';
 import { edgeCluster } from '../../lab/topologies/edge-cluster.ts';
+import { proxyCluster } from '../../lab/topologies/proxy-cluster.ts';
+import { proxyRedis } from '../../lab/topologies/proxy-redis.ts';
+import { streamManager } from '../../lab/topologies/stream-manager.ts';
+import type { Topology } from '../../lab/topology.ts';
 
 async function listener(host: string, port = 0): Promise<net.Server> {
   const server = net.createServer().listen(port, host);
@@ -74,5 +79,74 @@ describe('addresses', () => {
     assert.notEqual(ports.rtmp, 1935);
     assert.equal(await isFree('127.0.0.1', ports.rtmp), true);
     rtmp?.close();
+  });
+
+  it('give an origin that registers a host of its own, where taps have its port numbers', async () => {
+    const { nodes, taps, aliases } = await planAddresses(proxyRedis, 'free');
+    assert.deepEqual([...aliases.keys()], ['origin-1', 'origin-2', 'origin-3']);
+    for (const [origin, alias] of aliases) {
+      const { host, ports } = nodes.get(origin)!;
+      assert.notEqual(alias, host);
+      const before = taps.filter(({ to }) => to === origin);
+      assert.deepEqual(
+        before.map(({ from, carries, host: at, port }) => `${from} ${carries} ${at}:${port}`),
+        (['rtmp', 'http', 'api', 'srt', 'rtc'] as const).map(
+          (carries) => `balancer ${carries} ${alias}:${ports[carries]}`,
+        ),
+      );
+      assert.equal(taps.filter(({ from, carries }) => from === origin && carries === 'system').length, 1);
+    }
+  });
+
+  it('tap what an origin asks and tells, and what a stream manager asks it', async () => {
+    const links = async (topology: Topology): Promise<string[]> =>
+      (await planAddresses(topology, 'free')).taps
+        .filter(({ from, to }) => !from.startsWith('edge') && [from, to].includes('origin-1'))
+        .map(({ from, to, carries }) => `${from}>${to} ${carries}`);
+    assert.deepEqual(await links(coworkerCluster), [
+      'origin-1>origin-2 api',
+      'origin-1>origin-3 api',
+      'origin-2>origin-1 api',
+      'origin-3>origin-1 api',
+    ]);
+    assert.deepEqual(await links(streamManager), [
+      'origin-1>stream-manager api',
+      'stream-manager>origin-1 api',
+    ]);
+  });
+
+  it('have every UDP port once, as an SRS listens to its own on all addresses', async () => {
+    for (const choice of ['free', 'friendly', 24_300] as const) {
+      const { nodes } = await planAddresses(proxyCluster, choice);
+      const ports = [...nodes.values()].flatMap(({ ports: { srt, rtc } }) => [srt, rtc]).filter(Boolean);
+      assert.equal(ports.length, 4 * 2);
+      assert.equal(new Set(ports).size, ports.length, String(choice));
+    }
+  });
+
+  it('put the proxy where people come in, where there is no balancer and no other cluster', async () => {
+    const hostOf = async (choice: PortChoice): Promise<string> =>
+      (await planAddresses(proxyCluster, choice)).nodes.get('proxy')!.host;
+    assert.equal(await hostOf('friendly'), '127.0.0.1');
+    assert.equal(await hostOf(24_300), '127.0.0.1');
+    assert.notEqual(await hostOf('free'), '127.0.0.1');
+    const { ports } = (await planAddresses(proxyCluster, 24_300)).nodes.get('proxy')!;
+    assert.deepEqual(ports, {
+      rtmp: 24_300,
+      http: 24_301,
+      api: 24_302,
+      srt: 24_303,
+      rtc: 24_304,
+      system: 24_305,
+    });
+  });
+
+  it('of a balancer in front of proxies are those of a proxy over TCP, and its own statistics', async () => {
+    const { nodes } = await planAddresses(proxyRedis, 24_300);
+    assert.deepEqual(nodes.get('balancer')!.ports, {
+      ...{ rtmp: 24_300, http: 24_301, api: 24_302 },
+      ...{ system: 24_305, stats: 24_307 },
+    });
+    assert.equal(nodes.get('redis')!.ports.redis, 24_316);
   });
 });

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { type Judgement, UnreachableError } from '../../scenarios/check.ts';
 import { runGate } from '../../scenarios/gate.ts';
 import type { HistoryEvent } from '../../scenarios/history.ts';
-import { emptyStage, pretendCheck, pretendCluster, request } from './pretend.ts';
+import { emptyStage, PretendTap, pretendCheck, pretendCluster, request } from './pretend.ts';
 
 const pass: Judgement = { verdict: 'pass', expected: 'a', actual: 'a' };
 const fail: Judgement = { verdict: 'fail', expected: 'b', actual: 'c' };
@@ -371,6 +371,40 @@ describe('rest between checks', () => {
     assert.equal(finding!.verdict, 'error');
     assert.match(finding!.actual, /edge-1>origin: 1 open/);
     assert.equal(again!.verdict, 'pass');
+  });
+
+  test('lasts until every origin has registered again', async () => {
+    const { cluster, taps } = pretendCluster();
+    const heartbeat = new PretendTap('origin-1', 'proxy', 'system');
+    taps.push(heartbeat);
+    setTimeout(() => {
+      heartbeat.change('open');
+      heartbeat.bytesDown += 100;
+      heartbeat.change('close');
+    }, 10);
+    assert.equal((await one({}, { cluster })).verdict, 'pass');
+    const finding = await one({}, { cluster, restMs: 20 });
+    assert.equal(finding.verdict, 'error');
+    assert.match(finding.actual, /origin-1>proxy: no heartbeat/);
+    // A mutant's very defect may be that it does not register.
+    assert.equal((await one({}, { cluster, restMs: 20, unrest: 'restart' })).verdict, 'pass');
+  });
+
+  test('asks for no connection that is not of a stream, and starts anew whoever is behind a balancer', async () => {
+    const { cluster, taps, nodes } = pretendCluster();
+    const api = new PretendTap('origin-1', 'origin-2', 'api');
+    api.change('open');
+    taps.push(api);
+    assert.equal((await one({}, { cluster, restMs: 20 })).verdict, 'pass');
+    const held = new PretendTap('balancer', 'origin');
+    held.change('open');
+    taps.push(held);
+    nodes.get('edge-2')!.onRestart = () => held.change('close');
+    assert.equal((await one({}, { cluster, restMs: 20 })).verdict, 'error');
+    assert.deepEqual(
+      ['balancer', 'edge-1', 'edge-2', 'edge-3'].map((name) => nodes.get(name)!.restarts),
+      [0, 1, 1, 1],
+    );
   });
 
   test('that is interrupted is no error', async () => {

@@ -8,6 +8,7 @@ import type {
   NodeState,
   Tap,
   TapEvent,
+  TcpLinkProtocol,
 } from '../../lab/cluster.ts';
 import { edgeCluster } from '../../lab/topologies/edge-cluster.ts';
 import { type Check, check } from '../../scenarios/check.ts';
@@ -16,18 +17,20 @@ import type { Stage } from '../../scenarios/stage.ts';
 
 export class PretendTap implements Tap {
   readonly from: string;
-  readonly to = 'origin';
-  readonly carries = 'rtmp';
+  readonly to: string;
+  readonly carries: TcpLinkProtocol;
   readonly name: string;
   open = 0;
   total = 0;
   readonly bytesUp = 0;
-  readonly bytesDown = 0;
+  bytesDown = 0;
   readonly #listeners = new Set<(event: TapEvent) => void>();
 
-  constructor(from: string) {
+  constructor(from: string, to = 'origin', carries: TcpLinkProtocol = 'rtmp') {
     this.from = from;
-    this.name = `${from}>origin`;
+    this.to = to;
+    this.carries = carries;
+    this.name = `${from}>${to}`;
   }
 
   subscribe(listener: (event: TapEvent) => void): () => void {
