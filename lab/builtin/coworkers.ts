@@ -62,16 +62,17 @@ export class Coworkers {
     question.abort.signal.addEventListener('abort', () => {
       if (this.#questions.get(key) === question) this.#questions.delete(key);
     });
-    this.#find(key, query, question.abort.signal).then((origin) => {
+    this.#find(query, question.abort.signal).then((origin) => {
       if (this.#questions.get(key) === question) this.#questions.delete(key);
       for (const answer of question.waiting) answer(origin);
     });
     return question;
   }
 
-  async #find(key: string, query: ClusterQuery, signal: AbortSignal): Promise<OriginAddress | undefined> {
+  async #find(query: ClusterQuery, signal: AbortSignal): Promise<OriginAddress | undefined> {
     const { config, log, mutants } = this.#node;
-    const remembered = this.#remembered.get(key);
+    const name = `${query.app}/${query.stream}`;
+    const remembered = this.#remembered.get(name);
     if (remembered) return remembered;
     const asked = mutants.has('origin-asks-first-coworker-only')
       ? this.#addresses.slice(0, 1)
@@ -82,10 +83,10 @@ export class Coworkers {
         const origin = await this.#ask(coworker, query, signal);
         if (!origin) continue;
         if (isOwn(config, origin) && !mutants.has('origin-believes-to-be-elsewhere')) {
-          log(`coworker ${coworker} says that ${query.app}/${query.stream} is here, where it is not`);
+          log(`coworker ${coworker} says that ${name} is here, where it is not`);
           continue;
         }
-        if (mutants.has('origin-remembers-coworker')) this.#remembered.set(key, origin);
+        if (mutants.has('origin-remembers-coworker')) this.#remembered.set(name, origin);
         return origin;
       } catch (error) {
         if (!signal.aborted) log(`coworker ${coworker} ${error instanceof Error ? error.message : error}`);

@@ -40,9 +40,12 @@ export function vhostOf(vhost: string): string {
   return vhost === '' || /^\d{1,3}(\.\d{1,3}){3}$/.test(vhost) ? DEFAULT_VHOST : vhost;
 }
 
-/** By which a stream is known: `vhost/app/stream`. */
+/**
+ * By which a stream is known: `vhost/app/stream`. Without extension (facts/srs.md 3.6): an SRS edge whose first player
+ * came over HTTP-FLV plays `stream.flv` upstream, and so its origin asks for that.
+ */
 export function streamKey(vhost: string, app: string, stream: string): string {
-  return `${vhostOf(vhost)}/${app}/${stream}`;
+  return `${vhostOf(vhost)}/${app}/${stream.replace(/\.[^./]*$/, '')}`;
 }
 
 /** The parts of a key; an app may have slashes. */
