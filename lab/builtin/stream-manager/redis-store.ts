@@ -97,9 +97,13 @@ export class RedisStore implements RegistryListener {
   /** When the life of an origin was last written, by its RTMP address. */
   readonly #written = new Map<string, number>();
   #withdrawals = 0;
+  /** Changes that are written and not answered yet. */
+  #inFlight = 0;
   /** `run_id` of the Redis that has all that is known here; it changes with every start of it. */
   #runId: string | undefined;
   #state: 'down' | 'syncing' | 'up' = 'down';
+  #syncing: Promise<void> | undefined;
+  #losses = 0;
   #wasDown = false;
   #flushing = false;
   #timer: NodeJS.Timeout | undefined;
@@ -136,14 +140,14 @@ export class RedisStore implements RegistryListener {
     for (const connection of [this.#redis, this.#subscriber]) {
       // 'close' follows every error.
       connection.on('error', () => {});
-      connection.on('ready', () => void this.#sync());
+      connection.on('ready', () => this.#beginSync());
       connection.on('close', () => this.#down());
     }
     this.#subscriber.on('message', (_channel: string, text: string) => this.#hear(text));
   }
 
   get state(): RedisState {
-    let pending = this.#dirty.origins.size;
+    let pending = this.#dirty.origins.size + this.#inFlight;
     for (const streams of this.#dirty.streams.values()) pending += streams.size;
     return { connected: this.#state === 'up', pending };
   }
@@ -152,7 +156,7 @@ export class RedisStore implements RegistryListener {
   async start(): Promise<void> {
     this.#timer = setInterval(() => void this.#flush(), FLUSH_MS);
     await Promise.allSettled([this.#redis.connect(), this.#subscriber.connect()]);
-    await this.#sync();
+    await this.#syncing;
   }
 
   close(): void {
@@ -214,15 +218,21 @@ export class RedisStore implements RegistryListener {
   }
 
   #down(): void {
+    this.#losses++;
     this.#wasDown ||= this.#state === 'up';
     if (this.#state !== 'down') this.#log('redis is gone: what is known is answered, changes are kept');
     this.#state = 'down';
   }
 
-  async #sync(): Promise<void> {
-    if (this.#state !== 'down' || this.#redis.status !== 'ready' || this.#subscriber.status !== 'ready')
-      return;
+  #beginSync(): void {
+    const connected = this.#redis.status === 'ready' && this.#subscriber.status === 'ready';
+    if (this.#state !== 'down' || !connected) return;
     this.#state = 'syncing';
+    this.#syncing = this.#sync(this.#losses);
+  }
+
+  /** @param losses so many connections had been lost when it began: with another one it is void */
+  async #sync(losses: number): Promise<void> {
     try {
       // What others change while the state is read is heard.
       await this.#subscriber.subscribe(`${this.#prefix}:changes`);
@@ -232,6 +242,7 @@ export class RedisStore implements RegistryListener {
       if (this.#mutants.has('manager-loses-state-with-redis')) this.#forgetAll();
       await this.#write();
       const snapshot = await this.#read();
+      if (losses !== this.#losses) return;
       const startsEmpty = this.#mutants.has('manager-starts-empty') && !this.#wasDown;
       if (!startsEmpty) this.#merge(snapshot, kept);
       this.#runId = runId;
@@ -241,10 +252,11 @@ export class RedisStore implements RegistryListener {
         `redis has ${kept ? 'kept' : 'got'} the state: ${origins.size} origins, ${publications} streams`,
       );
     } catch (error) {
+      if (losses !== this.#losses) return;
       this.#state = 'down';
       this.#log(`redis: ${error instanceof Error ? error.message : String(error)}`);
       // A connection that is still there gives no event of its own.
-      setTimeout(() => void this.#sync(), RECONNECT_MS.most).unref();
+      setTimeout(() => this.#beginSync(), RECONNECT_MS.most).unref();
     }
   }
 
@@ -356,6 +368,8 @@ export class RedisStore implements RegistryListener {
         changes.push({ origin: key, streams: told });
       }
       pipeline.publish(`${this.#prefix}:changes`, `${this.#id} ${JSON.stringify({ changes })}`);
+      const inFlight = changes.length;
+      this.#inFlight += inFlight;
       try {
         const results = await pipeline.exec();
         const failed = results?.find(([error]) => error !== null)?.[0];
@@ -363,6 +377,8 @@ export class RedisStore implements RegistryListener {
       } catch (error) {
         this.#putBack(taken);
         throw error;
+      } finally {
+        this.#inFlight -= inFlight;
       }
     }
   }
