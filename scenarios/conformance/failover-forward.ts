@@ -34,12 +34,7 @@ const masterKilled = check({
   },
   topologies: FORWARD_CLUSTER,
   needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'balancer', 'forward', 'control.process', 'observe.api'],
-  mutants: [
-    'balancer-one-master',
-    'slave-refuses-second-publish-forever',
-    'edge-never-retries',
-    'edge-closes-players-with-origin',
-  ],
+  mutants: ['slave-refuses-second-publish-forever', 'edge-never-retries', 'edge-closes-players-with-origin'],
   deadlineMs: 40_000,
 
   async run(t) {

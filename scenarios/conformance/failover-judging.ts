@@ -2,6 +2,7 @@
 import { RETRIES_PER_SECOND } from '../bounds.ts';
 import type { CheckContext, Judgement } from '../check.ts';
 import {
+  type Course,
   courseOf,
   curedAt,
   FailoverStep,
@@ -117,8 +118,7 @@ function judgeClient(
   }
   const within = `${client}: new frames again within ${boundMs} ms ${since === 'cure' ? 'after the stream could be had again' : 'without one'} (${why})`;
   if (since === 'cure' && cure === undefined) return [notSeen(history, within)];
-  const ms =
-    since === 'fault' ? course.gap : course.firstGood === null ? null : course.firstGood - (cure! - faultAt);
+  const ms = since === 'fault' ? course.gap : msAfterCure(course, cure! - faultAt);
   const verdicts: Judgement[] = [];
   if (course.firstGood === null && course.gap > 0) {
     const over = since === 'fault' ? course.gap > boundMs : course.gap > cure! - faultAt + boundMs;
@@ -128,7 +128,7 @@ function judgeClient(
   } else if (ms === null || course.firstGood === null) {
     return [inconclusive(within, 'no frame was seen')];
   } else if (ms > boundMs) {
-    return [unlessOurs(history, failed(within, `${ms} ms, a gap of ${course.gap} ms`), boundMs)];
+    return [unlessOurs(history, failed(within, `${Math.round(ms)} ms, a gap of ${course.gap} ms`), boundMs)];
   }
   if (course.doubled > 0) {
     verdicts.push(
@@ -148,6 +148,11 @@ function judgeClient(
     );
   }
   return verdicts;
+}
+
+/** A gap that began when the stream could be had again is what it is. @param cure ms after the fault. */
+function msAfterCure({ lastGood, firstGood }: Course, cure: number): number | null {
+  return firstGood === null ? null : firstGood - Math.max(cure, lastGood ?? 0);
 }
 
 function praise(history: History, well: readonly Watched[], faultAt: number): Judgement[] {
