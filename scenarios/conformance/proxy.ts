@@ -4,6 +4,7 @@ import { deadOrigin, flappingOrigin, growth, proxiesAgree, restartedOrigin } fro
 import { registration } from './proxy-register.ts';
 import { requests, rtmpCommands } from './proxy-requests.ts';
 import { clientGone, spread, sticky } from './proxy-streams.ts';
+import { exporter, srtThrough, webrtcThrough, whipRequests } from './proxy-udp.ts';
 
 export const PROXY_CHECKS: readonly Check[] = [
   sticky,
@@ -12,9 +13,13 @@ export const PROXY_CHECKS: readonly Check[] = [
   clientGone,
   flappingOrigin,
   deadOrigin,
+  webrtcThrough,
+  srtThrough,
+  exporter,
   growth,
   requests,
   rtmpCommands,
+  whipRequests,
   restartedOrigin,
   registration,
 ];
