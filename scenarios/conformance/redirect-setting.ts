@@ -1,5 +1,5 @@
 /** What the checks of RTMP 302 share: who asks whom, plays by hand, and what is recorded of them. */
-import type { ClusterNode } from '../../lab/cluster.ts';
+import { type ClusterNode, SRS_PATIENCE } from '../../lab/cluster.ts';
 import { isAmfObject } from '../../protocols/amf0/amf0.ts';
 import { type Command, decodeCommand, redirectOf } from '../../protocols/rtmp/commands.ts';
 import { decodeUserControl, UserControlEvent } from '../../protocols/rtmp/messages.ts';
@@ -68,10 +68,11 @@ export async function publishAt(
 
 /** How long an origin waits for a coworker. ms. */
 export function coworkerMs(t: CheckContext): number {
-  return t.cluster.patience?.coworker ?? SRS_COWORKER_MS;
+  return (t.cluster.patience ?? SRS_PATIENCE).coworker;
 }
 
-const SRS_COWORKER_MS = 30_000;
+/** Of a check that waits for it. */
+export const SLOW_DEADLINE_MS = 3 * SRS_PATIENCE.coworker;
 
 // Plays by hand.
 
