@@ -224,8 +224,10 @@ export class RtmpConnection {
   }
 
   #onConnect({ object, transactionId }: Command): void {
-    this.#app = text(amfProperty(object, 'app'));
     this.#tcUrl = text(amfProperty(object, 'tcUrl'));
+    // SRS takes the app from tcUrl (srs_protocol_rtmp_stack.cpp, connect_app), and its own proxy sends no other.
+    this.#app =
+      text(amfProperty(object, 'app')) || (/^[a-z]+:\/\/[^/]+\/(.+)$/i.exec(this.#tcUrl)?.[1] ?? '');
     this.#state = State.connected;
     this.#sendControl(MessageTypeId.WindowAckSize, encodeWindowAckSize(WINDOW_ACK_SIZE));
     this.#sendControl(MessageTypeId.SetPeerBandwidth, encodeSetPeerBandwidth(WINDOW_ACK_SIZE, LIMIT_DYNAMIC));

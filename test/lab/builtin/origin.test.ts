@@ -179,6 +179,13 @@ describe('refusals and limits', () => {
     publisher.close();
   });
 
+  test('the app is that of tcUrl where connect names none, as SRS’s own proxy does it', async () => {
+    const publisher = await RtmpPeer.publisher(node, 'by-tcurl', { app: '', tcUrlApp: 'live' });
+    const [client] = (await clientsOf(node)).filter(({ name }) => name === 'by-tcurl');
+    assert.equal(client?.url, '/live/by-tcurl');
+    publisher.close();
+  });
+
   test('a ping is answered; an Acknowledgement is sent once per window', async () => {
     const publisher = await RtmpPeer.publisher(node, 'ping');
     publisher.send(2, 4, 0, 0, Uint8Array.of(0, 6, 1, 2, 3, 4));

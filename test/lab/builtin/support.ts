@@ -158,6 +158,8 @@ export async function run(
 export interface PeerOptions {
   readonly form?: 'simple' | 'digest';
   readonly app?: string;
+  /** In tcUrl; default `app`. */
+  readonly tcUrlApp?: string;
   readonly localAddress?: string;
 }
 
@@ -217,7 +219,7 @@ export class RtmpPeer {
     socket.write(peer.#handshake.start());
     await peer.until('handshake', () => peer.#shaken);
     const app = options.app ?? 'live';
-    const tcUrl = `rtmp://${node.config.host}:${node.config.rtmpPort}/${app}`;
+    const tcUrl = `rtmp://${node.config.host}:${node.config.rtmpPort}/${options.tcUrlApp ?? app}`;
     peer.send(3, 20, 0, 0, encodeCommand(connectCommand({ app, tcUrl })));
     await peer.until('_result of connect', () => peer.commands.some(({ name }) => name === '_result'));
     return peer;
