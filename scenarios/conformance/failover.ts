@@ -3,6 +3,7 @@ import type { Check } from '../check.ts';
 import { FAILOVER_COWORKER } from './failover-coworker.ts';
 import { FAILOVER_EDGE } from './failover-edge.ts';
 import { FAILOVER_FORWARD } from './failover-forward.ts';
+import { FAILOVER_LADDER } from './failover-ladder.ts';
 import { FAILOVER_LINKS } from './failover-links.ts';
 import { FAILOVER_ORIGIN } from './failover-origin.ts';
 import { FAILOVER_PROXY } from './failover-proxy.ts';
@@ -14,4 +15,5 @@ export const FAILOVER_CHECKS: readonly Check[] = [
   ...FAILOVER_FORWARD,
   ...FAILOVER_PROXY,
   ...FAILOVER_COWORKER,
+  ...FAILOVER_LADDER,
 ];
