@@ -58,6 +58,8 @@ export class SrtProxy implements ProxyPart {
   #sweeper: NodeJS.Timeout | undefined;
   #bytesUp = 0;
   #bytesDown = 0;
+  /** Of the end of the proxy: callers are told, then nobody is. */
+  #ending = false;
   #closed = false;
 
   constructor(context: ProxyContext) {
@@ -80,6 +82,7 @@ export class SrtProxy implements ProxyPart {
 
   close(): void {
     if (this.#closed) return;
+    this.#ending = true;
     clearInterval(this.#sweeper);
     for (const session of [...this.#byCaller.values()]) this.#end(session, 'the proxy ends');
     this.#closed = true;
@@ -345,7 +348,7 @@ export class SrtProxy implements ProxyPart {
   #free(session: SrtSession, why: string): void {
     const { log, mutants } = this.#context;
     if (session.stage === SrtStage.open) {
-      if (mutants.has('proxy-srt-never-frees')) return;
+      if (mutants.has('proxy-srt-never-frees') && !this.#ending) return;
       this.#forgetListenerId(session);
     } else this.#halfOpen--;
     session.stage = SrtStage.closed;
