@@ -1,8 +1,6 @@
 /** Runner `process`: every node is a child process on loopback, every link from an edge goes through a tap of ours. */
 import { mkdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { HttpNodeApi } from '../api.ts';
 import { MUTANTS, type MutantId } from '../builtin/mutants.ts';
 import {
@@ -16,25 +14,21 @@ import {
 import { LabError, LabErrorCode } from '../errors.ts';
 import { hasNodeFor } from '../mutant-fit.ts';
 import { NginxRtmpApi } from '../nginx-stat.ts';
-import { type PortChoice, planAddresses, type TapAddress } from '../ports.ts';
+import { type PortChoice, planAddresses } from '../ports.ts';
 import { SRS_SRT_HOST } from '../render/srs.ts';
-import { TcpTap } from '../taps/tcp-tap.ts';
-import { UdpTap } from '../taps/udp-tap.ts';
+import type { TcpTap } from '../taps/tcp-tap.ts';
+import type { UdpTap } from '../taps/udp-tap.ts';
 import type { EngineName, EntrySpec, MediaSettings, NodeSpec, Role, Topology } from '../topology.ts';
-import { isProxyFront, withoutProxiedSrt, withoutUdp } from '../topology.ts';
+import { withoutProxiedSrt, withoutUdp } from '../topology.ts';
+import { bringUp, type StartProgress } from './bring-up.ts';
 import { capabilitiesOf, lacksOf } from './capabilities.ts';
 import { entryOf } from './entry.ts';
 import { addressOf, type ClusterPlan, connectionsFor, logFileOf } from './launch.ts';
 import { checkRunnable, launcherOf } from './launchers.ts';
+import { createTaps } from './links.ts';
 import { type Launch, ProcessNode } from './process-node.ts';
 
-export interface StartProgress {
-  readonly node: string;
-  readonly state: 'starting' | 'ready';
-  readonly pid: number;
-  /** Since the start of the cluster. */
-  readonly elapsedMs: number;
-}
+export type { StartProgress } from './bring-up.ts';
 
 export interface StartOptions {
   readonly topology: Topology;
@@ -100,18 +94,13 @@ export async function startCluster(asked: StartOptions): Promise<Cluster> {
     ...(options.srsPath === undefined ? {} : { srsPath: options.srsPath }),
     ...(options.proxyPath === undefined ? {} : { proxyPath: options.proxyPath }),
   };
-  const { taps, udpTaps } = tapsOf(plan);
+  const { taps, udpTaps } = createTaps(plan);
   const nodes = new Map<string, ProcessNode>();
   for (const spec of topology.nodes) nodes.set(spec.name, new ProcessNode(launchOf(spec, plan)));
   const cluster = new ProcessCluster(asked, options, nodes, taps, udpTaps);
   try {
     await Promise.all([...taps, ...udpTaps].map((tap) => tap.listen()));
-    const began = performance.now();
-    for (const wave of wavesOf(topology)) {
-      const started = wave.map(({ name }) => nodes.get(name)!);
-      await startAll(started, options, began);
-    }
-    await registered(taps, options);
+    await bringUp(nodes, taps, options);
   } catch (error) {
     await cluster.down();
     throw error;
@@ -129,44 +118,6 @@ function playable({ topology, engine, openUdp }: StartOptions): Topology {
   return openUdp === true ? withoutProxiedSrt(topology) : withoutUdp(topology);
 }
 
-function tapsOf(plan: ClusterPlan): { taps: TcpTap[]; udpTaps: UdpTap[] } {
-  const taps: TcpTap[] = [];
-  const udpTaps: UdpTap[] = [];
-  for (const address of plan.addresses.taps) {
-    const { from, to, carries } = address;
-    const link = { from, to, listen: { host: address.host, port: address.port }, ...endsOf(address, plan) };
-    if (carries !== 'srt' && carries !== 'rtc') taps.push(new TcpTap({ ...link, carries }));
-    else if (plan.engine !== 'srs') udpTaps.push(new UdpTap({ ...link, carries }));
-    // An SRS has its UDP ports on every address, the alias too, and answers from this one.
-    else {
-      const target = { host: SRS_SRT_HOST, port: link.target.port };
-      udpTaps.push(new UdpTap({ ...link, carries, target, shared: true }));
-    }
-  }
-  return { taps, udpTaps };
-}
-
-function endsOf({ from, to, carries }: TapAddress, plan: ClusterPlan) {
-  const { host, ports } = addressOf(plan, to);
-  const port = ports[carries];
-  if (port === undefined) throw new LabError(LabErrorCode.Unknown, `${to} has no port for ${carries}`);
-  return { target: { host, port }, localAddress: addressOf(plan, from).host };
-}
-
-/**
- * Those that others look at while they start come first: state, then who is registered with and reported to. A balancer
- * is ready when it sees its servers.
- */
-function wavesOf(topology: Topology): NodeSpec[][] {
-  const waveOf = (spec: NodeSpec): number => {
-    if (spec.role === 'redis') return 0;
-    if (spec.role === 'proxy' || spec.role === 'stream-manager') return 1;
-    if (isProxyFront(spec, topology)) return 2;
-    return spec.role === 'balancer' ? 4 : 3;
-  };
-  return [0, 1, 2, 3, 4].map((wave) => topology.nodes.filter((spec) => waveOf(spec) === wave));
-}
-
 function launchOf(spec: NodeSpec, plan: ClusterPlan): Launch {
   const launcher = launcherOf(spec, plan.engine, plan);
   return {
@@ -177,64 +128,6 @@ function launchOf(spec: NodeSpec, plan: ClusterPlan): Launch {
     engine: launcher.engine,
     ...launcher.launch(spec, plan),
   };
-}
-
-/**
- * All at once, but of builtin nodes, each of which keeps a core busy while it starts, one per core. The first failure
- * ends the others, and is the one that is told.
- */
-async function startAll(nodes: readonly ProcessNode[], options: StartOptions, began: number): Promise<void> {
-  const failed = new AbortController();
-  const signal =
-    options.signal === undefined ? failed.signal : AbortSignal.any([options.signal, failed.signal]);
-  let first: unknown;
-  const start = async (node: ProcessNode): Promise<void> => {
-    if (failed.signal.aborted) return;
-    const tell = (state: StartProgress['state']): void =>
-      options.onProgress?.({
-        node: node.spec.name,
-        state,
-        pid: node.pid,
-        elapsedMs: performance.now() - began,
-      });
-    try {
-      await node.start(signal, () => tell('starting'));
-      tell('ready');
-    } catch (error) {
-      first ??= error;
-      failed.abort();
-    }
-  };
-  const builtin = nodes.filter(({ engine }) => engine === 'builtin').values();
-  const inTurn = async (): Promise<void> => {
-    for (const node of builtin) await start(node);
-  };
-  await Promise.all([
-    ...nodes.filter(({ engine }) => engine !== 'builtin').map(start),
-    ...Array.from({ length: availableParallelism() }, inTurn),
-  ]);
-  if (first !== undefined) throw first;
-}
-
-const REGISTERED_WITHIN_MS = 15_000;
-const LOOK_EVERY_MS = 15;
-
-/** Resolves when every heartbeat has been answered once. */
-async function registered(taps: readonly TcpTap[], { signal, mutants = [] }: StartOptions): Promise<void> {
-  // A mutant's very defect may be that it does not register.
-  const withinMs = mutants.length === 0 ? REGISTERED_WITHIN_MS : REGISTERED_WITHIN_MS / 5;
-  const deadline = performance.now() + withinMs;
-  for (const tap of taps.filter(({ carries }) => carries === 'system')) {
-    while (tap.bytesDown === 0) {
-      if (signal?.aborted) throw new LabError(LabErrorCode.Aborted, 'the start was interrupted');
-      if (performance.now() > deadline && mutants.length > 0) return;
-      if (performance.now() > deadline) {
-        const message = `${tap.from} did not register with ${tap.to} in ${withinMs} ms`;
-        throw new LabError(LabErrorCode.Timeout, message, { node: tap.from });
-      }
-      await delay(LOOK_EVERY_MS);
-    }
-  }
 }
 
 function patienceOf({ engine, patience }: StartOptions): Patience {
