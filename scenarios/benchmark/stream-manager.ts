@@ -33,6 +33,10 @@ const ABSENT_EVERY = 10;
 /** Streams that are unpublished and published again meanwhile, per second. */
 const CHANGES_PER_SECOND = 100;
 const STREAMS_PER_REPORT = 2000;
+/** Share of the machine that others may take before a missed limit is theirs. */
+const MAX_OTHERS = 0.1;
+/** USER_HZ of Linux. */
+const TICKS_PER_SECOND = 100;
 const HEARTBEAT_MS = 2000;
 /** Of a process of its own: two benches do not meet. */
 const HOST = `127.0.3.${1 + (process.pid % 250)}`;
@@ -137,6 +141,27 @@ interface Result {
   readonly loopLagMs: number;
   readonly reportedInMs: number;
   readonly rssMb: number;
+  /** Share of the machine that processes which are not of this bench took meanwhile. */
+  readonly others: number;
+}
+
+/** Seconds of CPU: of the whole machine, and of these processes. */
+function cpuTime(pids: readonly number[]): { all: number; own: number } {
+  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = readFileSync('/proc/stat', 'latin1')
+    .split('\n', 1)[0]!
+    .split(/ +/)
+    .map(Number);
+  const own = pids.map((pid) => {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const [utime, stime] = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .slice(11, 13)
+      .map(Number);
+    return utime! + stime!;
+  });
+  const total = own.reduce((sum, ticks) => sum + ticks, 0);
+  return { all: (user + nice + system + irq + softirq) / TICKS_PER_SECOND, own: total / TICKS_PER_SECOND };
 }
 
 function rssOf(pid: number): number {
@@ -179,13 +204,18 @@ async function measure(redis: boolean): Promise<Result> {
     const endChanges = changes();
     await load(API, { perSecond: rate, ms: WARM_UP_MS, question });
     const health = new HealthMonitor();
+    const pids = [process.pid, ...children.map((child) => child.pid!)];
+    const cpuBefore = { ...cpuTime(pids), at: performance.now() };
     const windows: LoadFigures[] = [];
     for (let i = 0; i < WINDOWS; i++)
       windows.push(await load(API, { perSecond: rate, ms: windowMs, question }));
+    const cpu = cpuTime(pids);
+    const took = ((performance.now() - cpuBefore.at) / 1000) * availableParallelism();
+    const others = (cpu.all - cpuBefore.all - (cpu.own - cpuBefore.own)) / took;
     const { loopLagP99Ms } = health.read();
     health.stop();
     await endChanges();
-    return { windows, loopLagMs: loopLagP99Ms, reportedInMs, rssMb: rssOf(manager.pid!) };
+    return { windows, loopLagMs: loopLagP99Ms, reportedInMs, rssMb: rssOf(manager.pid!), others };
   } finally {
     for (const child of children.reverse()) await end(child);
     rmSync(folder, { recursive: true, force: true });
@@ -199,7 +229,7 @@ console.log(
 let missed = false;
 let heldUp = false;
 for (const redis of [false, true]) {
-  const { windows, loopLagMs, reportedInMs, rssMb } = await measure(redis);
+  const { windows, loopLagMs, reportedInMs, rssMb, others } = await measure(redis);
   const percentile = (of: number): number =>
     median(windows.map(({ latency }) => latency.getValueAtPercentile(of) / 1000));
   const sum = (of: (figures: LoadFigures) => number): number =>
@@ -207,14 +237,14 @@ for (const redis of [false, true]) {
   const [asked, failed, wrong] = [sum((one) => one.asked), sum((one) => one.failed), sum((one) => one.wrong)];
   const good = percentile(99) < P99_MS && failed + wrong === 0;
   missed ||= !good;
-  heldUp ||= !good && loopLagMs > MAX_LOOP_LAG_P99_MS;
+  heldUp ||= !good && failed + wrong === 0 && (loopLagMs > MAX_LOOP_LAG_P99_MS || others > MAX_OTHERS);
   const each = windows.map(({ latency }) => (latency.getValueAtPercentile(99) / 1000).toFixed(2)).join(', ');
   console.log(
     `${good ? 'ok  ' : 'FAIL'} ${redis ? 'with Redis' : 'in memory '}: p99 ${percentile(99).toFixed(2)} ms (limit ${P99_MS}; ` +
       `windows ${each}), p50 ${percentile(50).toFixed(2)} ms, p99.9 ${percentile(99.9).toFixed(2)} ms; ${asked} asked, ` +
       `${failed} failed, ${wrong} wrong; all reported in ${(reportedInMs / 1000).toFixed(1)} s, ${rssMb.toFixed(0)} MB; ` +
-      `loop lag of this process p99 ${loopLagMs.toFixed(0)} ms`,
+      `loop lag of this process p99 ${loopLagMs.toFixed(0)} ms; others took ${(others * 100).toFixed(0)} % of the machine`,
   );
 }
-if (heldUp) console.log('VOID this process was held up itself: the machine is too busy');
+if (heldUp) console.log('VOID the machine was busy with something else');
 process.exitCode = missed ? (heldUp ? 3 : 1) : 0;
