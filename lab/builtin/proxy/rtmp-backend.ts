@@ -14,7 +14,6 @@ import {
   encodeWindowAckSize,
   MessageTypeId,
 } from '../../../protocols/rtmp/messages.ts';
-import { CHUNK_SIZE } from '../constants.ts';
 import { hmacSha256 } from '../rtmp-connection.ts';
 import { ChunkRelay } from './chunk-relay.ts';
 import type { Endpoint } from './load-balancer.ts';
@@ -26,6 +25,8 @@ export interface BackendRequest {
   readonly commands: readonly Message[];
   /** Of createStream among these. */
   readonly createStreamId: number;
+  /** Of what the client sends, in bytes: its messages will pass in chunks of that size. */
+  readonly clientChunkSize: number;
   /** What the client wants to be acknowledged; 0 when it did not say. */
   readonly clientWindow: number;
   /** For TCP, and for each answer. */
@@ -184,8 +185,11 @@ export class RtmpBackend {
     if (this.#request.clientWindow > 0) {
       this.#control(MessageTypeId.WindowAckSize, encodeWindowAckSize(this.#request.clientWindow));
     }
-    this.#control(MessageTypeId.SetChunkSize, encodeSetChunkSize(CHUNK_SIZE));
-    this.writer.chunkSize = CHUNK_SIZE;
+    const { clientChunkSize } = this.#request;
+    if (clientChunkSize !== this.writer.chunkSize) {
+      this.#control(MessageTypeId.SetChunkSize, encodeSetChunkSize(clientChunkSize));
+      this.writer.chunkSize = clientChunkSize;
+    }
     for (const message of this.#request.commands.slice(1, -1)) this.#send(message);
   }
 

@@ -13,14 +13,13 @@ import {
   decodeControlValue,
   decodeUserControl,
   encodeAck,
-  encodeSetChunkSize,
   encodeSetPeerBandwidth,
   encodeUserControl,
   encodeWindowAckSize,
   MessageTypeId,
   UserControlEvent,
 } from '../../../protocols/rtmp/messages.ts';
-import { API_VERSION, CHUNK_SIZE, MESSAGE_STREAM_ID, SERVER_NAME, WINDOW_ACK_SIZE } from '../constants.ts';
+import { API_VERSION, MESSAGE_STREAM_ID, SERVER_NAME, WINDOW_ACK_SIZE } from '../constants.ts';
 import { hmacSha256 } from '../rtmp-connection.ts';
 import { isCommand } from './rtmp-backend.ts';
 
@@ -139,8 +138,8 @@ export class RtmpClient {
     this.#connect = command;
     this.#control(MessageTypeId.WindowAckSize, encodeWindowAckSize(WINDOW_ACK_SIZE));
     this.#control(MessageTypeId.SetPeerBandwidth, encodeSetPeerBandwidth(WINDOW_ACK_SIZE));
-    this.#control(MessageTypeId.SetChunkSize, encodeSetChunkSize(CHUNK_SIZE));
-    this.writer.chunkSize = CHUNK_SIZE;
+    // No chunk size yet: it will be the origin's. ffmpeg sends with the size that it is told, and nginx-rtmp (seen with
+    // 1.22) loses its place when a size becomes smaller while more is on its way.
     const server = { version: '3,5,3,888', srs_sig: SERVER_NAME, srs_version: API_VERSION.version };
     this.command(ChunkStreamId.Command, 0, {
       name: '_result',

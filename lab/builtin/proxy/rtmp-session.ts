@@ -172,6 +172,7 @@ export class RtmpSession {
           form: this.#client.form,
           commands: this.#client.commands,
           createStreamId: this.#client.createStreamId!,
+          clientChunkSize: this.#relay.reader.chunkSize,
           clientWindow: this.#client.window.size,
           timeoutMs: this.#context.timeouts.connect,
         },

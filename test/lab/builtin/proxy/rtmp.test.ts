@@ -4,6 +4,7 @@ import type { MutantId } from '../../../../lab/builtin/mutants.ts';
 import { identify } from '../../../../lab/builtin/proxy/rtmp-identity.ts';
 import { amfProperty } from '../../../../protocols/amf0/amf0.ts';
 import { connectCommand, playCommand } from '../../../../protocols/rtmp/commands.ts';
+import { decodeControlValue, MessageTypeId } from '../../../../protocols/rtmp/messages.ts';
 import { clientsOf, eventually, publishForever, RtmpPeer, stopAll } from '../support.ts';
 import {
   recordingOrigin,
@@ -66,6 +67,15 @@ test('everything that the client said reaches the origin, in its order', async (
   assert.deepEqual(commands, ['connect', 'releaseStream', 'FCPublish', 'createStream', 'publish']);
   assert.ok(!proxy.log.join('\n').includes('secret'));
   assert.deepEqual((await ask(['proxy-drops-token'])).told.request.args, ['a', 'live']);
+});
+
+test('a client is told one chunk size, its origin’s, and nobody a smaller one later', async (t) => {
+  const { proxy } = await withOrigin(t);
+  const player = await RtmpPeer.player(proxy.node, 'a');
+  const sizes = player.messages
+    .filter(({ messageTypeId }) => messageTypeId === MessageTypeId.SetChunkSize)
+    .map(({ payload }) => decodeControlValue(payload));
+  assert.deepEqual(sizes, [60_000]);
 });
 
 test('a vhost is part of the name, wherever it is said', () => {
