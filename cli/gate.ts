@@ -232,7 +232,7 @@ async function composeWork(
         signal,
         project: `liveproof-gate-${process.pid}`,
         ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
-      }),
+      }).then(({ cluster }) => cluster),
     notes: [`runner compose: Docker ${version}, ${compose.join(' ')} ${composeVersion}`],
   };
 }

@@ -1,30 +1,19 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type LabState, labDown, labStatus, labUp } from '../lab/daemon.ts';
+import { labDown, labStatus, labUp } from '../lab/daemon.ts';
+import { composeDown, refuseWhileComposed } from '../lab/runners/compose-lab.ts';
 import { DEFAULT_TOPOLOGY, TOPOLOGIES, topologyByName } from '../lab/topologies/index.ts';
-import { type EngineName, enginesOf, type Topology } from '../lab/topology.ts';
-import { engineOption, OPEN_UDP, proxyOption } from './gate.ts';
+import { enginesOf } from '../lab/topology.ts';
+import { engineOption, OPEN_UDP, proxyOption, runnerOption } from './gate.ts';
 import { listenForInterrupt } from './interrupt.ts';
+import { chooseRunner, composedStatus, upInContainers } from './lab-compose.ts';
+import {
+  type DirectoryOption,
+  EXIT_INTERRUPTED,
+  noteOnHls,
+  type UpCommandOptions,
+  urls,
+} from './lab-words.ts';
 import { ExitCode, isTerminal, painter, table, UsageError } from './output.ts';
-
-interface DirectoryOption {
-  readonly dir: string;
-}
-
-interface UpCommandOptions extends DirectoryOption {
-  readonly topology: string;
-  readonly engine?: EngineName;
-  readonly srs?: string;
-  readonly proxy?: string;
-  readonly openUdp?: boolean;
-  readonly basePort?: number;
-}
-
-/** A process ended by SIGINT, as shells tell it. */
-const EXIT_INTERRUPTED = 130;
-
-const USE_TITLES = { publish: 'Publish', play: 'Play', observe: 'Observe' } as const;
-
-const PROTOCOL_TITLES: Readonly<Record<string, string>> = { api: 'HTTP API', stat: 'statistics' };
 
 export function register(program: Command): void {
   const lab = program
@@ -34,7 +23,7 @@ export function register(program: Command): void {
       'after',
       `
 Examples:
-  liveproof lab up                               the built-in edge cluster
+  liveproof lab up                               the edge cluster: containers where Docker answers, else processes
   liveproof lab up --engine srs --srs ./objs/srs the same cluster of a real SRS
   liveproof lab up --topology forward-cluster    HAProxy, masters, slaves, edges, Nginx
   liveproof lab status
@@ -49,6 +38,7 @@ Examples:
         .choices(TOPOLOGIES.map((topology) => topology.name))
         .default(DEFAULT_TOPOLOGY),
     )
+    .addOption(runnerOption())
     .addOption(engineOption())
     .addOption(new Option('--srs <path>', 'the srs binary for engine srs').env('SRS_BIN'))
     .addOption(proxyOption())
@@ -58,12 +48,16 @@ Examples:
     .addHelpText(
       'after',
       `
+Without --runner: compose where a Docker engine and Docker Compose answer, else process. Builtin nodes, --srs, --proxy and
+--open-udp are of runner process.
 HLS is cut into segments of 2 s, of which a playlist holds 12 s; players have no sessions, so that caches work.
 
 Exit codes: 0 up; 2 wrong use, or a lab is up already; 4 it did not come up.
 
 Examples:
   liveproof lab up
+  liveproof lab up --runner process
+  liveproof lab up --runner compose --topology proxy-redis
   liveproof lab up --topology nginx-rtmp
   liveproof lab up --topology proxy-cluster --proxy ./srs-proxy
   liveproof lab up --base-port 21000
@@ -125,6 +119,13 @@ function parsePort(text: string): number {
 }
 
 async function up(options: UpCommandOptions): Promise<void> {
+  const { runner, why } = await chooseRunner(options);
+  console.log(`runner ${runner}: ${why}`);
+  await (runner === 'compose' ? upInContainers(options) : upAsProcesses(options));
+}
+
+async function upAsProcesses(options: UpCommandOptions): Promise<void> {
+  refuseWhileComposed(options.dir);
   const engines = enginesOf(topologyByName(options.topology));
   const engine = options.engine ?? engines[0]!;
   if (!engines.includes(engine)) {
@@ -170,23 +171,13 @@ async function up(options: UpCommandOptions): Promise<void> {
   }
 }
 
-function urls(state: LabState): string {
-  const rows = state.entries.map(({ use, node, protocol, url }) => [
-    USE_TITLES[use],
-    node,
-    PROTOCOL_TITLES[protocol] ?? protocol.toUpperCase(),
-    url,
-  ]);
-  // The use is named once, at its first line.
-  const lines = rows.map((row, at) => (rows[at - 1]?.[0] === row[0] ? ['', ...row.slice(1)] : row));
-  return table(['', 'node', '', 'URL'], lines, { paint: painter(process.stdout) });
-}
-
 async function down({ dir }: DirectoryOption): Promise<void> {
-  console.log((await labDown(dir)) ? 'down' : 'no lab is up');
+  const wasUp = (await composeDown(dir)) || (await labDown(dir));
+  console.log(wasUp ? 'down' : 'no lab is up');
 }
 
 async function status({ dir, json }: DirectoryOption & { readonly json?: boolean }): Promise<void> {
+  if (await composedStatus(dir, json === true)) return;
   const found = await labStatus(dir);
   if (found === undefined) {
     console.log(json ? JSON.stringify({ up: false }) : 'no lab is up');
@@ -222,13 +213,4 @@ async function status({ dir, json }: DirectoryOption & { readonly json?: boolean
       `\n${paint('red', 'The daemon is gone')}, and the taps with it: \`lab down\` clears what is left.`,
     );
   }
-}
-
-/** What the URLs alone do not tell, where HLS is cut at edges. */
-export function noteOnHls({ nodes }: Topology): string | undefined {
-  if (!nodes.some(({ role, hls }) => role === 'edge' && hls)) return undefined;
-  return (
-    'HLS is cut at the edges, and only while somebody plays the RTMP or HTTP-FLV of the stream there (as SRS does):\n' +
-    'before that a playlist is answered with 404. HTTP-FLV through Nginx reaches the same edge as HLS through it.'
-  );
 }

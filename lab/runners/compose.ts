@@ -62,17 +62,20 @@ export function requireProfile(topology: string): void {
 }
 
 /** Resolves when every node answers; rejects with a LabError, and nothing is left then. */
-export async function startCompose(options: ComposeOptions): Promise<Cluster> {
+export async function startCompose(
+  options: ComposeOptions,
+): Promise<{ cluster: Cluster; placement: Required<Placement> }> {
   const project = await ComposeProject.prepare(options);
   try {
     await project.up();
-    return await attachExternal({
+    const cluster = await attachExternal({
       target: project.target(),
       allowDisruption: true,
       expected: options.settings ?? {},
       owner: project,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
+    return { cluster, placement: project.placement };
   } catch (error) {
     await project.down();
     throw error;
@@ -82,6 +85,7 @@ export async function startCompose(options: ComposeOptions): Promise<Cluster> {
 export class ComposeProject implements Owner {
   readonly readyWithinMs = READY_WITHIN_MS;
   readonly program: Docker;
+  readonly placement: Required<Placement>;
   readonly cluster: PlacedCluster;
   readonly name: string;
   readonly #options: ComposeOptions;
@@ -110,13 +114,20 @@ export class ComposeProject implements Owner {
       writeFileSync(file, text);
     }
     writeFileSync(path.join(runDir, 'docker-compose.yml'), compose);
-    return new ComposeProject(options, program, placeCluster(profile, placement));
+    return new ComposeProject(options, program, placement);
   }
 
-  private constructor(options: ComposeOptions, program: Docker, cluster: PlacedCluster) {
+  /** One that was brought up before, by another process. */
+  static async reopen(options: ComposeOptions, placement: Required<Placement>): Promise<ComposeProject> {
+    return new ComposeProject(options, await findDocker(), placement);
+  }
+
+  private constructor(options: ComposeOptions, program: Docker, placement: Required<Placement>) {
     this.#options = options;
     this.program = program;
-    this.cluster = cluster;
+    this.placement = placement;
+    requireProfile(options.topology.name);
+    this.cluster = placeCluster(profileOf(options.topology.name)!, placement);
     this.name = options.project ?? 'liveproof';
   }
 
@@ -126,7 +137,7 @@ export class ComposeProject implements Owner {
   }
 
   async up(): Promise<void> {
-    const { onProgress, signal, runDir } = this.#options;
+    const { onProgress, signal } = this.#options;
     onProgress?.(`images of ${this.cluster.topology.name}`);
     const hasOwn = this.cluster.nodes.some(({ image }) => image === 'node' || image === 'nginx-rtmp');
     try {
@@ -150,7 +161,6 @@ export class ComposeProject implements Owner {
       await this.#notePid(spec.name);
     }
     this.#standins = await standinsOf(this.cluster.nodes.map(({ image }) => IMAGES[image]));
-    writeFileSync(path.join(runDir, 'images.json'), JSON.stringify({ standins: this.#standins }));
   }
 
   /** The cluster as an external one: its published ports, and the addresses that its containers have. */
@@ -212,6 +222,23 @@ export class ComposeProject implements Owner {
     };
   }
 
+  /** Of every node, as Docker tells it. */
+  async status(): Promise<{ name: string; role: string; image: string; status: string }[]> {
+    const own = ['--filter', `label=com.docker.compose.project=${this.name}`];
+    const format = '{{.Label "com.docker.compose.service"}}\t{{.Status}}';
+    const told = new Map(
+      (await docker(['ps', '--all', ...own, '--format', format]))
+        .split('\n')
+        .map((line) => line.split('\t') as [string, string]),
+    );
+    return this.cluster.nodes.map(({ spec, service, image }) => ({
+      name: spec.name,
+      role: spec.role,
+      image: IMAGES[image],
+      status: told.get(service) ?? 'gone',
+    }));
+  }
+
   async down(): Promise<void> {
     // What is paused does not end.
     for (const id of await this.#ids('--filter', 'status=paused'))
@@ -256,7 +283,7 @@ export class ComposeProject implements Owner {
 async function freePlacement(
   profile: PlacedCluster['profile'],
   basePort: number | undefined,
-): Promise<Placement> {
+): Promise<Required<Placement>> {
   const used = await usedSubnets();
   const octet = Array.from({ length: OCTETS.count }, (_, i) => OCTETS.first + i * OCTETS.step).find(
     (one) => !used.some((subnet) => Math.floor(thirdOctetOf(subnet) / OCTETS.step) * OCTETS.step === one),

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { noteOnHls } from '../../cli/lab.ts';
+import { noteOnHls } from '../../cli/lab-words.ts';
 import { labDown } from '../../lab/daemon.ts';
 import { type LabState, livingProcesses, StateFile } from '../../lab/daemon-state.ts';
 import { TOPOLOGIES } from '../../lab/topologies/index.ts';
@@ -98,7 +98,7 @@ function statusOf(url: string): Promise<number | undefined> {
 
 describe('lab', () => {
   it('comes up, stays up, refuses to start twice, shows itself, goes down, and does so again', async () => {
-    const up = await lab('up');
+    const up = await lab('up', '--runner', 'process');
     assert.equal(up.code, 0, up.stderr);
     assert.match(up.stderr, /^ready: origin \(\d+ ms\)$/m);
     assert.match(up.stdout, /rtmp:\/\/127\.0\.0\.1:\d+\/live\/livestream$/m);
@@ -110,7 +110,7 @@ describe('lab', () => {
     const api = /http:\S+\/api\/v1\/versions/.exec(up.stdout)?.[0];
     assert.equal(await statusOf(api!), 200);
 
-    const again = await lab('up');
+    const again = await lab('up', '--runner', 'process');
     assert.equal(again.code, 2);
     assert.match(again.stderr, /lab\.already-up/);
     assert.deepEqual(state(), before);
@@ -134,7 +134,7 @@ describe('lab', () => {
   });
 
   it('tells a node that is gone, and is cleared after a crash of the daemon', async () => {
-    assert.equal((await lab('up')).code, 0);
+    assert.equal((await lab('up', '--runner', 'process')).code, 0);
     const before = state();
     const edge = before.processes.find((candidate) => candidate.node === 'edge-1')!;
     process.kill(edge.pid, 'SIGKILL');
@@ -150,7 +150,7 @@ describe('lab', () => {
   });
 
   it('is taken down by an interrupt while it comes up', async () => {
-    const up = launch('lab', 'up', '--dir', directory);
+    const up = launch('lab', 'up', '--runner', 'process', '--dir', directory);
     const ended = outcome(up);
     const started = await firstNode();
     up.kill('SIGINT');
@@ -161,7 +161,7 @@ describe('lab', () => {
   });
 
   it('is taken down when its starter is killed while it comes up', async () => {
-    const up = launch('lab', 'up', '--dir', directory);
+    const up = launch('lab', 'up', '--runner', 'process', '--dir', directory);
     const started = await firstNode();
     up.kill('SIGKILL');
     await nothingLeft(started, 3000);
@@ -169,7 +169,7 @@ describe('lab', () => {
   });
 
   it('has exit code 4, the node and its last lines when it does not come up', async () => {
-    const result = await lab('up', '--engine', 'srs', '--srs', '/bin/cat');
+    const result = await lab('up', '--runner', 'process', '--engine', 'srs', '--srs', '/bin/cat');
     assert.equal(result.code, 4);
     assert.match(result.stderr, /lab\.exited: (origin|edge-\d) exited \(code 1\)/);
     assert.match(result.stderr, /cat: invalid option/);
@@ -178,9 +178,9 @@ describe('lab', () => {
 
   it('has exit code 2 for wrong use', async () => {
     const results = await Promise.all([
-      lab('up', '--engine', 'srs'),
-      lab('up', '--engine', 'other'),
-      lab('up', '--base-port', '99999'),
+      lab('up', '--runner', 'process', '--engine', 'srs'),
+      lab('up', '--runner', 'process', '--engine', 'other'),
+      lab('up', '--runner', 'process', '--base-port', '99999'),
       lab('sideways'),
     ]);
     for (const { code, stderr } of results) {
