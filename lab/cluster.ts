@@ -190,6 +190,8 @@ export type Capability =
   /** Nodes answer the HTTP API. */
   | 'observe.api'
   | 'control.process'
+  /** Nodes reach what a check listens to on loopback: they are on the same host, and not in containers. */
+  | 'reaches.checks'
   | 'balancer';
 
 /** How long a media node waits for a peer that has stopped in the middle of what it was sending. ms. */

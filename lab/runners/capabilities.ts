@@ -40,6 +40,7 @@ export function capabilitiesOf({ nodes, entries }: Topology): ReadonlySet<Capabi
     ['observe.stat', enters('observe', 'stat')],
     ['observe.api', enters('observe', 'api')],
     ['control.process', true],
+    ['reaches.checks', true],
   ];
   return new Set(found.filter(([, isThere]) => isThere).map(([capability]) => capability));
 }

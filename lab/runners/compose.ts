@@ -243,7 +243,9 @@ export class ComposeProject implements Owner {
     // What is paused does not end.
     for (const id of await this.#ids('--filter', 'status=paused'))
       await docker(['unpause', id]).catch(() => {});
-    await this.#compose(['down', '--volumes', '--remove-orphans', '--timeout', STOP_SECONDS], DOWN_WITHIN_MS);
+    // Somebody may have started what watches it.
+    const all = ['--profile', 'monitoring', 'down'];
+    await this.#compose([...all, '--volumes', '--remove-orphans', '--timeout', STOP_SECONDS], DOWN_WITHIN_MS);
     const left = await this.#ids();
     if (left.length > 0) await docker(['rm', '--force', '--volumes', ...left]);
   }

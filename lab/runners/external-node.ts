@@ -152,7 +152,8 @@ export class ExternalNode implements ClusterNode {
     const { api, host, ports } = this.#options;
     if (api !== undefined) {
       const { server, service, pid } = await api.versions();
-      return [server, service, pid].join(' ');
+      // Behind a balancer it is whoever has his turn.
+      return this.spec.role === 'balancer' ? undefined : [server, service, pid].join(' ');
     }
     if (ports.rtmp !== undefined && this.spec.web === undefined) await rtmpAnswers(host, ports.rtmp);
     else {

@@ -244,6 +244,7 @@ function lacksOf(
   const lacks = new Map<Capability, string>([
     ['observe.upstream', NO_TAPS],
     ['observe.requests', NO_TAPS],
+    ['reaches.checks', 'its nodes do not reach what a check listens to on loopback'],
   ]);
   const hasControls =
     owner !== undefined ||

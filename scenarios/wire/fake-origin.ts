@@ -19,6 +19,7 @@ import { ServerHandshake } from '../../protocols/rtmp/handshake.ts';
 import { type Message, MessageAssembler } from '../../protocols/rtmp/message-assembler.ts';
 import { ChunkStreamId, MessageTypeId } from '../../protocols/rtmp/messages.ts';
 import type { CheckContext } from '../check.ts';
+import { requireReach } from './reach.ts';
 import { wallClock } from './socket.ts';
 
 /** Of requests and of bodies: a check asks some hundred times. */
@@ -91,6 +92,7 @@ export class FakeOrigin {
 
   /** It is closed when the check ends. */
   static async listen(t: CheckContext, options: FakeOriginOptions = {}): Promise<FakeOrigin> {
+    requireReach(t);
     const origin = new FakeOrigin(options);
     t.cleanUp(() => origin.close());
     await Promise.all([origin.#http, origin.#rtmp].map((server) => listening(server, origin.host)));

@@ -24,6 +24,7 @@ import { MessageAssembler } from '../../protocols/rtmp/message-assembler.ts';
 import { encodeUserControl, UserControlEvent } from '../../protocols/rtmp/messages.ts';
 import type { CheckContext } from '../check.ts';
 import { MessageType } from './chunks.ts';
+import { requireReach } from './reach.ts';
 
 /** What is sent for a question: a status, and a body of whatever form; null is never an answer. */
 export type ApiAnswer = { readonly status?: number; readonly body: string } | null;
@@ -57,6 +58,7 @@ export async function standIn(
   node: ClusterNode,
   behaviour: StandInBehaviour,
 ): Promise<void> {
+  requireReach(t);
   const { api, rtmp } = node.ports;
   if (api === undefined || rtmp === undefined) throw new Error(`${node.spec.name} has no place to stand in`);
   await t.control(node, 'kill');
