@@ -105,7 +105,7 @@ describe('a tap without toxics', () => {
     assert.equal(peer.remoteAddress, CLIENT_ADDRESS);
     assert.deepEqual(
       { ...(await opened), at: 0 },
-      { tap: 'edge-1>origin', type: 'open', connection: 1, at: 0, open: 1 },
+      { tap: 'edge-1>origin', carries: 'rtmp', type: 'open', connection: 1, at: 0, open: 1 },
     );
     const sent = pattern(3_000_000);
     socket.write(sent);
