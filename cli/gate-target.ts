@@ -44,6 +44,7 @@ export function attachTarget(target: Target, options: TargetOptions): Attach {
       target,
       directory: path.dirname(options.target),
       allowDisruption: options.allowDisruption === true,
+      allowRemote: options.allowRemote === true,
       expected: settings,
       signal,
     });

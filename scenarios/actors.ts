@@ -1,7 +1,7 @@
 /** The stage with real figures: the drivers' publishers and players, recorded. */
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { ClientObserver, Closed, HttpExchange } from '../drivers/client.ts';
+import type { ClientObserver, ClientOptions, Closed, HttpExchange } from '../drivers/client.ts';
 import { createPlayer } from '../drivers/create.ts';
 import { wallClock } from '../drivers/measure/clock.ts';
 import { type Continuation, Publishing } from '../drivers/measure/publishing.ts';
@@ -254,6 +254,7 @@ function beginToPublish(
     },
   });
   const options = {
+    ...ledBy(hand),
     ...(request.handshake ? { handshake: request.handshake } : {}),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   };
@@ -282,6 +283,10 @@ function beginToPublish(
   return { publisher, stream: publication.stream, started: started.reach(1), ended: ended.reach(1) };
 }
 
+function ledBy({ allowRemote }: StageHand): Pick<ClientOptions, 'allowRemote'> {
+  return allowRemote === true ? { allowRemote } : {};
+}
+
 class Spectator implements RecordedPlayer {
   readonly label: string;
   readonly client;
@@ -304,7 +309,8 @@ class Spectator implements RecordedPlayer {
       this.#closed.rise();
       for (const rising of [this.#frames, this.#keyframes]) rising.end(why);
     });
-    const { mediaTo, ...playing } = options;
+    const { mediaTo, ...own } = options;
+    const playing = { ...ledBy(hand), ...own };
     this.client =
       mediaTo === undefined
         ? createPlayer(url, recorder, playing, observer)
@@ -347,14 +353,17 @@ class PlayerCrowd implements RecordedCrowd {
   constructor(hand: StageHand, { label, ...options }: CrowdRequest) {
     this.label = label;
     this.#hand = hand;
-    this.#crowd = new Crowd(options, {
-      onSettled: () => this.#settled.rise(),
-      onFrame: (player, frames) => {
-        const goal = this.#goal;
-        if (goal === undefined || frames < goal.frames) return;
-        if (goal.behind.delete(player) && goal.behind.size === 0) goal.reached.rise();
+    this.#crowd = new Crowd(
+      { ...options, client: ledBy(hand) },
+      {
+        onSettled: () => this.#settled.rise(),
+        onFrame: (player, frames) => {
+          const goal = this.#goal;
+          if (goal === undefined || frames < goal.frames) return;
+          if (goal.behind.delete(player) && goal.behind.size === 0) goal.reached.rise();
+        },
       },
-    });
+    );
     hand.cleanUp(() => this.stop());
     this.#crowd.start();
   }

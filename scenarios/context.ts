@@ -64,6 +64,10 @@ export class GateContext implements CheckContext, StageHand {
     this.#slug = check.id.replaceAll('/', '-');
   }
 
+  get allowRemote(): boolean {
+    return this.cluster.leadsAway === true;
+  }
+
   /** What is waited for right now, in words. */
   get awaited(): string[] {
     return [...this.#awaited];

@@ -115,6 +115,8 @@ export interface Crowd {
 export interface StageHand {
   readonly history: History;
   readonly signal: AbortSignal;
+  /** Whether a client that begins on loopback may be led away from it. Default false. */
+  readonly allowRemote?: boolean;
   /** See CheckContext.within. */
   within<T>(what: string, withinMs: number, promise: Promise<T>): Promise<T>;
   /** See CheckContext.cleanUp. Every figure gives it its own `stop`, before anything of it can be awaited. */

@@ -36,6 +36,8 @@ export interface ExternalOptions {
   /** What checks take the settings of the media nodes to be; what is of other settings is left out. Default whatever. */
   readonly expected?: Partial<MediaSettings>;
   readonly signal?: AbortSignal;
+  /** Clients may be led off loopback. Default false. */
+  readonly allowRemote?: boolean;
   /** Of a cluster that is ours after all: who can do more than its file says. */
   readonly owner?: Owner;
 }
@@ -76,6 +78,7 @@ class ExternalCluster implements Cluster {
   readonly capabilities: ReadonlySet<Capability>;
   readonly lacks: ReadonlyMap<Capability, string>;
   readonly protectedBy?: string;
+  readonly leadsAway: boolean;
   readonly entries: readonly Entry[];
   readonly nodes: ReadonlyMap<string, ExternalNode>;
   readonly taps = [];
@@ -91,6 +94,7 @@ class ExternalCluster implements Cluster {
     this.patience = target.patience ?? SRS_PATIENCE;
     this.#mayKick = allowDisruption;
     this.#owner = options.owner;
+    this.leadsAway = options.allowRemote === true;
     if (!allowDisruption) this.protectedBy = NOT_ALLOWED;
     this.nodes = new Map(target.nodes.map((node) => [node.name, this.#nodeOf(node, topology, options)]));
     this.entries = entriesOf(target, topology);
