@@ -147,6 +147,10 @@ export class PacketTransform {
 
   /** Writes the tag behind the bytes. AES-CM only. */
   sign(bytes: Uint8Array, start: number, end: number, suffix: number): void {
+    if (end - start >= LONG && this.crypto !== undefined) {
+      bytes.set(this.longTag(bytes, start, end, suffix).subarray(0, this.tagSize), end);
+      return;
+    }
     const tag = this.hmac!.digest(bytes, start, end, suffix);
     for (let i = 0; i < this.tagSize; i++) bytes[end + i] = tag[i >> 2]! >>> (24 - 8 * (i & 3));
   }

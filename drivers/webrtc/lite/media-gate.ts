@@ -5,7 +5,7 @@
  * |---|---|
  * | that can carry the stamp: H.264 of at most 90 bytes, or anything but a slice | authenticated and decrypted |
  * | slices of an access unit, and audio | the first bytes are decrypted, for their type; nothing is authenticated |
- * | of a sample of access units (one of 50), and of audio packets | authenticated and decrypted |
+ * | of a sample of access units (the first ones, then one of 50), and of audio packets | authenticated and decrypted |
  * | of unknown payload types, or padded | authenticated and decrypted |
  *
  * In full mode all are. So the stamps give frame number, clock and stream id, sequence numbers tell what is missing, and
@@ -25,21 +25,34 @@ const STAMP_PAYLOAD = 90;
 /** FU indicator and header, and two bytes of the slice, which tell whether it is the first one. */
 const PEEK = 4;
 const PADDING = 0x20;
+/** Which access units are opened whole. */
+export interface SamplePlan {
+  /** One of so many; 1 is all. */
+  readonly sample: number;
+  /**
+   * Before that all of the first so many: the very first may have begun before the keys were there, so that with two of
+   * them each player that was on for two frames has compared one.
+   */
+  readonly first: number;
+  /** 32 bits of each player's own, so that thousands of players of one stream compare different ones. */
+  readonly offset: number;
+}
 
 export class MediaGate {
   // Plain fields: every packet of every player passes here.
   private readonly srtp: SrtpReceiver;
   private readonly kinds: Uint8Array;
-  /** One of so many access units is opened; 1 is all. */
-  private readonly sample: number;
+  private readonly plan: SamplePlan;
   private readonly observer: TransportObserver;
+  /** Timestamps of the first access units. */
+  private readonly firstUnits: number[] = [];
   private peeked = 0;
   private malformed = 0;
 
-  constructor(srtp: SrtpReceiver, kinds: Uint8Array, sample: number, observer: TransportObserver) {
+  constructor(srtp: SrtpReceiver, kinds: Uint8Array, plan: SamplePlan, observer: TransportObserver) {
     this.srtp = srtp;
     this.kinds = kinds;
-    this.sample = sample;
+    this.plan = plan;
     this.observer = observer;
   }
 
@@ -63,7 +76,7 @@ export class MediaGate {
       return;
     }
     const kind = this.kinds[bytes[1]! & 0x7f]!;
-    const sealed = (bytes[0]! & PADDING) === 0 && kind !== PayloadKind.other && !this.isSampled(bytes);
+    const sealed = (bytes[0]! & PADDING) === 0 && kind !== PayloadKind.other && !this.isSampled(bytes, kind);
     if (!sealed) this.open(bytes, start, now, false);
     else if (kind === PayloadKind.audio) this.pass(bytes, this.srtp.peek(bytes, 0, end, start, PEEK), now);
     else if (end - start - this.srtp.tagSize <= STAMP_PAYLOAD) this.open(bytes, start, now, true);
@@ -71,8 +84,18 @@ export class MediaGate {
   }
 
   /** All packets of an access unit have one timestamp, those that come again included. */
-  private isSampled(bytes: Uint8Array): boolean {
-    return this.sample === 1 || (Math.imul(uint32(bytes, 4), 0x9e3779b1) >>> 4) % this.sample === 0;
+  private isSampled(bytes: Uint8Array, kind: number): boolean {
+    const { sample, first, offset } = this.plan;
+    if (sample === 1) return true;
+    const timestamp = uint32(bytes, 4);
+    if (kind === PayloadKind.h264) {
+      if (this.firstUnits.includes(timestamp)) return true;
+      if (this.firstUnits.length < first) {
+        this.firstUnits.push(timestamp);
+        return true;
+      }
+    }
+    return (Math.imul(timestamp ^ offset, 0x9e3779b1) >>> 4) % sample === 0;
   }
 
   private video(bytes: Uint8Array, start: number, now: number): void {

@@ -2,6 +2,7 @@
  * WebRTC in TypeScript on node:dgram, as little of it as a player by the thousand needs: ICE towards the candidates of
  * the answer, DTLS 1.2 with use_srtp, SRTP. UDP over IPv4, one bundle, no data channels.
  */
+import { randomInt } from 'node:crypto';
 import { DtlsClient } from '../../../protocols/dtls/client.ts';
 import { SrtpProfile } from '../../../protocols/dtls/constants.ts';
 import type { DtlsEndpoint, DtlsHandler } from '../../../protocols/dtls/endpoint.ts';
@@ -31,6 +32,8 @@ import { type SharedSocket, type SocketPool, type SocketUser, socketsOf } from '
 
 /** Access units of which one is decrypted as a whole. */
 const SAMPLE = 50;
+/** Of each player; see SamplePlan. */
+const FIRST_UNITS = 2;
 const ALL_INTERFACES = '0.0.0.0';
 const monotonic = (): number => performance.now();
 
@@ -46,8 +49,8 @@ const TRANSFORMS = {
 
 export interface LiteOptions {
   /**
-   * One of so many access units is authenticated and decrypted as a whole, and its checksum compared; 1 is all of them
-   * (full mode). Default 50.
+   * One of so many access units, and the first two of each player, are authenticated and decrypted as a whole, and their
+   * checksums compared; 1 is all of them (full mode). Default 50.
    */
   readonly sample?: number;
   /** Of DTLS, in the order of preference. Default: AES-CM with HMAC-SHA1, then AES-GCM. */
@@ -213,7 +216,8 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
     const out: MasterKeys = { transform, ...ours };
     const into: MasterKeys = { transform, ...theirs };
     const srtp = new SrtpReceiver(into, nodeSrtpCrypto);
-    this.gate = new MediaGate(srtp, this.answer!.kinds, this.options.sample, this.observer);
+    const plan = { sample: this.options.sample, first: FIRST_UNITS, offset: randomInt(2 ** 32) };
+    this.gate = new MediaGate(srtp, this.answer!.kinds, plan, this.observer);
     this.rtpOut = new SrtpSender(out, nodeSrtpCrypto);
     this.rtcpIn = new SrtcpReceiver(into, nodeSrtpCrypto);
     this.rtcpOut = new SrtcpSender(out, nodeSrtpCrypto);

@@ -21,12 +21,13 @@ const keys: MasterKeys = {
   salt: Uint8Array.from(randomBytes(14)),
 };
 
-function rig(sample: number) {
+function rig(sample: number, first = 0, offset = 0) {
   const kinds = new Uint8Array(128);
   kinds[VIDEO] = PayloadKind.h264;
   kinds[AUDIO] = PayloadKind.audio;
   const seen: { payload: Uint8Array; size: number | undefined }[] = [];
-  const gate = new MediaGate(new SrtpReceiver(keys, nodeSrtpCrypto), kinds, sample, {
+  const plan = { sample, first, offset };
+  const gate = new MediaGate(new SrtpReceiver(keys, nodeSrtpCrypto), kinds, plan, {
     onConnected() {},
     onRtcp() {},
     onGone() {},
@@ -112,6 +113,36 @@ test('of access units one in so many is opened, all of its packets', () => {
   const { opened } = gate.figures;
   assert.equal(opened % 2, 0);
   assert.ok(opened > 120 && opened < 300, `${opened}`);
+});
+
+test('each player compares its first two access units, and then others of a stream than its neighbours do', () => {
+  const opened = (offset: number): number[] => {
+    const { gate, push } = rig(50, 2, offset);
+    return Array.from({ length: 2000 }, (_, frame) => frame).filter((frame) => {
+      const before = gate.figures.opened;
+      push(SLICE, VIDEO, frame * 3600);
+      return gate.figures.opened > before;
+    });
+  };
+  const players = [1, 0x12345678, 0x9abcdef0].map(opened);
+  for (const frames of players) assert.deepEqual(frames.slice(0, 2), [0, 1]);
+  const [a, b, c] = players.map((frames) => frames.slice(2).join());
+  assert.ok(a !== b && b !== c && a !== c);
+});
+
+test('what comes again of a first access unit, after others, is opened as the rest of it was', () => {
+  const { gate, push } = rig(NEVER, 2);
+  for (const timestamp of [1000, 2000, 3000, 1000, 2000, 4000]) push(SLICE, VIDEO, timestamp);
+  assert.deepEqual([gate.figures.opened, gate.figures.peeked], [4, 2]);
+});
+
+test('audio does not use up the first access units', () => {
+  const { gate, push } = rig(NEVER, 2);
+  for (let packet = 0; packet < 10; packet++) push(randomBytes(160), AUDIO, 1000 + packet);
+  push(SLICE, VIDEO, 100);
+  push(SLICE, VIDEO, 200);
+  push(SLICE, VIDEO, 300);
+  assert.deepEqual([gate.figures.opened, gate.figures.peeked], [2, 11]);
 });
 
 test('what is forged, replayed or cut is not handed on', () => {
