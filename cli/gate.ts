@@ -231,6 +231,7 @@ async function composeWork(
         runDir,
         signal,
         project: `liveproof-gate-${process.pid}`,
+        direct: process.platform === 'linux',
         ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
       }).then(({ cluster }) => cluster),
     notes: [`runner compose: Docker ${version}, ${compose.join(' ')} ${composeVersion}`],

@@ -207,6 +207,8 @@ function proxy({ spec, inner }: PlacedNode, plan: ClusterPlan): NodeConfig {
       PROXY_HTTP_SERVER: String(inner.http),
       PROXY_HTTP_API: String(inner.api),
       PROXY_WEBRTC_SERVER: String(inner.rtc),
+      // Where its port is published.
+      PROXY_WEBRTC_CANDIDATE: '127.0.0.1',
       PROXY_SRT_SERVER: String(inner.srt),
       PROXY_SYSTEM_API: String(inner.system),
       PROXY_STATIC_FILES: '/srv',

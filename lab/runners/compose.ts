@@ -34,6 +34,11 @@ export interface ComposeOptions {
   readonly settings?: Partial<MediaSettings>;
   /** First of the published ports. Default: those of the committed docker-compose.yml, or others where they are taken. */
   readonly basePort?: number;
+  /**
+   * Nodes that name each other to players are reached at the containers' own addresses, as on Linux they can be, and not at
+   * the published ports. Default false.
+   */
+  readonly direct?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (what: string) => void;
 }
@@ -168,6 +173,7 @@ export class ComposeProject implements Owner {
   /** The cluster as an external one: its published ports, and the addresses that its containers have. */
   target(): Target {
     const { topology, engine, nodes } = this.cluster;
+    const direct = this.#options.direct === true && nodes.some(({ spec }) => spec.coworkers !== undefined);
     const { hls, srt, rtc } = { ...LAB_SETTINGS, ...this.#options.settings };
     return {
       schema: 'liveproof/target@1',
@@ -175,10 +181,10 @@ export class ComposeProject implements Owner {
       topology: topology.name,
       engine,
       settings: { hls, ...(srt === undefined ? {} : { srt }), ...(rtc === undefined ? {} : { rtc }) },
-      nodes: nodes.map(({ spec, ip, outer }) => ({
+      nodes: nodes.map(({ spec, ip, inner, outer }) => ({
         name: spec.name,
-        host: '127.0.0.1',
-        ports: outer,
+        // An origin that sends players to another one names the address that all containers know it by.
+        ...(direct ? { host: ip, ports: portsOf(inner, outer) } : { host: '127.0.0.1', ports: outer }),
         addresses: [ip],
       })),
     };
@@ -281,6 +287,11 @@ export class ComposeProject implements Owner {
   #placed(node: string): PlacedNode {
     return this.cluster.nodes.find(({ spec }) => spec.name === node)!;
   }
+}
+
+/** Those of a node that are published, by the numbers that they have in its container. */
+function portsOf(inner: PlacedNode['inner'], outer: PlacedNode['outer']): PlacedNode['outer'] {
+  return Object.fromEntries(Object.entries(inner).filter(([kind]) => kind in outer));
 }
 
 /** Ports that are free now, and a subnet that no network of this engine has. Rejects with `lab.port`. */

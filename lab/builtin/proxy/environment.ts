@@ -1,4 +1,5 @@
 /** The proxy is configured by environment variables (seeds/001, Config); these are read and judged here, all at once. */
+import { isIP } from 'node:net';
 import { isMutantId, type Mutants } from '../mutants.ts';
 import type { Endpoint } from './load-balancer.ts';
 import { DEFAULT_TIMEOUTS, type ProxyTimeouts } from './timeouts.ts';
@@ -27,6 +28,8 @@ export interface ProxyEnvironment {
   readonly api: Endpoint;
   /** UDP. */
   readonly webrtc: Endpoint;
+  /** The address of `webrtc` that clients are told. Undefined: the one that they have reached over HTTP. */
+  readonly candidate: string | undefined;
   /** UDP. */
   readonly srt: Endpoint;
   readonly system: Endpoint;
@@ -62,6 +65,7 @@ export const DEFAULTS = {
   PROXY_DEFAULT_BACKEND_API: '1985',
   // Ours.
   PROXY_BIND: '127.0.0.1',
+  PROXY_WEBRTC_CANDIDATE: '',
   PROXY_NAME: 'proxy',
   PROXY_MUTANTS: '',
   PROXY_TIMEOUTS: '{}',
@@ -117,12 +121,16 @@ export function readEnvironment(environment: Readonly<Record<string, string | un
   const unknown = ids.filter((id) => !isMutantId(id));
   if (unknown.length > 0) wrong('PROXY_MUTANTS', `ids of mutants, which ${unknown.join(', ')} is not`);
 
+  const candidate = value('PROXY_WEBRTC_CANDIDATE');
+  if (candidate !== '' && isIP(candidate) === 0) wrong('PROXY_WEBRTC_CANDIDATE', 'an IP address');
+
   const result: ProxyEnvironment = {
     name: value('PROXY_NAME'),
     rtmp: listen('PROXY_RTMP_SERVER'),
     http: listen('PROXY_HTTP_SERVER'),
     api: listen('PROXY_HTTP_API'),
     webrtc: listen('PROXY_WEBRTC_SERVER'),
+    candidate: candidate === '' ? undefined : candidate,
     srt: listen('PROXY_SRT_SERVER'),
     system: listen('PROXY_SYSTEM_API'),
     staticFiles: value('PROXY_STATIC_FILES'),

@@ -184,9 +184,14 @@ export class WhipProxy {
     return Buffer.from(withCandidate(answer.body.toString(), this.#candidate(request)));
   }
 
-  /** Where the client is to send its media: to the address that it has reached over HTTP, or the only one that listens. */
+  /**
+   * Where the client is to send its media: where the environment says, for a proxy behind an address that is not its own,
+   * else to the address that it has reached over HTTP, or the only one that listens.
+   */
   #candidate(request: IncomingMessage): Endpoint {
-    const { host, port } = this.#context.environment.webrtc;
+    const { webrtc, candidate } = this.#context.environment;
+    const { host, port } = webrtc;
+    if (candidate !== undefined) return { host: candidate, port };
     if (!WILDCARDS.has(host)) return { host, port };
     return { host: (request.socket.localAddress ?? host).replace(/^::ffff:/, ''), port };
   }

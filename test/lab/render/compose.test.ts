@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, test } from 'node:test';
+import { parse } from 'yaml';
+import { renderCompose } from '../../../lab/render/compose.ts';
+import { IMAGES, PROFILES, placeCluster, profileOf } from '../../../lab/render/compose-plan.ts';
+
+const ROOT = resolve(import.meta.dirname, '../../..');
+const FOLDER = join(ROOT, 'fixtures/compose');
+
+interface Service {
+  readonly image: string;
+  readonly profiles: readonly string[];
+  readonly ports: readonly string[];
+  readonly volumes?: readonly string[];
+  readonly depends_on?: Readonly<Record<string, { condition: string }>>;
+  readonly healthcheck?: object;
+  readonly mem_limit?: string;
+  readonly cpus?: number;
+  readonly cap_drop?: readonly string[];
+  readonly read_only?: boolean;
+  readonly security_opt?: readonly string[];
+  readonly privileged?: boolean;
+  readonly networks: { liveproof?: { ipv4_address: string } };
+}
+
+const { compose, files } = renderCompose();
+const services = Object.entries(
+  (parse(compose, { merge: true, maxAliasCount: -1 }) as { services: Record<string, Service> }).services,
+);
+
+describe('the committed files', () => {
+  const again = 'run `npm run render:compose`';
+
+  test('docker-compose.yml is what the topologies render', () => {
+    assert.equal(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8'), compose, again);
+  });
+
+  test('fixtures/compose has every configuration as it is rendered, and no other', () => {
+    for (const [name, text] of files)
+      assert.equal(readFileSync(join(FOLDER, name), 'utf8'), text, `${name}: ${again}`);
+    const there = readdirSync(FOLDER, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && !entry.name.endsWith('.Dockerfile'))
+      .map(({ parentPath, name }) => join(parentPath, name).slice(FOLDER.length + 1));
+    assert.deepEqual(there.sort(), [...files.keys()].sort(), again);
+  });
+});
+
+describe('docker-compose.yml', () => {
+  test('has the five clusters as profiles, and each is a topology', () => {
+    const profiles = new Set(services.flatMap(([, { profiles: own }]) => own));
+    for (const one of ['edge', 'forward', 'nginx-rtmp', 'proxy', 'coworker'])
+      assert.ok(profiles.has(one), one);
+    assert.equal(profileOf('edge-cluster'), 'edge');
+  });
+
+  test('publishes on loopback only, and no port twice', () => {
+    const ports = services.flatMap(([, { ports: own }]) => own);
+    assert.ok(ports.length > 100);
+    for (const port of ports) assert.match(port, /^127\.0\.0\.1:\d+:\d+(\/udp)?$/);
+    const published = ports.map((port) => port.split(':')[1]);
+    assert.equal(new Set(published).size, published.length);
+  });
+
+  test('gives every container limits, a health check and no rights', () => {
+    for (const [name, service] of services) {
+      assert.match(service.mem_limit ?? '', /^\d+[mg]$/, name);
+      assert.ok((service.cpus ?? 0) > 0, name);
+      assert.ok(service.healthcheck, name);
+      assert.deepEqual(service.cap_drop, ['ALL'], name);
+      assert.equal(service.read_only, true, name);
+      assert.deepEqual(service.security_opt, ['no-new-privileges:true'], name);
+      assert.equal(service.privileged, undefined, name);
+    }
+  });
+
+  test('names images by version', () => {
+    for (const image of Object.values(IMAGES)) assert.match(image, /:v?\d+\.\d+/);
+    for (const [name, { image }] of services) assert.ok(Object.values<string>(IMAGES).includes(image), name);
+  });
+
+  test('mounts only what is rendered', () => {
+    const mounts = services.flatMap(([, { volumes = [] }]) => volumes).filter((one) => one.startsWith('./'));
+    assert.ok(mounts.length > 30);
+    for (const mount of mounts) {
+      const path = mount.split(':')[0]!.replace('./fixtures/compose/', '');
+      assert.ok(
+        [...files.keys()].some((name) => name === path || name.startsWith(`${path}/`)),
+        mount,
+      );
+      assert.match(mount, /:ro$/);
+    }
+  });
+
+  test('waits for the health of nodes of the same profile, never in a circle', () => {
+    const waits = new Map(services.map(([name, { depends_on: on = {} }]) => [name, on]));
+    const done = new Set<string>();
+    const walk = (name: string, above: readonly string[]): void => {
+      assert.ok(!above.includes(name), [...above, name].join(' > '));
+      if (done.has(name)) return;
+      for (const [other, { condition }] of Object.entries(waits.get(name)!)) {
+        assert.ok(waits.has(other), `${name} waits for ${other}`);
+        assert.equal(condition, 'service_healthy');
+        walk(other, [...above, name]);
+      }
+      done.add(name);
+    };
+    for (const name of waits.keys()) walk(name, []);
+  });
+});
+
+describe('the places of the nodes', () => {
+  test('differ in address and port, whichever clusters are up', () => {
+    const nodes = PROFILES.flatMap(({ profile }) => placeCluster(profile).nodes);
+    assert.equal(new Set(nodes.map(({ ip }) => ip)).size, nodes.length);
+    const outer = nodes.flatMap((node) => Object.values(node.outer));
+    assert.equal(new Set(outer).size, outer.length);
+  });
+
+  test('a candidate of WebRTC has the port that clients reach', () => {
+    for (const { profile } of PROFILES) {
+      for (const { inner, outer } of placeCluster(profile).nodes) {
+        if (outer.rtc !== undefined) assert.equal(inner.rtc, outer.rtc);
+      }
+    }
+  });
+
+  test('another base and subnet move everything', () => {
+    const moved = renderCompose({ profiles: ['edge'], placement: { basePort: 30_000, octet: 96 } });
+    assert.ok(!moved.compose.includes('198.19.64.') && !moved.compose.includes(':22010:'));
+    assert.match(moved.files.get('edge/edge-1.conf') ?? '', /198\.19\.96\./);
+  });
+});
