@@ -625,7 +625,10 @@ export const MUTANTS = {
     says: 'SRT conclusions are taken from whoever sends them, with whatever cookie',
   },
   'proxy-rtc-candidate-kept': { role: 'proxy', says: 'WHIP and WHEP answers name the address of the origin' },
-  'proxy-rtc-drops-packets': { role: 'proxy', says: 'Every 40th packet of WebRTC media is lost, either way' },
+  'proxy-rtc-drops-packets': {
+    role: 'proxy',
+    says: 'Every 40th packet of WebRTC media and its repeats are lost',
+  },
   'proxy-rtc-mixes-viewers': {
     role: 'proxy',
     says: 'What an origin sends to its WebRTC clients all goes to the one who came last',

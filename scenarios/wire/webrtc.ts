@@ -1,6 +1,7 @@
 /** WebRTC through a link of the check's own, and offers without a session behind them. */
 import type { OpenTransport } from '../../drivers/webrtc/contract.ts';
 import { openDatachannel } from '../../drivers/webrtc/datachannel/transport.ts';
+import type { Cluster } from '../../lab/cluster.ts';
 import type { CheckContext } from '../check.ts';
 
 /** In the options that an SRS tells in its API: what goes between RTMP and WebRTC was left out of it. */
@@ -63,13 +64,20 @@ export async function makeOffer(use: 'whip' | 'whep'): Promise<string> {
   }
 }
 
-/** Why there is no way between RTMP and WebRTC at a node; undefined when there is. */
+/** Why there is no way between RTMP and WebRTC at a node; undefined when there is. Behind a proxy, it is the origin's. */
 export async function bridgeMissing(t: CheckContext): Promise<string | undefined> {
-  const { host, port } = t.cluster.entry('play', 'webrtc');
+  const { host, port } = mediaApi(t.cluster) ?? t.cluster.entry('play', 'webrtc');
   const { status, body } = await t.http(`http://${host}:${port}/api/v1/features`, { label: 'features' });
   const told = status === 200 ? new TextDecoder().decode(body) : '';
   if (!told.includes(WITHOUT_BRIDGE)) return undefined;
   return `this SRS was built with ${WITHOUT_BRIDGE}: nothing goes between RTMP and WebRTC`;
+}
+
+function mediaApi({ nodes }: Cluster): { readonly host: string; readonly port: number } | undefined {
+  for (const { spec, host, ports } of nodes.values()) {
+    if (spec.rtc && ports.api !== undefined) return { host, port: ports.api };
+  }
+  return undefined;
 }
 
 /** Publish URL for WHEP players: of RTMP, or of WHIP where that does not reach them. */

@@ -6,6 +6,7 @@
 import { createHmac } from 'node:crypto';
 import type { Socket } from 'node:dgram';
 import { ProtocolError } from '../../../protocols/errors.ts';
+import { isRtcp } from '../../../protocols/rtp/packet.ts';
 import {
   decodeStun,
   isStun,
@@ -26,7 +27,7 @@ const MAX_QUESTIONS = 64;
 const SWEEP_MS = 250;
 /** Above it a first byte is no STUN (RFC 7983 section 7). */
 const LAST_STUN_BYTE = 3;
-/** Mutant. */
+/** Mutant: RTP with every such sequence number, and its repeats, is lost. */
 const DROP_EVERY = 40;
 
 const hmacSha1 = (key: Uint8Array, data: Uint8Array): Uint8Array =>
@@ -49,7 +50,6 @@ export class RtcRelay {
   };
   readonly #dropsPackets: boolean;
   readonly #mixesViewers: boolean;
-  #passed = 0;
   #latest: RtcPath | undefined;
   #questions = 0;
   #sweep = 0;
@@ -149,14 +149,14 @@ export class RtcRelay {
 
   #toOrigin(path: RtcPath, packet: Buffer): void {
     path.heard = this.#sweep;
-    if (this.#dropsPackets && ++this.#passed % DROP_EVERY === 0) return;
+    if (this.#dropsPackets && isToBeDropped(packet)) return;
     this.#bytesUp += packet.length;
     path.send(packet);
   }
 
   #onOriginPacket(path: RtcPath, packet: Buffer): void {
     if (this.#closed || isFull(this.#socket)) return;
-    if (this.#dropsPackets && ++this.#passed % DROP_EVERY === 0) return;
+    if (this.#dropsPackets && isToBeDropped(packet)) return;
     const to = this.#mixesViewers ? (this.#latest ?? path) : path;
     this.#bytesDown += packet.length;
     this.#socket.send(packet, to.port, to.address);
@@ -266,6 +266,12 @@ export class RtcRelay {
     this.#bytesUp = 0;
     this.#bytesDown = 0;
   }
+}
+
+/** Mutant. */
+function isToBeDropped(packet: Uint8Array): boolean {
+  const isMedia = packet.length > 3 && (packet[0]! & 0xc0) === 0x80 && !isRtcp(packet);
+  return isMedia && ((packet[2]! << 8) | packet[3]!) % DROP_EVERY === 0;
 }
 
 function decoded(packet: Uint8Array): StunMessage | undefined {

@@ -1,7 +1,6 @@
 /** A WebRTC client of an origin, by what its offer and answer have agreed on, and the ways that it comes. */
-import type { Socket } from 'node:dgram';
 import type { Backend, Endpoint } from './load-balancer.ts';
-import { connectUdp, isFull, type Peer, udpSocket } from './udp.ts';
+import { OriginSocket, type Peer } from './udp.ts';
 
 export interface RtcSessionFields {
   /** As the client's checks have it: `<ufrag of the origin>:<ufrag of the client>` (RFC 8445 section 7.2.2). */
@@ -60,8 +59,7 @@ export class RtcPath {
   heard: number;
   /** Another path whose client has the same port. */
   next: RtcPath | undefined = undefined;
-  readonly #socket: Socket;
-  #usable: boolean;
+  readonly #socket: OriginSocket;
 
   constructor(
     session: RtcSession,
@@ -75,25 +73,19 @@ export class RtcPath {
     this.address = peer.address;
     this.port = peer.port;
     this.heard = sweep;
-    const socket = udpSocket(origin.host);
-    this.#socket = socket;
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ECONNREFUSED' || error.syscall === 'bind' || error.syscall === 'connect') {
-        events.onRefused(this);
-      }
+    this.#socket = new OriginSocket(origin, listensAt, {
+      onPacket: (packet) => events.onPacket(this, packet),
+      onRefused: () => events.onRefused(this),
     });
-    socket.on('message', (packet) => events.onPacket(this, packet));
-    this.#usable = connectUdp(socket, origin, listensAt);
   }
 
   /** Handed to the system, or lost: `packet` is not to be changed. */
   send(packet: Uint8Array): void {
-    if (this.#usable && !isFull(this.#socket)) this.#socket.send(packet);
+    this.#socket.send(packet);
   }
 
   /** Once. */
   close(): void {
-    this.#usable = false;
     this.#socket.close();
   }
 }

@@ -1,5 +1,5 @@
 /** UDP sockets as both the SRT and the WebRTC side of the proxy want them. */
-import { createSocket, type Socket } from 'node:dgram';
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { Endpoint } from './load-balancer.ts';
 
@@ -45,23 +45,6 @@ function enlarge(socket: Socket): void {
   socket.setSendBufferSize(SOCKET_BUFFER_BYTES);
 }
 
-/**
- * At once. False when it cannot be, which the socket tells by an event.
- * @param listensAt address of the proxy.
- */
-export function connectUdp(socket: Socket, { host, port }: Endpoint, listensAt: string): boolean {
-  const address = sourceAddress(listensAt, host);
-  socket.bind({ port: 0, exclusive: true, ...(address !== undefined && { address }) });
-  socket.connect(port, host);
-  try {
-    socket.remoteAddress();
-  } catch {
-    return false;
-  }
-  enlarge(socket);
-  return true;
-}
-
 export function isFull(socket: Socket): boolean {
   return socket.getSendQueueSize() > MAX_UNSENT_BYTES;
 }
@@ -71,5 +54,92 @@ export function isFull(socket: Socket): boolean {
  * the nodes of a lab are told apart; elsewhere the system knows the way.
  */
 export function sourceAddress(listensAt: string, origin: string): string | undefined {
-  return listensAt.startsWith('127.') && origin.startsWith('127.') ? listensAt : undefined;
+  return listensAt.startsWith(LOOPBACK) && origin.startsWith(LOOPBACK) ? listensAt : undefined;
+}
+
+export interface OriginSocketEvents {
+  onPacket(packet: Buffer): void;
+  /** Nothing listens there, or the way is not there: it is not used any more. */
+  onRefused(): void;
+}
+
+/**
+ * From the proxy to a UDP port of an origin, and back. Connected: the system keeps strangers out and tells of a port that
+ * is closed. On loopback that has to wait for the first answer, which comes from 127.0.0.1 whatever address a server that
+ * listens on all of them was asked at (seen of SRS 7.0.18, SRT and WebRTC): where it comes from is where the origin is.
+ */
+export class OriginSocket {
+  readonly #origin: Endpoint;
+  readonly #events: OriginSocketEvents;
+  readonly #socket: Socket;
+  #connected = false;
+  #closed = false;
+
+  /** @param listensAt address of the proxy. */
+  constructor(origin: Endpoint, listensAt: string, events: OriginSocketEvents) {
+    this.#origin = origin;
+    this.#events = events;
+    const socket = udpSocket(origin.host);
+    this.#socket = socket;
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      // Of one datagram that is lost, but for these: the port is closed, or the socket never was.
+      const { code, syscall } = error;
+      if (code === 'ECONNREFUSED' || syscall === 'bind' || syscall === 'connect') events.onRefused();
+    });
+    socket.on('message', (packet, from) => this.#onMessage(packet, from));
+    const address = sourceAddress(listensAt, origin.host);
+    socket.bind({ port: 0, exclusive: true, ...(address !== undefined && { address }) });
+    if (!isAlias(origin.host)) this.#connect(origin.host);
+    if (isBound(socket)) enlarge(socket);
+  }
+
+  /** Handed to the system, or lost: `packet` is not to be changed. */
+  send(packet: Uint8Array): void {
+    if (this.#closed || isFull(this.#socket)) return;
+    if (this.#connected) this.#socket.send(packet);
+    else if (isAlias(this.#origin.host)) this.#socket.send(packet, this.#origin.port, this.#origin.host);
+  }
+
+  /** Once. */
+  close(): void {
+    this.#closed = true;
+    this.#socket.close();
+  }
+
+  #onMessage(packet: Buffer, { address, port }: RemoteInfo): void {
+    if (!this.#connected) {
+      if (port !== this.#origin.port || !address.startsWith(LOOPBACK)) return;
+      this.#connect(address);
+    }
+    this.#events.onPacket(packet);
+  }
+
+  #connect(host: string): void {
+    this.#socket.connect(this.#origin.port, host);
+    this.#connected = isConnected(this.#socket);
+  }
+}
+
+const LOOPBACK = '127.';
+
+function isAlias(host: string): boolean {
+  return host.startsWith(LOOPBACK) && host !== '127.0.0.1';
+}
+
+function isBound(socket: Socket): boolean {
+  try {
+    socket.address();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isConnected(socket: Socket): boolean {
+  try {
+    socket.remoteAddress();
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -70,7 +70,7 @@ describe('WHIP and WHEP through a proxy', { concurrency: 4 }, () => {
   });
 
   test('who vanishes is forgotten', async (t) => {
-    const { proxy, relay } = await proxied(t, 1, { timeouts: { rtcIdle: 1500 } });
+    const { proxy, relay } = await proxied(t, 1, { timeouts: { rtcIdle: 3000 } });
     publish(t, url(proxy, 'whip', 'x'));
     const player = new TestPlayer(t, url(proxy, 'whep', 'x'), LITE);
     await framesOf(player, 5);
@@ -80,7 +80,7 @@ describe('WHIP and WHEP through a proxy', { concurrency: 4 }, () => {
     relay.open(fields);
     await probe.send(check(fields), proxy.rtcPort);
     await eventually('its way', () => relay.paths === session + 1);
-    await eventually('it to be forgotten', () => relay.sessions === session);
+    await eventually('it to be forgotten', () => relay.sessions === session, 6000);
     assert.equal(relay.paths, session);
     // A player that gets media and says little is not taken for one that has gone.
     await framesOf(player, player.meter.received + 20);
@@ -178,6 +178,26 @@ describe('the UDP port', { concurrency: true }, () => {
     await second.send(Buffer.of(0x80, 1), proxy.rtcPort);
     await eventually('the other one to go on', () => origin.got.length === 3);
     assert.equal(relay.paths, 1);
+  });
+
+  test('an origin that listens on all addresses answers from another one than it was asked at', async (t) => {
+    const proxy = await start(t);
+    const origin = await Probe.open(t, '0.0.0.0');
+    const { port } = origin.socket.address();
+    const fields = await pretended(proxy, origin);
+    const rtc = { host: '127.0.0.77', port };
+    proxy.part.relay.open({ ...fields, backend: { ...fields.backend, rtc } });
+    const client = await Probe.open(t);
+    await client.send(check(fields), proxy.rtcPort);
+    await eventually('the check', () => origin.got.length === 1);
+    const stranger = await Probe.open(t, '127.0.0.78');
+    const way = origin.from[0]!;
+    await stranger.send(Buffer.from('stranger'), way.port, way.address);
+    await origin.send(Buffer.from('answer'), way.port, way.address);
+    await eventually('the answer', () => client.got.length > 0);
+    await client.send(Buffer.of(0x80, 1), proxy.rtcPort);
+    await eventually('what follows', () => origin.got.length === 2);
+    assert.deepEqual(client.got.map(String), ['answer']);
   });
 
   test('without the password a check opens nothing, and neither does noise', async (t) => {

@@ -117,6 +117,7 @@ describe('rtc', { concurrency: 3 }, () => {
     const victim = player();
     await framesOf(victim, 60);
     assert.ok(victim.rtp.nacked > 0, 'packets are asked for again');
+    assert.ok(victim.counts.missing > 0, 'and do not come');
   });
 
   test('proxy-rtc-mixes-viewers', async (t) => {
