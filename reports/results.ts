@@ -155,6 +155,13 @@ export const GeneratorHealth = z
     loopLagP99Ms: z.number().describe('Event-loop lag of the worst worker.'),
     cpuCores: z.number().describe('Of all workers together.'),
     rssMb: z.number().describe('Memory of all workers together.'),
+    udpDrops: z
+      .number()
+      .int()
+      .optional()
+      .describe(
+        'Datagrams that the system dropped at the generator’s own sockets, which were not read in time.',
+      ),
   })
   .meta({
     id: 'GeneratorHealth',

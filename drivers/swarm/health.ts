@@ -1,5 +1,6 @@
 /** Is the generator itself in order? A slow generator must never be reported as a slow server. */
 import { LatencyHistogram } from '../measure/histogram.ts';
+import { UdpDrops } from './udp-drops.ts';
 
 /**
  * Every latency may be wrong by the lag of the worker's event loop. A third of the 350 ms by which one hop of SRS's
@@ -30,6 +31,8 @@ export interface WorkerHealth {
   readonly rssMb: number;
   /** How often the system clock was set during the run. */
   readonly clockJumps: number;
+  /** Datagrams that the system dropped at sockets of the worker during the run: their receive buffers were full. */
+  readonly udpDrops: number;
 }
 
 /** The shape of `GeneratorHealth` in reports/results.ts. */
@@ -39,12 +42,14 @@ export interface GeneratorFigures {
   loopLagP99Ms: number;
   cpuCores: number;
   rssMb: number;
+  udpDrops: number;
 }
 
 export class HealthMonitor {
   readonly #whole = new LatencyHistogram();
   readonly #interval = new LatencyHistogram();
   readonly #timer: NodeJS.Timeout;
+  readonly #drops = new UdpDrops();
   #looked = performance.now();
   readonly #startedAt = performance.now();
   readonly #startCpu = process.cpuUsage();
@@ -75,6 +80,7 @@ export class HealthMonitor {
       cpuCoresMean: cores(this.#startCpu, cpu, now - this.#startedAt),
       rssMb: process.memoryUsage.rss() / 2 ** 20,
       clockJumps,
+      udpDrops: this.#drops.read(),
     };
     this.#interval.reset();
     this.#at = now;
@@ -95,11 +101,13 @@ function cores(from: NodeJS.CpuUsage, to: NodeJS.CpuUsage, ms: number): number {
  * All workers together.
  * @param lowestLatencyMs of every frame of the run; Infinity when there was none.
  * @param reasons what else is known to be wrong, such as a dead worker.
+ * @param incomplete frames or packets are missing: what was dropped at our own sockets may be just these.
  */
 export function judgeGenerator(
   workers: readonly WorkerHealth[],
   lowestLatencyMs: number,
   reasons: readonly string[] = [],
+  incomplete = false,
 ): GeneratorFigures {
   const found = [...reasons];
   const loopLagP99Ms = Math.max(0, ...workers.map((worker) => worker.loopLagP99Ms));
@@ -112,6 +120,12 @@ export function judgeGenerator(
   }
   const jumps = Math.max(0, ...workers.map((worker) => worker.clockJumps));
   if (jumps > 0) found.push(`the system clock was set ${jumps} times during the run`);
+  const udpDrops = workers.reduce((sum, worker) => sum + worker.udpDrops, 0);
+  if (udpDrops > 0 && incomplete) {
+    found.push(
+      `${udpDrops} datagrams were dropped at our own sockets, which were not read in time, and something is missing`,
+    );
+  }
   if (lowestLatencyMs < MIN_LATENCY_MS) {
     found.push(
       `a frame came ${(-lowestLatencyMs).toFixed(1)} ms before it was sent: the publisher's clock is ahead of ours`,
@@ -123,5 +137,6 @@ export function judgeGenerator(
     loopLagP99Ms,
     cpuCores: workers.reduce((sum, worker) => sum + worker.cpuCoresMean, 0),
     rssMb: workers.reduce((sum, worker) => sum + worker.rssMb, 0),
+    udpDrops,
   };
 }

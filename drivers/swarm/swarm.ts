@@ -254,9 +254,16 @@ export class Swarm {
       this.#workers.flatMap((worker) => worker.report?.health ?? []),
       crowd.lowestLatency ?? Number.POSITIVE_INFINITY,
       dead > 0 ? [`${dead} of ${this.#workers.length} worker processes died`] : [],
+      isIncomplete(crowd),
     );
     return { crowd, generator };
   }
+}
+
+/** Something that was sent never came, or not in time. */
+function isIncomplete({ frames, srt, webrtc }: CrowdSnapshot): boolean {
+  const lost = (srt?.packets.dropped ?? 0) + (webrtc?.rtp.lost ?? 0) + (webrtc?.rtp.audioLost ?? 0);
+  return frames.missing + frames.corrupt + lost > 0;
 }
 
 function protocolsOf({ hls, srt, webrtc }: CrowdSnapshot): ProtocolSnapshots {

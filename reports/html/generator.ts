@@ -9,6 +9,9 @@ export function renderGenerator(generator: GeneratorHealth): Html {
     ['Event-loop lag p99, worst worker', formatMs(generator.loopLagP99Ms)],
     ['Processor', plural(generator.cpuCores, 'core')],
     ['Memory', `${formatNumber(generator.rssMb)} MB`],
+    ...(generator.udpDrops === undefined
+      ? []
+      : ([['Datagrams dropped at our own sockets', formatNumber(generator.udpDrops)]] as [string, string][])),
   ];
   return html`<section aria-labelledby="generator">
 <h2 id="generator">Generator ${verdictBadge(

@@ -35,7 +35,7 @@ const TICK: LoadTick = {
   intervalLatencyP99: null,
   intervalLoopLagMs: 3,
   intervalCpuCores: 0.1,
-  generator: { healthy: true, reasons: [], loopLagP99Ms: 3, cpuCores: 0.1, rssMb: 80 },
+  generator: { healthy: true, reasons: [], loopLagP99Ms: 3, cpuCores: 0.1, rssMb: 80, udpDrops: 0 },
 };
 
 /** A swarm that was asked for nothing real. */

@@ -18,7 +18,7 @@ const FIGURES: PublishFigures = {
   bytes: 600_000,
   frames: 250,
   lag: distribution(250, 2, 0.4),
-  generator: { healthy: true, reasons: [], loopLagP99Ms: 2, cpuCores: 0.02, rssMb: 70 },
+  generator: { healthy: true, reasons: [], loopLagP99Ms: 2, cpuCores: 0.02, rssMb: 70, udpDrops: 0 },
 };
 
 function fakeRun(

@@ -215,7 +215,15 @@ test('publish: ends when nobody is left to publish', async () => {
   await assert.rejects(runPublish({ url: 'rtmp://127.0.0.1/live/s', streams: 2, file: 'x' }), /%d/);
 });
 
-const WORKER = { loopLagP99Ms: 3, loopLagMs: 3, cpuCores: 0.5, cpuCoresMean: 0.5, rssMb: 100, clockJumps: 0 };
+const WORKER = {
+  loopLagP99Ms: 3,
+  loopLagMs: 3,
+  cpuCores: 0.5,
+  cpuCoresMean: 0.5,
+  rssMb: 100,
+  clockJumps: 0,
+  udpDrops: 0,
+};
 
 test('health: every bound has its reason', () => {
   assert.deepEqual(judgeGenerator([WORKER, WORKER], 1), {
@@ -224,6 +232,7 @@ test('health: every bound has its reason', () => {
     loopLagP99Ms: 3,
     cpuCores: 1,
     rssMb: 200,
+    udpDrops: 0,
   });
   for (const [worker, lowest, reason] of [
     [{ ...WORKER, loopLagP99Ms: MAX_LOOP_LAG_P99_MS + 1 }, 1, /event loop/],
@@ -254,7 +263,7 @@ test('progress: rewritten on a terminal, plain lines elsewhere', () => {
     intervalLatencyP99: null,
     intervalLoopLagMs: 4,
     intervalCpuCores: 0.2,
-    generator: { healthy: true, reasons: [], loopLagP99Ms: 4, cpuCores: 0.2, rssMb: 90 },
+    generator: { healthy: true, reasons: [], loopLagP99Ms: 4, cpuCores: 0.2, rssMb: 90, udpDrops: 0 },
   };
   const line = loadLine(tick);
   assert.match(
