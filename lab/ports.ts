@@ -119,7 +119,14 @@ export interface Link {
  * to those whom it asks and tells, and back from a stream manager. The balancer and an Nginx that spreads connections
  * have none: they are where clients come in. A proxy's are told by the origins that register with it.
  */
-export function linksFrom({ role, web, upstreams, coworkers = [], reportsTo, registersWith }: NodeSpec): Link[] {
+export function linksFrom({
+  role,
+  web,
+  upstreams,
+  coworkers = [],
+  reportsTo,
+  registersWith,
+}: NodeSpec): Link[] {
   const over = (carries: LinkProtocol, ...names: readonly string[]): Link[] =>
     names.map((to) => ({ to, carries }));
   if (role === 'edge' || role === 'master') return over('rtmp', ...upstreams);
