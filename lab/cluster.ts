@@ -217,7 +217,7 @@ export interface Cluster {
   readonly lacks?: ReadonlyMap<Capability, string>;
   /** Why it may only be used as any client may use it; checks that do more are unsupported then. */
   readonly protectedBy?: string;
-  /** Its redirects and WebRTC answers may lead off loopback: to containers of ours, or to where the user allowed. */
+  /** Its redirects and WebRTC answers may lead off loopback: the user allowed it. */
   readonly leadsAway?: boolean;
   readonly entries: readonly Entry[];
   readonly nodes: ReadonlyMap<string, ClusterNode>;

@@ -82,6 +82,8 @@ function rtmpBlock(input: NginxRtmpInput): string {
     server {
         listen      ${host}:${rtmpPort};
         chunk_size  4000;
+        # Else it is a file below /var/log, which not everybody may write.
+        access_log  off;
 ${sweep(input)}
 
         # Streams come in here, and may be played.

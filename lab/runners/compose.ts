@@ -76,8 +76,6 @@ export async function startCompose(
     const cluster = await attachExternal({
       target: project.target(),
       allowDisruption: true,
-      // Containers have addresses of their own.
-      allowRemote: true,
       expected: options.settings ?? {},
       owner: project,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
