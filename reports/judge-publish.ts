@@ -1,10 +1,11 @@
 /** The findings of a run of publishers. As with a load, an unhealthy generator blames nothing on the server. */
 import { formatMs, formatNumber, plural } from './format.ts';
-import type { Finding, Publish, Verdict } from './results.ts';
+import { srtSent, webRtcSent } from './judge-udp.ts';
+import type { Evidence, Finding, Publish, Verdict } from './results.ts';
 
 /** Pure. The worst verdict of the findings is the verdict of the run. */
 export function judgePublish(publish: Publish, run: { readonly interrupted: boolean }): Finding[] {
-  const { clients, reasons, generator, lag } = publish;
+  const { clients, reasons, generator, lag, srt, webrtc } = publish;
   const evidence = Object.entries(reasons).map(([label, count]) => ({
     label,
     detail: plural(count, 'stream'),
@@ -15,6 +16,7 @@ export function judgePublish(publish: Publish, run: { readonly interrupted: bool
     verdict: Verdict,
     expected: string,
     actual: string,
+    always: readonly Evidence[] = [],
   ): Finding => ({
     check: `publish/${check}`,
     title,
@@ -23,7 +25,7 @@ export function judgePublish(publish: Publish, run: { readonly interrupted: bool
     verdict: verdict === 'fail' && !generator.healthy ? 'inconclusive' : verdict,
     expected,
     actual,
-    evidence: verdict === 'fail' ? evidence : [],
+    evidence: [...always, ...(verdict === 'fail' && always.length === 0 ? evidence : [])],
     durationMs: publish.seconds * 1000,
   });
   return [
@@ -44,6 +46,20 @@ export function judgePublish(publish: Publish, run: { readonly interrupted: bool
       clients.dropped > 0 ? 'fail' : 'pass',
       'no stream dropped',
       clients.dropped > 0 ? `${formatNumber(clients.dropped)} dropped` : 'none dropped',
+    ),
+    ...[srt && srtSent(srt), webrtc && webRtcSent(webrtc)].flatMap((said) =>
+      said === undefined
+        ? []
+        : [
+            judge(
+              'packets',
+              'Every packet is sent, and again when it is asked for',
+              said.verdict,
+              said.expected,
+              said.actual,
+              said.evidence,
+            ),
+          ],
     ),
     judge(
       'generator',

@@ -1,6 +1,6 @@
 /** What a load's SRT and WHEP players say of their packets. Loss that was made good in time is what both are made for. */
 import { formatMs, formatNumber, plural } from './format.ts';
-import type { Evidence, SrtLoad, Verdict, WebRtcLoad } from './results.ts';
+import type { Evidence, Publish, SrtLoad, Verdict, WebRtcLoad } from './results.ts';
 
 interface Said {
   readonly verdict: Verdict;
@@ -78,6 +78,60 @@ export function rtpJudged(load: WebRtcLoad): Said {
     return { verdict: 'inconclusive', expected, actual, evidence };
   }
   return judged(rtp.packets, bad, expected, good, evidence);
+}
+
+/** What a publisher gave up never reached the server: it did not acknowledge it in time, or the network was too slow. */
+export function srtSent({ total, publishers }: NonNullable<Publish['srt']>): Said {
+  const { sent, retransmitted, naks, dropped, rttMs } = total;
+  const expected = 'no packet given up as too old';
+  const again = `${plural(sent, 'packet')} sent, ${formatNumber(retransmitted)} again after ${plural(naks, 'loss report')}; round trip ${formatMs(rttMs)}`;
+  return sentJudged(
+    sent,
+    some(dropped, 'given up'),
+    expected,
+    again,
+    worst(publishers, 'dropped', 'given up'),
+  );
+}
+
+export function webRtcSent({ total, publishers }: NonNullable<Publish['webrtc']>): Said {
+  const { sent, retransmitted, naks, forgotten, refused, keyframeRequests, rttMs } = total;
+  const bad = [
+    ...some(forgotten, 'asked for too late to be sent again'),
+    ...some(refused, 'not taken by the transport'),
+  ];
+  const expected = 'no packet that could not be sent, or sent again';
+  const again = `${plural(sent, 'packet')} sent, ${formatNumber(retransmitted)} of them again after ${plural(naks, 'loss report')}, ${plural(keyframeRequests, 'keyframe')} asked for; round trip ${formatMs(rttMs)}`;
+  return sentJudged(sent, bad, expected, again, worst(publishers, 'forgotten', 'asked for too late'));
+}
+
+function sentJudged(
+  sent: number,
+  bad: readonly string[],
+  expected: string,
+  good: string,
+  evidence: readonly Evidence[],
+): Said {
+  if (sent === 0) return { verdict: 'inconclusive', expected, actual: 'no packet was sent', evidence };
+  const verdict = bad.length > 0 ? 'fail' : 'pass';
+  return { verdict, expected, actual: [...bad, good].join(', '), evidence };
+}
+
+function worst<K extends string>(
+  publishers: readonly Readonly<Record<K, number>>[],
+  name: K,
+  what: string,
+): Evidence[] {
+  const counts = publishers.map((publisher) => publisher[name]);
+  const hit = counts.filter((count) => count > 0);
+  if (hit.length === 0) return [];
+  const most = Math.max(...hit);
+  return [
+    {
+      label: what,
+      detail: `by ${plural(hit.length, 'publisher')}, at most ${formatNumber(most)} by stream ${counts.indexOf(most) + 1}`,
+    },
+  ];
 }
 
 function some(count: number, what: string): string[] {

@@ -356,6 +356,34 @@ export const Load = z
   .meta({ id: 'Load', description: 'The figures of many players.' });
 export type Load = z.infer<typeof Load>;
 
+const RoundTrip = z.number().nullable();
+
+export const SrtPublisher = z
+  .object({
+    rttMs: RoundTrip.describe('Smoothed round trip time; in all the mean.'),
+    sent: Counter.describe('Data packets, for the first time.'),
+    retransmitted: Counter,
+    naks: Counter.describe('Loss reports of the server.'),
+    reportedLost: Counter.describe('Packets that they named, each time.'),
+    dropped: Counter.describe('Given up by the publisher: too old to be of use.'),
+  })
+  .meta({ id: 'SrtPublisher', description: 'What an SRT publisher sent and was asked for.' });
+export type SrtPublisher = z.infer<typeof SrtPublisher>;
+
+export const WebRtcPublisher = z
+  .object({
+    rttMs: RoundTrip.describe('Round trip time by the last report of the server; in all the mean.'),
+    sent: Counter.describe('RTP packets, those that were sent again included.'),
+    retransmitted: Counter,
+    naks: Counter.describe('Loss reports of the server (NACK).'),
+    forgotten: Counter.describe('Packets that were asked for and not kept any more.'),
+    keyframeRequests: Counter.describe('Keyframes that the server asked for (PLI, FIR).'),
+    reportedLost: z.number().int().describe('Packets of video that the server misses, by its last report.'),
+    refused: Counter.describe('Packets that could not be sent.'),
+  })
+  .meta({ id: 'WebRtcPublisher', description: 'What a WHIP publisher sent and was asked for.' });
+export type WebRtcPublisher = z.infer<typeof WebRtcPublisher>;
+
 export const Publish = z
   .object({
     urls: z.array(z.string()).describe('One per stream.'),
@@ -373,6 +401,20 @@ export const Publish = z
     bytes: z.number().describe('Sent, of all streams.'),
     lag: Distribution.describe('By how much frames were sent later than due.'),
     generator: GeneratorHealth,
+    srt: z
+      .object({
+        total: SrtPublisher,
+        publishers: z.array(SrtPublisher).describe('In the order of the URLs.'),
+      })
+      .optional()
+      .describe('Only over SRT.'),
+    webrtc: z
+      .object({
+        total: WebRtcPublisher,
+        publishers: z.array(WebRtcPublisher).describe('In the order of the URLs.'),
+      })
+      .optional()
+      .describe('Only over WHIP.'),
   })
   .meta({ id: 'Publish', description: 'The figures of many publishers.' });
 export type Publish = z.infer<typeof Publish>;

@@ -9,6 +9,7 @@ import { clientSource } from './addresses.ts';
 import type { CrowdClientOptions, FrameTotals } from './crowd.ts';
 import { type GeneratorFigures, HealthMonitor, judgeGenerator } from './health.ts';
 import { type ProtocolFigures, protocolFigures } from './protocol-distributions.ts';
+import { type PublishedFigures, publishedFigures } from './publish-figures.ts';
 import { Swarm, type SwarmTick } from './swarm.ts';
 
 export type LoadPhase = 'ramp' | 'steady';
@@ -129,7 +130,8 @@ export interface PublishOptions {
   readonly onTick?: (tick: PublishTick) => void;
 }
 
-export interface PublishFigures {
+/** The shape of `Publish` in reports/results.ts. */
+export interface PublishFigures extends PublishedFigures {
   readonly urls: string[];
   readonly seconds: number;
   readonly clients: { requested: number; joined: number; failed: number; dropped: number };
@@ -208,6 +210,7 @@ export async function runPublish(options: PublishOptions): Promise<PublishFigure
     frames: publications.reduce((sum, publication) => sum + publication.frames, 0),
     lag: publishing.lag.toDistribution(),
     generator: judgeGenerator([reading], Number.POSITIVE_INFINITY),
+    ...publishedFigures(publications.map(({ client }) => client)),
   };
 }
 

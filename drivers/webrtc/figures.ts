@@ -44,6 +44,8 @@ export interface RtpSent {
   /** Packets that the transport did not take. */
   refused: number;
   retransmitted: number;
+  /** Requests for packets that came (NACK). */
+  naks: number;
   /** Sequence numbers asked for that are not kept any more. */
   forgotten: number;
   /** PLI and FIR received: a file has its keyframes where it has them, so they are counted and not obeyed. */
@@ -56,7 +58,7 @@ export interface RtpSent {
 
 export function rtpSent(): RtpSent {
   return {
-    ...{ packets: 0, bytes: 0, refused: 0, retransmitted: 0, forgotten: 0 },
+    ...{ packets: 0, bytes: 0, refused: 0, retransmitted: 0, naks: 0, forgotten: 0 },
     ...{ keyframeRequests: 0, senderReports: 0, reportedLost: 0, malformed: 0 },
   };
 }

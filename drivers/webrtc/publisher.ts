@@ -16,7 +16,7 @@ import { MediaType } from '../../protocols/media.ts';
 import { VIDEO_CLOCK } from '../../protocols/rtp/h264-depacketizer.ts';
 import { H264Packetizer } from '../../protocols/rtp/h264-packetizer.ts';
 import { encodeRtp } from '../../protocols/rtp/packet.ts';
-import { encodeRtcp, parseRtcp, type RtcpMessage } from '../../protocols/rtp/rtcp.ts';
+import { encodeRtcp, ntpOf, parseRtcp, type RtcpMessage } from '../../protocols/rtp/rtcp.ts';
 import type { SessionDescription } from '../../protocols/sdp/description.ts';
 import { type ClientObserver, type ClientOptions, ClientState, type Publisher } from '../client.ts';
 import { wallClock } from '../measure/clock.ts';
@@ -38,6 +38,8 @@ const MAX_SILENCE_MS = 500;
  */
 const SECOND_REPORT_MS = 250;
 const REPORT_MS = 1000;
+/** Of round trips that are believed, a minute, in 1/65536 s. */
+const MAX_ROUND_TRIP = 60 * 65_536;
 
 const ticker = new Ticker(50, () => wallClock.now());
 
@@ -49,6 +51,8 @@ const ticker = new Ticker(50, () => wallClock.now());
  */
 export class WhipPublisher extends WebRtcClient implements Publisher {
   readonly rtp: RtpSent = rtpSent();
+  /** By the receiver's last report on video that tells one (RFC 3550 section 6.4.1), in ms; NaN before. */
+  roundTripMs = Number.NaN;
   /** UDP takes all at once. */
   readonly backlog = 0;
   readonly #ssrcs = { video: randomInt(1, 2 ** 32), audio: randomInt(1, 2 ** 32) };
@@ -161,7 +165,7 @@ export class WhipPublisher extends WebRtcClient implements Publisher {
     this.bytesIn += end - start;
   }
 
-  override onRtcp(bytes: Uint8Array, start: number, end: number): void {
+  override onRtcp(bytes: Uint8Array, start: number, end: number, now: number): void {
     this.bytesIn += end - start;
     let messages: ReturnType<typeof parseRtcp>;
     try {
@@ -173,13 +177,21 @@ export class WhipPublisher extends WebRtcClient implements Publisher {
     }
     for (const message of messages) {
       if (message.type === 'nack') {
+        this.rtp.naks++;
         const sender = message.mediaSsrc === this.#ssrcs.audio ? this.#audio : this.#video;
         for (const sequence of message.sequences) sender?.again(sequence);
       } else if (message.type === 'picture-loss' || message.type === 'full-intra-request') {
         this.rtp.keyframeRequests++;
       } else if (message.type === 'receiver-report') {
         const block = message.reports.find(({ ssrc }) => ssrc === this.#ssrcs.video);
-        if (block !== undefined) this.rtp.reportedLost = block.lost;
+        if (block === undefined) continue;
+        this.rtp.reportedLost = block.lost;
+        // The middle 32 bits of NTP time: 1/65536 s.
+        const { ntpSeconds, ntpFraction } = ntpOf(now);
+        const middle = (ntpSeconds << 16) | (ntpFraction >>> 16);
+        const units = (middle - block.lastSr - block.delaySinceLastSr) >>> 0;
+        // Rounding of what is very little may make it a little less than nothing.
+        if (block.lastSr !== 0 && units < MAX_ROUND_TRIP) this.roundTripMs = (units * 1000) / 65_536;
       }
     }
   }

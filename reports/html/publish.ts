@@ -3,8 +3,10 @@ import { formatBytes, formatMs, formatNumber } from '../format.ts';
 import type { Publish } from '../results.ts';
 import { renderReasons, renderTiles, renderUrls } from './figures.ts';
 import { type Html, html } from './html.ts';
+import { renderSrtSent, renderWebRtcSent } from './udp.ts';
 
-export function renderPublish({ urls, seconds, clients, reasons, frames, bytes, lag }: Publish): Html {
+export function renderPublish(publish: Publish): Html {
+  const { urls, seconds, clients, reasons, frames, bytes, lag, srt, webrtc } = publish;
   return html`<section aria-labelledby="figures">
 <h2 id="figures">Figures</h2>
 ${renderTiles([
@@ -24,6 +26,8 @@ ${renderTiles([
   { name: 'Frames sent', value: formatNumber(frames), also: 'each with a stamp' },
   { name: 'Late p99', value: formatMs(lag.p99), also: `after its due time; max ${formatMs(lag.max)}` },
 ])}
+${srt && renderSrtSent(srt)}
+${webrtc && renderWebRtcSent(webrtc)}
 ${renderReasons('Why streams failed or dropped', 'Streams', reasons)}
 ${renderUrls('Published', urls)}
 </section>`;

@@ -1,6 +1,6 @@
 /** The SRT and WHEP players of a load: their packets, and what became of them. */
 import { formatBytes, formatMs, formatNumber, plural } from '../format.ts';
-import type { SrtLoad, WebRtcLoad } from '../results.ts';
+import type { Publish, SrtLoad, WebRtcLoad } from '../results.ts';
 import { renderReasons, renderTiles } from './figures.ts';
 import { type Html, html } from './html.ts';
 
@@ -94,4 +94,80 @@ ${renderTiles([
   },
 ])}
 ${renderReasons(PROBLEMS, 'Times', problems)}`;
+}
+
+export function renderSrtSent({ total, publishers }: NonNullable<Publish['srt']>): Html {
+  return html`<h3>SRT packets</h3>
+${renderTiles([
+  { name: 'Sent', value: formatNumber(total.sent), also: plural(publishers.length, 'publisher') },
+  {
+    name: 'Retransmitted',
+    value: formatNumber(total.retransmitted),
+    also: `${plural(total.naks, 'loss report')}, ${formatNumber(total.reportedLost)} named in them`,
+  },
+  {
+    name: 'Given up, too old',
+    value: formatNumber(total.dropped),
+    also: 'never acknowledged in time',
+    bad: total.dropped > 0,
+  },
+  { name: 'Round trip', value: formatMs(total.rttMs), also: 'mean of the publishers' },
+])}
+${renderPublishers(publishers)}`;
+}
+
+export function renderWebRtcSent({ total, publishers }: NonNullable<Publish['webrtc']>): Html {
+  return html`<h3>WebRTC packets</h3>
+${renderTiles([
+  {
+    name: 'Sent',
+    value: formatNumber(total.sent),
+    also: `${plural(publishers.length, 'publisher')}; ${formatNumber(total.refused)} not taken`,
+    bad: total.refused > 0,
+  },
+  {
+    name: 'Retransmitted',
+    value: formatNumber(total.retransmitted),
+    also: `${plural(total.naks, 'loss report')}; ${formatNumber(total.forgotten)} asked for too late`,
+    bad: total.forgotten > 0,
+  },
+  {
+    name: 'Keyframes asked for',
+    value: formatNumber(total.keyframeRequests),
+    also: 'by PLI or FIR: a file has its own',
+  },
+  {
+    name: 'Missed by the server',
+    value: formatNumber(total.reportedLost),
+    also: 'by its last reports',
+  },
+  { name: 'Round trip', value: formatMs(total.rttMs), also: 'mean of the publishers' },
+])}
+${renderPublishers(publishers)}`;
+}
+
+const COLUMNS = [
+  ['sent', 'Sent'],
+  ['retransmitted', 'Again'],
+  ['naks', 'Loss reports'],
+  ['reportedLost', 'Reported lost'],
+] as const;
+
+/** One row each, folded away; nothing for a single one, whose figures are the total. */
+function renderPublishers(
+  publishers: readonly ({ readonly rttMs: number | null } & Readonly<
+    Record<(typeof COLUMNS)[number][0], number>
+  >)[],
+): Html {
+  if (publishers.length < 2) return html``;
+  return html`<details class="data"><summary>${plural(publishers.length, 'publisher')}</summary>
+<table class="plain"><thead><tr><th scope="col">Stream</th>${COLUMNS.map(
+    ([, name]) => html`<th scope="col" class="number">${name}</th>`,
+  )}<th scope="col" class="number">Round trip</th></tr></thead>
+<tbody>${publishers.map(
+    (publisher, index) =>
+      html`<tr><th scope="row">${String(index + 1)}</th>${COLUMNS.map(
+        ([key]) => html`<td class="number">${formatNumber(publisher[key])}</td>`,
+      )}<td class="number">${formatMs(publisher.rttMs)}</td></tr>`,
+  )}</tbody></table></details>`;
 }

@@ -21,6 +21,12 @@ import {
 
 const HOSTILE = `"><script>alert(1)</script><img src=x onerror=alert(2)>'</script><!-- ]]> & \u202e\u0000\ud800`;
 
+const SRT_SENT = { rttMs: 3.2, sent: 5000, retransmitted: 12, naks: 4, reportedLost: 12, dropped: 1 };
+const WHIP_SENT = {
+  ...{ rttMs: null, sent: 5000, retransmitted: 3, naks: 2, forgotten: 1, keyframeRequests: 4 },
+  ...{ reportedLost: 5, refused: 0 },
+};
+
 const SAMPLES: Record<string, Results> = {
   gate: gate(),
   load: load(),
@@ -29,6 +35,8 @@ const SAMPLES: Record<string, Results> = {
   webrtc: load({ webrtc: webRtcFigures({ problems: { 'signalling.location': 4 } }) }),
   mutants: mutants(),
   publish: publish(),
+  'srt published': publish({ srt: { total: SRT_SENT, publishers: [SRT_SENT, SRT_SENT] } }),
+  'whip published': publish({ webrtc: { total: WHIP_SENT, publishers: [WHIP_SENT, WHIP_SENT] } }),
   failover: gate([finding({ check: 'failover/origin-killed', timeline: timeline() })]),
   nothing: { ...gate([]), verdict: 'error' },
   hostile: hostile(),

@@ -7,6 +7,7 @@ import type {
   Finding,
   HlsLoad,
   Load,
+  Publish,
   Results,
   SrtLoad,
   WebRtcLoad,
@@ -251,7 +252,7 @@ export function loadFigures(of: Partial<Load> = {}): Load {
   };
 }
 
-export function publish(): Results {
+export function publish(of: Partial<Publish> = {}): Results {
   return results({
     kind: 'publish',
     verdict: 'fail',
@@ -265,6 +266,7 @@ export function publish(): Results {
       bytes: 13.5e6,
       lag: distribution(5625, 2, 0.4),
       generator: { healthy: true, reasons: [], loopLagP99Ms: 3.4, cpuCores: 0.05, rssMb: 90 },
+      ...of,
     },
   });
 }

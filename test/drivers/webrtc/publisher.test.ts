@@ -7,7 +7,7 @@ import { WhipPublisher } from '../../../drivers/webrtc/publisher.ts';
 import { MediaType } from '../../../protocols/media.ts';
 import { H264Depacketizer } from '../../../protocols/rtp/h264-depacketizer.ts';
 import { RtpPacket } from '../../../protocols/rtp/packet.ts';
-import type { SenderReport } from '../../../protocols/rtp/rtcp.ts';
+import { encodeRtcp, ntpOf, type SenderReport } from '../../../protocols/rtp/rtcp.ts';
 import { source } from '../../protocols/rtp/support.ts';
 import { eventually } from '../support/observe.ts';
 import { RtcServer, RtcWitness } from './support.ts';
@@ -94,9 +94,38 @@ describe('WHIP publisher', { concurrency: true }, () => {
     // SRTP's replay protection keeps from this peer what it has already.
     await eventually(2000, 'retransmissions', () => publisher.rtp.forgotten === 1);
     assert.equal(peer.rtp.length, before);
-    const { retransmitted, forgotten, keyframeRequests } = publisher.rtp;
-    assert.deepEqual([retransmitted, forgotten, keyframeRequests], [2, 1, 1]);
+    const { naks, retransmitted, forgotten, keyframeRequests } = publisher.rtp;
+    assert.deepEqual([naks, retransmitted, forgotten, keyframeRequests], [1, 2, 1, 1]);
     assert.equal(depacketized(peer.rtp).audio, 0);
+  });
+
+  it('the round trip is what a report of the receiver says of a sender report', async (t) => {
+    const { peer, publisher: streaming } = await publishing(t, { audio: false });
+    assert.ok(Number.isNaN(streaming.roundTripMs));
+    await send(streaming, 2);
+    await eventually(2000, 'all packets', () => peer.rtp.length === streaming.rtp.packets);
+    const packet = new RtpPacket();
+    packet.read(peer.rtp[0]!);
+    const report = (lastSr: number, delaySinceLastSr: number, lost: number): Uint8Array => {
+      const block = { ssrc: packet.ssrc, fractionLost: 0, lost, highestSequence: 0, jitter: 0 };
+      return encodeRtcp([
+        { type: 'receiver-report', ssrc: 1, reports: [{ ...block, lastSr, delaySinceLastSr }] },
+      ]);
+    };
+    const now = 1_800_000_000_000;
+    const middle = ({ ntpSeconds, ntpFraction }: ReturnType<typeof ntpOf>): number =>
+      ((ntpSeconds << 16) | (ntpFraction >>> 16)) >>> 0;
+    const told = (bytes: Uint8Array): void => streaming.onRtcp(bytes, 0, bytes.length, now);
+    told(report(middle(ntpOf(now - 250)), 65_536 / 8, 7));
+    assert.ok(Math.abs(streaming.roundTripMs - 125) < 0.1, `${streaming.roundTripMs}`);
+    assert.equal(streaming.rtp.reportedLost, 7);
+    told(report(0, 0, 8));
+    told(report(middle(ntpOf(now + 50)), 0, 9));
+    assert.ok(
+      Math.abs(streaming.roundTripMs - 125) < 0.1,
+      'no sender report, or one of the future, tells none',
+    );
+    assert.equal(streaming.rtp.reportedLost, 9);
   });
 
   it('before it streams nothing is sent', (t) => {
