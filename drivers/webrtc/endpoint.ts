@@ -4,6 +4,7 @@ import { ProtocolError, ProtocolErrorCode } from '../../protocols/errors.ts';
 /**
  * `whep://host[:port]/path[?query]` is `http://…` (port 80 when left out), `wheps://` is `https://`; `whip` likewise. The
  * path is the server's: `/rtc/v1/whep/?app=live&stream=x` of SRS, `/x/whep` of MediaMTX, `/whep/endpoint/x` of others.
+ * Over TLS the server's certificate is always verified; one of a CA of one's own is trusted by NODE_EXTRA_CA_CERTS.
  * @throws ProtocolError Url
  */
 export function signallingUrl(text: string, scheme: 'whip' | 'whep'): URL {

@@ -19,6 +19,10 @@ const DELETE_MS = 2000;
  */
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 307, 308]);
 
+/** Codes of a handshake that failed, certificates that are not trusted among them (Node's documentation of tls). */
+const TLS_ERROR =
+  /^(?:ERR_TLS_|ERR_SSL_|EPROTO$|CERT_|CRL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_)/;
+
 export interface SignallingOptions {
   /** Sent as `Authorization: Bearer` (RFC 9725 section 4.7), to the first host only. */
   readonly token: string | undefined;
@@ -258,6 +262,9 @@ function networkError(error: NodeJS.ErrnoException, headAt: number): SignallingE
   const code = error.code ?? 'failed';
   if (code.startsWith('HPE_'))
     return new SignallingError(CloseReason.protocol, 'http1.response', error.message);
+  // What Node's TLS says of a certificate has no system call: OpenSSL's names (X509_V_ERR_…) or Node's own.
+  if (error.syscall === undefined && TLS_ERROR.test(code))
+    return new SignallingError(CloseReason.refused, `tls.${code.toLowerCase()}`, error.message);
   const refused = error.syscall === 'connect' || error.syscall === 'bind' || error.syscall === 'getaddrinfo';
   const reason =
     code === 'ETIMEDOUT' ? CloseReason.timeout : refused ? CloseReason.refused : CloseReason.reset;
