@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { SRS_PATIENCE } from '../cluster.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
 import { TOPOLOGIES, topologyByName } from '../topologies/index.ts';
-import { MEDIA_ROLES, type NodeSpec, type Topology } from '../topology.ts';
+import { isMediaRole, MEDIA_ROLES, type NodeSpec, type Topology } from '../topology.ts';
 
 /** A program and its arguments. Nothing of it is seen by a shell. */
 export type Command = readonly string[];
@@ -259,13 +259,14 @@ export function topologyOf(target: Target): Topology {
       ...model
     } = known.nodes.find((spec) => spec.name === name) ??
     ({ ...known.nodes.find((spec) => spec.role === role), name, upstreams: [] } as Partial<NodeSpec>);
+    const own = role ?? model.role!;
     return {
       ...model,
       name,
-      role: role ?? model.role!,
+      role: own,
       upstreams: upstreams ?? (model.upstreams ?? []).filter((upstream) => names.has(upstream)),
-      ...(ports.srt === undefined ? {} : { srt: true }),
-      ...(ports.rtc === undefined ? {} : { rtc: true }),
+      ...(isMediaRole(own) && ports.srt !== undefined ? { srt: true } : {}),
+      ...(isMediaRole(own) && ports.rtc !== undefined ? { rtc: true } : {}),
     };
   });
   return { ...known, nodes, entries: known.entries.filter(({ node }) => names.has(node)) };

@@ -62,6 +62,18 @@ describe('a target file', () => {
     );
   });
 
+  test('has media nodes that speak SRT and WebRTC where it names their ports; a proxy only passes them on', () => {
+    const ports = '{ rtmp: 1935, api: 1985, srt: 10080, rtc: 8000 }';
+    const node = (name: string) => `\n  - { name: ${name}, host: 127.0.0.1, ports: ${ports} }`;
+    const names = ['proxy', 'origin-1', 'origin-2', 'edge-1'];
+    const text = file('', names.map(node).join('')).replace('edge-cluster', 'proxy-cluster');
+    const { nodes } = topologyOf(parseTarget(text, 'a.yaml'));
+    assert.deepEqual(
+      nodes.filter(({ rtc, srt }) => rtc && srt).map(({ name }) => name),
+      ['origin-1', 'origin-2', 'edge-1'],
+    );
+  });
+
   test('tells every host that would be connected to', () => {
     const target = parseTarget(
       file(
