@@ -19,6 +19,7 @@ let ports: { rtmp: number; api: number };
 let location: string | undefined;
 
 const context = {
+  cluster: { capabilities: new Set(['reaches.checks']) },
   control: async (node: ClusterNode, action: string) => {
     controls.push(`${action} ${node.spec.name}`);
   },
