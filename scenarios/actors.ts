@@ -9,6 +9,7 @@ import { MediaRecorder } from '../drivers/measure/recorder.ts';
 import { MediaSource } from '../drivers/measure/source.ts';
 import { Crowd } from '../drivers/swarm/crowd.ts';
 import { WhepPlayer } from '../drivers/webrtc/player.ts';
+import { WhipPublisher } from '../drivers/webrtc/publisher.ts';
 import { Checksum } from '../protocols/h264/checksum.ts';
 import { TS_PACKET_SIZE } from '../protocols/mpegts/reader.ts';
 import { UnreachableError } from './check.ts';
@@ -258,7 +259,13 @@ function beginToPublish(
     ...(request.handshake ? { handshake: request.handshake } : {}),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   };
-  const publication = publishing.add(url, options, continues);
+  const { mediaTo } = request;
+  const publication = publishing.add(
+    url,
+    options,
+    continues,
+    mediaTo && ((to, own, observer) => new WhipPublisher(to, own, observer, throughLine(mediaTo))),
+  );
   const stop = () => {
     publication.stop();
     return ended.reach(1);

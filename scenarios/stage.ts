@@ -16,6 +16,8 @@ export interface PublishRequest {
   readonly filler?: number;
   /** Of the file's keyframes the first one only. Default false. */
   readonly rareKeyframes?: boolean;
+  /** WHIP: the media goes here, and not where the answer says: a tap on the way. */
+  readonly mediaTo?: { readonly host: string; readonly port: number };
   /** Default simple. */
   readonly handshake?: 'simple' | 'digest';
   /**

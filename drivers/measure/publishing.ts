@@ -53,13 +53,14 @@ export class Publication {
     source: MediaSource,
     options: ClientOptions | undefined,
     continues: Continuation | undefined,
+    create: typeof createPublisher,
   ) {
     this.#publishing = publishing;
     this.url = url;
     this.continues = continues;
     this.stream = continues?.stream ?? randomInt(2 ** 32);
     this.cursor = new SourceCursor(source);
-    this.client = createPublisher(url, options, publishing);
+    this.client = create(url, options, publishing);
   }
 
   get paused(): boolean {
@@ -98,9 +99,17 @@ export class Publishing implements ClientObserver {
     this.#observer = observer;
   }
 
-  /** Connects and publishes, from a keyframe and timestamp 0 on. Throws ProtocolError(Url). */
-  add(url: string, options?: ClientOptions, continues?: Continuation): Publication {
-    const publication = new Publication(this, url, this.#source, options, continues);
+  /**
+   * Connects and publishes, from a keyframe and timestamp 0 on. Throws ProtocolError(Url).
+   * @param create the client; default the one of the URL's scheme.
+   */
+  add(
+    url: string,
+    options?: ClientOptions,
+    continues?: Continuation,
+    create: typeof createPublisher = createPublisher,
+  ): Publication {
+    const publication = new Publication(this, url, this.#source, options, continues, create);
     this.#publications.set(publication.client, publication);
     publication.client.open();
     return publication;

@@ -26,9 +26,9 @@ interface Line {
   readonly to: { readonly host: string; readonly port: number };
 }
 
-/** A link of the check's own to where media comes from. */
-async function lineToMedia(t: CheckContext): Promise<Line> {
-  const node = t.cluster.nodes.get(t.cluster.entry('play', 'webrtc').node)!;
+/** A link of the check's own to where media comes from, or with `publish` goes to. */
+export async function lineToMedia(t: CheckContext, use: 'play' | 'publish' = 'play'): Promise<Line> {
+  const node = t.cluster.nodes.get(t.cluster.entry(use, 'webrtc').node)!;
   const port = node.ports.rtc;
   if (port === undefined) throw new Error(`node ${node.spec.name} has no WebRTC port`);
   const tap = new UdpTap({

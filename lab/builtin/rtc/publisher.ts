@@ -195,6 +195,7 @@ export class RtcPublisher implements RtcPurpose, MediaSink {
   }
 
   #ask(sequences: readonly number[]): void {
+    if (this.#options.mutants.has('whip-no-nack')) return;
     if (this.#videoSsrc !== undefined && this.#feedback.has('nack')) {
       const { reports } = this.#session.ssrcs;
       this.#feed({ type: 'nack', ssrc: reports, mediaSsrc: this.#videoSsrc, sequences });

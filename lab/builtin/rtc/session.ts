@@ -121,7 +121,9 @@ export class RtcSession implements ClientConnection {
   }
 
   #lost(reason: string): void {
-    if (!this.#mutants.has('rtc-session-kept')) this.close(reason);
+    if (this.#mutants.has('rtc-session-kept')) return;
+    if (this.#mutants.has('whip-vanished-kept') && this.negotiation.use === 'publish') return;
+    this.close(reason);
   }
 
   #heard(packet: Buffer): number {

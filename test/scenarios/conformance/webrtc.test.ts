@@ -252,6 +252,37 @@ describe('media', () => {
     assert.equal(judge(id, [reading(1, 3)]).verdict, 'inconclusive');
   });
 
+  test('publisher-nack-recovers: recovered, lost, not asked for, not put to the test', () => {
+    const id = 'webrtc/publisher-nack-recovers';
+    const story = (numbers: number[], figures: StepData = {}) => [
+      step(1, 'watched', { publisher: 'p', player: 'whep' }),
+      ...sent('p', 140),
+      ...got('whep', numbers),
+      step(9000, 'figures', { dropped: 8, naks: 6, retransmitted: 8, forgotten: 0, ...figures }),
+    ];
+    assert.deepEqual(judge(id, story(range(0, 130))), { verdict: 'pass', says: '' });
+    assert.equal(judge(id, story(range(0, 130).filter((n) => n !== 65))).verdict, 'fail');
+    assert.equal(judge(id, story(range(0, 130), { naks: 0, retransmitted: 0 })).verdict, 'fail');
+    assert.equal(judge(id, story(range(0, 130), { dropped: 0, retransmitted: 0 })).verdict, 'inconclusive');
+    assert.equal(judge(id, []).verdict, 'inconclusive');
+  });
+
+  test('publisher-forgotten: gone and free, kept, gone and refused', () => {
+    const id = 'webrtc/publisher-forgotten';
+    const publishing = (t: number, publishers: number): HistoryEvent =>
+      ({ ...reading(t, publishers), publishers }) as HistoryEvent;
+    const gone = [step(10, 'vanished'), publishing(6000, 0), step(6001, 'forgotten')];
+    assert.equal(judge(id, [...gone, step(7000, 'published-again')]).verdict, 'pass');
+    assert.match(judge(id, [step(10, 'vanished'), publishing(11_000, 1)]).says, /1 publishers/);
+    const refusal: HistoryEvent = {
+      ...{ t: 6500, type: 'client.closed', client: 'again', reason: 'rejected' },
+      ...{ during: 'handshaking', code: 'http.409', detail: 'busy' },
+    };
+    assert.match(judge(id, [...gone, refusal]).says, /http\.409/);
+    assert.equal(judge(id, gone).verdict, 'inconclusive');
+    assert.equal(judge(id, [publishing(5, 0)]).verdict, 'inconclusive');
+  });
+
   test('republish-while-waiting: both, the first only, not from a keyframe', () => {
     const id = 'webrtc/republish-while-waiting';
     const story = (...received: HistoryEvent[]) => [

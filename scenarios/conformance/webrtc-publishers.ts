@@ -1,0 +1,116 @@
+/** WebRTC: what becomes of a WHIP publisher on a link that loses, and of one who vanishes. */
+import type { WhipPublisher } from '../../drivers/webrtc/publisher.ts';
+import { RTC_CONNECTED_WITHIN_MS, RTC_FORGOTTEN_WITHIN_MS, RTC_PLAYING_WITHIN_MS } from '../bounds.ts';
+import { type Check, check } from '../check.ts';
+import { failed, inconclusive, judged, notSeen } from '../judging.ts';
+import { FRAME_MS } from '../stage.ts';
+import { isRtp } from '../wire/webrtc.ts';
+import { judgeFrames } from './srt-delivery.ts';
+import { lineToMedia } from './webrtc-media.ts';
+import { EDGE_CLUSTER } from './webrtc-signalling.ts';
+
+const LOSS = 0.02;
+const LOSSY_FRAMES = 110;
+
+const nackRecovers = check({
+  id: 'webrtc/publisher-nack-recovers',
+  title: 'What a link loses of a WHIP publisher is asked for, and comes again',
+  level: 'must',
+  spec: {
+    source: 'RFC 4585',
+    where: 'section 6.2.1 (generic NACK); SRS 7.0.18 conf/full.conf nack (on)',
+    says: 'With 2 % loss and NACK agreed on, the server asks its publisher for what is missing, and no frame is.',
+  },
+  topologies: EDGE_CLUSTER,
+  needs: ['publish.webrtc', 'play.webrtc'],
+  mutants: ['whip-no-nack'],
+
+  async run(t) {
+    const stream = t.stream();
+    const { tap, to } = await lineToMedia(t, 'publish');
+    const publisher = await t.publish({ url: t.publishUrl(stream, undefined, 'webrtc'), mediaTo: to });
+    const player = t.play(t.playUrl('webrtc', stream), 'whep');
+    await player.playing(RTC_PLAYING_WITHIN_MS);
+    tap.setFaults('upstream', { loss: LOSS, only: isRtp });
+    t.step('watched', { publisher: publisher.label, player: player.label });
+    try {
+      await player.frames(LOSSY_FRAMES, LOSSY_FRAMES * FRAME_MS + RTC_PLAYING_WITHIN_MS);
+    } finally {
+      const { naks, retransmitted, forgotten } = (publisher.client as WhipPublisher).rtp;
+      t.step('figures', { naks, retransmitted, forgotten, dropped: tap.counts('upstream').lost });
+    }
+  },
+
+  judge(history) {
+    const watched = history.step('watched');
+    const figures = history.step('figures');
+    if (watched === undefined || figures === undefined) {
+      return [notSeen(history, 'a WHIP publisher on a link that loses')];
+    }
+    const { dropped, naks, retransmitted, forgotten } = figures;
+    const expected = 'the publisher was asked for what the link lost, and sent it again';
+    const actual = `${dropped} lost by the link, ${naks} requests, ${retransmitted} sent again, ${forgotten} not kept any more`;
+    return [
+      judgeFrames(history, `${watched.publisher}`, `${watched.player}`, LOSSY_FRAMES),
+      Number(dropped) === 0
+        ? inconclusive(expected, actual)
+        : judged(Number(retransmitted) > 0, expected, actual),
+    ];
+  },
+});
+
+const vanishedForgotten = check({
+  id: 'webrtc/publisher-forgotten',
+  title: 'The stream of a WHIP publisher who vanishes without a word is free again',
+  level: 'must',
+  spec: {
+    source: 'SRS 7.0.18',
+    where: 'conf/full.conf stun_timeout; app/srs_app_rtc_conn.cpp, SrsRtcConnection::is_alive; RFC 7675',
+    says: 'A session of which no STUN has come for stun_timeout is gone; a publisher with it, and its stream may be published again.',
+  },
+  topologies: EDGE_CLUSTER,
+  needs: ['publish.webrtc', 'play.webrtc', 'observe.api'],
+  mutants: ['rtc-session-kept', 'whip-vanished-kept'],
+  deadlineMs: RTC_FORGOTTEN_WITHIN_MS + 15_000,
+
+  async run(t) {
+    const { node } = t.cluster.entry('publish', 'webrtc');
+    const stream = t.stream();
+    const url = t.publishUrl(stream, undefined, 'webrtc');
+    const { tap, to } = await lineToMedia(t, 'publish');
+    await t.publish({ url, label: 'vanishing', mediaTo: to });
+    const player = t.play(t.playUrl('webrtc', stream), 'whep');
+    await player.playing(RTC_PLAYING_WITHIN_MS);
+    await t.untilApi(node, stream, 1000, ({ publishers }) => publishers === 1);
+    tap.cut();
+    t.step('vanished');
+    await t.untilApi(node, stream, RTC_FORGOTTEN_WITHIN_MS, ({ publishers }) => publishers === 0);
+    t.step('forgotten');
+    const again = await t.publish({ url, label: 'again' });
+    await again.sent(5, RTC_CONNECTED_WITHIN_MS);
+    t.step('published-again');
+  },
+
+  judge(history) {
+    const vanished = history.of('step').find(({ step }) => step === 'vanished');
+    const expected = `the publisher who vanished is none any more within ${RTC_FORGOTTEN_WITHIN_MS} ms`;
+    const last = history.of('api.stream').findLast(({ t }) => t > (vanished?.t ?? Number.POSITIVE_INFINITY));
+    if (vanished === undefined || last === undefined) return [notSeen(history, expected)];
+    if (history.step('forgotten') === undefined) {
+      const after = Math.round(last.t - vanished.t);
+      return [judged(last.publishers === 0, expected, `${last.publishers} publishers after ${after} ms`)];
+    }
+    const free = 'the stream may be published again';
+    const refused = history.of('client.closed').find(({ client }) => client === 'again');
+    return [
+      judged(true, expected, 'it is gone'),
+      history.step('published-again') !== undefined
+        ? judged(true, free, 'it is')
+        : refused === undefined
+          ? notSeen(history, free)
+          : failed(free, `${refused.code}: ${refused.detail}`),
+    ];
+  },
+});
+
+export const WEBRTC_PUBLISHERS: readonly Check[] = [nackRecovers, vanishedForgotten];
