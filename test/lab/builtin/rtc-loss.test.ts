@@ -88,4 +88,11 @@ describe('WHEP and WHIP under loss', { concurrency: true }, () => {
     assert.deepEqual(flv.counts, INTACT);
     assert.ok(publisher.rtp.retransmitted >= 5);
   });
+
+  it('whip-no-nack: it is not', async (t) => {
+    const node = await startRtcNode(t, { mutants: ['whip-no-nack'] });
+    const { flv, publisher, loss } = await published(t, node);
+    await eventually('losses that stay', () => loss.lost() > 5 && flv.counts.missing > 0);
+    assert.deepEqual([publisher.rtp.naks, publisher.rtp.retransmitted], [0, 0]);
+  });
 });

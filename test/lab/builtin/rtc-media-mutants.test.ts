@@ -58,6 +58,28 @@ describe('mutants of WHEP and WHIP media', { concurrency: 4 }, () => {
     assert.equal(rtp.keyframeRequests, 0);
   });
 
+  it('whip-vanished-kept: a publisher who has frozen stays, a player does not', async (t) => {
+    const silence = { timeouts: { rtcSilence: 500 } };
+    const [kept, healthy] = [
+      await startRtcNode(t, { mutants: ['whip-vanished-kept'], ...silence }),
+      await startRtcNode(t, silence),
+    ];
+    const publishers = async (node: typeof kept): Promise<number> =>
+      (await clientsOf(node)).filter(({ publish: publishing }) => publishing).length;
+    for (const node of [kept, healthy]) {
+      const { publication } = publish(t, node.url('whip'));
+      await eventually('it publishes', () => publication.frames > 10);
+      // Nothing is sent any more, neither RTP nor reports: as of a process that was stopped.
+      const { client } = publication as unknown as {
+        client: { transport: { sendRtp: unknown; sendRtcp: unknown } };
+      };
+      client.transport.sendRtp = () => false;
+      client.transport.sendRtcp = () => false;
+    }
+    await eventually('the healthy node forgets', async () => (await publishers(healthy)) === 0, 5000);
+    assert.equal(await publishers(kept), 1);
+  });
+
   it('rtc-session-kept', async (t) => {
     const node = await startRtcNode(t, { mutants: ['rtc-session-kept'], timeouts: { rtcSilence: 1000 } });
     publish(t, node.url('rtmp'));

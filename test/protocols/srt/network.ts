@@ -20,6 +20,8 @@ export interface NetworkOptions {
   readonly initialSequence?: number;
   /** Which packets are lost. */
   readonly lose?: (packet: Uint8Array, up: boolean, now: number) => boolean;
+  /** A message that is played at the caller; only valid during the call. */
+  readonly onCallerData?: (bytes: Uint8Array, start: number) => void;
   /** One-way delay in ms. */
   readonly delay?: () => number;
 }
@@ -67,8 +69,10 @@ export class Network {
         onConnected: (_connection, now) => {
           this.connectedAt = now;
         },
-        onData: (_connection, bytes, start, now) =>
-          this.atCaller.push({ number: numberOf(bytes, start), at: now }),
+        onData: (_connection, bytes, start, now) => {
+          this.atCaller.push({ number: numberOf(bytes, start), at: now });
+          options.onCallerData?.(bytes, start);
+        },
         onClosed: (_connection, closure) => {
           this.callerClosed = closure;
         },

@@ -62,3 +62,50 @@ test('who closes when a message is played gets no more of them', () => {
   assert.equal(played.length, 1);
   assert.equal(network.caller.state, SrtState.closed);
 });
+
+test('with a pool and loss that is not made good, what is played is the same as without one, to the last byte', () => {
+  /** Numbers from 0 to 1, the same in each run. */
+  const chances = (): (() => number) => {
+    let state = 12_345;
+    return () => {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+      return state / 2 ** 32;
+    };
+  };
+  const run = (pool: PacketPool | undefined) => {
+    const chance = chances();
+    const played: number[] = [];
+    let spoilt = 0;
+    let lossy = false;
+    const network = new Network({
+      caller: { pool, latencyMs: 40 },
+      listener: { latencyMs: 40 },
+      delay: () => 5 + Math.floor(chance() * 10),
+      lose: () => lossy && chance() < 0.25,
+      onCallerData: (bytes, start) => {
+        const number = new DataView(bytes.buffer, bytes.byteOffset).getUint32(start);
+        played.push(number);
+        if (bytes.subarray(start + 4).some((byte) => byte !== (number & 0xff))) spoilt++;
+      },
+    });
+    const receive = network.caller.receive.bind(network.caller);
+    network.caller.receive = (packet, now) => {
+      receive(packet, now);
+      if (pool !== undefined) packet.fill(0xee);
+    };
+    network.run(200);
+    lossy = true;
+    let number = 0;
+    network.run(3000, () => {
+      const payload = numbered(number, 200 + (number % 3) * 500);
+      payload.fill(number & 0xff, 4);
+      network.accepted!.send(payload, network.now);
+      number++;
+    });
+    return { played, spoilt, dropped: network.caller.figures.packetsDropped };
+  };
+  const [pooled, plain] = [run(new PacketPool(100_000)), run(undefined)];
+  assert.deepEqual([pooled.spoilt, plain.spoilt], [0, 0]);
+  assert.ok(pooled.dropped > 10 && pooled.played.length > 1000, `${pooled.dropped} ${pooled.played.length}`);
+  assert.deepEqual(pooled.played, plain.played);
+});
