@@ -9,12 +9,14 @@ import { parseArgs } from 'node:util';
 import { MEDIA, measure, median, mustLive, startChild } from './children.ts';
 import type { FromFeeder, ToFeeder } from './feeder.ts';
 import type { ReaderKind, ReaderResult } from './reader.ts';
+import { UDP_PROTOCOLS, udpCosts } from './srt-webrtc.ts';
 
 const USAGE = `bench:drivers: cores per 1000 players, and how many times a bare reader that is
   --clients N[,N…]   crowds to measure           (500,2000,5000)
   --rounds N         repetitions, median counts  (3)
   --window SECONDS   of each measurement         (6)
-  --protocol P       rtmp, flv or both           (both)
+  --protocol P       rtmp, flv, both of them, srt, whep or all (all)
+  --udp-clients N    crowd of SRT, and of WHEP   (1000)
   --json FILE        write the figures too
   --help`;
 
@@ -61,7 +63,8 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '500,2000,5000' },
     rounds: { type: 'string', default: '3' },
     window: { type: 'string', default: '6' },
-    protocol: { type: 'string', default: 'both' },
+    protocol: { type: 'string', default: 'all' },
+    'udp-clients': { type: 'string', default: '1000' },
     json: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -73,8 +76,15 @@ if (values.help) {
 const sizes = values.clients.split(',').map(Number);
 const rounds = Number(values.rounds);
 const windowMs = Number(values.window) * 1000;
-const protocols = PROTOCOLS.filter((protocol) => values.protocol === 'both' || values.protocol === protocol);
-if (protocols.length === 0 || ![...sizes, rounds, windowMs].every((value) => value > 0)) {
+const udpClients = Number(values['udp-clients']);
+const isChosen = (protocol: string, group: readonly string[]): boolean =>
+  [protocol, ...group].includes(values.protocol);
+const protocols = PROTOCOLS.filter((protocol) => isChosen(protocol, ['both', 'all']));
+const udp = UDP_PROTOCOLS.filter((protocol) => isChosen(protocol, ['all']));
+if (
+  protocols.length + udp.length === 0 ||
+  ![...sizes, rounds, windowMs, udpClients].every((value) => value > 0)
+) {
   console.error(USAGE);
   process.exit(2);
 }
@@ -93,7 +103,7 @@ console.log(
 );
 
 const rows: Row[] = [];
-for (const clients of sizes) {
+for (const clients of protocols.length === 0 ? [] : sizes) {
   feeder.send({ phases: Math.ceil(clients / PLAYERS_PER_PHASE) } satisfies ToFeeder);
   const measured = new Map<string, ReaderResult[]>();
   for (let round = 0; round < rounds; round++) {
@@ -191,10 +201,15 @@ const findings = protocols.flatMap((protocol) => {
 for (const { what, value, limit, ok } of findings) {
   console.log(`${ok ? 'ok  ' : 'MISS'} ${what}: ${value.toFixed(2)} (limit ${limit})`);
 }
-const invalid = rows.some((row) => !row.valid);
+const costs = await udpCosts(udp, udpClients, windowMs);
+for (const line of costs.lines) console.log(line);
+const invalid = rows.some((row) => !row.valid) || !costs.valid;
 if (invalid) console.log('VOID a client did not receive at the rate of the source: the machine is too busy');
 if (values.json !== undefined) {
   const machine = { cpu: cpus()[0]?.model, cores: availableParallelism(), node: process.version };
-  writeFileSync(values.json, `${JSON.stringify({ machine, rows, findings }, null, 2)}\n`);
+  writeFileSync(
+    values.json,
+    `${JSON.stringify({ machine, rows, findings: [...findings, ...costs.findings] }, null, 2)}\n`,
+  );
 }
-process.exitCode = invalid ? 3 : findings.every((finding) => finding.ok) ? 0 : 1;
+process.exitCode = invalid ? 3 : [...findings, ...costs.findings].every((finding) => finding.ok) ? 0 : 1;
