@@ -11,8 +11,12 @@ import { PROXY_SPEC, PROXY_TOPOLOGIES } from './proxy-origins.ts';
 
 /** HLS begins with its first segment; the others as from an origin. */
 const PLAYED = ['rtmp', 'flv', 'hls'] as const;
-/** Of three origins a pick by chance is right once in three: for all of these streams once in 20 000 gates. */
-const STREAMS = 9;
+/**
+ * Streams: three per origin and one more. A second pick for each of them by chance is right for all ten once in 59 000
+ * gates; one in turn never is, for the turn does not come back to where it began (of nine streams on three origins each
+ * got its own origin again).
+ */
+const streamsFor = (origins: number): number => 3 * origins + 1;
 
 const Step = {
   playing: 'sticky.playing',
@@ -36,7 +40,7 @@ export const sticky = check({
   deadlineMs: 40_000,
 
   async run(t) {
-    const streams = Array.from({ length: STREAMS }, () => t.stream());
+    const streams = Array.from({ length: streamsFor(t.nodes('origin').length) }, () => t.stream());
     await Promise.all(
       streams.map((stream) => t.publish({ url: t.publishUrl(stream), label: `to-${stream}` })),
     );
