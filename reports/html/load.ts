@@ -5,6 +5,8 @@ import { renderReasons, renderTiles, renderUrls, type Tile } from './figures.ts'
 import { renderGenerator } from './generator.ts';
 import { renderHls } from './hls.ts';
 import { type Html, html } from './html.ts';
+import { percentilePlot } from './percentiles.ts';
+import { type Plot, renderPlot } from './plot.ts';
 import { renderSrt, renderWebRtc } from './udp.ts';
 
 export function renderFigures(load: Load): Html {
@@ -24,25 +26,73 @@ export function renderCourse(load: Load): Html {
 <h2 id="latency">Latency</h2>
 <p>From the publisher's stamp to the player, every frame of every player. Frames of a join are old by design (GOP cache, or HLS segments from before the player came), so they stand apart. Startup is the time from opening to the first picture of the player model.</p>
 ${renderDistributions(load)}
-<figure><figcaption>Latency by percentile; the scale stretches towards the worst cases</figcaption>
-<div class="plot" data-plot="percentiles" role="img" aria-label="Latency by percentile. The figures are in the table above."></div></figure>
+${renderPlot(latencyPlot(load))}
 </section>
 <section aria-labelledby="timeline">
 <h2 id="timeline">Second by second</h2>
 <div class="plots">
-${[
-  ['clients', 'Players joined and failed'],
-  ['throughput', 'Throughput, Mbit/s'],
-  ['latency', 'Latency, steady state, ms'],
-  ['generator', 'Event-loop lag of the generator, ms'],
-].map(
-  ([name, title]) => html`<figure><figcaption>${title}</figcaption>
-<div class="plot small" data-plot="${name}" role="img" aria-label="${title}, over time. The figures are in the table below."></div></figure>`,
-)}
+${coursePlots(load.timeline).map(renderPlot)}
 </div>
 <details class="data"><summary>The same as a table</summary>${renderTimeline(load.timeline)}</details>
 </section>
 ${renderGenerator(load.generator)}`;
+}
+
+export function latencyPlot({ latency, startup }: Load): Plot {
+  return percentilePlot(
+    {
+      name: 'percentiles',
+      title: 'Latency by percentile; the scale stretches towards the worst cases',
+      readable: 'in the table above',
+    },
+    [
+      { label: 'steady', of: latency.steady },
+      { label: 'at the join', of: latency.join },
+      { label: 'startup', of: startup },
+    ],
+  );
+}
+
+function coursePlots(timeline: readonly LoadSecond[]): Plot[] {
+  const of = (name: keyof LoadSecond) => timeline.map((second) => second[name]);
+  const overTime = { x: { unit: 's' }, xs: timeline.map(({ second }) => second), together: 'seconds' };
+  const common = { ...overTime, readable: 'in the table below', size: 'small' } as const;
+  return [
+    {
+      ...common,
+      name: 'clients',
+      title: 'Players joined and failed',
+      y: {},
+      series: [
+        { label: 'joined', values: of('joined'), filled: true },
+        { label: 'failed', values: of('failed'), style: 4 },
+      ],
+    },
+    {
+      ...common,
+      name: 'throughput',
+      title: 'Throughput',
+      y: { unit: 'Mbit/s' },
+      series: [{ label: 'throughput', values: of('mbitPerSecond'), filled: true }],
+    },
+    {
+      ...common,
+      name: 'latency',
+      title: 'Latency, steady state',
+      y: { unit: 'ms' },
+      series: [
+        { label: 'p50', values: of('latencyP50') },
+        { label: 'p99', values: of('latencyP99') },
+      ],
+    },
+    {
+      ...common,
+      name: 'generator',
+      title: 'Event-loop lag of the generator',
+      y: { unit: 'ms' },
+      series: [{ label: 'loop lag', values: of('loopLagMs'), style: 3, filled: true }],
+    },
+  ];
 }
 
 function tilesOf(load: Load): Tile[] {

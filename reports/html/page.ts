@@ -2,7 +2,6 @@
 import { formatInstant, formatSeconds, headline } from '../format.ts';
 import type { Results } from '../results.ts';
 import { asset, policyOf, uplot } from './assets.ts';
-import { chartData } from './charts.ts';
 import { renderEnvironment } from './environment.ts';
 import { renderFindings } from './findings.ts';
 import { renderGenerator } from './generator.ts';
@@ -10,15 +9,15 @@ import { Html, html, jsonBlock } from './html.ts';
 import { renderCourse, renderFigures } from './load.ts';
 import { renderMatrix } from './matrix.ts';
 import { renderKills } from './mutants.ts';
+import { hasPlots } from './plot.ts';
 import { renderPublish } from './publish.ts';
 import { SPRITE, verdictIcon } from './verdict.ts';
 
 export function renderReport(results: Results): string {
-  const style = [...(results.load ? [uplot('uPlot.min.css')] : []), asset('report.css')].join('\n');
-  const scripts = [
-    ...(results.load ? [uplot('uPlot.iife.min.js'), asset('charts.js')] : []),
-    asset('report.js'),
-  ];
+  const body = renderBody(results);
+  const plotted = hasPlots(body);
+  const style = [...(plotted ? [uplot('uPlot.min.css')] : []), asset('report.css')].join('\n');
+  const scripts = [...(plotted ? [uplot('uPlot.iife.min.js'), asset('charts.js')] : []), asset('report.js')];
   const policy = policyOf(style, scripts);
   return `<!doctype html>\n${html`<html lang="en">
 <head>
@@ -33,7 +32,16 @@ export function renderReport(results: Results): string {
 <body>
 ${SPRITE}
 <a class="skip" href="#main">Skip to the results</a>
-${renderHead(results)}
+${body}
+<footer>liveproof ${results.environment.liveproof} · ${results.schema}. This page carries its own results as JSON in the element <code>#results</code>.</footer>
+${jsonBlock('results', results)}
+${scripts.map((script) => new Html(`<script>${script}</script>`))}
+</body>
+</html>`}\n`;
+}
+
+function renderBody(results: Results): Html {
+  return html`${renderHead(results)}
 <main id="main">
 ${results.load && renderFigures(results.load)}
 ${results.publish && renderPublish(results.publish)}
@@ -43,13 +51,7 @@ ${renderFindings(results)}
 ${results.load && renderCourse(results.load)}
 ${results.publish && renderGenerator(results.publish.generator)}
 ${renderEnvironment(results)}
-</main>
-<footer>liveproof ${results.environment.liveproof} · ${results.schema}. This page carries its own results as JSON in the element <code>#results</code>.</footer>
-${jsonBlock('results', results)}
-${results.load && jsonBlock('charts', chartData(results.load))}
-${scripts.map((script) => new Html(`<script>${script}</script>`))}
-</body>
-</html>`}\n`;
+</main>`;
 }
 
 function renderHead(results: Results): Html {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { chartData } from '../../reports/html/charts.ts';
 import { html } from '../../reports/html/html.ts';
+import { latencyPlot } from '../../reports/html/load.ts';
 import { renderReport } from '../../reports/html/page.ts';
 import { Results, VERDICTS } from '../../reports/results.ts';
 import {
@@ -128,7 +128,8 @@ for (const [name, results] of Object.entries(SAMPLES)) {
 
   test(`${name}: the page carries its results`, () => {
     const data = elements(page, 'script').filter(({ attributes }) => attributes.includes('application/json'));
-    assert.equal(data.length, results.load ? 2 : 1);
+    const plots = markup(page).match(/ data-plot="/g) ?? [];
+    assert.equal(data.length, 1 + plots.length, 'the results, and the columns of each plot');
     const json = data.find(({ attributes }) => attributes.includes('id="results"'))!.content;
     assert.deepEqual(Results.parse(JSON.parse(json)), results);
   });
@@ -194,6 +195,10 @@ test('text has the contrast of WCAG 2.2 1.4.3 on its ground, light and dark', ()
     ]),
   ];
   for (const colours of [light!, dark!]) {
+    for (const series of [1, 2, 3, 4, 5, 6]) {
+      const ratio = contrast(colours.get(`series-${series}`)!, colours.get('card')!);
+      assert.ok(ratio >= 3, `series-${series} on card: ${ratio.toFixed(2)}, 3 for graphics (1.4.11)`);
+    }
     for (const [ink, ground] of pairs) {
       const ratio = contrast(colours.get(ink!)!, colours.get(ground!)!);
       assert.ok(ratio >= 4.5, `${ink} on ${ground}: ${ratio.toFixed(2)}`);
@@ -262,18 +267,19 @@ test('a latency without a sample is unknown, not zero', () => {
   const page = renderReport(load(figures));
   assert.match(page, /latency unknown/);
   assert.match(page, /<dt>Latency p99<\/dt><dd><span class="value">—<\/span>/);
-  assert.ok(chartData(loadFigures(figures)).percentiles.steady.every((value) => value === null));
+  assert.ok(latencyPlot(loadFigures(figures)).series.every(({ values }) => values.every((v) => v === null)));
 });
 
 test('the percentile curve goes through the percentiles and ends with the samples', () => {
   const figures = loadFigures();
-  const { x, steady, startup } = chartData(figures).percentiles;
-  const at = (nines: number) => steady[x.indexOf(nines)];
+  const { xs, series } = latencyPlot(figures);
+  const [steady, , startup] = series.map(({ values }) => values);
+  const at = (nines: number) => steady![xs.indexOf(nines)];
   assert.equal(at(1), figures.latency.steady.p90);
   assert.equal(at(2), figures.latency.steady.p99);
   assert.equal(at(3), figures.latency.steady.p999);
-  assert.equal(steady.at(-1), figures.latency.steady.max);
-  const last = x[startup.findLastIndex((value) => value !== null)]!;
+  assert.equal(steady!.at(-1), figures.latency.steady.max);
+  const last = xs[startup!.findLastIndex((value) => value !== null)]!;
   assert.ok(
     last >= Math.log10(5000) && last < Math.log10(5000) + 0.1,
     `the curve of 5000 samples ends at ${last}`,
