@@ -7,6 +7,7 @@ import { EXPORTER_PORT, type PlacedCluster, type PlacedNode, planOf } from './co
 import { renderHaproxy } from './haproxy.ts';
 import { renderNginx } from './nginx.ts';
 import { renderNginxRtmp } from './nginx-rtmp.ts';
+import { renderNginxStream } from './nginx-stream.ts';
 import { renderRedis } from './redis.ts';
 import { renderSrs, type SrsInput } from './srs.ts';
 
@@ -52,7 +53,7 @@ export function configOf(node: PlacedNode, cluster: PlacedCluster, settings: Med
         file: { name: `${spec.name}.cfg`, text: haproxy(node, cluster, plan) },
       };
     case 'nginx':
-      return nginx(node, cluster, plan);
+      return nginx(node, plan);
     case 'nginx-rtmp':
       return nginxRtmp(node, plan);
     case 'redis':
@@ -147,11 +148,9 @@ function haproxy({ spec, inner }: PlacedNode, cluster: PlacedCluster, plan: Clus
 
 const NGINX = ['nginx', '-p', SCRATCH, '-e', 'stderr', '-c', CONFIG_AT.nginx];
 
-function nginx({ spec, inner }: PlacedNode, cluster: PlacedCluster, plan: ClusterPlan): NodeConfig {
+function nginx({ spec, inner }: PlacedNode, plan: ClusterPlan): NodeConfig {
   const { web: kind = 'files' } = spec;
-  if (kind === 'stream') throw new Error(`${cluster.profile}: an Nginx for TCP is not for Compose`);
-  const text = renderNginx({
-    kind,
+  const common = {
     name: spec.name,
     host: ANY,
     httpPort: inner.http,
@@ -159,6 +158,16 @@ function nginx({ spec, inner }: PlacedNode, cluster: PlacedCluster, plan: Cluste
     directory: SCRATCH,
     accessLog: '/dev/stdout',
     maxConnections: 2 * plan.settings.maxConnections,
+  };
+  if (kind === 'stream') {
+    const servers = spec.upstreams.map((name) => plan.addresses.nodes.get(name)!);
+    // Of the image's Nginx the module is a part.
+    const text = renderNginxStream({ ...common, rtmpPort: inner.rtmp, servers });
+    return { file: { name: `${spec.name}.conf`, text }, command: NGINX };
+  }
+  const text = renderNginx({
+    ...common,
+    kind,
     folder: STORAGE,
     upstreams: linksOf(spec, 'http', plan),
     hls: plan.settings.hls,

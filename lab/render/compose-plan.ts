@@ -32,6 +32,7 @@ export const PROFILES = [
   { profile: 'proxy-redis', topology: 'proxy-redis' },
   { profile: 'coworker', topology: 'coworker-cluster' },
   { profile: 'stream-manager', topology: 'stream-manager' },
+  { profile: 'local-origin', topology: 'local-origin' },
 ] as const;
 export type Profile = (typeof PROFILES)[number]['profile'];
 
@@ -77,6 +78,9 @@ const PORTS_PER_NODE = 10;
 const FIRST_HOST = 11;
 const KINDS = ['rtmp', 'http', 'api', 'srt', 'rtc', 'system', 'redis', 'stats'] as const;
 
+/** From the base port on, those of all profiles and, behind them, of what watches the clusters. */
+export const PORTS_OF_ALL = PROFILES.length * PORTS_PER_PROFILE + 2;
+
 /** Behind those of the clusters. */
 export function monitoringPorts({ basePort = DEFAULT_PLACEMENT.basePort }: Placement): {
   prometheus: number;
@@ -100,7 +104,8 @@ export function placeCluster(profile: Profile, placement: Placement = {}): Place
   const { basePort, octet } = { ...DEFAULT_PLACEMENT, ...placement };
   const index = PROFILES.findIndex((one) => one.profile === profile);
   const topology = topologyByName(PROFILES[index]!.topology);
-  const doors = (node: NodeSpec): number => (node.role === 'balancer' ? 0 : node.role === 'proxy' ? 1 : 2);
+  const doors = ({ role, web }: NodeSpec): number =>
+    role === 'balancer' || web === 'stream' ? 0 : role === 'proxy' ? 1 : 2;
   const ordered = [...topology.nodes].sort((a, b) => doors(a) - doors(b));
   return {
     profile,
@@ -127,7 +132,7 @@ export function placeCluster(profile: Profile, placement: Placement = {}): Place
 function portsOf(spec: NodeSpec, topology: Topology): (keyof NodePorts)[] {
   switch (spec.role) {
     case 'web':
-      return ['http', 'api'];
+      return spec.web === 'stream' ? ['rtmp', 'http', 'api'] : ['http', 'api'];
     case 'redis':
       return ['redis'];
     case 'stream-manager':

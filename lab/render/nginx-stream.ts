@@ -3,8 +3,8 @@ import { type NginxCommon, nginxConf, quoted } from './nginx-parts.ts';
 
 export interface NginxStreamInput extends NginxCommon {
   readonly rtmpPort: number;
-  /** ngx_stream_module.so. */
-  readonly module: string;
+  /** ngx_stream_module.so. Left out where it is a part of the program. */
+  readonly module?: string;
   readonly servers: readonly {
     readonly host: string;
     readonly ports: { readonly rtmp: number; readonly http: number };
@@ -16,8 +16,8 @@ export function renderNginxStream(input: NginxStreamInput): string {
     'spreads the RTMP and HTTP-FLV connections of a host over its edge processes:',
     'seeds/002-coworker-cluster-302.txt, where Nginx balances TCP for several instances on one server.',
   ];
-  return `load_module ${quoted(input.module)};
-${nginxConf(input, says, '')}
+  const load = input.module === undefined ? '' : `load_module ${quoted(input.module)};\n`;
+  return `${load}${nginxConf(input, says, '')}
 stream {
     # Live connections last, so turns alone would not keep the edges even.
 ${upstream(

@@ -58,7 +58,8 @@ export function runCommand(argv: readonly string[], options: RunOptions = {}): P
     };
     child.on('error', (error) => settle(error.message));
     child.on('close', (code, signal) => {
-      if (code === 0) return settle();
+      // What was interrupted is not done, even if it ended well before the signal came.
+      if (code === 0 && why === undefined) return settle();
       const said = (output.stderr.trim() || output.stdout.trim()).slice(-SHOWN);
       settle(`${why ?? `ended with ${signal ?? `code ${code}`}`}${said === '' ? '' : `: ${said}`}`);
     });

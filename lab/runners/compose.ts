@@ -14,6 +14,7 @@ import {
   type PlacedCluster,
   type PlacedNode,
   type Placement,
+  PORTS_OF_ALL,
   placeCluster,
   profileOf,
 } from '../render/compose-plan.ts';
@@ -57,7 +58,7 @@ const READY_WITHIN_MS = 60_000;
 const STOP_SECONDS = '2';
 /** A subnet is /20: sixteen values of the third octet. */
 const OCTETS = { first: DEFAULT_PLACEMENT.octet, step: 16, count: 11 };
-const BASE_PORTS = { first: DEFAULT_PLACEMENT.basePort, step: 1500, count: 6 };
+const BASE_PORTS = { first: DEFAULT_PLACEMENT.basePort, step: PORTS_OF_ALL, count: 6 };
 
 /** Throws `lab.unknown` for a topology that docker-compose.yml does not have. */
 export function requireProfile(topology: string): void {

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
 import { renderCompose } from '../../../lab/render/compose.ts';
-import { IMAGES, PROFILES, placeCluster, profileOf } from '../../../lab/render/compose-plan.ts';
+import { IMAGES, PORTS_OF_ALL, PROFILES, placeCluster, profileOf } from '../../../lab/render/compose-plan.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const FOLDER = join(ROOT, 'fixtures/compose');
@@ -59,8 +59,9 @@ describe('docker-compose.yml', () => {
     const ports = services.flatMap(([, { ports: own }]) => own);
     assert.ok(ports.length > 100);
     for (const port of ports) assert.match(port, /^127\.0\.0\.1:\d+:\d+(\/udp)?$/);
-    const published = ports.map((port) => port.split(':')[1]);
+    const published = ports.map((port) => Number(port.split(':')[1]));
     assert.equal(new Set(published).size, published.length);
+    assert.ok(Math.max(...published) < 22_000 + PORTS_OF_ALL);
   });
 
   test('gives every container limits, a health check and no rights', () => {
@@ -107,6 +108,24 @@ describe('docker-compose.yml', () => {
       done.add(name);
     };
     for (const name of waits.keys()) walk(name, []);
+  });
+});
+
+describe('an Nginx in front of the edges of a host', () => {
+  const front = files.get('local-origin/front-a.conf') ?? '';
+
+  test('spreads TCP over them with what its image has, without a module to load', () => {
+    const addresses = placeCluster('local-origin').nodes.flatMap(({ spec, ip }) =>
+      spec.name.startsWith('edge-a') ? [ip] : [],
+    );
+    assert.equal(addresses.length, 3);
+    for (const ip of addresses) assert.ok(front.includes(`server ${ip}:1935 `), ip);
+    assert.ok(!front.includes('load_module'));
+  });
+
+  test('is where clients come in: its ports are the first', () => {
+    const [first, second] = placeCluster('local-origin').nodes.map(({ spec }) => spec.name);
+    assert.deepEqual([first, second], ['front-a', 'front-b']);
   });
 });
 
