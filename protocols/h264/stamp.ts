@@ -60,7 +60,7 @@ const TRAILING_AT = 58;
 /** In place of each digit of a checksum that there is nothing to compare with. */
 const DASH = 0x2d;
 
-const HEX_DIGITS = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
+const HEX_DIGITS = Uint8Array.from([...'0123456789abcdef'], (digit) => digit.charCodeAt(0));
 const FOUR_DASHES = 0x2d2d2d2d;
 
 const UUID_WORDS = new DataView(STAMP_UUID.buffer);
