@@ -15,6 +15,16 @@ const COMMANDS: readonly { name: string; says: string; load(): Promise<CommandFi
   { name: 'mutants', says: 'prove that every check can fail', load: () => import('./mutants.ts') },
   { name: 'load', says: 'play a URL with many clients and measure', load: () => import('./load.ts') },
   { name: 'publish', says: 'publish stamped streams', load: () => import('./publish.ts') },
+  {
+    name: 'nightly',
+    says: 'everything that is too long for a pull request',
+    load: () => import('./nightly.ts'),
+  },
+  {
+    name: 'release-gate',
+    says: 'may it be released? all clusters, nothing unsupported unless listed',
+    load: () => import('./release-gate.ts'),
+  },
   { name: 'report', says: 'write the reports of a run again', load: () => import('./report.ts') },
 ];
 

@@ -166,7 +166,7 @@ function width(cell: string): number {
  * Makes the directory of a run: `out` where it is given, else `out/<kind>-<UTC time>` under the working directory, which
  * gets a number when two runs start in the same second. Returns its absolute path.
  */
-export function makeRunDirectory(kind: Results['kind'], out?: string, startedAt = new Date()): string {
+export function makeRunDirectory(kind: string, out?: string, startedAt = new Date()): string {
   if (out !== undefined) {
     const directory = resolve(out);
     mkdirSync(directory, { recursive: true });

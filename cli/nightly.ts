@@ -1,0 +1,137 @@
+/** `liveproof nightly`: everything that is too long for a pull request, one step after the other. */
+import { existsSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import { findDocker } from '../lab/runners/docker.ts';
+import { listenForInterrupt } from './interrupt.ts';
+import { exitCodeOf, makeRunDirectory, table, UsageError } from './output.ts';
+import { closeSteps, runSteps, type Step, verdictOfSteps } from './steps.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+const npm = (script: string, ...args: string[]): string[] => [
+  'npm',
+  'run',
+  '-s',
+  script,
+  ...(args.length === 0 ? [] : ['--', ...args]),
+];
+
+function lacksSrs(): string | undefined {
+  const { SRS_BIN } = process.env;
+  if (!SRS_BIN) return 'SRS_BIN names no srs binary';
+  return existsSync(SRS_BIN) ? undefined : `SRS_BIN: there is no ${SRS_BIN}`;
+}
+
+async function lacksDocker(): Promise<string | undefined> {
+  return findDocker().then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+}
+
+export const NIGHT: readonly Step[] = [
+  {
+    name: 'tests',
+    says: 'all tests of liveproof itself',
+    command: npm('test'),
+    timeoutMs: 20 * MINUTE,
+  },
+  {
+    name: 'gate',
+    says: 'every check on every cluster, built in',
+    command: npm('gate', '--out', '{out}'),
+    timeoutMs: 30 * MINUTE,
+  },
+  {
+    name: 'gate-srs',
+    says: 'every check on every cluster that a real SRS can play',
+    command: npm('gate', '--engine', 'srs', '--open-udp', '--out', '{out}'),
+    timeoutMs: 45 * MINUTE,
+    lacks: lacksSrs,
+  },
+  {
+    name: 'gate-compose',
+    says: 'every check on every cluster, in containers',
+    command: npm('gate', '--runner', 'compose', '--out', '{out}'),
+    timeoutMs: HOUR,
+    lacks: lacksDocker,
+  },
+  {
+    name: 'mutants',
+    says: 'every check turns red for each of its mutants',
+    command: npm('mutants', '--no-healthy', '--out', '{out}'),
+    timeoutMs: 2 * HOUR,
+  },
+];
+
+interface NightlyOptions {
+  readonly only: readonly string[];
+  readonly without: readonly string[];
+  readonly list?: boolean;
+  readonly out?: string;
+}
+
+export function register(program: Command): void {
+  program
+    .command('nightly')
+    .description('Everything that is too long for a pull request, one step after the other.')
+    .addOption(stepOption('--only <step>', 'this step; may be given again (default: all)'))
+    .addOption(stepOption('--without <step>', 'leave this step out; may be given again'))
+    .option('--list', 'show the steps and run nothing')
+    .option('--out <dir>', 'where logs and reports go; a new directory below out/ when left out')
+    .addHelpText(
+      'after',
+      `
+A step that fails does not keep the next ones from running. What a step needs and this machine lacks makes it
+unsupported, and the night inconclusive, unless the step is left out with --without. SRS_BIN names a real srs.
+Ctrl-C interrupts the step that runs; its report, and the summary, are still written.
+
+Exit codes: 0 every step passed; 1 a step failed; 2 wrong use; 3 a step was inconclusive or could not run here.
+
+Examples:
+  liveproof nightly
+  liveproof nightly --only gate --only mutants
+  SRS_BIN=./objs/srs liveproof nightly --without gate-compose`,
+    )
+    .action(nightly);
+}
+
+function stepOption(flags: string, says: string): Option {
+  return new Option(flags, says)
+    .argParser((name: string, before: readonly string[]) => [...before, name])
+    .default([] as readonly string[], 'none');
+}
+
+/** Throws UsageError for a name that no step has, and when nothing is left. */
+export function chosenSteps({ only, without }: Pick<NightlyOptions, 'only' | 'without'>): readonly Step[] {
+  const names = NIGHT.map(({ name }) => name);
+  const unknown = [...only, ...without].filter((name) => !names.includes(name));
+  if (unknown.length > 0)
+    throw new UsageError(`No step is called ${unknown.join(' or ')}. There are ${names.join(', ')}.`);
+  const steps = NIGHT.filter(
+    ({ name }) => (only.length === 0 || only.includes(name)) && !without.includes(name),
+  );
+  if (steps.length === 0) throw new UsageError('No step is left to run.');
+  return steps;
+}
+
+async function nightly(options: NightlyOptions): Promise<void> {
+  const steps = chosenSteps(options);
+  const say = (line: string): void => console.log(line);
+  if (options.list) {
+    say(
+      table(
+        ['step', 'what it proves', 'command'],
+        steps.map((s) => [s.name, s.says, s.command.join(' ')]),
+      ),
+    );
+    return;
+  }
+  const directory = makeRunDirectory('nightly', options.out);
+  const interruption = listenForInterrupt();
+  const results = await runSteps({ steps, directory, signal: interruption.signal, say });
+  await closeSteps('nightly', results, directory, say);
+  interruption.release();
+  process.exitCode = exitCodeOf(verdictOfSteps(results));
+}

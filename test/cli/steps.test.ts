@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { chosenSteps, NIGHT } from '../../cli/nightly.ts';
+import { closeSteps, runSteps, type Step, verdictOfSteps } from '../../cli/steps.ts';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'liveproof-steps-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+const node = (name: string, script: string, more: Partial<Step> = {}): Step => ({
+  name,
+  says: `runs ${name}`,
+  command: [process.execPath, '-e', script],
+  timeoutMs: 10_000,
+  ...more,
+});
+
+async function run(steps: readonly Step[], signal = new AbortController().signal) {
+  const lines: string[] = [];
+  const results = await runSteps({ steps, directory, signal, say: (line) => lines.push(line) });
+  return { results, lines };
+}
+
+describe('steps', () => {
+  it('take their verdict from the exit code, and one that fails does not stop the next', async () => {
+    const { results } = await run(
+      [0, 1, 2, 3, 4, 7].map((code) => node(`exit-${code}`, `process.exit(${code})`)),
+    );
+    assert.deepEqual(
+      results.map(({ verdict }) => verdict),
+      ['pass', 'fail', 'error', 'inconclusive', 'error', 'error'],
+    );
+    assert.equal(verdictOfSteps(results), 'error');
+  });
+
+  it('keep what a command prints, and give it a folder of its own', async () => {
+    const step = node('talks', 'console.log(process.argv[1]); console.error("aside")');
+    await run([{ ...step, command: [...step.command, '{out}/x'] }]);
+    const log = readFileSync(join(directory, 'talks.log'), 'utf8');
+    assert.match(log, /aside/);
+    assert.ok(log.includes(join(directory, 'talks', 'x')));
+  });
+
+  it('that lack something are unsupported, and that is no pass', async () => {
+    const { results } = await run([
+      node('here', ''),
+      node('elsewhere', 'process.exit(0)', { lacks: () => 'no Docker engine answers' }),
+    ]);
+    assert.deepEqual(
+      results.map(({ verdict, why }) => [verdict, why]),
+      [
+        ['pass', 'exit code 0'],
+        ['unsupported', 'no Docker engine answers'],
+      ],
+    );
+    assert.notEqual(verdictOfSteps(results), 'pass');
+  });
+
+  it('whose time is over are ended with all that they started', async () => {
+    const marker = join(directory, 'child-lives');
+    const child = `setInterval(() => require("fs").writeFileSync(${JSON.stringify(marker)}, "x"), 20)`;
+    const script = `require("child_process").spawn(process.execPath, ["-e", ${JSON.stringify(child)}]); setInterval(() => {}, 1000)`;
+    const { results } = await run([node('hangs', script, { timeoutMs: 1000 })]);
+    assert.equal(results[0]!.verdict, 'error');
+    assert.match(results[0]!.why, /not over after 1\.0 s/);
+    assert.ok(existsSync(marker), 'the child had begun');
+    rmSync(marker);
+    // Absence: a child that lived would write every 20 ms.
+    await delay(150);
+    assert.equal(existsSync(marker), false);
+  });
+
+  it('of a program that is not there are an error', async () => {
+    const { results } = await run([node('nothing', '', { command: ['liveproof-no-such-program'] })]);
+    assert.equal(results[0]!.verdict, 'error');
+    assert.match(results[0]!.why, /ENOENT/);
+  });
+
+  it('that are interrupted are inconclusive, and those after them were not begun', async () => {
+    const abort = new AbortController();
+    const lines: string[] = [];
+    const results = await runSteps({
+      steps: [node('first', 'setInterval(() => {}, 1000)'), node('second', '')],
+      directory,
+      signal: abort.signal,
+      say(line) {
+        lines.push(line);
+        abort.abort();
+      },
+    });
+    assert.deepEqual(
+      results.map(({ verdict, why }) => [verdict, why]),
+      [
+        ['inconclusive', 'interrupted'],
+        ['inconclusive', 'interrupted before it began'],
+      ],
+    );
+  });
+
+  it('leave a summary that says the worst', async () => {
+    const { results } = await run([node('good', ''), node('bad', 'process.exit(1)')]);
+    const said: string[] = [];
+    await closeSteps('a night', results, directory, (line) => said.push(line));
+    const summary = readFileSync(join(directory, 'summary.md'), 'utf8');
+    assert.match(summary, /^# a night: fail$/m);
+    assert.match(summary, /bad: runs bad \| \*\*fail\*\*/);
+    assert.equal(JSON.parse(readFileSync(join(directory, 'steps.json'), 'utf8')).verdict, 'fail');
+  });
+});
+
+describe('nightly', () => {
+  it('chooses steps by name and refuses names that are none', () => {
+    assert.equal(chosenSteps({ only: [], without: [] }).length, NIGHT.length);
+    assert.deepEqual(
+      chosenSteps({ only: ['gate', 'mutants'], without: ['gate'] }).map(({ name }) => name),
+      ['mutants'],
+    );
+    assert.throws(() => chosenSteps({ only: ['gates'], without: [] }), /No step is called gates/);
+    assert.throws(() => chosenSteps({ only: ['gate'], without: ['gate'] }), /No step is left/);
+  });
+
+  it('runs scripts that are there', () => {
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
+    for (const { name, command } of NIGHT) {
+      const [npm, ...words] = command;
+      assert.equal(npm, 'npm', name);
+      const script = words.find((word) => word !== 'run' && word !== '-s')!;
+      assert.ok(script === 'test' || scripts[script] !== undefined, `${name}: npm run ${script}`);
+    }
+  });
+});
