@@ -83,7 +83,9 @@ export function stepsOf(srs: string | undefined): readonly Step[] {
 export function readRules(file: string): ReleaseRules {
   if (!existsSync(file)) throw new UsageError(`There is no file of rules ${printable(file)}.`);
   const wrong = (why: string): UsageError =>
-    new UsageError(`${printable(file)} is not a file of rules:\n${printable(why)}`);
+    new UsageError(
+      [`${printable(file)} is not a file of rules:`, ...why.split('\n').map(printable)].join('\n'),
+    );
   let document: unknown;
   try {
     document = parse(readFileSync(file, 'utf8'));
