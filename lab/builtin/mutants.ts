@@ -532,6 +532,16 @@ export const MUTANTS = {
     web: 'balancer',
     says: 'HTTP-FLV is passed on when a large buffer is full',
   },
+  'web-waits-for-edges': {
+    role: 'web',
+    web: 'balancer',
+    says: 'An edge that hangs keeps its HTTP-FLV players for an hour, and gets new ones',
+  },
+  'web-stays-with-edge': {
+    role: 'web',
+    web: 'balancer',
+    says: 'A request is never passed on to another edge than that of its stream, also when that one is down',
+  },
   'cache-playlist-too-long': {
     role: 'web',
     web: 'cache',

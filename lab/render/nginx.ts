@@ -192,13 +192,14 @@ function balancer(input: NginxInput): string {
     'Other than there, an edge is picked by the stream and not by the client (ip_hash): every edge cuts segments of',
     'its own, so a playlist and its segments must come from the same edge, whoever asks.',
   ];
-  const body = `    # /live/test.m3u8, /live/test-42.ts and /live/test.flv are of the stream /live/test.
-    map $uri $stream_path {
-        ~^(?<of_segment>.+)-\\d+\\.ts$   $of_segment;
-        ~^(?<of_other>.+)\\.\\w+$         $of_other;
-        default                         $uri;
+  const body = `    # /live/test.m3u8, /live/test-42.ts and /live/test.flv are of the stream /live/test. It is the client's request that
+    # counts, also where Nginx itself asks an edge.
+    map $request_uri $stream_path {
+        ~^(?<of_segment>[^?]+)-\\d+\\.ts(?:\\?|$)   $of_segment;
+        ~^(?<of_other>[^?]+)\\.\\w+(?:\\?|$)        $of_other;
+        default                                 $uri;
     }
-
+${livingEdge(mutants)}
     upstream edges {
 ${pick(mutants)}
         server ${input.upstreams.map((server) => `${server} max_fails=1 fail_timeout=2s`).join(';\n        server ')};
@@ -208,19 +209,17 @@ ${pick(mutants)}
     server {
         listen  ${input.host}:${input.httpPort};
 
-${KEEP_ALIVE}
+${KEEP_ALIVE}${staysWithEdge(mutants)}
 
         # One request, one endless response. It is one of its stream's edge, too: SRS cuts HLS at an edge only while
         # somebody plays the stream there.
         location ~ \\.flv$ {
 ${block(flvPassing(input))}
-            # A player may wait for its publisher as long as it likes: silence is no reason to close.
-            proxy_read_timeout  1h;
             proxy_send_timeout  1m;
             add_header Cache-Control no-cache always;
 ${proxied(mutants)}
         }
-
+${edgeAsked(mutants)}
         # An edge that does not answer these at once hangs; another one is asked then.
         location ~ \\.m3u8$ {
             proxy_pass          http://edges;
@@ -239,6 +238,59 @@ ${proxied(mutants)}
   return nginxConf(input, says, body, { inner: unchunkedFlv(input) });
 }
 
+/**
+ * For how long an edge may say nothing to an HTTP-FLV player. An SRS edge whose origin is frozen gives it up after 5 s,
+ * pauses for 3 s and has a keyframe from the next one within a GOP (facts/srs.md 1.4); what is silent for longer is
+ * no edge that is at work. A player of a stream that nobody publishes is sent away as well, and may ask again.
+ */
+export const FLV_SILENCE_SECONDS = 10;
+/** An edge that lives answers whatever it is asked within a poll of its loop; it is not busy for so long. */
+export const EDGE_ANSWERS_SECONDS = 1;
+
+/** Of the edges that were asked, the last one is the one that answered. */
+function livingEdge(mutants: ReadonlySet<MutantId>): string {
+  if (asksNoEdge(mutants)) return '';
+  return `    map $asked_edges $living_edge {
+        ~(?<answered>[^\\s,]+)$  $answered;
+    }
+`;
+}
+
+/**
+ * A frozen edge takes connections and says nothing. Nginx has no health checks of its own, and one timeout for the head
+ * of an answer and for what follows, so an edge is asked whether it lives before it gets a player; one that does not is
+ * passed over, as with HLS.
+ */
+function edgeAsked(mutants: ReadonlySet<MutantId>): string {
+  if (asksNoEdge(mutants)) return '';
+  return `
+        # Whether the edge of the stream lives. Any answer will do; there is none within its time from one that hangs.
+        location = /living-edge {
+            internal;
+            proxy_pass              http://edges/;
+            proxy_connect_timeout   ${EDGE_ANSWERS_SECONDS}s;
+            proxy_read_timeout      ${EDGE_ANSWERS_SECONDS}s;
+            proxy_intercept_errors  on;
+            error_page              301 302 400 401 403 404 405 500 501 503 = @lives;
+        }
+        location @lives {
+            return 204;
+        }
+`;
+}
+
+function staysWithEdge(mutants: ReadonlySet<MutantId>): string {
+  if (!mutants.has('web-stays-with-edge')) return '';
+  return `
+        # The defect: an edge that is down is asked all the same, and no other one.
+        proxy_next_upstream     off;`;
+}
+
+/** Of these defects the edges are not to know more than they did. */
+function asksNoEdge(mutants: ReadonlySet<MutantId>): boolean {
+  return mutants.has('web-buffers-flv') || mutants.has('web-waits-for-edges');
+}
+
 function pick(mutants: ReadonlySet<MutantId>): string {
   if (mutants.has('web-ip-hash'))
     return '        # As in the guide: by the first three numbers of the address.\n        ip_hash;';
@@ -246,15 +298,33 @@ function pick(mutants: ReadonlySet<MutantId>): string {
   return '        # Consistent: when an edge goes, only its own streams move.\n        hash $stream_path consistent;';
 }
 
+const UNBUFFERED = [
+  '# Frames go out as they come, not when a buffer is full.',
+  'proxy_buffering     off;',
+] as const;
+
 function flvPassing({ host, statusPort, mutants }: NginxInput): string[] {
-  if (!mutants.has('web-buffers-flv')) {
+  if (mutants.has('web-waits-for-edges')) {
     return [
       'proxy_pass          http://edges;',
-      '# Frames go out as they come, not when a buffer is full.',
-      'proxy_buffering     off;',
+      ...UNBUFFERED,
+      '# The defect: an edge that hangs keeps its players.',
+      'proxy_read_timeout  1h;',
+    ];
+  }
+  if (!mutants.has('web-buffers-flv')) {
+    return [
+      'auth_request        /living-edge;',
+      'auth_request_set    $asked_edges $upstream_addr;',
+      'proxy_pass          http://$living_edge;',
+      ...UNBUFFERED,
+      '# An edge is not silent for longer, not even when it has to find another origin: it hangs, and the player has to',
+      '# come back.',
+      `proxy_read_timeout  ${FLV_SILENCE_SECONDS}s;`,
     ];
   }
   return [
+    'proxy_read_timeout  1h;',
     '# The defect: frames go out when a buffer is full. Chunks of HTTP/1.1 would be passed on one by one, buffered or',
     '# not, so the body comes without them.',
     `proxy_pass          http://${host}:${statusPort};`,

@@ -10,7 +10,7 @@ import { type Check, type CheckContext, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG } from '../habits.ts';
 import { boundStorm, judgeReturns, settled, watchFor } from './failover-judging.ts';
-import { EDGE_CLUSTER, playersAt, viewersOf } from './failover-setting.ts';
+import { EDGE_CLUSTER, PATIENT_MS, playersAt, viewersOf } from './failover-setting.ts';
 import { holderOf, namesOf } from './masters-and-slaves.ts';
 
 const SEED = 'Edge cluster on Kubernetes (seeds/000)';
@@ -88,9 +88,6 @@ const edgeKilled = check({
   judge: (history) => judgeReturns(history, GROUP, ['returns']),
   timeline: (history) => timelineOf(history, GROUP),
 });
-
-/** Viewers that would wait for ever: somebody else has to cut them off. */
-const PATIENT_MS = 60_000;
 
 const edgeFrozen = check({
   id: 'failover/edge-frozen',

@@ -40,6 +40,9 @@ export async function encoderAt(
   return t.within(`${habit.name}: a stream at the node that is to fail`, 0, elsewhere);
 }
 
+/** Viewers that would wait for ever: somebody else has to cut them off. */
+export const PATIENT_MS = 60_000;
+
 export const EDGE_CLUSTER = ['edge-cluster'] as const;
 /** The document of edges and what they do when an origin fails. */
 export const SRS = 'SRS 7.0.18';

@@ -7,12 +7,14 @@ import { FAILOVER_LADDER } from './failover-ladder.ts';
 import { FAILOVER_LINKS } from './failover-links.ts';
 import { FAILOVER_ORIGIN } from './failover-origin.ts';
 import { FAILOVER_PROXY } from './failover-proxy.ts';
+import { FAILOVER_WEB } from './failover-web.ts';
 
 export const FAILOVER_CHECKS: readonly Check[] = [
   ...FAILOVER_ORIGIN,
   ...FAILOVER_LINKS,
   ...FAILOVER_EDGE,
   ...FAILOVER_FORWARD,
+  ...FAILOVER_WEB,
   ...FAILOVER_PROXY,
   ...FAILOVER_COWORKER,
   ...FAILOVER_LADDER,

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { MutantId } from '../../../lab/builtin/mutants.ts';
+import { EDGE_ANSWERS_SECONDS } from '../../../lab/render/nginx.ts';
 import { ask, nginx, upstream } from './running-nginx.ts';
 
 const STREAMS = ['a', 'b', 'c-7', 'd-8-9', 'e', 'f', 'g', 'h'];
@@ -64,6 +66,45 @@ describe('Nginx in front of edges', () => {
     for (const stream of STREAMS) assert.equal((await ask(port, `/live/${stream}.m3u8`)).body, 'alive');
   });
 
+  it('with its mutant stays with an edge that is gone', async (t) => {
+    const alive = await upstream(t, (_, response) => void response.end('alive'));
+    const mutants = new Set(['web-stays-with-edge'] as const);
+    const { port } = await nginx(t, { kind: 'balancer', upstreams: ['127.0.0.1:1', alive], mutants });
+    const answers = await Promise.all(STREAMS.map((stream) => ask(port, `/live/${stream}.m3u8`)));
+    assert.ok(answers.some(({ status }) => status === 502));
+  });
+
+  /** Of two edges one hangs: it takes connections and says nothing. */
+  async function oneHangs(t: TestContext, ...mutants: MutantId[]) {
+    const alive = await upstream(t, (_, response) => void response.end('alive'));
+    let asked = 0;
+    const hangs = await upstream(t, () => void asked++);
+    const upstreams = [hangs, alive];
+    const { port } = await nginx(t, { kind: 'balancer', upstreams, mutants: new Set(mutants) });
+    return { port, asked: () => asked };
+  }
+
+  it('gives no HTTP-FLV player to an edge that hangs', async (t) => {
+    const { port, asked } = await oneHangs(t);
+    const answers = await Promise.all(STREAMS.map((stream) => ask(port, `/live/${stream}.flv?token=1`)));
+    assert.deepEqual(new Set(answers.map(({ body }) => body)), new Set(['alive']));
+    assert.ok(asked() > 0);
+  });
+
+  it('with its mutant does', async (t) => {
+    const { port, asked } = await oneHangs(t, 'web-waits-for-edges');
+    let answered = 0;
+    for (const stream of STREAMS) {
+      const request = http.get({ host: '127.0.0.1', port, path: `/live/${stream}.flv`, agent: false });
+      request.on('error', () => {}).on('response', () => answered++);
+      t.after(() => request.destroy());
+    }
+    while (asked() + answered < STREAMS.length) await delay(10);
+    await delay(1500 * EDGE_ANSWERS_SECONDS);
+    assert.ok(asked() > 0);
+    assert.equal(answered, STREAMS.length - asked());
+  });
+
   it('has one CORS header where the edge has its own, and answers a preflight itself', async (t) => {
     let preflights = 0;
     const edge = await upstream(t, (request, response) => {
@@ -82,7 +123,8 @@ describe('Nginx in front of edges', () => {
   /** An edge that sends one frame after the other, each when the one before has come through. */
   async function frames(t: TestContext, ...mutants: MutantId[]) {
     let out: http.ServerResponse | undefined;
-    const edge = await upstream(t, (_, response) => {
+    const edge = await upstream(t, ({ url }, response) => {
+      if (url === '/') return void response.writeHead(404).end();
       out = response.writeHead(200, { 'content-type': 'video/x-flv' });
       response.write(frame);
     });
