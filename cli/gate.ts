@@ -10,8 +10,10 @@ import type { EngineName, Topology } from '../lab/topology.ts';
 import { collectEnvironment } from '../reports/environment.ts';
 import { type HistoryLine, HistoryWriter } from '../reports/history-writer.ts';
 import { type Finding, type Results, worstVerdict } from '../reports/results.ts';
+import type { ClusterFigures } from '../reports/results-clusters.ts';
 import { writeRun } from '../reports/write.ts';
 import type { Check } from '../scenarios/check.ts';
+import { clusterFigures } from '../scenarios/cluster-figures.ts';
 import { CHECKS } from '../scenarios/conformance/index.ts';
 import { UNSUPPORTED_PART } from '../scenarios/gate.ts';
 import type { HistoryEvent } from '../scenarios/history.ts';
@@ -348,6 +350,7 @@ export async function runAndReport(
   let failure: Error | undefined;
   const pieces = new Pieces<PlannedRun | undefined>(say);
   const startedRuns = new Map<PlannedRun, number>();
+  const clusters = new Map<PlannedRun, ClusterFigures>();
   const found = (finding: Finding, run?: PlannedRun): void => {
     findingsOf.get(run)?.push(finding);
     for (const { label, detail } of finding.evidence) {
@@ -390,6 +393,9 @@ export async function runAndReport(
       const seconds = (performance.now() - (startedRuns.get(run) ?? began)) / 1000;
       pieces.tell(run, `${topology.name} of ${engine} is up after ${seconds.toFixed(1)} s`);
     },
+    onChecked(cluster, run) {
+      if (run.mutant === undefined) clusters.set(run, clusterFigures(cluster, run.checks));
+    },
     onFinding: found,
     onEvent: (check, event, run) => history.append(work.event(check, event, run)),
     onFailure(error, run) {
@@ -410,6 +416,7 @@ export async function runAndReport(
     command: process.argv.slice(2),
     environment: collectEnvironment(programs),
     findings,
+    ...(clusters.size === 0 ? {} : { clusters: work.plan.runs.flatMap((run) => clusters.get(run) ?? []) }),
   };
   const total = `${findings.length} findings in ${(results.durationMs / 1000).toFixed(1)} s`;
   say(`\n${paintVerdict(paint, results.verdict)}: ${total}${interrupted ? ', interrupted' : ''}`);

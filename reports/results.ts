@@ -3,6 +3,7 @@
  * in this file (reports/describe.ts).
  */
 import { z } from 'zod';
+import { ClusterFigures } from './results-clusters.ts';
 import { Distribution, GeneratorHealth } from './results-shared.ts';
 
 export { Distribution, GeneratorHealth } from './results-shared.ts';
@@ -418,6 +419,7 @@ export const Results = z.object({
   findings: z.array(Finding),
   load: Load.optional().describe('Only for a load.'),
   publish: Publish.optional().describe('Only for publishers.'),
+  clusters: z.array(ClusterFigures).optional().describe('Only of a gate: the healthy clusters that came up.'),
   history: HistoryFile.optional().describe('Only when a history was kept.'),
 });
 export type Results = z.infer<typeof Results>;

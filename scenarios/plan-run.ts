@@ -26,6 +26,8 @@ export interface PlanRun {
   readonly jobs?: number;
   readonly onStart?: (run: PlannedRun) => void;
   readonly onUp?: (cluster: Cluster, run: PlannedRun) => Promise<void> | void;
+  /** After its last check, while it is still up. */
+  readonly onChecked?: (cluster: Cluster, run: PlannedRun) => void;
   /** Of a run with a mutant it is the proof. */
   readonly onFinding: (finding: Finding, run: PlannedRun) => void;
   readonly onEvent?: (check: string, event: HistoryEvent, run: PlannedRun) => void;
@@ -91,6 +93,7 @@ function runOne(run: PlannedRun, plan: PlanRun, shared: Shared): Promise<Finding
       runDir: join(plan.runDir, topology.name, mutant ?? 'healthy'),
       inTurn: shared.inTurn,
       onUp: (cluster) => plan.onUp?.(cluster, run),
+      onChecked: (cluster) => plan.onChecked?.(cluster, run),
       openUdp,
       ...(srsPath === undefined ? {} : { srsPath }),
       ...(proxyPath === undefined ? {} : { proxyPath }),

@@ -69,6 +69,8 @@ export interface ClusterRequest {
   readonly onProgress?: (progress: StartProgress) => void;
   /** Once, when it is up. */
   readonly onUp?: (cluster: Cluster) => Promise<void> | void;
+  /** Once, after the last check, while it is still up; also when the checks could not go on. */
+  readonly onChecked?: (cluster: Cluster) => void;
 }
 
 /** Rejects with LabError when the cluster does not come up. */
@@ -80,7 +82,7 @@ export async function runOnCluster(
   const cluster = await inTurn(() => bringUp(where, what));
   try {
     await where.onUp?.(cluster);
-    return await runGate({ ...what, cluster, stage: actors });
+    return await runGate({ ...what, cluster, stage: actors }).finally(() => where.onChecked?.(cluster));
   } finally {
     await cluster.down();
   }

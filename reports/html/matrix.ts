@@ -1,11 +1,13 @@
 /** Checks by (topology, engine), grouped by area. */
-import { areaOf } from '../format.ts';
+import { areaOf, UNKNOWN } from '../format.ts';
 import type { Finding } from '../results.ts';
+import type { ClusterFigures } from '../results-clusters.ts';
 import { anchorOf } from './findings.ts';
 import { type Html, html } from './html.ts';
 import { verdictBadge } from './verdict.ts';
 
-export function renderMatrix(findings: readonly Finding[]): Html {
+/** With the clusters a check that is not for one of them is told from a check that was not run. */
+export function renderMatrix(findings: readonly Finding[], clusters: readonly ClusterFigures[] = []): Html {
   const columns = [...new Map(findings.map((finding) => [columnOf(finding), finding])).values()];
   const areas = [...new Set(findings.map(({ check }) => areaOf(check)))];
   if (findings.length === 0) return html`<section><h2>Checks</h2><p>Nothing was judged.</p></section>`;
@@ -16,17 +18,22 @@ export function renderMatrix(findings: readonly Finding[]): Html {
 <thead><tr><th scope="col">Check</th>${columns.map(
     ({ topology, engine }) => html`<th scope="col">${topology} <span class="engine">${engine}</span></th>`,
   )}</tr></thead>
-${areas.map((area) => renderArea(area, findings, columns))}
+${areas.map((area) => renderArea(area, findings, columns, clusters))}
 </table>
 </div>
 </section>`;
 }
 
-function columnOf({ topology, engine }: Finding): string {
+function columnOf({ topology, engine }: Pick<Finding, 'topology' | 'engine'>): string {
   return JSON.stringify([topology, engine]);
 }
 
-function renderArea(area: string, findings: readonly Finding[], columns: readonly Finding[]): Html {
+function renderArea(
+  area: string,
+  findings: readonly Finding[],
+  columns: readonly Finding[],
+  clusters: readonly ClusterFigures[],
+): Html {
   const checks = new Map<string, Finding[]>();
   for (const finding of findings) {
     if (areaOf(finding.check) !== area) continue;
@@ -40,9 +47,12 @@ ${[...checks].map(
       of[0]!.title !== undefined && html`<code class="id">${check}</code>`
     }</th>${columns.map((column) => {
       const cells = of.filter((finding) => columnOf(finding) === columnOf(column));
+      const cluster = clusters.find((one) => columnOf(one) === columnOf(column));
       return html`<td>${
         cells.length === 0
-          ? html`<span class="none">not run</span>`
+          ? cluster === undefined || cluster.checks.includes(check)
+            ? html`<span class="none">not run</span>`
+            : html`<span class="none" aria-hidden="true">${UNKNOWN}</span><span class="unseen">not for it</span>`
           : cells.map(
               (finding) =>
                 html`<a href="#${anchorOf(findings.indexOf(finding))}">${verdictBadge(finding.verdict)}</a> `,

@@ -11,6 +11,7 @@ import { renderMatrix } from './matrix.ts';
 import { renderKills } from './mutants.ts';
 import { hasPlots } from './plot.ts';
 import { renderPublish } from './publish.ts';
+import { renderClusters } from './topology.ts';
 import { SPRITE, verdictIcon } from './verdict.ts';
 
 export function renderReport(results: Results): string {
@@ -45,9 +46,10 @@ function renderBody(results: Results): Html {
 <main id="main">
 ${results.load && renderFigures(results.load)}
 ${results.publish && renderPublish(results.publish)}
-${results.kind === 'gate' && renderMatrix(results.findings)}
+${results.kind === 'gate' && renderMatrix(results.findings, results.clusters)}
 ${results.kind === 'mutants' && renderKills(results.findings)}
 ${renderFindings(results)}
+${results.clusters && renderClusters(results.clusters)}
 ${results.load && renderCourse(results.load)}
 ${results.publish && renderGenerator(results.publish.generator)}
 ${renderEnvironment(results)}
