@@ -2,7 +2,7 @@
 import { encodeTag, flvHeader } from '../../protocols/flv/writer.ts';
 import { MediaType } from '../../protocols/media.ts';
 import { ChunkWriter } from '../../protocols/rtmp/chunk-writer.ts';
-import { CHUNK_SIZE, MESSAGE_STREAM_ID, SERVER_NAME } from './constants.ts';
+import { CHUNK_SIZE, MESSAGE_STREAM_ID } from './constants.ts';
 import type { Frame } from './frame.ts';
 import type { Mutants } from './mutants.ts';
 
@@ -78,12 +78,7 @@ export class FlvFormat implements Format {
     return Buffer.concat([Buffer.from(`${length.toString(16)}\r\n`, 'latin1'), ...parts, CRLF]);
   }
 
-  /** SRS's response head (captures/srs-7.0.18/http-flv.s2c.bin) and the FLV header. */
   preamble(has: { audio: boolean; video: boolean }): Uint8Array {
-    const head =
-      'HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Type: video/x-flv\r\n' +
-      `Server: ${SERVER_NAME}\r\nTransfer-Encoding: chunked\r\n\r\n`;
-    const flags = this.#wrongFlags ? { audio: true, video: false } : has;
-    return Buffer.concat([Buffer.from(head, 'latin1'), this.join([flvHeader(flags)])]);
+    return this.join([flvHeader(this.#wrongFlags ? { audio: true, video: false } : has)]);
   }
 }

@@ -1,6 +1,9 @@
 /** HTTP-FLV: one GET, then the stream as FLV tags in chunks until somebody leaves (facts/srs.md 7.1). */
 import type { Socket } from 'node:net';
 import { type ClientRecord, randomId } from './clients.ts';
+import { SERVER_NAME } from './constants.ts';
+import { corsFields } from './cors.ts';
+import type { RequestHead } from './http-head.ts';
 import type { MediaNode } from './node.ts';
 import { DEFAULT_VHOST, requestUrl } from './request-url.ts';
 import type { Stream } from './stream.ts';
@@ -9,9 +12,8 @@ import type { StreamName } from './stream-name.ts';
 /**
  * Answers nothing until there is media: a player of a missing stream waits in silence, as at SRS. What the player
  * sends after its request is thrown away.
- * @param target of the request, with its query.
  */
-export function playFlv(node: MediaNode, socket: Socket, name: StreamName, target: string): void {
+export function playFlv(node: MediaNode, socket: Socket, name: StreamName, head: RequestHead): void {
   const stream = node.stream(name.url);
   const client: ClientRecord = {
     id: randomId(),
@@ -25,9 +27,9 @@ export function playFlv(node: MediaNode, socket: Socket, name: StreamName, targe
     socket,
   };
   node.enter(client);
-  stream.asked = requestUrl(client.tcUrl, target);
+  stream.asked = requestUrl(client.tcUrl, head.target);
   if (node.mutants.has('origin-redirects-flv')) redirectFlv(node, socket, name, stream);
-  const player = stream.addPlayer('flv', socket);
+  const player = stream.addPlayer('flv', socket, responseHead(node, head));
   if (node.mutants.has('media-stall-timer-kept')) {
     const timer = setTimeout(() => socket.destroy(), node.timeouts.httpRequest);
     socket.on('close', () => clearTimeout(timer));
@@ -38,6 +40,15 @@ export function playFlv(node: MediaNode, socket: Socket, name: StreamName, targe
     stream.removePlayer('flv', player);
     node.leave(client);
   });
+}
+
+/** SRS's (captures/srs-7.0.18/http-flv.s2c.bin), with what a page of another origin needs. */
+function responseHead(node: MediaNode, head: RequestHead): string {
+  const cors = node.mutants.has('flv-no-cors') ? '' : corsFields(head);
+  return (
+    `HTTP/1.1 200 OK\r\nConnection: Close\r\n${cors}Content-Type: video/x-flv\r\n` +
+    `Server: ${SERVER_NAME}\r\nTransfer-Encoding: chunked\r\n\r\n`
+  );
 }
 
 /** Mutant: as if the answer of a coworker were for all players. */

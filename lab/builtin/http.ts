@@ -24,7 +24,7 @@ export function serveHttp(node: MediaNode, socket: Socket): void {
 function route(node: MediaNode, socket: Socket, head: RequestHead): boolean {
   const name = head.method === 'GET' ? flvStreamName(head.target) : undefined;
   if (name) {
-    playFlv(node, socket, name, head.target);
+    playFlv(node, socket, name, head);
     return false;
   }
   const served = node.hls && serveHls(node, node.hls, socket, head);

@@ -18,6 +18,7 @@ export class Player {
   readonly queueMs: number;
   /** The sequence headers as a batch of their own, at a timestamp: what survives an overflow. */
   readonly headersAt: (timestamp: number) => Batch | undefined;
+  readonly #preface: string;
   /** Where this player is in the log of its stream until it has joined a group. */
   cursor = 0;
   /** Index in its group. */
@@ -26,10 +27,24 @@ export class Player {
   #queue: Batch[] = [];
   #pumping = false;
 
-  constructor(socket: Socket, queueMs: number, headersAt: (timestamp: number) => Batch | undefined) {
+  constructor(
+    socket: Socket,
+    queueMs: number,
+    headersAt: (timestamp: number) => Batch | undefined,
+    preface = '',
+  ) {
     this.socket = socket;
     this.queueMs = queueMs;
     this.headersAt = headersAt;
+    this.#preface = preface;
+  }
+
+  /** What it gets when it joins, in one piece with the preface. */
+  begin(bytes: Uint8Array): void {
+    this.socket.cork();
+    if (this.#preface !== '') this.socket.write(this.#preface, 'latin1');
+    if (bytes.length > 0) this.socket.write(bytes);
+    this.socket.uncork();
   }
 
   /** True while the socket has not taken everything that it was given. */

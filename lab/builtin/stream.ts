@@ -175,11 +175,14 @@ export class Stream implements FrameLog {
     this.fanouts.flv.clear();
   }
 
-  /** Gives the player headers and GOP at once, then its share of every merged write. */
-  addPlayer(protocol: PlayerProtocol, socket: Socket): Player {
-    const player = new Player(socket, this.#settings.queueSeconds * 1000, (timestamp) =>
-      this.#headersAt(this.fanouts[protocol].format, timestamp),
-    );
+  /**
+   * Gives the player headers and GOP at once, then its share of every merged write.
+   * @param preface comes before everything else, with it: the head of an answer, in Latin-1.
+   */
+  addPlayer(protocol: PlayerProtocol, socket: Socket, preface = ''): Player {
+    const queueMs = this.#settings.queueSeconds * 1000;
+    const headersAt = (timestamp: number) => this.#headersAt(this.fanouts[protocol].format, timestamp);
+    const player = new Player(socket, queueMs, headersAt, preface);
     if (protocol === 'flv' && !this.#ready) this.#waiting.add(player);
     else this.#join(protocol, player);
     this.demand?.onPlayer(protocol);
@@ -231,7 +234,7 @@ export class Stream implements FrameLog {
       bytes = Buffer.concat([fanout.format.preamble(has), batch.bytes]);
       this.#joinBatches[protocol] = bytes;
     }
-    if (bytes.length > 0) player.socket.write(bytes);
+    player.begin(bytes);
     const enough = this.#settings.mutants.has('media-serves-first-100-only') && fanout.size >= 100;
     if (!enough) fanout.add(player);
   }

@@ -11,6 +11,7 @@ import { HTTP_ATTACKS, type HttpAttack } from '../wire/malformed-http.ts';
 import { wallClock } from '../wire/socket.ts';
 import { judgeWitnesses, Witnesses } from '../wire/witnesses.ts';
 import { judgeAbsent, seekAbsent } from './absent-stream.ts';
+import { flvCors } from './flv-cors.ts';
 import { judgeMonotonic } from './monotonic.ts';
 import { judgeStalls, recordStall } from './stalls.ts';
 
@@ -376,6 +377,7 @@ const drippingRequest = check({
 
 export const FLV_CHECKS: readonly Check[] = [
   structure,
+  flvCors,
   timestampsMonotonic,
   missingStream,
   malformed,

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import { writeMasterPlaylist } from '../../../protocols/hls/write.ts';
 import { SERVER_NAME } from '../constants.ts';
+import { corsFields } from '../cors.ts';
 import type { RequestHead } from '../http-head.ts';
 import type { MediaNode } from '../node.ts';
 import type { HlsOutputs } from './outputs.ts';
@@ -9,12 +10,6 @@ import { SESSION_QUERY } from './sessions.ts';
 
 const CONTENT_TYPE = { playlist: 'application/vnd.apple.mpegurl', segment: 'video/MP2T' } as const;
 const NOT_FOUND = Buffer.from('Not Found');
-
-/** SRS 7.0.18 with crossdomain on, as seen; only towards a request with Origin. */
-const CORS =
-  'Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Headers: *\r\nAccess-Control-Allow-Methods: *\r\n' +
-  'Access-Control-Expose-Headers: *\r\nAccess-Control-Allow-Credentials: false\r\n' +
-  'Access-Control-Request-Private-Network: true\r\n';
 
 interface Answer {
   readonly status: string;
@@ -72,7 +67,7 @@ function playlist(
 }
 
 function write(node: MediaNode, socket: Socket, head: RequestHead, { status, type, body }: Answer): void {
-  const cors = head.field('origin') !== undefined && !node.mutants.has('hls-no-cors') ? CORS : '';
+  const cors = node.mutants.has('hls-no-cors') ? '' : corsFields(head);
   const shown = type && (node.mutants.has('hls-wrong-content-type') ? 'text/plain' : type);
   const lines =
     `HTTP/1.1 ${status}\r\nConnection: ${head.keepAlive ? 'Keep-Alive' : 'Close'}\r\n${cors}` +
