@@ -10,7 +10,7 @@ import type { CrowdClientOptions, FrameTotals } from './crowd.ts';
 import { type GeneratorFigures, HealthMonitor, judgeGenerator } from './health.ts';
 import { type ProtocolFigures, protocolFigures } from './protocol-distributions.ts';
 import { type PublishedFigures, publishedFigures } from './publish-figures.ts';
-import { Swarm, type SwarmTick } from './swarm.ts';
+import { Swarm, type SwarmFigures, type SwarmTick } from './swarm.ts';
 
 export type LoadPhase = 'ramp' | 'steady';
 
@@ -28,6 +28,8 @@ export interface LoadOptions {
   readonly workers?: number;
   readonly client?: CrowdClientOptions;
   readonly onTick?: (tick: LoadTick) => void;
+  /** After every tick: all that was measured until then, in the form of the end. */
+  readonly onFigures?: (figures: LoadFigures) => void;
   /** Ends the run early; what was measured until then is returned. */
   readonly signal?: AbortSignal;
 }
@@ -79,6 +81,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadFigures> {
       loopLagMs: tick.intervalLoopLagMs,
     });
     options.onTick?.({ ...tick, phase });
+    options.onFigures?.(loadFigures(options.urls, swarm.figures(), [...timeline]));
   });
   try {
     await swarm.start();
@@ -88,10 +91,17 @@ export async function runLoad(options: LoadOptions): Promise<LoadFigures> {
   } finally {
     await swarm.stop();
   }
-  const figures = await swarm.stop();
+  return loadFigures(options.urls, await swarm.stop(), timeline);
+}
+
+function loadFigures(
+  urls: readonly string[],
+  figures: SwarmFigures,
+  timeline: LoadSecondFigures[],
+): LoadFigures {
   const { requested, joined, failed, dropped } = figures.clients;
   return {
-    urls: [...options.urls],
+    urls: [...urls],
     seconds: figures.seconds,
     clients: { requested, joined, failed, dropped },
     reasons: figures.reasons,
@@ -128,6 +138,8 @@ export interface PublishOptions {
   readonly durationMs?: number;
   readonly signal?: AbortSignal;
   readonly onTick?: (tick: PublishTick) => void;
+  /** After every tick: all that was measured until then, in the form of the end. */
+  readonly onFigures?: (figures: PublishFigures) => void;
 }
 
 /** The shape of `Publish` in reports/results.ts. */
@@ -177,6 +189,17 @@ export async function runPublish(options: PublishOptions): Promise<PublishFigure
   );
   let last = { at: startedAt, bytes: 0 };
   let reading = health.read();
+  const figures = (): PublishFigures => ({
+    urls,
+    seconds: (performance.now() - startedAt) / 1000,
+    clients: { requested: options.streams, joined: started.size, failed, dropped },
+    reasons: { ...reasons },
+    bytes: bytesSent(),
+    frames: publications.reduce((sum, publication) => sum + publication.frames, 0),
+    lag: publishing.lag.toDistribution(),
+    generator: judgeGenerator([reading], Number.POSITIVE_INFINITY),
+    ...publishedFigures(publications.map(({ client }) => client)),
+  });
   const bytesSent = (): number => publications.reduce((sum, publication) => sum + publication.bytes, 0);
   const ticks = setInterval(() => {
     const now = performance.now();
@@ -193,6 +216,7 @@ export async function runPublish(options: PublishOptions): Promise<PublishFigure
       loopLagMs: reading.loopLagMs,
     });
     last = { at: now, bytes };
+    options.onFigures?.(figures());
   }, TICK_MS);
   const signal =
     options.signal === undefined ? allGone.signal : AbortSignal.any([options.signal, allGone.signal]);
@@ -201,17 +225,7 @@ export async function runPublish(options: PublishOptions): Promise<PublishFigure
   reading = health.read();
   health.stop();
   publishing.stop();
-  return {
-    urls,
-    seconds: (performance.now() - startedAt) / 1000,
-    clients: { requested: options.streams, joined: started.size, failed, dropped },
-    reasons,
-    bytes: bytesSent(),
-    frames: publications.reduce((sum, publication) => sum + publication.frames, 0),
-    lag: publishing.lag.toDistribution(),
-    generator: judgeGenerator([reading], Number.POSITIVE_INFINITY),
-    ...publishedFigures(publications.map(({ client }) => client)),
-  };
+  return figures();
 }
 
 function sourceOptions(url: string, index: number, client: PublishOptions['client']): ClientOptions {

@@ -216,10 +216,13 @@ export class Swarm {
 
   async #stop(): Promise<SwarmFigures> {
     clearInterval(this.#ticks);
-    const seconds = Number.isNaN(this.#startedAt) ? 0 : (performance.now() - this.#startedAt) / 1000;
+    const { seconds } = this;
     await Promise.all(this.#workers.map((worker) => this.#end(worker)));
     this.#settle();
     const { crowd, generator } = this.#totals();
+    return this.figures(seconds);
+  get seconds(): number {
+  figures(seconds = this.seconds): SwarmFigures {
     const { requested, opened, joined, failed, dropped } = crowd;
     const { count, stalledMs, watchedMs, lasting } = crowd.stalls;
     return {
