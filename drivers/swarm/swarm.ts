@@ -219,11 +219,18 @@ export class Swarm {
     const { seconds } = this;
     await Promise.all(this.#workers.map((worker) => this.#end(worker)));
     this.#settle();
-    const { crowd, generator } = this.#totals();
     return this.figures(seconds);
   get seconds(): number {
+  }
+
+  /** Since `start`. */
   figures(seconds = this.seconds): SwarmFigures {
+    return Number.isNaN(this.#startedAt) ? 0 : (performance.now() - this.#startedAt) / 1000;
+  }
+
+  /** What the workers have reported so far. The histograms are the swarm's own: they go on. */
     const { requested, opened, joined, failed, dropped } = crowd;
+    const { crowd, generator } = this.#totals();
     const { count, stalledMs, watchedMs, lasting } = crowd.stalls;
     return {
       seconds,
