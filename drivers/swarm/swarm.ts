@@ -220,17 +220,17 @@ export class Swarm {
     await Promise.all(this.#workers.map((worker) => this.#end(worker)));
     this.#settle();
     return this.figures(seconds);
-  get seconds(): number {
   }
 
   /** Since `start`. */
-  figures(seconds = this.seconds): SwarmFigures {
+  get seconds(): number {
     return Number.isNaN(this.#startedAt) ? 0 : (performance.now() - this.#startedAt) / 1000;
   }
 
   /** What the workers have reported so far. The histograms are the swarm's own: they go on. */
-    const { requested, opened, joined, failed, dropped } = crowd;
+  figures(seconds = this.seconds): SwarmFigures {
     const { crowd, generator } = this.#totals();
+    const { requested, opened, joined, failed, dropped } = crowd;
     const { count, stalledMs, watchedMs, lasting } = crowd.stalls;
     return {
       seconds,
