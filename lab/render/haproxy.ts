@@ -59,6 +59,13 @@ function endsSessions({ keepsSessions = false }: HaproxyInput): string {
   return keepsSessions ? '' : ' on-marked-down shutdown-sessions';
 }
 
+/**
+ * A server whose host is gone refuses nobody. It is given up before the checks find it down and end the session that waits
+ * for it, which takes them 1.1 s: two of them in vain, 500 ms each, and 100 ms between. `option redispatch 1` beside it
+ * takes another server at once (HAProxy 2.6 Configuration Manual, "timeout connect", "option redispatch").
+ */
+const CONNECTS = '    timeout connect 500ms';
+
 function statsSection(input: HaproxyInput): string {
   return `# Counters for people (/stats), programs (${BALANCER_STATS_PATH}) and Prometheus (/metrics).
 frontend stats
@@ -86,7 +93,7 @@ function forMasters(input: HaproxyInput): string {
     : input.sticky
       ? '    # The defect: a publisher that meets a dead master waits for that one.\n    retries 3'
       : `    # A publisher that meets a dead master is sent to another one.
-    option redispatch
+    option redispatch 1
     retries 3`;
   const check = blind
     ? '    # The defect: nobody looks whether a master is up.'
@@ -104,7 +111,7 @@ defaults
     option dontlognull
 ${persistence}
     timeout queue 1m
-    timeout connect 3s
+${CONNECTS}
     timeout client 1m
     timeout server 1m
     # Half-closed is another matter: the other side has gone.
@@ -142,7 +149,7 @@ defaults
     # The edge with the fewest sessions is next: live sessions last, so turns alone would not keep them even.
     balance leastconn
     maxconn ${input.maxConnections}
-    timeout connect 3s
+${CONNECTS}
     # A player may wait for its publisher as long as it likes: silence is no reason to close.
     timeout client 1h
     timeout server 1h
@@ -152,7 +159,7 @@ defaults
     timeout server-fin 10s
     # Players leave at any time, and the edge must know at once.
     option abortonclose
-    option redispatch
+    option redispatch 1
     retries 2
 
 # RTMP is opaque to the balancer.
@@ -211,7 +218,7 @@ ${globalSection(input)}
 defaults
     log global
     maxconn ${input.maxConnections}
-    timeout connect 3s
+${CONNECTS}
     # A player may wait for its publisher as long as it likes: silence is no reason to close.
     timeout client 1h
     timeout server 1h
@@ -219,7 +226,7 @@ defaults
     # Half-closed is another matter: the other side has gone.
     timeout client-fin 10s
     timeout server-fin 10s
-${blind ? '    # The defect: whoever meets a dead proxy is sent away.\n    retries 0' : '    option redispatch\n    retries 3'}
+${blind ? '    # The defect: whoever meets a dead proxy is sent away.\n    retries 0' : '    option redispatch 1\n    retries 3'}
 ${ended === '' ? '' : `    default-server${ended}\n`}
 # RTMP is opaque to the balancer. Sessions last, so turns alone would not keep the proxies even.
 frontend rtmp

@@ -66,15 +66,30 @@ describe('haproxy.cfg', () => {
   it('gives publishers every master in turn, and another one when one is dead', () => {
     const text = renderHaproxy({ ...input, front: 'masters' });
     assert.equal(text.match(/^ {4}server edge-\d 127\.1\.0\.\d:1935 check port 1985$/gm)?.length, 3);
-    for (const line of ['balance roundrobin', 'option redispatch', 'retries 3']) {
+    for (const line of ['balance roundrobin', 'option redispatch 1', 'retries 3']) {
       assert.match(text, new RegExp(`^    ${line}$`, 'm'));
     }
     const blind = renderHaproxy({ ...input, front: 'masters', blind: true });
-    assert.doesNotMatch(blind, /check port|redispatch$|httpchk/m);
+    assert.doesNotMatch(blind, /check port|redispatch \d$|httpchk/m);
     assert.match(blind, /^ {4}retries 0$/m);
     const sticky = renderHaproxy({ ...input, front: 'masters', sticky: true });
     assert.doesNotMatch(sticky, /redispatch/);
     assert.match(sticky, /^ {4}retries 3$/m);
+  });
+
+  it('gives a server that does not answer up before the checks end the session, and takes another one', () => {
+    for (const text of [
+      renderHaproxy(input),
+      renderHaproxy({ ...input, front: 'masters' }),
+      renderHaproxy(proxies),
+    ]) {
+      const [connect, inter] = [/timeout connect (\d+)ms/, / inter (\d+)ms .* fall 2 on-marked-down/].map(
+        (one) => Number(one.exec(text)?.[1]),
+      );
+      // A check has as long to connect as there is between two; the second of them ends a session.
+      assert.ok(connect! <= inter!, `${connect} ms, ${inter} ms`);
+      assert.match(text, /^ {4}option redispatch 1$/m);
+    }
   });
 
   it('gives both protocols every edge, and leaves loopback for nothing', () => {
