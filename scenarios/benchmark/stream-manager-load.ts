@@ -1,22 +1,22 @@
 /** Questions to a stream manager as SRS origins ask them: each on a TCP connection of its own (facts/srs.md 10.5). */
-import net from 'node:net';
-import { build, type Histogram } from 'hdr-histogram-js';
-
-/** Names of what is asked for, and where it is; undefined for what is nowhere. */
-export interface Question {
-  readonly stream: string;
-  readonly place: { readonly ip: string; readonly port: number } | undefined;
-}
+import net, { type Socket } from 'node:net';
+import { LatencyHistogram } from '../../drivers/measure/histogram.ts';
+import type { Place, Question } from './stream-manager-streams.ts';
 
 export interface LoadFigures {
   readonly asked: number;
-  readonly answered: number;
   /** Answers other than the question's own. */
   readonly wrong: number;
   /** Connections that failed, or gave no whole answer in time. */
   readonly failed: number;
-  /** From the time at which a question was due to the last byte of its answer, in microseconds. */
-  readonly latency: Histogram;
+  /** From the time at which a question was due to the last byte of its answer. */
+  readonly latency: LatencyHistogram;
+}
+
+export interface Load {
+  readonly perSecond: number;
+  readonly ms: number;
+  readonly question: (index: number) => Question;
 }
 
 const TIMEOUT_MS = 5000;
@@ -24,66 +24,94 @@ const TIMEOUT_MS = 5000;
 const ASKERS = 60;
 
 /** Asks `perSecond` questions every second, evenly, whether or not those before are answered, and awaits them all. */
-export async function load(
+export function load(
   at: { readonly host: string; readonly port: number },
-  { perSecond, ms, question }: { perSecond: number; ms: number; question: (index: number) => Question },
+  { perSecond, ms, question }: Load,
 ): Promise<LoadFigures> {
-  const latency = build({
-    lowestDiscernibleValue: 1,
-    highestTrackableValue: 60_000_000,
-    numberOfSignificantValueDigits: 3,
+  return new Promise((resolve) => {
+    const figures = { asked: 0, wrong: 0, failed: 0, latency: new LatencyHistogram() };
+    const count = Math.round((perSecond * ms) / 1000);
+    let pending = 0;
+    const onEnd = (): void => {
+      if (--pending === 0 && figures.asked === count) resolve(figures);
+    };
+    const started = performance.now();
+    const timer = setInterval(() => {
+      const due = Math.min(count, Math.floor(((performance.now() - started) * perSecond) / 1000));
+      for (; figures.asked < due; figures.asked++) {
+        const index = figures.asked;
+        pending++;
+        const localAddress = `127.0.2.${1 + (index % ASKERS)}`;
+        const dueAt = started + (index * 1000) / perSecond;
+        new Asked(at, question(index), { localAddress, dueAt, figures, onEnd });
+      }
+      if (figures.asked === count) clearInterval(timer);
+    }, 1);
   });
-  const figures = { asked: 0, answered: 0, wrong: 0, failed: 0, latency };
-  const count = Math.round((perSecond * ms) / 1000);
-  const started = performance.now();
-  const pending: Promise<void>[] = [];
-  while (figures.asked < count) {
-    const due = Math.min(count, Math.floor(((performance.now() - started) * perSecond) / 1000));
-    for (; figures.asked < due; figures.asked++) {
-      const index = figures.asked;
-      const dueAt = started + (index * 1000) / perSecond;
-      pending.push(ask(at, question(index), `127.0.2.${1 + (index % ASKERS)}`, dueAt, figures));
-    }
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  await Promise.all(pending);
-  return figures;
 }
 
-function ask(
-  at: { readonly host: string; readonly port: number },
-  { stream, place }: Question,
-  localAddress: string,
-  dueAt: number,
-  figures: { answered: number; wrong: number; failed: number; latency: Histogram },
-): Promise<void> {
-  return new Promise((resolve) => {
-    let answer = '';
-    let told = false;
-    const socket = net.connect({ ...at, localAddress, noDelay: true });
+/** One question. Answers are read into the same buffer: each is whole before the next is read. */
+class Asked {
+  static readonly #buffer = Buffer.alloc(64 * 1024);
+  readonly #socket: Socket;
+  readonly #place: Place | undefined;
+  readonly #dueAt: number;
+  readonly #figures: { wrong: number; failed: number; latency: LatencyHistogram };
+  #answer = '';
+  #told = false;
+
+  constructor(
+    at: { readonly host: string; readonly port: number },
+    { stream, place }: Question,
+    {
+      localAddress,
+      dueAt,
+      figures,
+      onEnd,
+    }: {
+      localAddress: string;
+      dueAt: number;
+      figures: { wrong: number; failed: number; latency: LatencyHistogram };
+      onEnd: () => void;
+    },
+  ) {
+    this.#place = place;
+    this.#dueAt = dueAt;
+    this.#figures = figures;
     const coworker = `${at.host}:${at.port}`;
-    socket.write(
+    this.#socket = net.connect({
+      ...at,
+      localAddress,
+      onread: {
+        buffer: Asked.#buffer,
+        callback: (length) => {
+          this.#onRead(length);
+          return true;
+        },
+      },
+    });
+    this.#socket.write(
       `POST /api/v1/clusters?vhost=__defaultVhost__&ip=127.0.0.1&app=live&stream=${stream}&coworker=${coworker} HTTP/1.1\r\n` +
         `Host: ${coworker}\r\nConnection: Keep-Alive\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n`,
+      'latin1',
     );
-    socket.setTimeout(TIMEOUT_MS, () => socket.destroy());
-    socket.setEncoding('latin1');
-    socket.on('data', (text: string) => {
-      answer += text;
-      const body = bodyOf(answer);
-      if (body === undefined || told) return;
-      told = true;
-      figures.latency.recordValue(Math.round((performance.now() - dueAt) * 1000));
-      figures.answered++;
-      if (!isRight(body, place)) figures.wrong++;
-      socket.destroy();
+    this.#socket.setTimeout(TIMEOUT_MS, () => this.#socket.destroy());
+    this.#socket.on('error', () => {});
+    this.#socket.on('close', () => {
+      if (!this.#told) figures.failed++;
+      onEnd();
     });
-    socket.on('error', () => {});
-    socket.on('close', () => {
-      if (!told) figures.failed++;
-      resolve();
-    });
-  });
+  }
+
+  #onRead(length: number): void {
+    this.#answer += Asked.#buffer.toString('latin1', 0, length);
+    const body = bodyOf(this.#answer);
+    if (body === undefined || this.#told) return;
+    this.#told = true;
+    this.#figures.latency.record(performance.now() - this.#dueAt);
+    if (!isRight(body, this.#place)) this.#figures.wrong++;
+    this.#socket.destroy();
+  }
 }
 
 /** When it is whole. */
@@ -94,7 +122,7 @@ function bodyOf(answer: string): string | undefined {
   return answer.length >= head + 4 + length ? answer.slice(head + 4) : undefined;
 }
 
-function isRight(body: string, place: Question['place']): boolean {
+function isRight(body: string, place: Place | undefined): boolean {
   const { code, data } = JSON.parse(body);
   if (code !== 0) return false;
   return place === undefined

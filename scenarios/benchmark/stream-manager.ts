@@ -11,10 +11,12 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { HealthMonitor, MAX_LOOP_LAG_P99_MS } from '../../drivers/swarm/health.ts';
+import { LatencyHistogram } from '../../drivers/measure/histogram.ts';
+import { MAX_LOOP_LAG_P99_MS } from '../../drivers/swarm/health.ts';
 import type { StreamManagerConfig } from '../../lab/builtin/stream-manager/config.ts';
-import { median } from './children.ts';
-import { type LoadFigures, load, type Question } from './stream-manager-load.ts';
+import { median, startChild } from './children.ts';
+import type { AskResult, AskTask } from './stream-manager-asker.ts';
+import { CHANGES_PER_SECOND, Streams } from './stream-manager-streams.ts';
 
 const USAGE = `bench of the stream manager: latency of its answers
   --streams N       that it knows (100000)
@@ -25,13 +27,10 @@ const USAGE = `bench of the stream manager: latency of its answers
 
 /** Required: the 99th percentile of the answers' latency. */
 const P99_MS = 10;
-const WARM_UP_MS = 3000;
+/** Until V8 has compiled what is run often, in both processes. */
+const WARM_UP_MS = 5000;
 /** What else the machine does for a moment is not the manager's. */
 const WINDOWS = 3;
-/** One question in so many is for a stream that nobody has. */
-const ABSENT_EVERY = 10;
-/** Streams that are unpublished and published again meanwhile, per second. */
-const CHANGES_PER_SECOND = 100;
 const STREAMS_PER_REPORT = 2000;
 /** Share of the machine that others may take before a missed limit is theirs. */
 const MAX_OTHERS = 0.1;
@@ -53,23 +52,21 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
-const [streams, origins, rate, windowMs] = [
+const [count, origins, rate, windowMs] = [
   Number(values.streams),
   Number(values.origins),
   Number(values.rate),
   Number(values.window) * 1000,
 ] as const;
-if (values.help || ![streams, origins, rate, windowMs].every((value) => value > 0)) {
+if (values.help || ![count, origins, rate, windowMs].every((value) => value > 0)) {
   console.log(USAGE);
   process.exit(values.help ? 0 : 2);
 }
 
-const placeOf = (origin: number) => ({ ip: `10.0.${origin >> 8}.${origin & 255}`, port: 1935 });
-const originOf = (stream: number): number => stream % origins;
-const nameOf = (stream: number): string => `stream-${stream}`;
+const streams = new Streams(count, origins);
 
 function reportOf(origin: number, of: readonly object[]) {
-  const { ip, port } = placeOf(origin);
+  const { ip, port } = streams.placeOf(origin);
   return { origin: { rtmp: `${ip}:${port}`, expiresMs: 60_000 }, streams: of };
 }
 
@@ -81,19 +78,11 @@ async function report(body: object): Promise<void> {
   if (!answer.ok) throw new Error(`a report got HTTP status ${answer.status}: ${await answer.text()}`);
 }
 
-/** Streams that are never changed are asked for, in no order. */
-const changing = Math.min(CHANGES_PER_SECOND, Math.floor(streams / 2));
-function question(index: number): Question {
-  if (index % ABSENT_EVERY === 0) return { stream: `nowhere-${index}`, place: undefined };
-  const stream = changing + ((index * 7919) % (streams - changing));
-  return { stream: nameOf(stream), place: placeOf(originOf(stream)) };
-}
-
 async function publishAll(): Promise<void> {
   for (let origin = 0; origin < origins; origin++) {
     const own = [];
-    for (let stream = origin; stream < streams; stream += origins)
-      own.push({ app: 'live', stream: nameOf(stream) });
+    for (let stream = origin; stream < count; stream += origins)
+      own.push({ app: 'live', stream: streams.nameOf(stream) });
     for (let at = 0; at < own.length || at === 0; at += STREAMS_PER_REPORT) {
       await report(reportOf(origin, own.slice(at, at + STREAMS_PER_REPORT)));
     }
@@ -114,9 +103,11 @@ function changes(): () => Promise<void> {
   const running = [
     every(HEARTBEAT_MS / origins, (turn) => report(reportOf(turn % origins, []))),
     every(1000 / CHANGES_PER_SECOND, (turn) => {
-      const stream = turn % changing;
-      const action = Math.floor(turn / changing) % 2 === 0 ? 'unpublish' : 'publish';
-      return report(reportOf(originOf(stream), [{ app: 'live', stream: nameOf(stream), action }]));
+      const stream = turn % streams.changing;
+      const action = Math.floor(turn / streams.changing) % 2 === 0 ? 'unpublish' : 'publish';
+      return report(
+        reportOf(streams.originOf(stream), [{ app: 'live', stream: streams.nameOf(stream), action }]),
+      );
     }),
   ];
   return async () => {
@@ -136,37 +127,53 @@ async function end(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
+interface Window extends AskResult {
+  readonly histogram: LatencyHistogram;
+}
+
 interface Result {
-  readonly windows: readonly LoadFigures[];
-  readonly loopLagMs: number;
+  readonly windows: readonly Window[];
   readonly reportedInMs: number;
   readonly rssMb: number;
+  /** CPU time per question, heartbeats and changes included, in microseconds. */
+  readonly managerUs: number;
+  readonly askerUs: number;
   /** Share of the machine that processes which are not of this bench took meanwhile. */
   readonly others: number;
 }
 
-/** Seconds of CPU: of the whole machine, and of these processes. */
-function cpuTime(pids: readonly number[]): { all: number; own: number } {
+/** Seconds of CPU of the whole machine. */
+function machineTime(): number {
   const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = readFileSync('/proc/stat', 'latin1')
     .split('\n', 1)[0]!
     .split(/ +/)
     .map(Number);
-  const own = pids.map((pid) => {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const [utime, stime] = stat
-      .slice(stat.lastIndexOf(')') + 2)
-      .split(' ')
-      .slice(11, 13)
-      .map(Number);
-    return utime! + stime!;
-  });
-  const total = own.reduce((sum, ticks) => sum + ticks, 0);
-  return { all: (user + nice + system + irq + softirq) / TICKS_PER_SECOND, own: total / TICKS_PER_SECOND };
+  return (user + nice + system + irq + softirq) / TICKS_PER_SECOND;
+}
+
+/** Seconds of CPU of a process. */
+function timeOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const [user, system] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13)
+    .map(Number);
+  return (user! + system!) / TICKS_PER_SECOND;
 }
 
 function rssOf(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
+}
+
+async function ask(asker: ChildProcess, ms: number): Promise<Window> {
+  const task: AskTask = { at: API, perSecond: rate, ms, streams: count, origins };
+  asker.send(task);
+  const [result] = (await once(asker, 'message')) as [AskResult];
+  const histogram = new LatencyHistogram();
+  histogram.mergeEncoded(result.latency);
+  return { ...result, histogram };
 }
 
 async function measure(redis: boolean): Promise<Result> {
@@ -202,20 +209,28 @@ async function measure(redis: boolean): Promise<Result> {
     await publishAll();
     const reportedInMs = performance.now() - begun;
     const endChanges = changes();
-    await load(API, { perSecond: rate, ms: WARM_UP_MS, question });
-    const health = new HealthMonitor();
+    const asker = startChild('stream-manager-asker.ts');
+    children.push(asker);
+    await ask(asker, WARM_UP_MS);
     const pids = [process.pid, ...children.map((child) => child.pid!)];
-    const cpuBefore = { ...cpuTime(pids), at: performance.now() };
-    const windows: LoadFigures[] = [];
-    for (let i = 0; i < WINDOWS; i++)
-      windows.push(await load(API, { perSecond: rate, ms: windowMs, question }));
-    const cpu = cpuTime(pids);
-    const took = ((performance.now() - cpuBefore.at) / 1000) * availableParallelism();
-    const others = (cpu.all - cpuBefore.all - (cpu.own - cpuBefore.own)) / took;
-    const { loopLagP99Ms } = health.read();
-    health.stop();
+    const times = () => ({ at: performance.now(), machine: machineTime(), of: pids.map(timeOf) });
+    const before = times();
+    const windows: Window[] = [];
+    for (let i = 0; i < WINDOWS; i++) windows.push(await ask(asker, windowMs));
+    const after = times();
+    const took = (pid: number): number => after.of[pids.indexOf(pid)]! - before.of[pids.indexOf(pid)]!;
+    const own = pids.reduce((sum, pid) => sum + took(pid), 0);
+    const machine = ((after.at - before.at) / 1000) * availableParallelism();
+    const asked = windows.reduce((sum, window) => sum + window.asked, 0);
     await endChanges();
-    return { windows, loopLagMs: loopLagP99Ms, reportedInMs, rssMb: rssOf(manager.pid!), others };
+    return {
+      windows,
+      reportedInMs,
+      rssMb: rssOf(manager.pid!),
+      managerUs: (took(manager.pid!) / asked) * 1e6,
+      askerUs: (took(asker.pid!) / asked) * 1e6,
+      others: (after.machine - before.machine - own) / machine,
+    };
   } finally {
     for (const child of children.reverse()) await end(child);
     rmSync(folder, { recursive: true, force: true });
@@ -223,27 +238,31 @@ async function measure(redis: boolean): Promise<Result> {
 }
 
 console.log(
-  `${cpus()[0]?.model ?? 'cpu'}, ${availableParallelism()} cores, Node ${process.version}; ${streams} streams of ` +
+  `${cpus()[0]?.model ?? 'cpu'}, ${availableParallelism()} cores, Node ${process.version}; ${count} streams of ` +
     `${origins} origins, ${rate} questions/s, ${CHANGES_PER_SECOND} changes/s, a heartbeat per origin in ${HEARTBEAT_MS} ms`,
 );
 let missed = false;
 let heldUp = false;
 for (const redis of [false, true]) {
-  const { windows, loopLagMs, reportedInMs, rssMb, others } = await measure(redis);
-  const percentile = (of: number): number =>
-    median(windows.map(({ latency }) => latency.getValueAtPercentile(of) / 1000));
-  const sum = (of: (figures: LoadFigures) => number): number =>
-    windows.reduce((total, one) => total + of(one), 0);
+  const { windows, reportedInMs, rssMb, managerUs, askerUs, others } = await measure(redis);
+  const percentiles = (of: number) => windows.map(({ histogram }) => histogram.percentile(of) ?? Number.NaN);
+  const percentile = (of: number): number => median(percentiles(of));
+  const sum = (of: (window: Window) => number): number =>
+    windows.reduce((total, window) => total + of(window), 0);
   const [asked, failed, wrong] = [sum((one) => one.asked), sum((one) => one.failed), sum((one) => one.wrong)];
+  const loopLagMs = Math.max(...windows.map((window) => window.loopLagP99Ms));
   const good = percentile(99) < P99_MS && failed + wrong === 0;
   missed ||= !good;
   heldUp ||= !good && failed + wrong === 0 && (loopLagMs > MAX_LOOP_LAG_P99_MS || others > MAX_OTHERS);
-  const each = windows.map(({ latency }) => (latency.getValueAtPercentile(99) / 1000).toFixed(2)).join(', ');
+  const each = percentiles(99)
+    .map((value) => value.toFixed(2))
+    .join(', ');
   console.log(
     `${good ? 'ok  ' : 'FAIL'} ${redis ? 'with Redis' : 'in memory '}: p99 ${percentile(99).toFixed(2)} ms (limit ${P99_MS}; ` +
       `windows ${each}), p50 ${percentile(50).toFixed(2)} ms, p99.9 ${percentile(99.9).toFixed(2)} ms; ${asked} asked, ` +
       `${failed} failed, ${wrong} wrong; all reported in ${(reportedInMs / 1000).toFixed(1)} s, ${rssMb.toFixed(0)} MB; ` +
-      `loop lag of this process p99 ${loopLagMs.toFixed(0)} ms; others took ${(others * 100).toFixed(0)} % of the machine`,
+      `CPU per question ${managerUs.toFixed(0)} us, asking it ${askerUs.toFixed(0)} us; ` +
+      `loop lag of who asks p99 ${loopLagMs.toFixed(0)} ms; others took ${(others * 100).toFixed(0)} % of the machine`,
   );
 }
 if (heldUp) console.log('VOID the machine was busy with something else');

@@ -17,12 +17,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { randomId } from '../clients.ts';
 import { API_VERSION } from '../constants.ts';
 import type { Log } from '../log.ts';
-import type { Mutants } from '../mutants.ts';
 import { partsOf, peerOf, streamKey } from './address.ts';
-import type { ManagerMetrics, RedisState } from './metrics.ts';
-import type { OriginWatch } from './origin-watch.ts';
+import { answerFirst } from './front.ts';
 import { parseQuery } from './query.ts';
-import { type Publication, type Registry, RegistryFullError } from './registry.ts';
+import { type Known, Questions } from './questions.ts';
+import { RegistryFullError } from './registry.ts';
 import { BadReportError, parseHook, parseStreamsReport, type StreamsReport } from './reports.ts';
 
 /** From the first byte of a request to its last; SRS's own is 15 s (facts/srs.md 10.2). */
@@ -33,22 +32,19 @@ const MAX_CONNECTIONS = 10_000;
 /** Of a list, unless `count` says less. */
 const MAX_PAGE = 1000;
 
-export interface Manager {
-  readonly registry: Registry;
-  readonly watch: OriginWatch;
-  readonly metrics: ManagerMetrics;
-  readonly redis: (() => RedisState) | undefined;
-  readonly mutants: Mutants;
+export interface Manager extends Known {
   readonly maxBody: number;
   readonly log: Log;
 }
 
 export function createManagerServer(manager: Manager): Server {
-  const api = new ManagerApi(manager);
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+  const questions = new Questions(manager);
+  const api = new ManagerApi(manager, questions);
+  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, noDelay: false }, (request, response) => {
     void api.serve(request, response);
   });
   server.maxConnections = MAX_CONNECTIONS;
+  answerFirst(server, questions);
   return server;
 }
 
@@ -64,11 +60,13 @@ class HttpError extends Error {
 
 class ManagerApi {
   readonly #manager: Manager;
+  readonly #questions: Questions;
   /** Change with every start, as SRS's do. */
   readonly #self = { server: `vid-${randomId()}`, service: randomId(), pid: String(process.pid) };
 
-  constructor(manager: Manager) {
+  constructor(manager: Manager, questions: Questions) {
     this.#manager = manager;
+    this.#questions = questions;
   }
 
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -119,44 +117,11 @@ class ManagerApi {
   }
 
   async #clusters(request: IncomingMessage, response: ServerResponse, url: string): Promise<void> {
-    const { mutants, metrics } = this.#manager;
     if (request.method !== 'GET' && request.method !== 'POST')
       throw new HttpError(405, 'expected GET or POST');
     request.resume();
-    const query = parseQuery(url);
-    const [ip, vhost, app, stream] = QUERY.map((name) => query.get(name) ?? '') as [
-      string,
-      string,
-      string,
-      string,
-    ];
-    const publication = await this.#whereFor(
-      peerOf(request.socket.remoteAddress),
-      ip,
-      streamKey(vhost, app, stream),
-    );
-    if (publication === undefined && mutants.has('manager-holds-absent')) return;
-    metrics.queries.inc({ answer: publication === undefined ? 'absent' : 'found' });
-    const origin = publication === undefined ? null : originFor(publication, mutants);
-    send(response, 200, JSON.stringify({ code: 0, data: { query: { ip, vhost, app, stream }, origin } }));
-  }
-
-  /**
-   * Where the stream is, for one who asks because he has not got it. Where the answer's address is that of who asks,
-   * or the one that the player was sent to before, the origin itself is asked first.
-   */
-  async #whereFor(peer: string, ip: string, key: string): Promise<Publication | undefined> {
-    const { registry, watch, mutants, redis } = this.#manager;
-    if (mutants.has('manager-needs-redis') && redis && !redis().connected) return undefined;
-    const publication = registry.find(key);
-    if (publication === undefined) {
-      return mutants.has('manager-answers-absent') ? anyOf(registry) : undefined;
-    }
-    const { host } = publication.origin.rtmp;
-    if ((host !== peer && host !== ip) || mutants.has('manager-points-at-asker')) return publication;
-    if (await watch.verify(publication.origin, key)) return publication;
-    const next = registry.find(key);
-    return next === publication ? undefined : next;
+    const body = await this.#questions.answer(url, request.socket);
+    if (body !== undefined) send(response, 200, body);
   }
 
   async #report(
@@ -278,8 +243,6 @@ class ManagerApi {
   }
 }
 
-const QUERY = ['ip', 'vhost', 'app', 'stream'] as const;
-
 function statusOf(error: unknown): number {
   if (error instanceof HttpError) return error.status;
   if (error instanceof BadReportError) return 400;
@@ -288,25 +251,6 @@ function statusOf(error: unknown): number {
 
 function isOther(known: string | undefined, told: string | undefined): boolean {
   return known !== undefined && told !== undefined && known !== told;
-}
-
-function originFor({ key, origin }: Publication, mutants: Mutants) {
-  const { host, port } = origin.rtmp;
-  const api = origin.api ?? '';
-  return {
-    ip: host,
-    port: mutants.has('manager-port-as-text')
-      ? String(port)
-      : port + (mutants.has('manager-wrong-port') ? 1 : 0),
-    vhost: partsOf(key).vhost,
-    api,
-    routers: api === '' ? [] : [api],
-  };
-}
-
-function anyOf(registry: Registry): Publication | undefined {
-  for (const [publication] of registry.streams.values()) return publication;
-  return undefined;
 }
 
 function send(response: ServerResponse, status: number, body: string, type = 'application/json'): void {
@@ -332,6 +276,8 @@ function bodyOf(request: IncomingMessage, maxBytes: number): Promise<string> {
     });
     request.on('end', () => resolve(Buffer.concat(chunks).toString()));
     request.on('error', reject);
-    request.on('close', () => reject(new HttpError(400, 'the request was broken off')));
+    request.on('close', () => {
+      if (!request.complete) reject(new HttpError(400, 'the request was broken off'));
+    });
   });
 }

@@ -10,12 +10,8 @@ export interface RedisState {
 
 export class ManagerMetrics {
   readonly #metrics = new Metrics();
-  readonly queries = new Counter({
-    name: 'stream_manager_queries_total',
-    help: 'Questions where a stream is, by answer',
-    labelNames: ['answer'] as const,
-    registers: [this.#metrics],
-  });
+  /** Answers to questions where a stream is. */
+  readonly queries = { found: 0, absent: 0 };
   readonly reports = new Counter({
     name: 'stream_manager_reports_total',
     help: 'Reports by form and outcome',
@@ -25,6 +21,17 @@ export class ManagerMetrics {
 
   constructor(registry: Registry, redis: (() => RedisState) | undefined) {
     const registers = [this.#metrics];
+    const { queries } = this;
+    new Counter({
+      name: 'stream_manager_queries_total',
+      help: 'Questions where a stream is, by answer',
+      labelNames: ['answer'] as const,
+      registers,
+      collect() {
+        this.reset();
+        for (const answer of ['found', 'absent'] as const) this.inc({ answer }, queries[answer]);
+      },
+    });
     new Gauge({
       name: 'stream_manager_streams',
       help: 'Publications that are known',
