@@ -7,6 +7,7 @@ import { LatencyHistogram } from '../measure/histogram.ts';
 import { addCounts } from './counts.ts';
 import type { CrowdOptions, CrowdSnapshot, FrameTotals } from './crowd.ts';
 import { type GeneratorFigures, judgeGenerator } from './health.ts';
+import { PLAYERS_NODE_ARGS } from './heap.ts';
 import type { FromWorker, Report, ToWorker } from './messages.ts';
 import { addProtocolSnapshots, ProtocolHistograms, type ProtocolSnapshots } from './protocol-figures.ts';
 
@@ -112,7 +113,7 @@ export class Swarm {
   #fork(index: number, count: number): Worker {
     const { urls, clients, rampMs, client } = this.#options;
     const child = fork(WORKER, [], {
-      execArgv: ['--import', TSX],
+      execArgv: [...PLAYERS_NODE_ARGS, '--import', TSX],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
     });

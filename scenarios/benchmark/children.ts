@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { PLAYERS_NODE_ARGS } from '../../drivers/swarm/heap.ts';
 import type { ReaderResult, ReaderTask } from './reader.ts';
 
 export const MEDIA = fileURLToPath(new URL('../../fixtures/media/av-480k.flv', import.meta.url));
@@ -19,7 +20,7 @@ const PROFILE = (process.env.LIVEPROOF_BENCH_NODE_ARGS ?? '').split(' ').filter(
 /** @param file beside this one. */
 export function startChild(file: string, args: string[] = []): ChildProcess {
   return fork(fileURLToPath(new URL(file, import.meta.url)), args, {
-    execArgv: ['--expose-gc', ...STEADY, '--import', TSX, ...PROFILE],
+    execArgv: ['--expose-gc', ...PLAYERS_NODE_ARGS, ...STEADY, '--import', TSX, ...PROFILE],
     serialization: 'advanced',
   });
 }

@@ -13,6 +13,7 @@ import {
   playCommand,
 } from '../../protocols/rtmp/commands.ts';
 import { ChunkStreamId, MessageTypeId } from '../../protocols/rtmp/messages.ts';
+import { BareSrtCallers } from './bare-srt.ts';
 
 export type ReaderKind = 'bare' | 'player';
 
@@ -50,6 +51,8 @@ interface FrameCounts {
   corrupt: number;
   problems: number;
 }
+
+const NO_FRAMES: FrameCounts = { received: 0, missing: 0, corrupt: 0, problems: 0 };
 
 /** Of the segments of `bench:hls`. */
 const SEGMENT_MS = 2000;
@@ -114,7 +117,29 @@ class BareReaders implements Load {
   }
 
   frames(): FrameCounts {
-    return { received: 0, missing: 0, corrupt: 0, problems: 0 };
+    return NO_FRAMES;
+  }
+
+  report(): void {}
+}
+
+class BareCallers implements Load {
+  readonly #callers: BareSrtCallers;
+
+  constructor({ url, clients, rampMs }: ReaderTask) {
+    this.#callers = new BareSrtCallers(url, clients, rampMs);
+  }
+
+  bytes(): number {
+    return this.#callers.total;
+  }
+
+  receiving(): number {
+    return this.#callers.connected;
+  }
+
+  frames(): FrameCounts {
+    return NO_FRAMES;
   }
 
   report(): void {}
@@ -187,11 +212,16 @@ async function after(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+function loadOf(task: ReaderTask): Load {
+  if (task.kind === 'player') return new Players(task);
+  return task.url.startsWith('srt') ? new BareCallers(task) : new BareReaders(task);
+}
+
 async function measure(task: ReaderTask): Promise<ReaderResult> {
   await after(200);
   globalThis.gc?.();
   const before = process.memoryUsage();
-  const load: Load = task.kind === 'bare' ? new BareReaders(task) : new Players(task);
+  const load = loadOf(task);
   const reports = setInterval(() => load.report(), 1000);
   await after(task.rampMs + task.settleMs);
   const health = load.health ?? new HealthMonitor();

@@ -15,6 +15,8 @@ const MIN_FPS = 25 * 0.95;
 
 export interface SrtCost {
   readonly cost: ReaderResult;
+  /** Bare callers of the same datagrams, in cores. */
+  readonly floorCores: number;
   readonly bitsPerSecond: number;
   readonly fps: number;
   /** All players stream, at the rate of the source. */
@@ -26,21 +28,22 @@ export async function srtCost(players: number, windowMs: number): Promise<SrtCos
   const feeder = startChild('srt-feeder.ts', [MEDIA]);
   const dismiss = mustLive(feeder);
   const [{ port, bitsPerSecond }] = (await once(feeder, 'message')) as [FromSrtFeeder];
-  const cost = await measure({
-    kind: 'player',
+  const task = {
     url: `srt://127.0.0.1:${port}?streamid=live/bench`,
     clients: players,
     rampMs: RAMP_MS_PER_CLIENT * players,
     settleMs: SETTLE_MS,
     windowMs,
-  });
+  };
+  const floor = await measure({ ...task, kind: 'bare' });
+  const cost = await measure({ ...task, kind: 'player' });
   dismiss();
   const fps = cost.framesPerSecond / players;
   const value = (cost.cores / players) * 1000;
   const what = `cores per 1000 SRT players (${players} measured)`;
   return {
-    ...{ cost, bitsPerSecond, fps },
-    valid: cost.receiving === players && fps > MIN_FPS,
+    ...{ cost, floorCores: floor.cores, bitsPerSecond, fps },
+    valid: floor.receiving === players && cost.receiving === players && fps > MIN_FPS,
     findings: [{ what, value, limit: CORES_PER_1000, ok: value <= CORES_PER_1000 }],
   };
 }

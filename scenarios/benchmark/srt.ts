@@ -22,7 +22,7 @@ if (values.help || !(clients > 0 && windowMs > 0)) {
   process.exit(values.help ? 0 : 2);
 }
 
-const { cost, bitsPerSecond, fps, valid, findings } = await srtCost(clients, windowMs);
+const { cost, floorCores, bitsPerSecond, fps, valid, findings } = await srtCost(clients, windowMs);
 const { cores, receiving, loopLagP99Ms, bytesPerClient, missing, corrupt } = cost;
 console.log(
   `${cpus()[0]?.model ?? 'cpu'}, ${availableParallelism()} cores, Node ${process.version}; ${clients} players ` +
@@ -31,6 +31,10 @@ console.log(
 console.log(
   `${cores.toFixed(3)} cores; ${fps.toFixed(1)} frames/s per player; loop lag p99 ${loopLagP99Ms.toFixed(0)} ms; ` +
     `${(bytesPerClient / 1024).toFixed(0)} KiB per player; frames missing ${missing}, corrupt ${corrupt}`,
+);
+console.log(
+  `bare callers of the same datagrams, before that: ${floorCores.toFixed(3)} cores; players take ` +
+    `${(cores / floorCores).toFixed(2)} times as much`,
 );
 for (const { what, value, limit, ok } of findings) {
   console.log(`${ok ? 'ok  ' : 'MISS'} ${what}: ${value.toFixed(3)} (limit ${limit})`);
