@@ -202,6 +202,8 @@ export interface Patience {
   readonly httpRequest: number;
   /** An origin that asks a coworker where a stream is, for its answer. */
   readonly coworker: number;
+  /** From Publish.Start until it is first looked whether a publisher sends; then every 5 s. Default SRS's 20 s. */
+  readonly publishFirst?: number;
 }
 
 /** SRS's own, which its configuration cannot change (facts/srs.md 10.2). */

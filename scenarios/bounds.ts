@@ -140,6 +140,13 @@ export const RETRIES_PER_SECOND = 1;
 /** An edge whose origin says nothing any more gives it up after this long (facts/srs.md 1.1). */
 export const PULL_SILENCE_MS = 5000;
 
+/**
+ * A publisher is looked at so long after it has begun, and then every 5 s; one of whom nothing has come since the last
+ * look is given up (facts/srs.md 10.2: firstpkt_timeout, normal_timeout).
+ */
+export const PUBLISHER_FIRST_LOOK_MS = 20_000;
+export const PUBLISHER_LOOK_MS = 5000;
+
 /** The players of an edge whose origin has fallen silent: its patience, then as with one that is gone. */
 export const RESUMED_AFTER_SILENCE_MS = PULL_SILENCE_MS + RESUMED_WITHIN_MS;
 

@@ -41,7 +41,7 @@ const SETTINGS: Partial<MediaSettings> = {
  * Of builtin nodes with peers that stall, so that a check need not wait for half a minute; still far above what a
  * herd of a thousand takes to shake hands on a busy machine.
  */
-const PATIENCE: Patience = { rtmpHandshake: 6000, httpRequest: 4000, coworker: 2000 };
+const PATIENCE: Patience = { rtmpHandshake: 6000, httpRequest: 4000, coworker: 2000, publishFirst: 6000 };
 
 /** Resolves with a cluster whose media nodes have these settings, as far as checks depend on them. */
 export type Attach = (asked: {

@@ -202,7 +202,7 @@ function balancer(input: NginxInput): string {
 ${livingEdge(mutants)}
     upstream edges {
 ${pick(mutants)}
-        server ${input.upstreams.map((server) => `${server} max_fails=1 fail_timeout=2s`).join(';\n        server ')};
+        server ${input.upstreams.map((server) => `${server} ${fails(mutants)}`).join(';\n        server ')};
         keepalive 32;
     }
 
@@ -277,6 +277,10 @@ function edgeAsked(mutants: ReadonlySet<MutantId>): string {
             return 204;
         }
 `;
+}
+
+function fails(mutants: ReadonlySet<MutantId>): string {
+  return mutants.has('web-stays-with-edge') ? 'max_fails=0' : 'max_fails=1 fail_timeout=2s';
 }
 
 function staysWithEdge(mutants: ReadonlySet<MutantId>): string {

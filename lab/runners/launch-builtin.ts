@@ -54,6 +54,7 @@ function configOf(spec: NodeSpec, plan: ClusterPlan): BuiltinConfig {
       handshake: plan.patience.rtmpHandshake,
       httpRequest: plan.patience.httpRequest,
       coworker: plan.patience.coworker,
+      ...(plan.patience.publishFirst === undefined ? {} : { publishFirst: plan.patience.publishFirst }),
       ...rtcTimeouts(plan.settings.rtc),
     },
     mutants: mutantsOf(spec, plan),

@@ -33,7 +33,8 @@ const edgeBehindNginx = check({
   deadlineMs: 45_000,
 
   async run(t) {
-    const [dying, freezing, untouched] = await onePerEdge(t);
+    const { streams, watching } = await onePerEdge(t);
+    const [dying, freezing, untouched] = watching;
     const asked = { group: GROUP, since: 'fault', lossless: false, part: 'returns' } as const;
     const { publisher } = dying;
     watchFor(t, {
@@ -66,7 +67,7 @@ const edgeBehindNginx = check({
       why: 'two merged writes',
       lossless: true,
     });
-    boundStorm(t, GROUP, EDGES);
+    boundStorm(t, GROUP, streams);
     await Promise.all([
       t.control(t.cluster.nodes.get(dying.edge)!, 'kill'),
       t.control(t.cluster.nodes.get(freezing.edge)!, 'freeze'),
@@ -90,16 +91,19 @@ interface Watching {
   readonly edge: string;
 }
 
-/** Streams with a viewer through Nginx, each at another edge: which one is Nginx's own choice. */
-async function onePerEdge(t: CheckContext): Promise<[Watching, Watching, Watching]> {
+/** Streams with a viewer through Nginx, each at another edge: which one is Nginx's own choice. `streams` were published. */
+async function onePerEdge(
+  t: CheckContext,
+): Promise<{ streams: number; watching: [Watching, Watching, Watching] }> {
   const edges = namesOf(t, 'edge');
   const [master] = namesOf(t, 'master') as [string];
   const found = new Map<string, Watching>();
-  for (let i = 0; i < MOST_STREAMS && found.size < EDGES; i++) {
+  let streams = 0;
+  for (; streams < MOST_STREAMS && found.size < EDGES; streams++) {
     const stream = t.stream();
     const { label: publisher } = await t.publish({ url: t.publishUrl(stream, master) });
     const [viewer] = (await viewersOf(t, [
-      { url: t.playUrl('flv', stream), label: `viewer-${i}`, patienceMs: PATIENT_MS },
+      { url: t.playUrl('flv', stream), label: `viewer-${streams}`, patienceMs: PATIENT_MS },
     ])) as [string];
     const readings = await Promise.all(edges.map((edge) => t.readApi(edge, stream)));
     const edge = edges[readings.findIndex(({ clients }) => clients > 0)];
@@ -109,7 +113,7 @@ async function onePerEdge(t: CheckContext): Promise<[Watching, Watching, Watchin
     const elsewhere = Promise.reject(new UnreachableError(`only ${[...found.keys()].join(', ')}`));
     await t.within(`${EDGES} edges that Nginx gives streams to`, 0, elsewhere);
   }
-  return [...found.values()] as [Watching, Watching, Watching];
+  return { streams, watching: [...found.values()] as [Watching, Watching, Watching] };
 }
 
 export const FAILOVER_WEB: readonly Check[] = [edgeBehindNginx];
