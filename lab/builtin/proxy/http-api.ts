@@ -91,7 +91,7 @@ export class HttpApi implements ProxyPart {
     const backends = await this.#context.balancer.backends();
     if (id !== '') return this.#entry(backends, method, name, id);
     if (name === 'summaries') return this.#summaries(backends);
-    const { connect: timeoutMs } = this.#context.timeouts;
+    const { reply: timeoutMs } = this.#context.timeouts;
     const found = await collect(backends, async (backend) =>
       name === 'vhosts'
         ? listIn(await askApi(backend, 'GET', '/api/v1/vhosts/', timeoutMs), name)
@@ -110,7 +110,7 @@ export class HttpApi implements ProxyPart {
     name: string,
     id: string,
   ): Promise<Body> {
-    const { connect: timeoutMs } = this.#context.timeouts;
+    const { reply: timeoutMs } = this.#context.timeouts;
     const found = await collect(backends, (backend) =>
       askApi(backend, method, `/api/v1/${name}/${id}`, timeoutMs),
     );
@@ -121,7 +121,7 @@ export class HttpApi implements ProxyPart {
   }
 
   async #summaries(backends: readonly Backend[]): Promise<Body> {
-    const { connect: timeoutMs } = this.#context.timeouts;
+    const { reply: timeoutMs } = this.#context.timeouts;
     const found: Collected<Body> = await collect(backends, (backend) =>
       askApi(backend, 'GET', '/api/v1/summaries', timeoutMs),
     );

@@ -29,8 +29,10 @@ export interface BackendRequest {
   readonly clientChunkSize: number;
   /** What the client wants to be acknowledged; 0 when it did not say. */
   readonly clientWindow: number;
-  /** For TCP, and for each answer. */
-  readonly timeoutMs: number;
+  /** For TCP. */
+  readonly connectMs: number;
+  /** For each answer. */
+  readonly replyMs: number;
 }
 
 export interface BackendEvents {
@@ -80,13 +82,10 @@ export class RtmpBackend {
       hmac: hmacSha256,
     });
     this.relay = new ChunkRelay({ onMessage: (message) => this.#onMessage(message) });
-    this.#timer = setTimeout(
-      () => this.#fail(`no answer in ${request.timeoutMs} ms to ${this.#stage}`),
-      request.timeoutMs,
-    );
+    this.#timer = setTimeout(() => this.#fail(`no connection in ${request.connectMs} ms`), request.connectMs);
     const { host, port } = request.endpoint;
     this.socket = connect({ host, port, noDelay: true });
-    this.socket.on('connect', () => this.socket.write(this.#handshake.start()));
+    this.socket.on('connect', () => this.#onConnected());
     this.socket.on('data', (bytes) => this.#onData(bytes));
     this.socket.on('drain', () => events.onDrain());
     this.socket.on('error', (error) => {
@@ -107,6 +106,13 @@ export class RtmpBackend {
     clearTimeout(this.#timer);
     if (flush && connected) this.socket.destroySoon();
     else this.socket.destroy();
+  }
+
+  #onConnected(): void {
+    const { replyMs } = this.#request;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#fail(`no answer in ${replyMs} ms to ${this.#stage}`), replyMs);
+    this.socket.write(this.#handshake.start());
   }
 
   #fail(reason: string): void {

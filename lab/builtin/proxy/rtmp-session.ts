@@ -149,13 +149,24 @@ export class RtmpSession {
     for (let tried = 1; this.#isOpen(); tried++) {
       const failure = await this.#open(backend);
       if (failure === undefined) {
-        if (this.#isOpen()) this.#release = balancer.hold(streamUrl, backend);
+        if (this.#isOpen()) this.#stayWith(streamUrl, backend);
         return;
       }
       this.#context.log(`rtmp origin ${backend.id} of ${this.#identity?.shown}: ${failure}`);
       if (use === 'play' || tried === MAX_ORIGINS) throw new Error(`the origin of the stream: ${failure}`);
       backend = await balancer.pick(streamUrl, { protocol: 'rtmp', instead: backend });
     }
+  }
+
+  /** An origin that freezes keeps the connection: whoever is served by it has to come back. */
+  #stayWith(streamUrl: string, backend: Backend): void {
+    const { balancer, deadOrigins } = this.#context;
+    const release = balancer.hold(streamUrl, backend);
+    const unwatch = deadOrigins.watch(backend, () => this.close(`origin ${backend.id} is dead`));
+    this.#release = () => {
+      unwatch();
+      release();
+    };
   }
 
   #isOpen(): boolean {
@@ -174,7 +185,8 @@ export class RtmpSession {
           createStreamId: this.#client.createStreamId!,
           clientChunkSize: this.#relay.reader.chunkSize,
           clientWindow: this.#client.window.size,
-          timeoutMs: this.#context.timeouts.connect,
+          connectMs: this.#context.timeouts.connect,
+          replyMs: this.#context.timeouts.reply,
         },
         {
           onReady: (messageStreamId) => {

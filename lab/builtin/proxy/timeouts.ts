@@ -6,8 +6,13 @@ export interface ProxyTimeouts {
   readonly sticky: number;
   /** An origin that could not be reached gets no new streams for so long, or until its next heartbeat. */
   readonly suspect: number;
-  /** TCP to an origin, each of its answers while a stream is set up, and each of its API. */
+  /**
+   * TCP to an origin: a host that is gone refuses nobody. Long enough for a SYN that is lost, which is sent again after 1 s
+   * (RFC 6298, 2.1); short enough for a publisher to be let in elsewhere before it gives up.
+   */
   readonly connect: number;
+  /** Each answer of an origin while a stream is set up, and each of its API. */
+  readonly reply: number;
   /** From an RTMP client's TCP to its play or publish: SRS, 30 s (facts/srs.md 10.2). */
   readonly handshake: number;
   /** From TCP to a complete HTTP request head: SRS, 15 s (facts/srs.md 10.2). */
@@ -30,7 +35,8 @@ export const DEFAULT_TIMEOUTS: ProxyTimeouts = {
   alive: 300_000,
   sticky: 600_000,
   suspect: 10_000,
-  connect: 3_000,
+  connect: 1_500,
+  reply: 3_000,
   handshake: 30_000,
   httpRequest: 15_000,
   answer: 10_000,

@@ -13,7 +13,7 @@ async function get(url: string, method = 'GET'): Promise<Body> {
 }
 
 test('what all origins say comes together, and who did not answer is named', async (t) => {
-  const proxy = await startProxy(t, { timeouts: { connect: 400 } });
+  const proxy = await startProxy(t, { timeouts: { reply: 400 } });
   const origins = await startOrigins(t, [proxy], 2);
   for (const stream of ['a', 'b', 'c']) await RtmpPeer.publisher(proxy.node, stream);
   await silentOrigin(t, proxy);

@@ -2,13 +2,22 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, test } from 'node:test';
+import { DEFAULT_TIMEOUTS } from '../../../../lab/builtin/proxy/timeouts.ts';
 import { clientsOf, eventually, publishForever, RtmpPeer, startNode, stopAll } from '../support.ts';
-import { registrationOf, silentOrigin, startOrigins, startProxy, startRedis, withOrigin } from './support.ts';
+import {
+  registrationOf,
+  silentOrigin,
+  startOrigins,
+  startProxy,
+  startRedis,
+  vanishedOrigin,
+  withOrigin,
+} from './support.ts';
 
 after(stopAll);
 
 test('a publisher whose origin is gone gets another at once; players follow', async (t) => {
-  const proxy = await startProxy(t, { timeouts: { connect: 600 } });
+  const proxy = await startProxy(t, { timeouts: { reply: 600 } });
   const origins = await startOrigins(t, [proxy], 2);
   const publisher = await publishForever(proxy.node, 'a');
   const held = await eventually('one has it', async () => {
@@ -31,10 +40,20 @@ test('a publisher whose origin is gone gets another at once; players follow', as
 });
 
 test('an origin that is frozen is given up', async (t) => {
-  const proxy = await startProxy(t, { timeouts: { connect: 300 } });
+  const proxy = await startProxy(t, { timeouts: { reply: 300 } });
   await silentOrigin(t, proxy);
   const [origin] = await startOrigins(t, [proxy], 1);
   for (const stream of ['a', 'b']) await RtmpPeer.publisher(proxy.node, stream);
+  assert.equal((await clientsOf(origin!)).length, 2);
+});
+
+test('an origin whose host is gone is given up, too, sooner than one that does not answer', async (t) => {
+  const proxy = await startProxy(t, { timeouts: { connect: 300 } });
+  await vanishedOrigin(t, proxy);
+  const [origin] = await startOrigins(t, [proxy], 1);
+  const began = performance.now();
+  for (const stream of ['a', 'b']) await RtmpPeer.publisher(proxy.node, stream);
+  assert.ok(performance.now() - began < DEFAULT_TIMEOUTS.reply);
   assert.equal((await clientsOf(origin!)).length, 2);
 });
 

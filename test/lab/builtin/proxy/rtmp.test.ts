@@ -92,7 +92,7 @@ test('a vhost is part of the name, wherever it is said', () => {
 
 test('nobody hears that it has begun before the origin has said so', async (t) => {
   const told = async (mutants: readonly MutantId[]): Promise<boolean> => {
-    const proxy = await startProxy(t, { mutants, timeouts: { connect: 300 } });
+    const proxy = await startProxy(t, { mutants, timeouts: { reply: 300 } });
     await silentOrigin(t, proxy);
     const peer = await RtmpPeer.open(proxy.node);
     peer.askToPublish('a');

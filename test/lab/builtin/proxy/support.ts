@@ -259,7 +259,7 @@ export async function withOrigin(
   t: TestContext,
   mutants: readonly MutantId[] = [],
 ): Promise<{ proxy: TestProxy; origin: TestNode }> {
-  const proxy = await startProxy(t, { mutants, timeouts: { connect: 600 } });
+  const proxy = await startProxy(t, { mutants, timeouts: { reply: 600 } });
   const [origin] = await startOrigins(t, [proxy], 1);
   return { proxy, origin: origin! };
 }
@@ -280,6 +280,27 @@ export async function silentOrigin(t: TestContext, proxy: TestProxy): Promise<vo
   });
   const endpoint = [String(port)];
   await proxy.register(registration('silent', { rtmp: endpoint, http: endpoint, api: endpoint }));
+}
+
+/** Listens with room for two connections, and stops: who comes when that is taken gets no answer, as from a host that is gone. */
+const FULL_LISTENER = `const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+  process.stdout.write(String(server.address().port), () => process.kill(process.pid, 'SIGSTOP'));
+})`;
+/** More than have room. */
+const FILLERS = 4;
+
+/** An origin that nobody can connect to, and that refuses nobody. */
+export async function vanishedOrigin(t: TestContext, proxy: TestProxy): Promise<void> {
+  const listener = spawn(process.execPath, ['-e', FULL_LISTENER], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const port = Number(String((await once(listener.stdout, 'data'))[0]));
+  const fillers = Array.from({ length: FILLERS }, () => connect(port, '127.0.0.1').on('error', () => {}));
+  t.after(() => {
+    for (const filler of fillers) filler.destroy();
+    listener.kill('SIGKILL');
+  });
+  await once(fillers[0]!, 'connect');
+  const endpoint = [String(port)];
+  await proxy.register(registration('vanished', { rtmp: endpoint, http: endpoint, api: endpoint }));
 }
 
 /** The information of the first onStatus of that level. */
