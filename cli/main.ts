@@ -25,6 +25,7 @@ const COMMANDS: readonly { name: string; says: string; load(): Promise<CommandFi
     says: 'may it be released? all clusters, nothing unsupported unless listed',
     load: () => import('./release-gate.ts'),
   },
+  { name: 'bench', says: 'how far clusters carry, at what latency', load: () => import('./bench.ts') },
   { name: 'report', says: 'write the reports of a run again', load: () => import('./report.ts') },
 ];
 

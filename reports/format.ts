@@ -68,6 +68,32 @@ export function proofWord(verdict: Verdict): string {
   return verdict === 'pass' ? 'killed' : verdict === 'fail' ? 'survived' : verdict;
 }
 
+/** Of the ladders of players, and of the comparison. */
+function benchHeadline({ ladders, latency, comparison }: NonNullable<Results['bench']>): string {
+  const players = ladders.filter(({ climbs, largest }) => climbs === 'players' && largest !== null);
+  const clusters = [...new Set(players.map(({ topology, engine }) => `${topology}, ${engine}`))];
+  const told = clusters.map((cluster) => {
+    const most = players
+      .filter(({ topology, engine }) => `${topology}, ${engine}` === cluster)
+      .map(
+        ({ protocol, largest, lowerBound }) =>
+          `${protocol} ${lowerBound ? '≥ ' : ''}${formatNumber(largest)}`,
+      );
+    return `${cluster} carries ${most.join(', ')} players`;
+  });
+  const worse = comparison?.changes.filter(({ says }) => says === 'worse').length;
+  return [
+    ...(told.length > 0 ? told : [plural(latency.length, 'latency measurement')]),
+    ...(worse === undefined
+      ? []
+      : [
+          worse === 0
+            ? 'no metric is worse than in the baseline'
+            : `${plural(worse, 'metric')} worse than in the baseline`,
+        ]),
+  ].join('; ');
+}
+
 /** What a reader must know if they read one line. */
 export function headline(results: Results): string {
   const { findings, load } = results;
@@ -91,6 +117,7 @@ export function headline(results: Results): string {
       `${plural(frames, 'frame')} and ${formatBytes(bytes)} sent`,
     ].join(', ');
   }
+  if (results.kind === 'bench' && results.bench) return benchHeadline(results.bench);
   if (findings.length === 0) return 'Nothing was judged';
   if (results.kind === 'mutants') {
     const proofs = findings.filter(({ mutant }) => mutant !== undefined);

@@ -3,6 +3,7 @@
  * in this file (reports/describe.ts).
  */
 import { z } from 'zod';
+import { Bench } from './results-bench.ts';
 import { ClusterFigures } from './results-clusters.ts';
 import { K6 } from './results-k6.ts';
 import { Distribution, GeneratorHealth } from './results-shared.ts';
@@ -404,7 +405,7 @@ export type HistoryFile = z.infer<typeof HistoryFile>;
 
 export const Results = z.object({
   schema: z.literal('liveproof/results@1'),
-  kind: z.enum(['gate', 'mutants', 'load', 'publish', 'k6']),
+  kind: z.enum(['gate', 'mutants', 'load', 'publish', 'bench', 'k6']),
   verdict: Verdict.describe('The worst of the findings.'),
   startedAt: z.string().describe('ISO 8601.'),
   durationMs: z.number(),
@@ -420,6 +421,7 @@ export const Results = z.object({
   findings: z.array(Finding),
   load: Load.optional().describe('Only for a load.'),
   publish: Publish.optional().describe('Only for publishers.'),
+  bench: Bench.optional().describe('Only for a benchmark.'),
   k6: K6.optional().describe('Only of scripts that k6 runs.'),
   clusters: z.array(ClusterFigures).optional().describe('Only of a gate: the healthy clusters that came up.'),
   history: HistoryFile.optional().describe('Only when a history was kept.'),

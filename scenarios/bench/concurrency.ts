@@ -1,0 +1,247 @@
+/** How many players, publishers and joins per second a cluster carries. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MAX_LOOP_LAG_P99_MS } from '../../drivers/swarm/health.ts';
+import type { PublishFigures } from '../../drivers/swarm/load.ts';
+import type { BenchLadder, BenchStep } from '../../reports/results-bench.ts';
+import { MEDIA } from '../benchmark/children.ts';
+import type { BenchContext } from './context.ts';
+import { endingOf, perClientOf } from './gave-way.ts';
+import { climb } from './ladder.ts';
+import { rampOf } from './latency.ts';
+import { type Measured, measure } from './measure.ts';
+import { Publishers } from './publishers.ts';
+import { APP, type Seat, type Site } from './site.ts';
+import { breachesOf, type SloScope } from './slo.ts';
+
+type Climb = BenchLadder['climbs'];
+
+/** Streams of a step of publishers that are watched: each by one player. */
+const WATCHED_STREAMS = 40;
+const PUBLISHERS_START_MS = 8000;
+/** What a step leaves behind: closed connections, and V8's garbage at builtin nodes. */
+const REST_MS = 300;
+
+interface Rung {
+  readonly climbs: Climb;
+  readonly protocol: string;
+  readonly at: string;
+  readonly start: number;
+  readonly limit: number;
+  readonly attempt: (value: number) => Promise<BenchStep | undefined>;
+}
+
+export function measurePlayers(site: Site, seat: Seat, context: BenchContext): Promise<BenchLadder> {
+  const { ladder } = context.profile;
+  return ascend(site, context, {
+    climbs: 'players',
+    protocol: seat.protocol,
+    at: seat.entry.node,
+    start: ladder.start[seat.protocol],
+    limit: Math.min(ladder.limit, site.mostPlayers(seat.entry)),
+    attempt: async (players) => {
+      const rampMs = Math.min(rampOf(players, { joinRate: 1000 }), ladder.budgetMs / 3);
+      return stepOf(
+        players,
+        await play(site, seat, players, rampMs, context),
+        context,
+        seat.protocol,
+        'play',
+      );
+    },
+  });
+}
+
+export function measureJoins(site: Site, seat: Seat, context: BenchContext): Promise<BenchLadder> {
+  const { ladder } = context.profile;
+  return ascend(site, context, {
+    climbs: 'joins',
+    protocol: seat.protocol,
+    at: seat.entry.node,
+    start: ladder.start.joins,
+    limit: Math.floor((Math.min(ladder.limit, site.mostPlayers(seat.entry)) / ladder.joinMs) * 1000),
+    attempt: async (perSecond) => {
+      const players = Math.ceil((perSecond * ladder.joinMs) / 1000);
+      const measured = await play(site, seat, players, ladder.joinMs, context);
+      return stepOf(perSecond, measured, context, seat.protocol, 'join');
+    },
+  });
+}
+
+export function measurePublishers(site: Site, context: BenchContext): Promise<BenchLadder> {
+  const { ladder } = context.profile;
+  const publish = site.cluster.entry('publish', 'rtmp');
+  return ascend(site, context, {
+    climbs: 'publishers',
+    protocol: 'rtmp',
+    at: publish.node,
+    start: ladder.start.publishers,
+    limit: Math.min(ladder.limit, site.mostPlayers(publish)),
+    attempt: async (streams) => {
+      const publishers = new Publishers({
+        url: publish.url(APP, `${manyOf(streams)}-%d`),
+        streams,
+        file: MEDIA,
+      });
+      try {
+        await publishers.start(PUBLISHERS_START_MS, context.signal);
+        const measured = await watchStreams(site, streams, context);
+        return withPublishers(streams, measured, await publishers.stop(), context);
+      } catch (error) {
+        if (context.signal.aborted) return undefined;
+        throw error;
+      } finally {
+        await publishers.stop();
+      }
+    },
+  });
+}
+
+async function ascend({ cluster }: Site, context: BenchContext, rung: Rung): Promise<BenchLadder> {
+  const { profile, signal } = context;
+  const { factor, resolution, budgetMs } = profile.ladder;
+  const { climbs, protocol, at, start, limit } = rung;
+  const deadline = performance.now() + budgetMs;
+  let longest = 0;
+  const climbed = await climb(
+    // A step takes about as long as the longest before it.
+    { start, limit, factor, resolution, isOver: () => performance.now() + longest > deadline },
+    async (value) => {
+      if (signal.aborted) return undefined;
+      context.show(`${climbs}: ${value}${climbs === 'joins' ? '/s' : ''} over ${protocol} at ${at}`);
+      const began = performance.now();
+      const step = await rung.attempt(value);
+      if (step !== undefined) await sleep(REST_MS);
+      longest = Math.max(longest, performance.now() - began);
+      return step;
+    },
+  );
+  return {
+    topology: cluster.topology.name,
+    engine: cluster.engine,
+    climbs,
+    protocol,
+    at,
+    steps: [...climbed.steps],
+    ...endingOf(climbed, limit),
+    perClient: perClientOf(climbed.steps),
+  };
+}
+
+function play(
+  site: Site,
+  seat: Seat,
+  players: number,
+  rampMs: number,
+  { profile, signal }: BenchContext,
+): Promise<Measured | undefined> {
+  const { steadyMs } = profile.ladder;
+  return measure({
+    site,
+    urls: [seat.url],
+    players,
+    rampMs,
+    steadyMs: seat.protocol === 'hls' ? Math.max(steadyMs, profile.hlsSteadyMs) : steadyMs,
+    ...(seat.hls && { client: { hls: seat.hls } }),
+    signal,
+  });
+}
+
+/** No two steps publish the same: a server may keep a name busy for a moment. */
+function manyOf(streams: number): string {
+  return `many-${streams}`;
+}
+
+/** Players spread over the streams, from the first to the last. */
+function watchStreams(
+  site: Site,
+  streams: number,
+  { profile, signal }: BenchContext,
+): Promise<Measured | undefined> {
+  const players = Math.min(streams, WATCHED_STREAMS);
+  const entry = site.cluster.entry('play', 'rtmp');
+  const urls = Array.from({ length: players }, (_, index) =>
+    entry.url(APP, `${manyOf(streams)}-${1 + Math.floor((index * streams) / players)}`),
+  );
+  return measure({
+    site,
+    urls,
+    players,
+    rampMs: 250,
+    steadyMs: profile.ladder.steadyMs,
+    signal,
+  });
+}
+
+function stepOf(
+  value: number,
+  measured: Measured | undefined,
+  { slo }: BenchContext,
+  protocol: string,
+  scope: SloScope,
+): BenchStep | undefined {
+  if (measured === undefined) return undefined;
+  const { slo: figures, generator, server, machineShare, bytes, seconds } = measured;
+  const breaches = breachesOf(figures, slo, protocol, scope);
+  return {
+    value,
+    holds: breaches.length === 0 && generator.healthy,
+    breaches,
+    reasons: { ...measured.reasons },
+    joinedShare: figures.joinedShare,
+    stallRatio: figures.stallRatio,
+    lossRatio: figures.lossRatio,
+    latencyP99: figures.latencyP99,
+    startupP99: figures.startupP99,
+    mbitPerSecond: seconds > 0 ? (bytes * 8) / 1e6 / seconds : 0,
+    server,
+    machineShare,
+    generator,
+  };
+}
+
+/** Those who publish are the clients then: their joining counts, and their process is part of the generator. */
+function withPublishers(
+  streams: number,
+  measured: Measured | undefined,
+  published: PublishFigures | undefined,
+  context: BenchContext,
+): BenchStep | undefined {
+  if (measured === undefined) return undefined;
+  const { clients, generator, lag, bytes, seconds } = published ?? NO_PUBLISHERS;
+  const reasons = [...generator.reasons];
+  if ((lag.p99 ?? 0) > MAX_LOOP_LAG_P99_MS) {
+    reasons.push(`frames were sent ${Math.round(lag.p99!)} ms late (p99), at most ${MAX_LOOP_LAG_P99_MS} ms`);
+  }
+  const all = [...measured.generator.reasons, ...reasons.map((reason) => `publishers: ${reason}`)];
+  return stepOf(
+    streams,
+    {
+      ...measured,
+      bytes,
+      seconds,
+      slo: {
+        ...measured.slo,
+        joinedShare: Math.min(measured.slo.joinedShare, (clients.joined - clients.dropped) / streams),
+      },
+      generator: {
+        ...measured.generator,
+        healthy: all.length === 0,
+        reasons: all,
+        loopLagP99Ms: Math.max(measured.generator.loopLagP99Ms, generator.loopLagP99Ms),
+        cpuCores: measured.generator.cpuCores + generator.cpuCores,
+        rssMb: measured.generator.rssMb + generator.rssMb,
+      },
+    },
+    context,
+    'rtmp',
+    'play',
+  );
+}
+
+const NO_PUBLISHERS = {
+  clients: { joined: 0, dropped: 0 },
+  generator: { reasons: ['their process died'], loopLagP99Ms: 0, cpuCores: 0, rssMb: 0 },
+  lag: { p99: null },
+  bytes: 0,
+  seconds: 0,
+};

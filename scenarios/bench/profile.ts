@@ -1,0 +1,81 @@
+/** How long a benchmark takes, and how far it goes. Times in ms. */
+
+export const PROFILES = ['quick', 'nightly'] as const;
+export type ProfileName = (typeof PROFILES)[number];
+
+export const PROTOCOLS = ['rtmp', 'flv', 'hls', 'srt', 'webrtc'] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
+
+export const PARTS = ['latency', 'concurrency', 'economics', 'claims'] as const;
+export type Part = (typeof PARTS)[number];
+
+export interface LadderProfile {
+  /** Where each ladder begins, by what it climbs and its protocol. */
+  readonly start: Readonly<Record<'publishers' | 'joins' | Protocol, number>>;
+  /** Never beyond, whatever the cluster would carry. */
+  readonly limit: number;
+  readonly factor: number;
+  /** Bisection ends when the two ends are within this ratio. */
+  readonly resolution: number;
+  /** Of one ladder. */
+  readonly budgetMs: number;
+  /** Of one step, once everybody was to have joined. */
+  readonly steadyMs: number;
+  /** Over which joins are spread when joins are what is counted. */
+  readonly joinMs: number;
+}
+
+export interface Profile {
+  readonly name: ProfileName;
+  readonly players: readonly number[];
+  readonly repetitions: number;
+  /** Of one latency measurement; HLS waits for playlists and gets `hlsSteadyMs`. */
+  readonly steadyMs: number;
+  readonly hlsSteadyMs: number;
+  /** Players that open at a time, per second, where joining is not what is measured. */
+  readonly joinRate: number;
+  readonly ladder: LadderProfile;
+  readonly economics: { readonly players: number; readonly ms: number };
+  readonly levels: { readonly players: number; readonly ms: number };
+}
+
+export const PROFILE_OF: Readonly<Record<ProfileName, Profile>> = {
+  quick: {
+    name: 'quick',
+    players: [1, 100],
+    repetitions: 5,
+    steadyMs: 1500,
+    hlsSteadyMs: 2500,
+    joinRate: 500,
+    ladder: {
+      start: { rtmp: 500, flv: 500, hls: 250, srt: 50, webrtc: 50, publishers: 50, joins: 100 },
+      limit: 4000,
+      factor: 2,
+      resolution: 1.4,
+      budgetMs: 15_000,
+      steadyMs: 2000,
+      joinMs: 2000,
+    },
+    economics: { players: 60, ms: 4000 },
+    levels: { players: 10, ms: 5000 },
+  },
+  nightly: {
+    name: 'nightly',
+    players: [1, 100, 1000],
+    repetitions: 5,
+    steadyMs: 8000,
+    hlsSteadyMs: 10_000,
+    joinRate: 500,
+    ladder: {
+      start: { rtmp: 500, flv: 500, hls: 250, srt: 50, webrtc: 50, publishers: 50, joins: 100 },
+      limit: 15_000,
+      factor: 2,
+      resolution: 1.1,
+      budgetMs: 180_000,
+      steadyMs: 10_000,
+      joinMs: 5000,
+    },
+    economics: { players: 300, ms: 15_000 },
+    levels: { players: 50, ms: 20_000 },
+  },
+};

@@ -1,0 +1,187 @@
+/** A cluster that stands for a benchmark: streams that are published, and URLs that play them. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { HlsOptions } from '../../drivers/client.ts';
+import { type Publication, Publishing } from '../../drivers/measure/publishing.ts';
+import { MediaSource } from '../../drivers/measure/source.ts';
+import { Crowd } from '../../drivers/swarm/crowd.ts';
+import type { MutantId } from '../../lab/builtin/mutants.ts';
+import type { Cluster, Entry } from '../../lab/cluster.ts';
+import { connectionsFor } from '../../lab/runners/launch.ts';
+import { startCluster } from '../../lab/runners/process.ts';
+import type { EngineName, EntryProtocol, Topology } from '../../lab/topology.ts';
+import { MEDIA } from '../benchmark/children.ts';
+import { fetchOnce } from '../wire/fetch.ts';
+import type { Protocol } from './profile.ts';
+
+export const APP = 'live';
+/** SRS's defaults; fragments as short as the guide's (seeds/004), so that a short run sees some. */
+const SETTINGS = {
+  mergedWriteMs: 350,
+  queueSeconds: 30,
+  gopCache: true,
+  hls: { fragmentSeconds: 1, windowSeconds: 6, sessions: false },
+};
+/** A segment is a fragment and up to a keyframe long; a player begins three target durations back. */
+const HLS_LISTED = 4;
+const HLS_WITHIN_MS = 30_000;
+const HLS_ASK_EVERY_MS = 250;
+const PUBLISHED_WITHIN_MS = 10_000;
+
+export interface SiteRequest {
+  readonly topology: Topology;
+  readonly engine: EngineName;
+  readonly srsPath?: string;
+  readonly proxyPath?: string;
+  readonly openUdp?: boolean;
+  readonly basePort?: number;
+  readonly mutant?: MutantId;
+  readonly signal: AbortSignal;
+}
+
+/** Where one protocol is played. */
+export interface Seat {
+  readonly protocol: Protocol;
+  readonly entry: Entry;
+  readonly url: string;
+  readonly hls?: HlsOptions;
+}
+
+export class Site {
+  readonly cluster: Cluster;
+  readonly #runDir: string;
+  readonly #publishing = new Publishing(MediaSource.load(MEDIA));
+  readonly #keepers: Crowd[] = [];
+  readonly #published = new Map<EntryProtocol, Publication>();
+
+  private constructor(cluster: Cluster, runDir: string) {
+    this.cluster = cluster;
+    this.#runDir = runDir;
+  }
+
+  /** Rejects with LabError when the cluster does not come up. */
+  static async open(request: SiteRequest): Promise<Site> {
+    const { mutant, ...options } = request;
+    const runDir = mkdtempSync(join(tmpdir(), 'liveproof-bench-'));
+    try {
+      const mutants = mutant === undefined ? [] : [mutant];
+      const cluster = await startCluster({ ...options, runDir, settings: SETTINGS, mutants });
+      return new Site(cluster, runDir);
+    } catch (error) {
+      rmSync(runDir, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** Protocols that can be published and played here. */
+  get protocols(): Protocol[] {
+    const offers = (use: Entry['use'], protocol: EntryProtocol): boolean =>
+      this.cluster.entries.some((entry) => entry.use === use && entry.protocol === protocol);
+    const all: Protocol[] = ['rtmp', 'flv', 'hls', 'srt', 'webrtc'];
+    return all.filter((protocol) => offers('play', protocol) && offers('publish', sourceOf(protocol)));
+  }
+
+  /** The usual entry of a protocol, or that of `node`; its stream is published, and HLS is there, when this resolves. */
+  async seat(protocol: Protocol, signal: AbortSignal, node?: string): Promise<Seat> {
+    const stream = await this.#publish(sourceOf(protocol), signal);
+    const entry = this.cluster.entry('play', protocol, node);
+    const url = entry.url(APP, stream);
+    if (protocol !== 'hls') return { protocol, entry, url };
+    this.#keepEdgesCutting(entry, stream);
+    await untilListed(url, signal);
+    // Of the ladder of nginx-rtmp, what was published, with its stamps, has the most bits.
+    return { protocol, entry, url, hls: { variant: 'highest' } };
+  }
+
+  /** How many players an entry can take on this machine. */
+  mostPlayers({ node }: Entry): number {
+    const role = this.cluster.nodes.get(node)?.spec.role;
+    return connectionsFor(role === 'balancer' || role === 'web' || role === 'proxy' ? 2 : 1);
+  }
+
+  /** Publishes again what was lost. */
+  async revive(signal: AbortSignal): Promise<void> {
+    for (const [protocol, { client }] of this.#published) {
+      if (client.closed !== undefined) await this.#publishAnew(protocol, signal);
+    }
+  }
+
+  /** Publishers that are gone: what players miss then is no fault of the server's. */
+  get lost(): string[] {
+    return [...this.#published.values()].flatMap(({ url, client: { closed } }) =>
+      closed === undefined ? [] : [`the publisher of ${url} was lost: ${closed.code}`],
+    );
+  }
+
+  async #publish(protocol: EntryProtocol, signal: AbortSignal): Promise<string> {
+    if (!this.#published.has(protocol)) await this.#publishAnew(protocol, signal);
+    return streamOf(protocol);
+  }
+
+  async #publishAnew(protocol: EntryProtocol, signal: AbortSignal): Promise<void> {
+    const url = this.cluster.entry('publish', protocol).url(APP, streamOf(protocol));
+    const publication = this.#publishing.add(url);
+    this.#published.set(protocol, publication);
+    const deadline = performance.now() + PUBLISHED_WITHIN_MS;
+    while (publication.frames === 0) {
+      const { closed } = publication.client;
+      if (closed !== undefined) throw new Error(`${url} is not let in: ${closed.code}, ${closed.detail}`);
+      if (performance.now() > deadline) throw new Error(`${url} is not let in`);
+      await sleep(20, undefined, { signal });
+    }
+  }
+
+  /** As SRS does it, an edge cuts HLS only while somebody plays the stream there over RTMP or HTTP-FLV. */
+  #keepEdgesCutting(entry: Entry, stream: string): void {
+    if (this.#keepers.length > 0) return;
+    if (!this.cluster.topology.nodes.some(({ role, hls }) => role === 'edge' && hls)) return;
+    const flv = this.cluster.entries.find(
+      ({ use, protocol, node }) => use === 'play' && protocol === 'flv' && node === entry.node,
+    );
+    if (flv === undefined) return;
+    const keeper = new Crowd({ urls: [flv.url(APP, stream)], clients: 1, rampMs: 0 });
+    keeper.start();
+    this.#keepers.push(keeper);
+  }
+
+  /** Nothing is left running. */
+  async close(): Promise<void> {
+    for (const keeper of this.#keepers) keeper.stop();
+    this.#publishing.stop();
+    await this.cluster.down();
+    rmSync(this.#runDir, { recursive: true, force: true });
+  }
+}
+
+function streamOf(protocol: EntryProtocol): string {
+  return `bench-${protocol}`;
+}
+
+/** What a stream is published with, so that it can be played: SRS has no way from RTMP to SRT (facts/srs.md 12). */
+function sourceOf(protocol: Protocol): EntryProtocol {
+  return protocol === 'srt' ? 'srt' : 'rtmp';
+}
+
+async function untilListed(url: string, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + HLS_WITHIN_MS;
+  for (;;) {
+    const { status, body } = await fetchOnce(url, { signal });
+    const text = status === 200 ? Buffer.from(body).toString('utf8') : '';
+    const variant = highestOf(text);
+    if (variant !== undefined) return await untilListed(new URL(variant, url).href, signal);
+    if ((text.match(/^#EXTINF:/gm) ?? []).length >= HLS_LISTED) return;
+    if (performance.now() > deadline) {
+      throw new Error(`${url} does not list ${HLS_LISTED} segments; its last answer had status ${status}`);
+    }
+    await sleep(HLS_ASK_EVERY_MS, undefined, { signal });
+  }
+}
+
+/** The URI of the last variant of a master playlist: all are there when one is. */
+function highestOf(text: string): string | undefined {
+  const lines = text.split(/\r?\n/);
+  const at = lines.findLastIndex((line) => line.startsWith('#EXT-X-STREAM-INF:'));
+  return at === -1 ? undefined : lines[at + 1];
+}
