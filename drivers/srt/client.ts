@@ -1,6 +1,7 @@
 /** What SRT players and publishers do alike: call, become connected, close. */
 import { ProtocolError } from '../../protocols/errors.ts';
 import type { SrtClosure, SrtConnection } from '../../protocols/srt/connection.ts';
+import type { SrtFigures } from '../../protocols/srt/figures.ts';
 import { type ClientObserver, type ClientOptions, ClientState, CloseReason } from '../client.ts';
 import { LifecycleClient, TIMEOUT_MS } from '../lifecycle.ts';
 import { wallClock } from '../measure/clock.ts';
@@ -31,6 +32,17 @@ export abstract class SrtClient extends LifecycleClient implements SrtCallerEven
   /** undefined before `open`; the last ones after the end. */
   get srt(): SrtSnapshot | undefined {
     return this.call === undefined ? this.figures : srtSnapshot(this.call.connection);
+  }
+
+  /** Those of `srt`, not copied: they go on counting. For whoever looks at a thousand clients every second. */
+  get counters(): Readonly<SrtFigures> | undefined {
+    return this.call === undefined ? this.figures : this.call.connection.figures;
+  }
+
+  /** In ms; NaN as long as it is not known, and of a client that is closed. */
+  get roundTripMs(): number {
+    const roundTrip = this.call?.connection.roundTrip;
+    return roundTrip?.known ? roundTrip.rtt : Number.NaN;
   }
 
   /** Latency that was agreed on with the server, in ms: to us and from us. undefined until connected. */

@@ -74,32 +74,31 @@ export class SrtMeter {
 
   /** Once per report: the round trip times as they are now are recorded. */
   sample(): void {
-    for (const { srt, closed } of this.#players) {
-      if (closed === undefined && srt !== undefined && !Number.isNaN(srt.rtt))
-        this.histograms.rtt.record(srt.rtt);
+    for (const { roundTripMs } of this.#players) {
+      if (!Number.isNaN(roundTripMs)) this.histograms.rtt.record(roundTripMs);
     }
   }
 
   snapshot(): SrtSnapshot {
     const packets = noPackets();
     const sums = { players: 0, naks: 0, playersWithLoss: 0, playersWithDrops: 0, worstDropped: 0 };
-    for (const { srt, latency, timing } of this.#players) {
+    for (const { counters, latency, timing } of this.#players) {
       if (!Number.isNaN(timing.play)) sums.players++;
       if (latency !== undefined) this.#latencyMs = Math.max(this.#latencyMs, latency.receive);
-      if (srt === undefined) continue;
-      packets.received += srt.packetsReceived;
-      packets.retransmitted += srt.retransmitsReceived;
-      packets.lost += srt.packetsLost;
-      packets.reordered += srt.packetsReordered;
-      packets.dropped += srt.packetsDropped;
-      packets.belated += srt.packetsBelated;
-      packets.duplicated += srt.packetsDuplicated;
-      packets.undecryptable += srt.packetsUndecryptable;
-      packets.malformed += srt.malformed;
-      sums.naks += srt.naksSent;
-      if (srt.packetsLost > 0) sums.playersWithLoss++;
-      if (srt.packetsDropped > 0) sums.playersWithDrops++;
-      sums.worstDropped = Math.max(sums.worstDropped, srt.packetsDropped);
+      if (counters === undefined) continue;
+      packets.received += counters.packetsReceived;
+      packets.retransmitted += counters.retransmitsReceived;
+      packets.lost += counters.packetsLost;
+      packets.reordered += counters.packetsReordered;
+      packets.dropped += counters.packetsDropped;
+      packets.belated += counters.packetsBelated;
+      packets.duplicated += counters.packetsDuplicated;
+      packets.undecryptable += counters.packetsUndecryptable;
+      packets.malformed += counters.malformed;
+      sums.naks += counters.naksSent;
+      if (counters.packetsLost > 0) sums.playersWithLoss++;
+      if (counters.packetsDropped > 0) sums.playersWithDrops++;
+      sums.worstDropped = Math.max(sums.worstDropped, counters.packetsDropped);
     }
     return { ...sums, packets, latencyMs: this.#latencyMs, problems: { ...this.#problems } };
   }
