@@ -26,6 +26,7 @@ const COMMANDS: readonly { name: string; says: string; load(): Promise<CommandFi
     load: () => import('./release-gate.ts'),
   },
   { name: 'bench', says: 'how far clusters carry, at what latency', load: () => import('./bench.ts') },
+  { name: 'browser', says: 'do they play in a browser?', load: () => import('./browser.ts') },
   { name: 'report', says: 'write the reports of a run again', load: () => import('./report.ts') },
 ];
 

@@ -4,9 +4,10 @@ import { promisify } from 'node:util';
 import type { Cluster } from '../lab/cluster.ts';
 import { findProgram } from '../lab/runners/find-program.ts';
 import { nginxModule } from '../lab/runners/nginx-module.ts';
+import { findChromium } from '../scenarios/browser/chromium.ts';
 
 /** What a user wants to do. */
-export type Purpose = 'lab' | 'gate' | 'test';
+export type Purpose = 'lab' | 'gate' | 'test' | 'browser';
 
 export interface SystemProgram {
   readonly name: string;
@@ -18,7 +19,7 @@ export interface SystemProgram {
   readonly isThere: () => boolean;
 }
 
-const EVERY: readonly Purpose[] = ['lab', 'gate', 'test'];
+const EVERY: readonly Purpose[] = ['lab', 'gate', 'test', 'browser'];
 
 export const PROGRAMS: readonly SystemProgram[] = [
   program('haproxy', 'haproxy'),
@@ -28,6 +29,7 @@ export const PROGRAMS: readonly SystemProgram[] = [
   nginxModuleOf('ngx_stream_module', 'libnginx-mod-stream', ['local-origin']),
   { ...program('redis-server', 'redis-server'), onlyFor: ['proxy-redis', 'stream-manager'] },
   { ...program('srt-live-transmit', 'srt-tools'), neededBy: ['test'] },
+  { ...program('chromium', 'chromium'), neededBy: ['browser'], isThere: () => findChromium() !== undefined },
 ];
 
 function program(name: string, packageName: string): SystemProgram {

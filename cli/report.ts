@@ -24,7 +24,8 @@ Examples:
     });
 }
 
-async function readResults(file: string): Promise<Results> {
+/** Throws UsageError when the file is not there, or something else. */
+export async function readResults(file: string): Promise<Results> {
   try {
     return Results.parse(JSON.parse(await readFile(file, 'utf8')));
   } catch (error) {

@@ -1,16 +1,16 @@
 #!/usr/bin/env node
-/** `npm run setup [-- lab|gate|test]`: looks the system programs up, and installs what is missing where that is possible. */
+/** `npm run setup [-- lab|gate|test|browser]`: looks the system programs up, and installs what is missing where that is possible. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { findProgram } from '../lab/runners/find-program.ts';
 import { ExitCode } from './output.ts';
 import { missingPrograms, type Purpose, type SystemProgram } from './programs.ts';
 
-const PURPOSES: readonly Purpose[] = ['lab', 'gate', 'test'];
+const PURPOSES: readonly Purpose[] = ['lab', 'gate', 'test', 'browser'];
 
-const HELP = `Usage: npm run setup [-- lab|gate|test]
+const HELP = `Usage: npm run setup [-- lab|gate|test|browser]
 
-Looks up the system programs that a lab, the gate or the tests need (default: test, which is all of them).
+Looks up the system programs that a lab, the gate, the tests or the browser need (default: test).
 Silent when they are there. Else they are installed with apt on Debian and Ubuntu, as root or through a sudo
 that asks for no password; where that is not possible, the command to type is printed. A lab and the gate go on without
 what only some of the clusters need.

@@ -4,10 +4,12 @@
  */
 import { z } from 'zod';
 import { Bench } from './results-bench.ts';
+import { Browser } from './results-browser.ts';
 import { ClusterFigures } from './results-clusters.ts';
 import { K6 } from './results-k6.ts';
 import { Distribution, GeneratorHealth } from './results-shared.ts';
 
+export { Browser, BrowserPlay } from './results-browser.ts';
 export { Distribution, GeneratorHealth } from './results-shared.ts';
 
 /** From best to worst; the verdict of a run is the worst of its findings. */
@@ -405,7 +407,7 @@ export type HistoryFile = z.infer<typeof HistoryFile>;
 
 export const Results = z.object({
   schema: z.literal('liveproof/results@1'),
-  kind: z.enum(['gate', 'mutants', 'load', 'publish', 'bench', 'k6']),
+  kind: z.enum(['gate', 'mutants', 'load', 'publish', 'bench', 'k6', 'browser']),
   verdict: Verdict.describe('The worst of the findings.'),
   startedAt: z.string().describe('ISO 8601.'),
   durationMs: z.number(),
@@ -424,6 +426,7 @@ export const Results = z.object({
   bench: Bench.optional().describe('Only for a benchmark.'),
   k6: K6.optional().describe('Only of scripts that k6 runs.'),
   clusters: z.array(ClusterFigures).optional().describe('Only of a gate: the healthy clusters that came up.'),
+  browser: Browser.optional().describe('Only of a run in the browser.'),
   history: HistoryFile.optional().describe('Only when a history was kept.'),
 });
 export type Results = z.infer<typeof Results>;
