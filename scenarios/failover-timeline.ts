@@ -19,6 +19,8 @@ export interface Watched {
   readonly why: string;
   /** No frame may be lost, in the gap neither. */
   readonly lossless: boolean;
+  /** So many frames may come again: a pull of a publication that goes on begins with the cached GOP. Default 0. */
+  readonly again?: number;
   readonly group: string;
 }
 

@@ -3,7 +3,9 @@ import { requestText } from '../http-request.ts';
 import type { RegisterConfig } from './config.ts';
 import type { MediaNode } from './node.ts';
 
-const LIMITS = { timeoutMs: 3000, maxBody: 64 * 1024 };
+const MAX_BODY = 64 * 1024;
+/** For an answer; no longer than the interval, so that behind a balancer the next beat may meet a proxy that lives. */
+const ANSWER_MS = 3000;
 
 export class Heartbeat {
   readonly #node: MediaNode;
@@ -42,9 +44,11 @@ export class Heartbeat {
   }
 
   async #send(): Promise<void> {
-    const { hostname, port, pathname, search } = new URL(this.#config.url);
+    const { url, intervalMs } = this.#config;
+    const { hostname, port, pathname, search } = new URL(url);
     const at = { host: hostname, port: Number(port || 80) };
-    await requestText(at, 'POST', `${pathname}${search}`, LIMITS, JSON.stringify(this.#body()));
+    const limits = { timeoutMs: Math.min(ANSWER_MS, intervalMs), maxBody: MAX_BODY };
+    await requestText(at, 'POST', `${pathname}${search}`, limits, JSON.stringify(this.#body()));
   }
 
   #body(): Record<string, unknown> {

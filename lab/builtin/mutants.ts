@@ -427,6 +427,10 @@ export const MUTANTS = {
     role: 'proxy',
     says: 'An origin that has stopped its heartbeat gets streams',
   },
+  'proxy-keeps-frozen-origins': {
+    role: 'proxy',
+    says: 'Whoever is served by an origin that has frozen stays there, for as long as its connection does',
+  },
   'proxy-never-repicks': { role: 'proxy', says: 'A stream whose origin is dead is never given to another' },
   'proxy-restart-is-same': {
     role: 'proxy',

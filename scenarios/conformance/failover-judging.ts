@@ -107,7 +107,7 @@ function judgeClient(
   faultAt: number,
   cure: number | undefined,
 ): Judgement[] {
-  const { client, part, boundMs, since, why, lossless } = watched;
+  const { client, part, boundMs, since, why, lossless, again = 0 } = watched;
   const course = courseOf(history, watched, faultAt);
   const { closed } = course;
   if (closed && (part === 'untouched' || part === 'waits')) {
@@ -130,10 +130,10 @@ function judgeClient(
   } else if (ms > boundMs) {
     return [unlessOurs(history, failed(within, `${Math.round(ms)} ms, a gap of ${course.gap} ms`), boundMs)];
   }
-  if (course.doubled > 0) {
+  if (course.doubled > again) {
     verdicts.push(
       failed(
-        `${client}: no frame twice, and none older than one before`,
+        `${client}: no frame twice, and none older than one before${again === 0 ? '' : `, but the ${again} of a cached GOP`}`,
         `${course.doubled}, the first is frame ${course.firstDoubled}`,
       ),
     );

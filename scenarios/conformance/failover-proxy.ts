@@ -1,7 +1,11 @@
-/** Origins behind a proxy, proxies behind HAProxy, and the Redis that they share: each of them goes. */
+/** Origins behind a proxy and proxies behind HAProxy die and freeze, and the Redis that they share goes. */
+import type { ClusterNode } from '../../lab/cluster.ts';
 import {
   ORIGIN_ALIVE_MS,
+  ORIGIN_HEARTBEAT_MS,
   PLAYING_WITHIN_MS,
+  PUBLISHER_FIRST_LOOK_MS,
+  PUBLISHER_LOOK_MS,
   REDIS_BACK_WITHIN_MS,
   REDISPATCHED_WITHIN_MS,
   RESUMED_WITHIN_MS,
@@ -12,8 +16,9 @@ import { curedAt, timelineOf } from '../failover-timeline.ts';
 import { FFMPEG, OBS, VIEWER } from '../habits.ts';
 import type { History } from '../history.ts';
 import { judged, notSeen } from '../judging.ts';
+import { GOP_FRAMES } from '../stage.ts';
 import { boundStorm, cured, judgeFailover, judgeReturns, settled, watchFor } from './failover-judging.ts';
-import { encoderAt, encoderBackMs, playersAt, viewersOf } from './failover-setting.ts';
+import { ENCODERS, encoderAt, encoderBackMs, playersAt, viewersOf } from './failover-setting.ts';
 import { missedBy, namesOf } from './masters-and-slaves.ts';
 
 const SEED = 'SRS origin cluster with proxy (seeds/001)';
@@ -26,11 +31,114 @@ function entryOf(t: CheckContext): string {
   return t.cluster.entry('publish', 'rtmp').node;
 }
 
-// proxied-origin-killed
+// proxied-origin-killed, proxied-origin-frozen
 
 const ORIGIN = 'proxied-origin';
-/** A proxy that cannot reach an origin picks another one at once; at the latest when its heartbeat has been missed. */
-const REPICKED_MS = ORIGIN_ALIVE_MS + HANDSHAKE_MS;
+const ORIGIN_NEEDS = [
+  'publish.rtmp',
+  'play.rtmp',
+  'play.flv',
+  'proxy',
+  'observe.api',
+  'observe.upstream',
+  'control.process',
+] as const;
+
+/** What a fault of an origin is to the clients of its proxy. */
+interface OriginFault {
+  readonly action: 'kill' | 'freeze';
+  /** From the fault until the proxy gives the next attempt of an encoder to another origin. */
+  readonly noticedMs: number;
+  readonly noticed: string;
+}
+
+const DEAD: OriginFault = {
+  action: 'kill',
+  // A proxy that cannot reach an origin picks another one at once; at the latest when its heartbeat has been missed.
+  noticedMs: ORIGIN_ALIVE_MS,
+  noticed: `an origin is dead ${ORIGIN_ALIVE_MS} ms after its heartbeat`,
+};
+
+const HUNG: OriginFault = {
+  action: 'freeze',
+  // Nothing else tells of it: its connections are what they were.
+  noticedMs: 2 * ORIGIN_ALIVE_MS,
+  noticed: `a proxy looks every ${ORIGIN_ALIVE_MS / 2} ms who is dead ${ORIGIN_ALIVE_MS} ms after its heartbeat, and looks twice`,
+};
+
+/** Encoders of both habits at one origin, which goes, and one elsewhere; resolves when everybody has its stream again. */
+async function loseOrigin(
+  t: CheckContext,
+  { action, noticedMs, noticed }: OriginFault,
+): Promise<ClusterNode> {
+  const entry = entryOf(t);
+  const [edge] = namesOf(t, 'edge') as [string];
+  const among = namesOf(t, 'origin');
+  const asked = { group: ORIGIN, since: 'fault', lossless: false } as const;
+  const first = await encoderAt(t, { habit: FFMPEG, entry, among, wanted: () => true });
+  const second = await encoderAt(t, {
+    habit: OBS,
+    entry,
+    among,
+    wanted: (holder) => holder === first.holder,
+  });
+  const elsewhere = await encoderAt(t, {
+    habit: FFMPEG,
+    entry,
+    among,
+    wanted: (holder) => holder !== first.holder,
+  });
+  for (const [habit, { stream, label }] of [
+    [FFMPEG, first],
+    [OBS, second],
+  ] as const) {
+    const backMs = encoderBackMs(habit, noticedMs + HANDSHAKE_MS);
+    const why = `${habit.name} waits ${habit.waitMs(0)} ms, then ${habit.waitMs(1)} ms; ${noticed}`;
+    watchFor(t, { ...asked, publisher: label, client: label, part: 'publishes', boundMs: backMs, why });
+    const viewers = (['rtmp', 'flv'] as const).map((protocol) => ({
+      url: t.playUrl(protocol, stream),
+      label: `${habit.name}-viewer-${protocol}`,
+      patienceMs: backMs,
+    }));
+    for (const client of await viewersOf(t, viewers)) {
+      const boundMs = backMs + VIEWER.waitMs(3) + PLAYING_WITHIN_MS;
+      watchFor(t, {
+        ...asked,
+        publisher: label,
+        client,
+        part: 'returns',
+        boundMs,
+        why: `${why}; a viewer waits up to 7 s`,
+      });
+    }
+    for (const client of await playersAt(t, stream, [edge], { prefix: `${habit.name}-` })) {
+      watchFor(t, {
+        ...asked,
+        publisher: label,
+        client,
+        part: 'waits',
+        boundMs: backMs + RESUMED_WITHIN_MS,
+        why: `${why}; the pause of an edge is 3 s`,
+      });
+    }
+  }
+  for (const client of await playersAt(t, elsewhere.stream, [edge], { prefix: 'elsewhere-' })) {
+    watchFor(t, {
+      ...asked,
+      publisher: elsewhere.label,
+      client,
+      part: 'untouched',
+      boundMs: TWO_HOPS_MS,
+      why: 'two merged writes',
+      lossless: true,
+    });
+  }
+  boundStorm(t, ORIGIN, 2);
+  const victim = t.cluster.nodes.get(first.holder)!;
+  await t.control(victim, action);
+  await settled(t, ORIGIN);
+  return victim;
+}
 
 const proxiedOriginKilled = check({
   id: 'failover/proxied-origin-killed',
@@ -43,93 +151,142 @@ const proxiedOriginKilled = check({
     says: 'A dead origin leaves the rotation, and its streams are picked anew when their encoders come back. Viewers who come back through the proxy, and players of edges behind it, see them again; streams of other origins go on.',
   },
   topologies: PROXIED,
-  needs: [
-    'publish.rtmp',
-    'play.rtmp',
-    'play.flv',
-    'proxy',
-    'observe.api',
-    'observe.upstream',
-    'control.process',
-  ],
+  needs: ORIGIN_NEEDS,
   mutants: ['proxy-never-repicks', 'edge-never-retries', 'edge-doubles-after-resume'],
   deadlineMs: 40_000,
-
   async run(t) {
-    const entry = entryOf(t);
-    const [edge] = namesOf(t, 'edge') as [string];
-    const among = namesOf(t, 'origin');
-    const asked = { group: ORIGIN, since: 'fault', lossless: false } as const;
-    const first = await encoderAt(t, { habit: FFMPEG, entry, among, wanted: () => true });
-    const second = await encoderAt(t, {
-      habit: OBS,
-      entry,
-      among,
-      wanted: (holder) => holder === first.holder,
-    });
-    const elsewhere = await encoderAt(t, {
-      habit: FFMPEG,
-      entry,
-      among,
-      wanted: (holder) => holder !== first.holder,
-    });
-    for (const [habit, { stream, label }] of [
-      [FFMPEG, first],
-      [OBS, second],
-    ] as const) {
-      const backMs = encoderBackMs(habit, REPICKED_MS);
-      const why = `${habit.name} waits ${habit.waitMs(0)} ms, then ${habit.waitMs(1)} ms; an origin is dead ${ORIGIN_ALIVE_MS} ms after its heartbeat`;
-      watchFor(t, { ...asked, publisher: label, client: label, part: 'publishes', boundMs: backMs, why });
-      const viewers = (['rtmp', 'flv'] as const).map((protocol) => ({
-        url: t.playUrl(protocol, stream),
-        label: `${habit.name}-viewer-${protocol}`,
-        patienceMs: backMs,
-      }));
-      for (const client of await viewersOf(t, viewers)) {
-        const boundMs = backMs + VIEWER.waitMs(3) + PLAYING_WITHIN_MS;
-        watchFor(t, {
-          ...asked,
-          publisher: label,
-          client,
-          part: 'returns',
-          boundMs,
-          why: `${why}; a viewer waits up to 7 s`,
-        });
-      }
-      for (const client of await playersAt(t, stream, [edge], { prefix: `${habit.name}-` })) {
-        watchFor(t, {
-          ...asked,
-          publisher: label,
-          client,
-          part: 'waits',
-          boundMs: backMs + RESUMED_WITHIN_MS,
-          why: `${why}; the pause of an edge is 3 s`,
-        });
-      }
-    }
-    for (const client of await playersAt(t, elsewhere.stream, [edge], { prefix: 'elsewhere-' })) {
-      watchFor(t, {
-        ...asked,
-        publisher: elsewhere.label,
-        client,
-        part: 'untouched',
-        boundMs: TWO_HOPS_MS,
-        why: 'two merged writes',
-        lossless: true,
-      });
-    }
-    boundStorm(t, ORIGIN, 2);
-    await t.control(t.cluster.nodes.get(first.holder)!, 'kill');
-    await settled(t, ORIGIN);
+    await loseOrigin(t, DEAD);
   },
-
   judge: (history) => judgeFailover(history, ORIGIN),
   timeline: (history) => timelineOf(history, ORIGIN),
 });
 
-// proxy-killed
+/** What an origin that goes on still has is there at once, and its heartbeat. */
+const THAWED_MS = 2 * ORIGIN_HEARTBEAT_MS;
+
+const proxiedOriginFrozen = check({
+  id: 'failover/proxied-origin-frozen',
+  title:
+    'When an origin behind a proxy freezes, the proxy ends what is served by it, and all of it is at another origin soon',
+  level: 'must',
+  spec: {
+    source: SEED,
+    where: 'Register: the heartbeat of an origin; Design, Load balancer',
+    says: 'A frozen origin keeps its connections and says nothing: encoders would send into the void for ever. Its heartbeat is missed, so it is dead; whoever is served by it is sent away, comes back and gets another origin. When it goes on, everybody stays where they are.',
+  },
+  topologies: PROXIED,
+  needs: ORIGIN_NEEDS,
+  mutants: ['proxy-keeps-frozen-origins', 'proxy-never-repicks', 'edge-never-retries'],
+  deadlineMs: 40_000,
+  async run(t) {
+    const victim = await loseOrigin(t, HUNG);
+    await t.control(victim, 'thaw');
+    await t.observe(THAWED_MS, 'an origin that goes on where it stood still');
+  },
+  judge: (history) => judgeFailover(history, ORIGIN),
+  timeline: (history) => timelineOf(history, ORIGIN),
+});
+
+// proxy-killed, proxy-frozen
 
 const PROXY = 'proxy';
+const PROXY_NEEDS = [...ORIGIN_NEEDS, 'redis', 'balancer'] as const;
+
+/** What a fault of a proxy is to its encoders. */
+interface ProxyFault {
+  readonly action: 'kill' | 'freeze';
+  /** From the fault until an attempt of an encoder is let in through the other proxy. */
+  noticedMs(t: CheckContext): number;
+  readonly noticed: string;
+  /** An edge may find a publication that is not over, and get what is cached of it again: of a GOP, by its frames. */
+  readonly again: number;
+}
+
+const PROXY_DEAD: ProxyFault = {
+  action: 'kill',
+  noticedMs: () => REDISPATCHED_WITHIN_MS,
+  noticed: 'HAProxy "retries" 3 s',
+  again: 0,
+};
+
+const PROXY_HUNG: ProxyFault = {
+  action: 'freeze',
+  // The origin has the connection of the frozen proxy, and so a publisher, until it gives that one up.
+  noticedMs: ({ cluster }) => (cluster.patience?.publishFirst ?? PUBLISHER_FIRST_LOOK_MS) + PUBLISHER_LOOK_MS,
+  noticed: 'an origin gives up a publisher that was silent from one look to the next',
+  again: GOP_FRAMES,
+};
+
+/** Encoders of both habits, viewers and an edge at both proxies, one of which goes; resolves when everybody is served again. */
+async function loseProxy(t: CheckContext, fault: ProxyFault): Promise<ClusterNode> {
+  const entry = entryOf(t);
+  const asked = { group: PROXY, since: 'fault', lossless: false } as const;
+  const noticedMs = fault.noticedMs(t);
+  const { noticed } = fault;
+  const [victim, other] = t.nodes('proxy');
+  const [edge] = namesOf(t, 'edge') as [string];
+  const published: { stream: string; publisher: string; backMs: number; why: string }[] = [];
+  // The balancer gives the next connection to the proxy that has fewer: of two encoders of a kind each has one.
+  for (const habit of ENCODERS.flatMap((one) => [one, one])) {
+    const stream = t.stream(habit.name.toLowerCase());
+    const { label } = await t.encode({ url: t.publishUrl(stream, entry), label: habit.name, habit });
+    const backMs = encoderBackMs(habit, noticedMs + HANDSHAKE_MS);
+    const why = `${noticed}; ${habit.name} waits ${habit.waitMs(0)} ms, then ${habit.waitMs(1)} ms`;
+    published.push({ stream, publisher: label, backMs, why });
+    watchFor(t, { ...asked, publisher: label, client: label, part: 'publishes', boundMs: backMs, why });
+  }
+  for (const { stream, publisher, backMs, why } of published) {
+    const requests = (['rtmp', 'flv'] as const).map((protocol) => ({
+      url: t.playUrl(protocol, stream),
+      label: `viewer-${protocol}`,
+      patienceMs: backMs,
+    }));
+    for (const client of await viewersOf(t, requests)) {
+      const boundMs = backMs + VIEWER.waitMs(3) + PLAYING_WITHIN_MS;
+      watchFor(t, {
+        ...asked,
+        publisher,
+        client,
+        part: 'returns',
+        boundMs,
+        why: `${why}; a viewer waits up to 7 s`,
+      });
+    }
+    for (const client of await playersAt(t, stream, [edge], { prefix: `${publisher}-` })) {
+      const boundMs = backMs + RESUMED_WITHIN_MS;
+      watchFor(t, {
+        ...asked,
+        publisher,
+        client,
+        part: 'waits',
+        boundMs,
+        why: `${why}; the pause of an edge is 3 s`,
+        again: fault.again,
+      });
+    }
+  }
+  // At the other proxy, past the balancer.
+  const aside = t.stream('aside');
+  const { label: publisher } = await t.publish({
+    url: t.publishUrl(aside, other!.spec.name),
+    label: 'aside',
+  });
+  for (const client of await playersAt(t, aside, [other!.spec.name], { prefix: 'aside-' })) {
+    watchFor(t, {
+      ...asked,
+      publisher,
+      client,
+      part: 'untouched',
+      boundMs: TWO_HOPS_MS,
+      why: 'two merged writes',
+      lossless: true,
+    });
+  }
+  boundStorm(t, PROXY, published.length);
+  await t.control(victim!, fault.action);
+  await settled(t, PROXY);
+  return victim!;
+}
 
 const proxyKilled = check({
   id: 'failover/proxy-killed',
@@ -142,86 +299,35 @@ const proxyKilled = check({
     says: 'Proxies have no state of their own: whoever was at one that died makes a new connection, and the other proxy brings it to the same origin. Its other clients notice nothing.',
   },
   topologies: SHARED,
-  needs: [
-    'publish.rtmp',
-    'play.rtmp',
-    'play.flv',
-    'proxy',
-    'redis',
-    'balancer',
-    'observe.api',
-    'observe.upstream',
-    'control.process',
-  ],
+  needs: PROXY_NEEDS,
   mutants: ['balancer-one-proxy', 'origin-frees-on-unpublish-only'],
   deadlineMs: 40_000,
-
   async run(t) {
-    const entry = entryOf(t);
-    const asked = { group: PROXY, since: 'fault', lossless: false } as const;
-    const [victim, other] = t.nodes('proxy');
-    const [edge] = namesOf(t, 'edge') as [string];
-    const backMs = encoderBackMs(FFMPEG, REDISPATCHED_WITHIN_MS + HANDSHAKE_MS);
-    const why = `HAProxy "retries" 3 s; ffmpeg waits ${FFMPEG.waitMs(1)} ms`;
-    // The balancer gives the next connection to the proxy that has fewer: each has one of two encoders.
-    const streams = [t.stream('one'), t.stream('two')];
-    const encoders: string[] = [];
-    for (const stream of streams) {
-      const { label } = await t.encode({ url: t.publishUrl(stream, entry), habit: FFMPEG });
-      encoders.push(label);
-      watchFor(t, { ...asked, publisher: label, client: label, part: 'publishes', boundMs: backMs, why });
-    }
-    for (const [i, stream] of streams.entries()) {
-      const publisher = encoders[i]!;
-      const requests = (['rtmp', 'flv'] as const).map((protocol) => ({
-        url: t.playUrl(protocol, stream),
-        label: `viewer-${protocol}`,
-      }));
-      for (const client of await viewersOf(t, requests)) {
-        const boundMs = backMs + VIEWER.waitMs(2) + PLAYING_WITHIN_MS;
-        watchFor(t, {
-          ...asked,
-          publisher,
-          client,
-          part: 'returns',
-          boundMs,
-          why: `${why}; a viewer waits up to 3 s`,
-        });
-      }
-      for (const client of await playersAt(t, stream, [edge], { prefix: `${publisher}-` })) {
-        const boundMs = backMs + RESUMED_WITHIN_MS;
-        watchFor(t, {
-          ...asked,
-          publisher,
-          client,
-          part: 'waits',
-          boundMs,
-          why: `${why}; the pause of an edge is 3 s`,
-        });
-      }
-    }
-    // At the other proxy, past the balancer.
-    const aside = t.stream('aside');
-    const { label: publisher } = await t.publish({
-      url: t.publishUrl(aside, other!.spec.name),
-      label: 'aside',
-    });
-    for (const client of await playersAt(t, aside, [other!.spec.name], { prefix: 'aside-' })) {
-      watchFor(t, {
-        ...asked,
-        publisher,
-        client,
-        part: 'untouched',
-        boundMs: TWO_HOPS_MS,
-        why: 'two merged writes',
-        lossless: true,
-      });
-    }
-    boundStorm(t, PROXY, streams.length);
-    await t.control(victim!, 'kill');
-    await settled(t, PROXY);
+    await loseProxy(t, PROXY_DEAD);
   },
+  judge: (history) => judgeReturns(history, PROXY, ['publishes', 'returns']),
+  timeline: (history) => timelineOf(history, PROXY),
+});
 
+const proxyFrozen = check({
+  id: 'failover/proxy-frozen',
+  title: 'When a proxy freezes, HAProxy sends its clients to the other one, and nothing of it comes later',
+  level: 'must',
+  spec: {
+    source: SEED,
+    where:
+      'Design: several proxies behind a load balancer; HAProxy 2.6 Configuration Manual, "on-marked-down"',
+    says: 'A frozen proxy keeps its connections and says nothing. The balancer finds it down and ends its sessions; viewers come back at once, encoders as soon as the origin has given up what the frozen proxy holds. When it goes on, what it still had reaches nobody.',
+  },
+  topologies: SHARED,
+  needs: PROXY_NEEDS,
+  mutants: ['balancer-keeps-sessions', 'balancer-one-proxy', 'origin-frees-on-unpublish-only'],
+  deadlineMs: 60_000,
+  async run(t) {
+    const victim = await loseProxy(t, PROXY_HUNG);
+    await t.control(victim, 'thaw');
+    await t.observe(THAWED_MS, 'a proxy that goes on where it stood still');
+  },
   judge: (history) => judgeReturns(history, PROXY, ['publishes', 'returns']),
   timeline: (history) => timelineOf(history, PROXY),
 });
@@ -312,4 +418,10 @@ function judgeNewcomer(history: History): Judgement[] {
   return [missedBy(history, who, expected, actual)];
 }
 
-export const FAILOVER_PROXY: readonly Check[] = [proxiedOriginKilled, proxyKilled, redisGone];
+export const FAILOVER_PROXY: readonly Check[] = [
+  proxiedOriginKilled,
+  proxiedOriginFrozen,
+  proxyKilled,
+  proxyFrozen,
+  redisGone,
+];

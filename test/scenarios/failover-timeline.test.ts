@@ -132,7 +132,10 @@ describe('judgeFailover', () => {
     assert.match(judge({ got: twice }).says, /the first is frame 110/);
     const before = base.filter(({ stamp }) => stamp!.frame < 50);
     const stale = late(before.slice(-25), 2100);
-    assert.equal(judge({ got: [...before, ...stale, ...base.slice(50)] }).verdict, 'fail');
+    const got = [...before, ...stale, ...base.slice(50)];
+    assert.equal(judge({ got }).verdict, 'fail');
+    assert.equal(judge({ got, watched: { again: 24 } }).verdict, 'fail');
+    assert.equal(judge({ got, watched: { again: 25 } }).verdict, 'pass');
   });
   test('a new connection begins with the cached GOP: what was seen before is not doubled', () => {
     const base = sent((frame) => frame >= 50 && frame < 100);

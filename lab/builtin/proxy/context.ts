@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '../log.ts';
 import type { Mutants } from '../mutants.ts';
+import type { DeadOrigins } from './dead-origins.ts';
 import type { ProxyEnvironment } from './environment.ts';
 import type { LoadBalancer } from './load-balancer.ts';
 import type { ProxyMetrics } from './metrics.ts';
@@ -11,6 +12,7 @@ export interface ProxyContext {
   readonly environment: ProxyEnvironment;
   readonly timeouts: ProxyTimeouts;
   readonly balancer: LoadBalancer;
+  readonly deadOrigins: DeadOrigins;
   readonly log: Log;
   readonly metrics: ProxyMetrics;
   readonly mutants: Mutants;

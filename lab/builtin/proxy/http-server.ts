@@ -97,13 +97,15 @@ export class HttpServer implements ProxyPart {
   }
 
   async #pass(request: IncomingMessage, response: ServerResponse, wanted: Wanted): Promise<void> {
-    const { balancer, timeouts, mutants } = this.#context;
+    const { balancer, deadOrigins, timeouts, mutants } = this.#context;
     const { streamUrl, target, kind } = wanted;
     let backend = await balancer.pick(streamUrl, { protocol: 'http' });
     if (kind === 'segment' && mutants.has('proxy-segment-elsewhere')) backend = await this.#another(backend);
     if (!backend.http) throw new Refusal(RefusalCode.NoEndpoint, `origin ${backend.id} has no HTTP streams`);
     if (response.destroyed) return;
     const release = balancer.hold(streamUrl, backend);
+    // Before the head there is a bound of its own; what goes on for ever ends with its origin.
+    const unwatch = deadOrigins.watch(backend, () => response.destroy());
     forward(this.#context, request, response, {
       endpoint: backend.http,
       target: mutants.has('proxy-drops-query') ? target.split('?', 1)[0]! : target,
@@ -111,7 +113,10 @@ export class HttpServer implements ProxyPart {
       ...(kind === 'playlist'
         ? { rewrite: { maxBytes: MAX_PLAYLIST, body: (text) => linkPlaylist(text, streamUrl) } }
         : {}),
-      onEnd: release,
+      onEnd: () => {
+        unwatch();
+        release();
+      },
     });
   }
 

@@ -1,6 +1,7 @@
 /** The proxy of an origin cluster (seeds/001): its state, its parts, and the HTTP API that they share. */
 import type { Log } from '../log.ts';
 import type { ProxyContext, ProxyPart } from './context.ts';
+import { DeadOrigins } from './dead-origins.ts';
 import type { DefaultBackend, ProxyEnvironment } from './environment.ts';
 import { HttpApi } from './http-api.ts';
 import type { Backend, LoadBalancer } from './load-balancer.ts';
@@ -13,6 +14,7 @@ import { backendOf } from './registration.ts';
 export class ProxyServer {
   readonly #environment: ProxyEnvironment;
   readonly #balancer: LoadBalancer;
+  readonly #deadOrigins: DeadOrigins;
   readonly #parts: readonly ProxyPart[];
   #heartbeat: NodeJS.Timeout | undefined;
 
@@ -25,7 +27,9 @@ export class ProxyServer {
       environment.loadBalancer === 'memory'
         ? new MemoryBalancer(state)
         : new RedisBalancer({ ...state, redis, log, onDown: () => this.#onRedisDown() });
-    const context: ProxyContext = { environment, balancer: this.#balancer, log, ...state };
+    const shared = { environment, balancer: this.#balancer, log, ...state };
+    this.#deadOrigins = new DeadOrigins(shared);
+    const context: ProxyContext = { ...shared, deadOrigins: this.#deadOrigins };
     const parts = PARTS.map((create) => create(context));
     const routes = parts.flatMap((part) => (part.api ? [part.api] : []));
     this.#parts = [...parts, new HttpApi(context, routes)];
@@ -46,6 +50,7 @@ export class ProxyServer {
   close(): void {
     clearInterval(this.#heartbeat);
     for (const part of this.#parts) part.close();
+    this.#deadOrigins.close();
     this.#balancer.close();
   }
 

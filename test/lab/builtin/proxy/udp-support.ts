@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { TestContext } from 'node:test';
 import type { MutantId } from '../../../../lab/builtin/mutants.ts';
 import type { ProxyContext, ProxyPart } from '../../../../lab/builtin/proxy/context.ts';
+import { DeadOrigins } from '../../../../lab/builtin/proxy/dead-origins.ts';
 import { readEnvironment } from '../../../../lab/builtin/proxy/environment.ts';
 import { HttpApi } from '../../../../lab/builtin/proxy/http-api.ts';
 import type { Backend, LoadBalancer } from '../../../../lab/builtin/proxy/load-balancer.ts';
@@ -55,14 +56,15 @@ export async function startUdpProxy<Part extends ProxyPart>(
   const metrics = new ProxyMetrics();
   const balancer = options.balancer ?? new MemoryBalancer({ timeouts, mutants, metrics });
   const log: string[] = [];
-  const context: ProxyContext = {
+  const shared = {
     environment,
     timeouts,
     balancer,
-    log: (line) => log.push(line),
+    log: (line: string) => log.push(line),
     metrics,
     mutants,
   };
+  const context: ProxyContext = { ...shared, deadOrigins: new DeadOrigins(shared) };
   const part = create(context);
   const api = new HttpApi(context, part.api ? [part.api] : []);
   t.after(() => {
