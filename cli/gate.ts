@@ -1,6 +1,7 @@
 /** `liveproof gate`: brings a cluster up, runs the checks, judges, takes it down, writes the report. */
 import { join, relative } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Cluster } from '../lab/cluster.ts';
 import { LabError } from '../lab/errors.ts';
 import { requireProfile, STANDIN, startCompose } from '../lab/runners/compose.ts';
 import { findDocker } from '../lab/runners/docker.ts';
@@ -24,6 +25,7 @@ import { selectChecks } from '../scenarios/select.ts';
 import { attachTarget, noteOfTarget, targetOf } from './gate-target.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { jobsOption, Pieces } from './jobs.ts';
+import { addLiveOptions, goLive, type Live, type LiveArguments } from './live.ts';
 import {
   ExitCode,
   exitCodeOf,
@@ -50,7 +52,7 @@ export interface ClusterOptions {
   readonly out?: string;
 }
 
-interface GateOptions extends ClusterOptions {
+interface GateOptions extends ClusterOptions, LiveArguments {
   readonly jobs: number;
   readonly list?: boolean;
   readonly runner: RunnerName;
@@ -60,12 +62,13 @@ interface GateOptions extends ClusterOptions {
 }
 
 export function register(program: Command): void {
-  addClusterOptions(
+  const command = addClusterOptions(
     program
       .command('gate')
       .description('Do clusters behave? Brings each up, runs its checks, takes it down, writes the report.')
       .argument('[check...]', 'ids or globs, such as back-to-source/*; all when left out'),
-  )
+  );
+  addLiveOptions(command)
     .addOption(jobsOption('clusters that run side by side'))
     .addOption(proxyOption())
     .option('--list', 'show the checks and run nothing')
@@ -90,6 +93,7 @@ Examples:
   liveproof gate --proxy ./srs-proxy
   liveproof gate --runner compose --topology edge-cluster
   liveproof gate --target staging.yaml --allow-remote
+  liveproof gate --dashboard :8090
   liveproof gate --list
 
 A target file, of an edge cluster on this machine, one edge of which may be killed; the rest is in docs/targets.md:
@@ -110,6 +114,9 @@ A target file, of an edge cluster on this machine, one edge of which may be kill
     )
     .action(gate);
 }
+
+/** Who looks on sees the links of the clusters that are up so often, in ms. */
+const LOOK_EVERY_MS = 1000;
 
 /** SRS has no setting for their address. */
 export const OPEN_UDP =
@@ -332,25 +339,68 @@ export interface Work {
  */
 export async function runAndReport(
   kind: 'gate' | 'mutants',
+  options: ClusterOptions & LiveArguments,
+  work: Work,
+): Promise<Results> {
+  let live: Live | undefined;
+  const show = async (begun: Results): Promise<Live | undefined> => {
+    live = await goLive(begun, options, process.stderr);
+    return live;
+  };
+  try {
+    return await carryOut(kind, options, work, show);
+  } finally {
+    await live?.close();
+  }
+}
+
+async function carryOut(
+  kind: 'gate' | 'mutants',
   options: ClusterOptions,
   work: Work,
+  show: (begun: Results) => Promise<Live | undefined>,
 ): Promise<Results> {
   const startedAt = new Date();
   const began = performance.now();
+  // In the order of the plan, whichever ends first; those of no run come first.
+  const findingsOf = new Map<PlannedRun | undefined, Finding[]>([[undefined, []]]);
+  for (const run of work.plan.runs) findingsOf.set(run, []);
+  const environment = collectEnvironment();
+  const programs: Record<string, string> = {};
+  const notes = new Set<string>(work.notes);
+  const clusters = new Map<PlannedRun, ClusterFigures>();
+  const clustersUp = new Map<PlannedRun, Cluster>();
+  let interrupted = false;
+  const resultsNow = (): Results => {
+    const findings = [...findingsOf.values()].flat();
+    return {
+      schema: 'liveproof/results@1',
+      kind,
+      verdict: worstVerdict(findings.map(({ verdict }) => verdict)),
+      startedAt: startedAt.toISOString(),
+      durationMs: Math.round(performance.now() - began),
+      interrupted,
+      ...(notes.size === 0 ? {} : { notes: [...notes] }),
+      command: process.argv.slice(2),
+      environment: { ...environment, programs: { ...programs } },
+      findings,
+      ...(clusters.size === 0 ? {} : { clusters: work.plan.runs.flatMap((run) => clusters.get(run) ?? []) }),
+    };
+  };
+  const live = await show(resultsNow());
+  const look = (): void => {
+    for (const [run, cluster] of clustersUp) clusters.set(run, clusterFigures(cluster, run.checks));
+    live?.update(resultsNow());
+  };
+  const looking = live && setInterval(look, LOOK_EVERY_MS).unref();
   const directory = makeRunDirectory(kind, options.out, startedAt);
   const history = new HistoryWriter(join(directory, 'history.ndjson'));
   const interruption = listenForInterrupt(() => history.closeNow());
   const paint = painter(process.stdout);
   const say = (line: string): boolean => process.stdout.write(`${line}\n`);
-  // In the order of the plan, whichever ends first; those of no run come first.
-  const findingsOf = new Map<PlannedRun | undefined, Finding[]>([[undefined, []]]);
-  for (const run of work.plan.runs) findingsOf.set(run, []);
-  const programs: Record<string, string> = {};
-  const notes = new Set<string>(work.notes);
   let failure: Error | undefined;
   const pieces = new Pieces<PlannedRun | undefined>(say);
   const startedRuns = new Map<PlannedRun, number>();
-  const clusters = new Map<PlannedRun, ClusterFigures>();
   const found = (finding: Finding, run?: PlannedRun): void => {
     findingsOf.get(run)?.push(finding);
     for (const { label, detail } of finding.evidence) {
@@ -358,6 +408,7 @@ export async function runAndReport(
         notes.add(`${finding.check} of ${finding.engine}, unsupported: ${detail}`);
     }
     pieces.tell(run, work.line(finding, paint));
+    if (live !== undefined) look();
   };
   for (const topology of work.plan.leftOut) {
     if (options.topology.includes(topology.topology.name)) found(cannotRun(topology));
@@ -384,6 +435,7 @@ export async function runAndReport(
     async onUp(cluster, run) {
       const { topology, engine, mutant } = run;
       if (mutant !== undefined) return;
+      clustersUp.set(run, cluster);
       const versions = await versionsOf(cluster);
       Object.assign(programs, versions);
       for (const [image, version] of Object.entries(versions)) {
@@ -394,6 +446,7 @@ export async function runAndReport(
       pieces.tell(run, `${topology.name} of ${engine} is up after ${seconds.toFixed(1)} s`);
     },
     onChecked(cluster, run) {
+      clustersUp.delete(run);
       if (run.mutant === undefined) clusters.set(run, clusterFigures(cluster, run.checks));
     },
     onFinding: found,
@@ -403,24 +456,14 @@ export async function runAndReport(
       found(notUp(run, error), run);
     },
   });
-  const interrupted = interruption.signal.aborted;
-  const findings = [...findingsOf.values()].flat();
-  const results: Results = {
-    schema: 'liveproof/results@1',
-    kind,
-    verdict: worstVerdict(findings.map(({ verdict }) => verdict)),
-    startedAt: startedAt.toISOString(),
-    durationMs: Math.round(performance.now() - began),
-    interrupted,
-    ...(notes.size === 0 ? {} : { notes: [...notes] }),
-    command: process.argv.slice(2),
-    environment: collectEnvironment(programs),
-    findings,
-    ...(clusters.size === 0 ? {} : { clusters: work.plan.runs.flatMap((run) => clusters.get(run) ?? []) }),
-  };
+  clearInterval(looking);
+  interrupted = interruption.signal.aborted;
+  const results = resultsNow();
+  const { findings } = results;
   const total = `${findings.length} findings in ${(results.durationMs / 1000).toFixed(1)} s`;
   say(`\n${paintVerdict(paint, results.verdict)}: ${total}${interrupted ? ', interrupted' : ''}`);
   await writeRun(directory, results, { history: await history.close() });
+  await live?.finish(results);
   say(relative(process.cwd(), join(directory, 'report.html')));
   interruption.release();
   // What was not run is not passed.

@@ -8,6 +8,7 @@ import { formatMs, formatNumber, formatPercent, headline } from '../reports/form
 import { judgeLoad } from '../reports/judge-load.ts';
 import type { HlsLoad, Load, Results, SrtLoad, WebRtcLoad } from '../reports/results.ts';
 import { maskDeep } from '../reports/secrets.ts';
+import { addLiveOptions, type LiveArguments } from './live.ts';
 import { measuredRun, REAL_SURROUNDINGS, type Surroundings } from './measured-run.ts';
 import {
   type ExitCode,
@@ -24,7 +25,7 @@ import { requireTarget } from './target.ts';
 
 const SCHEMES = ['rtmp', 'http', 'https', 'srt', 'whep', 'wheps'] as const;
 
-export interface LoadArguments {
+export interface LoadArguments extends LiveArguments {
   readonly clients: string;
   readonly ramp: string;
   readonly duration: string;
@@ -40,7 +41,7 @@ export interface LoadArguments {
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('load')
     .description('Play URLs with many clients; measure latency, stalls and every frame of every client.')
     .argument(
@@ -70,7 +71,8 @@ export function register(program: Command): void {
       'WHEP: lite, which decrypts what can carry a stamp and a sample of the rest, or datachannel, a full stack',
       'lite',
     )
-    .option('--token <token>', 'WHEP: bearer token of the endpoint')
+    .option('--token <token>', 'WHEP: bearer token of the endpoint');
+  addLiveOptions(command)
     .addHelpText(
       'after',
       `
@@ -85,6 +87,7 @@ Examples:
   liveproof load rtmp://127.0.0.1/live/livestream --clients 1000
   liveproof load rtmp://127.0.0.1/live/a http://127.0.0.1:8080/live/a.flv --clients 5000 --ramp 10s --duration 2m
   liveproof load http://127.0.0.1:8080/live/a.m3u8 --clients 2000 --hls-start live-edge
+  liveproof load http://127.0.0.1:8080/live/a.flv -n 1000 --dashboard :8090 --prometheus :9464
   liveproof load http://127.0.0.1:8080/live/a.flv -n 100 --json | jq .load.latency.steady
   liveproof load 'srt://127.0.0.1:10080?streamid=%23!::r=live/a,m=request&latency=200' --clients 500
   liveproof load 'whep://127.0.0.1:1985/rtc/v1/whep/?app=live&stream=a' --clients 500
@@ -124,7 +127,14 @@ export async function load(
     {
       kind: 'load',
       out: options.out,
-      measure: (signal, show) => run({ ...request, onTick: (tick) => show(loadLine(tick)), signal }),
+      live: options,
+      measure: (signal, show, tell) =>
+        run({
+          ...request,
+          onTick: (tick) => show(loadLine(tick)),
+          ...(tell === undefined ? {} : { onFigures: tell }),
+          signal,
+        }),
       judge: judgeLoad,
       command: (figures) => [
         ...urls,

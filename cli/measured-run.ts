@@ -5,6 +5,7 @@ import { collectEnvironment } from '../reports/environment.ts';
 import { type Finding, type Results, worstVerdict } from '../reports/results.ts';
 import { writeRun } from '../reports/write.ts';
 import { type Interruption, listenForInterrupt } from './interrupt.ts';
+import { goLive, type Live, type LiveArguments } from './live.ts';
 import { makeRunDirectory } from './output.ts';
 
 /** What the commands touch outside themselves. */
@@ -28,7 +29,11 @@ export interface MeasuredRun<Kind extends 'load' | 'publish'> {
   readonly measure: (
     signal: AbortSignal,
     show: (line: string) => void,
+    /** Undefined when nobody looks: figures of the moment cost something. */
+    tell: ((figures: NonNullable<Results[Kind]>) => void) | undefined,
   ) => Promise<NonNullable<Results[Kind]>>;
+  /** Who looks on. Default nobody. */
+  readonly live?: LiveArguments;
   /** Ctrl-C is the end that was asked for. */
   readonly endless?: boolean;
   readonly judge: (figures: NonNullable<Results[Kind]>, run: { readonly interrupted: boolean }) => Finding[];
@@ -38,33 +43,42 @@ export interface MeasuredRun<Kind extends 'load' | 'publish'> {
 
 /** Gives the signals back in any case. `directory` is undefined when nothing was written. */
 export async function measuredRun<Kind extends 'load' | 'publish'>(
-  { kind, out, measure, endless = false, judge, command }: MeasuredRun<Kind>,
+  { kind, out, measure, live: watched = {}, endless = false, judge, command }: MeasuredRun<Kind>,
   { stderr, listen }: Surroundings,
 ): Promise<{ results: Results; directory: string | undefined }> {
   const startedAt = new Date();
-  const directory = out === false ? undefined : makeRunDirectory(kind, out, startedAt);
-  const progress = new Progress(stderr);
+  const environment = collectEnvironment();
+  const resultsOf = (findings: Finding[], figures?: NonNullable<Results[Kind]>): Results => ({
+    schema: 'liveproof/results@1',
+    kind,
+    verdict: worstVerdict(findings.map(({ verdict }) => verdict)),
+    startedAt: startedAt.toISOString(),
+    durationMs: Date.now() - startedAt.getTime(),
+    interrupted: !endless && interruption.signal.aborted,
+    command: ['liveproof', kind, ...(figures === undefined ? [] : command(figures))],
+    environment,
+    findings,
+    ...(figures !== undefined && { [kind]: figures }),
+  });
   const interruption = listen();
+  const progress = new Progress(stderr);
+  let live: Live | undefined;
   try {
-    const figures = await measure(interruption.signal, (line) => progress.line(line));
+    live = await goLive(resultsOf([]), watched, stderr);
+    const directory = out === false ? undefined : makeRunDirectory(kind, out, startedAt);
+    const figures = await measure(
+      interruption.signal,
+      (line) => progress.line(line),
+      live && ((soFar) => live?.update(resultsOf([], soFar))),
+    );
     progress.end();
     const interrupted = !endless && interruption.signal.aborted;
-    const findings = judge(figures, { interrupted });
-    const results: Results = {
-      schema: 'liveproof/results@1',
-      kind,
-      verdict: worstVerdict(findings.map(({ verdict }) => verdict)),
-      startedAt: startedAt.toISOString(),
-      durationMs: Date.now() - startedAt.getTime(),
-      interrupted,
-      command: ['liveproof', kind, ...command(figures)],
-      environment: collectEnvironment(),
-      findings,
-      [kind]: figures,
-    };
+    const results = resultsOf(judge(figures, { interrupted }), figures);
     if (directory !== undefined) await writeRun(directory, results);
+    await live?.finish(results);
     return { results, directory };
   } finally {
+    await live?.close();
     progress.end();
     interruption.release();
   }

@@ -7,6 +7,7 @@ import { type PublishFigures, type PublishOptions, runPublish } from '../drivers
 import { publishLine } from '../drivers/swarm/progress.ts';
 import { headline } from '../reports/format.ts';
 import { judgePublish } from '../reports/judge-publish.ts';
+import { addLiveOptions, type LiveArguments } from './live.ts';
 import { measuredRun, REAL_SURROUNDINGS, type Surroundings } from './measured-run.ts';
 import {
   type ExitCode,
@@ -21,7 +22,7 @@ import { requireTarget } from './target.ts';
 
 const DEFAULT_FILE = fileURLToPath(new URL('../fixtures/media/av-480k.flv', import.meta.url));
 
-export interface PublishArguments {
+export interface PublishArguments extends LiveArguments {
   readonly streams: string;
   readonly file?: string;
   readonly duration?: string;
@@ -31,7 +32,7 @@ export interface PublishArguments {
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('publish')
     .description(
       'Publish stamped streams, paced by DTS, in an endless loop, until Ctrl-C or the duration is over.',
@@ -45,7 +46,8 @@ export function register(program: Command): void {
     .option('--duration <time>', 'how long (default: until Ctrl-C)')
     .option('--out <dir>', 'write a report there')
     .option('--token <token>', 'WHIP: bearer token of the endpoint')
-    .option('--allow-remote', 'publish to a server that is not on loopback')
+    .option('--allow-remote', 'publish to a server that is not on loopback');
+  addLiveOptions(command)
     .addHelpText(
       'after',
       `
@@ -58,7 +60,7 @@ Exit codes:
 Examples:
   liveproof publish rtmp://127.0.0.1/live/livestream
   liveproof publish rtmp://127.0.0.1/live/stream-%d --streams 100 --duration 2m --out out/hundred
-  liveproof publish rtmp://127.0.0.1/live/mine --file mine.flv
+  liveproof publish rtmp://127.0.0.1/live/mine --file mine.flv --prometheus :9465
   liveproof publish 'srt://127.0.0.1:10080?streamid=%23!::r=live/s-%d,m=publish' --streams 10
   liveproof publish 'whip://127.0.0.1:1985/rtc/v1/whip/?app=live&stream=livestream'`,
     )
@@ -96,7 +98,8 @@ export async function publish(
       kind: 'publish',
       out: options.out ?? false,
       endless: durationMs === undefined,
-      measure: (signal, show) =>
+      live: options,
+      measure: (signal, show, tell) =>
         run({
           url,
           streams,
@@ -104,6 +107,7 @@ export async function publish(
           client: { allowRemote, ...(token !== undefined && { webrtc: { token } }) },
           ...(durationMs === undefined ? {} : { durationMs }),
           onTick: (tick) => show(publishLine(tick)),
+          ...(tell === undefined ? {} : { onFigures: tell }),
           signal,
         }),
       judge: judgePublish,

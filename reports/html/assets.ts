@@ -18,12 +18,13 @@ function inline(text: string, name: string): string {
   return text;
 }
 
-/** Content-Security-Policy of a page with this style and these scripts, inline, and nothing else. */
-export function policyOf(style: string, scripts: readonly string[]): string {
+/** Content-Security-Policy of a page with this style and these scripts, inline, and nothing else; a live one asks its server. */
+export function policyOf(style: string, scripts: readonly string[], live = false): string {
   return [
     "default-src 'none'",
     `style-src ${sourceOf(style)}`,
     `script-src ${scripts.map(sourceOf).join(' ')}`,
+    ...(live ? ["connect-src 'self'"] : []),
     "base-uri 'none'",
     "form-action 'none'",
   ].join('; ');

@@ -53,8 +53,10 @@ export function latencyPlot({ latency, startup }: Load): Plot {
   );
 }
 
+type TimelineColumn = Exclude<keyof LoadSecond, 'at' | 'latencyHdr'>;
+
 function coursePlots(timeline: readonly LoadSecond[]): Plot[] {
-  const of = (name: keyof LoadSecond) => timeline.map((second) => second[name]);
+  const of = (name: TimelineColumn) => timeline.map((second) => second[name]);
   const overTime = { x: { unit: 's' }, xs: timeline.map(({ second }) => second), together: 'seconds' };
   const common = { ...overTime, readable: 'in the table below', size: 'small' } as const;
   return [

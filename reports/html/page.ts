@@ -1,7 +1,8 @@
 /** `report.html`: one file that needs nothing else, no network, and no script to be read. */
 import { formatInstant, formatSeconds, headline } from '../format.ts';
-import type { Results } from '../results.ts';
+import type { Results, Verdict } from '../results.ts';
 import { asset, policyOf, uplot } from './assets.ts';
+import { renderBench } from './bench.ts';
 import { renderEnvironment } from './environment.ts';
 import { renderFindings } from './findings.ts';
 import { renderGenerator } from './generator.ts';
@@ -14,38 +15,68 @@ import { renderPublish } from './publish.ts';
 import { renderClusters } from './topology.ts';
 import { SPRITE, verdictIcon } from './verdict.ts';
 
+/** Of a run that goes on. */
+export type Stage = 'running' | 'over';
+
 export function renderReport(results: Results): string {
   const body = renderBody(results);
   const plotted = hasPlots(body);
+  const page = html`${body}
+<footer>liveproof ${results.environment.liveproof} · ${results.schema}. This page carries its own results as JSON in the element <code>#results</code>.</footer>
+${jsonBlock('results', results)}`;
+  return renderPage(results, results.verdict, page, { plotted, live: false });
+}
+
+/** The same, of a run that goes on: it asks the server that it came from for what has changed. */
+export function renderLivePage(results: Results, stage: Stage): string {
+  const page = html`<p id="live" role="status">Live.</p>
+${renderBody(results, stage)}
+<footer>liveproof ${results.environment.liveproof} · ${results.schema}. The figures of this moment, as JSON: <a href="results.json">results.json</a>.</footer>`;
+  return renderPage(results, wordOf(results, stage), page, { plotted: true, live: true });
+}
+
+/** What a live page replaces: its header and its main part. */
+export function renderLiveBody(results: Results, stage: Stage): string {
+  return renderBody(results, stage).toString();
+}
+
+function renderPage(
+  results: Results,
+  word: string,
+  content: Html,
+  { plotted, live }: { readonly plotted: boolean; readonly live: boolean },
+): string {
   const style = [...(plotted ? [uplot('uPlot.min.css')] : []), asset('report.css')].join('\n');
-  const scripts = [...(plotted ? [uplot('uPlot.iife.min.js'), asset('charts.js')] : []), asset('report.js')];
-  const policy = policyOf(style, scripts);
+  const scripts = [
+    ...(plotted ? [uplot('uPlot.iife.min.js'), asset('charts.js')] : []),
+    asset('report.js'),
+    ...(live ? [asset('live.js')] : []),
+  ];
   return `<!doctype html>\n${html`<html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta http-equiv="Content-Security-Policy" content="${policyOf(style, scripts, live)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
-<title>${results.verdict}: liveproof ${results.kind}, ${formatInstant(results.startedAt)}</title>
+<title>${word}: liveproof ${results.kind}, ${formatInstant(results.startedAt)}</title>
 <style>${new Html(style)}</style>
 </head>
 <body>
 ${SPRITE}
 <a class="skip" href="#main">Skip to the results</a>
-${body}
-<footer>liveproof ${results.environment.liveproof} · ${results.schema}. This page carries its own results as JSON in the element <code>#results</code>.</footer>
-${jsonBlock('results', results)}
+${content}
 ${scripts.map((script) => new Html(`<script>${script}</script>`))}
 </body>
 </html>`}\n`;
 }
 
-function renderBody(results: Results): Html {
-  return html`${renderHead(results)}
+function renderBody(results: Results, stage: Stage = 'over'): Html {
+  return html`${renderHead(results, stage)}
 <main id="main">
 ${results.load && renderFigures(results.load)}
 ${results.publish && renderPublish(results.publish)}
+${results.bench && renderBench(results.bench)}
 ${results.kind === 'gate' && renderMatrix(results.findings, results.clusters)}
 ${results.kind === 'mutants' && renderKills(results.findings)}
 ${renderFindings(results)}
@@ -56,21 +87,31 @@ ${renderEnvironment(results)}
 </main>`;
 }
 
-function renderHead(results: Results): Html {
+/** While a run goes on nothing has passed yet; what is wrong is so already. */
+function wordOf({ verdict, findings }: Results, stage: Stage): Verdict | 'running' {
+  const wrong = findings.length > 0 && verdict !== 'pass';
+  return stage === 'over' || wrong ? verdict : 'running';
+}
+
+function renderHead(results: Results, stage: Stage): Html {
+  const word = wordOf(results, stage);
+  const isEmpty = results.findings.length === 0 && !results.load && !results.publish;
+  const said =
+    stage === 'over' ? headline(results) : isEmpty ? 'It has begun' : `${headline(results)} so far`;
   return html`<header>
 <p class="brand"><span class="dot" aria-hidden="true"></span>liveproof <span class="kind">${results.kind}</span></p>
-<div class="banner ${results.verdict}">
-<span class="seal">${verdictIcon(results.verdict)}</span>
+<div class="banner ${word}">
+<span class="seal">${verdictIcon(word)}</span>
 <div>
-<h1>${results.verdict}</h1>
-<p class="headline">${headline(results)}.</p>
+<h1>${word}</h1>
+<p class="headline">${said}.</p>
 ${results.interrupted && html`<p class="note">Interrupted: this is what was measured until then.</p>`}
 ${(results.notes ?? []).map((note) => html`<p class="note">${note}</p>`)}
 </div>
 </div>
 <dl class="facts">
 <div><dt>Started</dt><dd><time datetime="${results.startedAt}">${formatInstant(results.startedAt)}</time></dd></div>
-<div><dt>Took</dt><dd>${formatSeconds(results.durationMs)}</dd></div>
+<div><dt>${stage === 'over' ? 'Took' : 'Runs for'}</dt><dd>${formatSeconds(results.durationMs)}</dd></div>
 <div class="wide"><dt>Command</dt><dd><code>${results.command.join(' ')}</code></dd></div>
 </dl>
 </header>`;

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { build, encodeIntoCompressedBase64 } from 'hdr-histogram-js';
+import { edgeCluster } from '../../../lab/topologies/edge-cluster.ts';
+import { BUCKET_SECONDS, bucketsOf } from '../../../reports/live/buckets.ts';
+import { FAMILIES } from '../../../reports/live/families.ts';
+import { metricsOf } from '../../../reports/live/metrics.ts';
+import type { Distribution, Results } from '../../../reports/results.ts';
+import { pretendFigures } from '../clusters.ts';
+import {
+  finding,
+  gate,
+  hlsFigures,
+  load,
+  NO_SAMPLE,
+  publish,
+  srtFigures,
+  webRtcFigures,
+} from '../samples.ts';
+import { readMetrics } from './read-metrics.ts';
+
+async function told(results: Results) {
+  return readMetrics(await metricsOf(() => results).metrics());
+}
+
+function distribution(ms: readonly number[]): Distribution {
+  const hdr = build({
+    bitBucketSize: 32,
+    highestTrackableValue: 3_600_000_000,
+    numberOfSignificantValueDigits: 3,
+  });
+  for (const value of ms) hdr.recordValue(value * 1000);
+  return { ...NO_SAMPLE, count: ms.length, max: Math.max(...ms), hdr: encodeIntoCompressedBase64(hdr) };
+}
+
+test('names, units and kinds are as Prometheus wants them', () => {
+  const names = FAMILIES.map(({ name }) => name);
+  assert.equal(new Set(names).size, names.length);
+  for (const { name, type, labels = [], help } of FAMILIES) {
+    assert.match(name, /^liveproof_[a-z0-9_]+$/);
+    assert.equal(name.endsWith('_total'), type === 'counter', `${name} is a ${type}`);
+    assert.doesNotMatch(
+      name,
+      /_(ms|milliseconds|mb|megabytes|percent)(_|$)/,
+      'base units: seconds, bytes, ratio',
+    );
+    if (type === 'histogram') assert.match(name, /_seconds$/);
+    for (const label of labels) assert.match(label, /^[a-z]+$/);
+    assert.doesNotMatch(help, /[\n.]$/);
+  }
+});
+
+test('a histogram counts the samples of the distribution, at most the edge of each bucket', () => {
+  const ms = [1, 5, 5.1, 80, 99.9, 350, 351, 400, 999, 1000, 59_000, 90_000];
+  const { cumulative, count, sum } = bucketsOf(distribution(ms));
+  assert.equal(count, ms.length);
+  for (const [i, edge] of BUCKET_SECONDS.entries()) {
+    assert.equal(cumulative[i], ms.filter((value) => value / 1000 <= edge).length, `at most ${edge} s`);
+  }
+  assert.equal(cumulative.at(-1), ms.length);
+  const exact = ms.reduce((total, value) => total + value / 1000, 0);
+  assert.ok(Math.abs(sum - exact) / exact < 0.001, `${sum} for ${exact}`);
+  assert.ok(bucketsOf(NO_SAMPLE).cumulative.every((value) => value === 0));
+});
+
+test('the figures of a load are those of its results', async () => {
+  const results = load({
+    hls: hlsFigures({ problems: { 'hls.gap': 4 } }),
+    srt: srtFigures(),
+    webrtc: webRtcFigures(),
+  });
+  const { clients, frames, bytes, latency, startup, stalls, generator, hls, srt, webrtc } = results.load!;
+  const metrics = await told(results);
+  for (const [sample, value] of [
+    ['liveproof_load_clients', clients.requested],
+    ['liveproof_load_clients_total{outcome="joined"}', clients.joined],
+    ['liveproof_load_received_bytes_total', bytes],
+    ['liveproof_load_frames_total', frames.received],
+    ['liveproof_load_frame_faults_total{fault="missing"}', frames.missing],
+    ['liveproof_load_stalls_total', stalls.count],
+    ['liveproof_load_latency_seconds_count{phase="steady"}', latency.steady.count],
+    ['liveproof_load_latency_seconds_bucket{phase="join",le="+Inf"}', latency.join.count],
+    ['liveproof_load_startup_seconds_bucket{le="+Inf"}', startup.count],
+    ['liveproof_load_hls_requests_total{object="segments",outcome="failed"}', hls!.segments.failed],
+    ['liveproof_load_srt_packets_total{outcome="lost"}', srt!.packets.lost],
+    ['liveproof_load_rtp_packets_total', webrtc!.rtp.packets],
+    ['liveproof_load_problems_total{protocol="hls",code="hls.gap"}', 4],
+    ['liveproof_generator_healthy', generator.healthy ? 1 : 0],
+    ['liveproof_generator_loop_lag_p99_seconds', generator.loopLagP99Ms / 1000],
+  ] as const) {
+    assert.equal(metrics.get(sample), value, sample);
+  }
+});
+
+test('half of the samples are at most p50', async () => {
+  const { steady } = load().load!.latency;
+  const metrics = await told(load());
+  const edge = BUCKET_SECONDS.find((seconds) => seconds * 1000 >= steady.p50!)!;
+  assert.ok(
+    metrics.get(`liveproof_load_latency_seconds_bucket{phase="steady",le="${edge}"}`)! >= steady.count / 2,
+  );
+});
+
+test('publishers and links are told, too; what a run does not have is absent, not zero', async () => {
+  const published = await told(publish());
+  assert.equal(published.get('liveproof_publish_frames_total'), publish().publish!.frames);
+  assert.ok(![...published.keys()].some((name) => name.startsWith('liveproof_load')));
+  const clusters = [await pretendFigures(edgeCluster)];
+  const gated = await told({ ...gate(), clusters });
+  const link = 'topology="edge-cluster",engine="builtin",from="edge-1",to="origin",carries="rtmp"';
+  assert.equal(gated.get(`liveproof_link_connections_total{${link}}`), 2);
+  assert.equal(gated.get(`liveproof_link_open_connections{${link}}`), 1);
+  assert.equal(gated.get(`liveproof_link_bytes_total{${link},direction="down"}`), 1_234_000);
+  const all = [...gated].filter(([name]) => name.startsWith('liveproof_findings_total'));
+  assert.equal(
+    all.reduce((sum, [, value]) => sum + value, 0),
+    gate().findings.length,
+  );
+});
+
+test('what a server says stays one label value, whatever it holds', async () => {
+  const evil = `"} 1\nliveproof_verdict 0\n<script>alert(1)</script>\\`;
+  const results = load({ reasons: { [evil]: 3 } }, [finding({ topology: evil, verdict: 'fail' })]);
+  const text = await metricsOf(() => ({ ...results, verdict: 'fail' })).metrics();
+  const metrics = readMetrics(text);
+  assert.equal(metrics.get('liveproof_verdict'), 3);
+  const escaped = evil.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
+  assert.equal(metrics.get(`liveproof_load_errors_total{reason="${escaped}"}`), 3);
+});
