@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { HlsOptions, WebRtcOptions } from '../drivers/client.ts';
 import { type LoadOptions, runLoad } from '../drivers/swarm/load.ts';
 import { loadLine } from '../drivers/swarm/progress.ts';
+import type { Shard } from '../drivers/swarm/shard.ts';
 import { formatMs, formatNumber, formatPercent, headline } from '../reports/format.ts';
 import { judgeLoad } from '../reports/judge-load.ts';
 import type { HlsLoad, Load, Results, SrtLoad, WebRtcLoad } from '../reports/results.ts';
@@ -38,6 +39,8 @@ export interface LoadArguments extends LiveArguments {
   readonly hlsVariant?: string;
   readonly webrtc?: string;
   readonly token?: string;
+  readonly shard?: string;
+  readonly startAt?: string;
 }
 
 export function register(program: Command): void {
@@ -73,6 +76,11 @@ export function register(program: Command): void {
     )
     .option('--token <token>', 'WHEP: bearer token of the endpoint');
   addLiveOptions(command)
+    .option(
+      '--shard <I/N>',
+      'be one of N generators that make up the load together, I from 0 on; --clients counts those of all',
+    )
+    .option('--start-at <when>', 'ISO 8601, or seconds since 1970: when the first player is opened')
     .addHelpText(
       'after',
       `
@@ -91,7 +99,9 @@ Examples:
   liveproof load http://127.0.0.1:8080/live/a.flv -n 100 --json | jq .load.latency.steady
   liveproof load 'srt://127.0.0.1:10080?streamid=%23!::r=live/a,m=request&latency=200' --clients 500
   liveproof load 'whep://127.0.0.1:1985/rtc/v1/whep/?app=live&stream=a' --clients 500
-  liveproof load rtmp://media.example.net/live/a -n 50 --allow-remote --out out/evening`,
+  liveproof load rtmp://media.example.net/live/a -n 50 --allow-remote --out out/evening
+  liveproof load rtmp://127.0.0.1/live/a -n 10000 --shard 0/4 --start-at 2026-11-28T20:00:00Z --out out/shard-0
+  liveproof merge out/shard-0 out/shard-1 out/shard-2 out/shard-3 --out out/all`,
     )
     .action(async (urls: string[], options: LoadArguments) => {
       process.exitCode = await load(urls, options);
@@ -117,6 +127,8 @@ export async function load(
     rampMs: parseDuration(options.ramp),
     durationMs: parseDuration(options.duration),
     ...(options.workers === undefined ? {} : { workers: parseCount(options.workers) }),
+    ...(options.shard === undefined ? {} : { shard: parseShard(options.shard, options.clients) }),
+    ...(options.startAt === undefined ? {} : { startAt: parseInstant(options.startAt, Date.now()) }),
     client: {
       ...(allowRemote ? { allowRemote } : {}),
       hls: hlsOptions(options),
@@ -140,6 +152,8 @@ export async function load(
         ...urls,
         ...['--clients', String(request.clients), '--ramp', options.ramp, '--duration', options.duration],
         ...(options.workers === undefined ? [] : ['--workers', options.workers]),
+        ...(options.shard === undefined ? [] : ['--shard', options.shard]),
+        ...(options.startAt === undefined ? [] : ['--start-at', options.startAt]),
         ...(allowRemote ? ['--allow-remote'] : []),
         ...(figures.hls === undefined ? [] : hlsArguments(options)),
         ...(figures.webrtc === undefined ? [] : webRtcArguments(options)),
@@ -151,6 +165,31 @@ export async function load(
   if (options.json) stdout.write(`${JSON.stringify(maskDeep(results), null, 2)}\n`);
   else printLoad(results, directory!, stdout);
   return exitCodeOf(results.verdict);
+}
+
+/** Throws UsageError. */
+export function parseShard(text: string, clients: string): Shard {
+  const match = /^(\d{1,6})\/(\d{1,6})$/.exec(text.trim());
+  const [index, of] = [Number(match?.[1]), Number(match?.[2])];
+  if (match === null || of < 1 || index >= of) {
+    throw new UsageError(`--shard is I/N, I from 0 to N-1; got "${printable(text)}".`);
+  }
+  if (of > parseCount(clients)) {
+    throw new UsageError(`--shard ${printable(text)}: ${of} generators, but only ${clients} clients.`);
+  }
+  return { index, of };
+}
+
+/** Epoch ms. Throws UsageError, also for what is over: generators that begin late are no common load. */
+export function parseInstant(text: string, now: number): number {
+  const at = /^\d{9,10}(\.\d+)?$/.test(text.trim()) ? Number(text) * 1000 : Date.parse(text);
+  if (Number.isNaN(at)) {
+    throw new UsageError(
+      `--start-at is an instant such as 2026-11-28T20:00:00Z, or seconds since 1970; got "${printable(text)}".`,
+    );
+  }
+  if (at < now) throw new UsageError(`--start-at ${printable(text)} was ${formatMs(now - at)} ago.`);
+  return at;
 }
 
 const HLS_STARTS = ['3-segments', 'live-edge'] as const;

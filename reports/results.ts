@@ -142,6 +142,10 @@ export const LoadSecond = z
     mbitPerSecond: z.number(),
     latencyP50: z.number().nullable().describe('ms, steady state, of the frames of this second.'),
     latencyP99: z.number().nullable().describe('ms, steady state, of the frames of this second.'),
+    latencyHdr: z
+      .string()
+      .optional()
+      .describe('All of them, as in `Distribution`. Only of a shard: its seconds can be added.'),
     stalls: z.number().describe('Stalls that began in this second.'),
     loopLagMs: z.number().describe('Event-loop lag of the worst worker in this second.'),
   })
@@ -271,10 +275,28 @@ export const WebRtcLoad = z
   .meta({ id: 'WebRtcLoad', description: 'What the WHEP players of a load asked for and received.' });
 export type WebRtcLoad = z.infer<typeof WebRtcLoad>;
 
+export const LoadShard = z
+  .object({
+    index: z.number().int().nonnegative().describe('From 0 on.'),
+    of: z.number().int().positive().describe('How many shards there are.'),
+    clients: z.number().int().describe('Of all shards.'),
+    rampMs: z.number(),
+    durationMs: z.number().describe('After the ramp.'),
+    startedAt: z
+      .string()
+      .nullable()
+      .describe('When its first client was opened, ISO 8601; null when it was interrupted before.'),
+  })
+  .meta({ id: 'LoadShard', description: 'Which part of a load one generator of several was.' });
+export type LoadShard = z.infer<typeof LoadShard>;
+
 export const Load = z
   .object({
     urls: z.array(z.string()).describe('Clients are spread over these evenly.'),
     seconds: z.number().describe('From the first client to the end, ramp included.'),
+    shard: LoadShard.optional().describe(
+      'Only of `load --shard`; all other figures are those of this shard.',
+    ),
     clients: z.object({
       requested: z.number().int(),
       joined: z.number().int().describe('Got their first keyframe.'),
@@ -301,6 +323,8 @@ export const Load = z
       count: z.number().int(),
       ratio: z.number().describe('Stalled / (played + stalled) time, startup excluded (CTA-2066).'),
       lasting: z.number().int().describe('Players whose picture had stood still for 2 s or more at the end.'),
+      stalledMs: z.number().optional().describe('Of all players.'),
+      watchedMs: z.number().optional().describe('Of all players: played and stalled.'),
     }),
     frames: z
       .object({
@@ -405,6 +429,17 @@ export const HistoryFile = z
   .meta({ id: 'HistoryFile', description: 'The history of a run: one event per line, as JSON.' });
 export type HistoryFile = z.infer<typeof HistoryFile>;
 
+export const MergedRun = z
+  .object({
+    directory: z.string(),
+    shard: z.number().int().optional().describe('Its index, of a load.'),
+    verdict: Verdict,
+    startedAt: z.string().describe('ISO 8601.'),
+    environment: Environment,
+  })
+  .meta({ id: 'MergedRun', description: 'One run of those that were merged.' });
+export type MergedRun = z.infer<typeof MergedRun>;
+
 export const Results = z.object({
   schema: z.literal('liveproof/results@1'),
   kind: z.enum(['gate', 'mutants', 'load', 'publish', 'bench', 'k6', 'browser']),
@@ -419,6 +454,7 @@ export const Results = z.object({
     .optional()
     .describe('What was left out, and why: a topology that cannot run on this machine, say.'),
   command: z.array(z.string()).describe('The command line.'),
+  merged: z.array(MergedRun).optional().describe('Only of `liveproof merge`: what it was made of.'),
   environment: Environment,
   findings: z.array(Finding),
   load: Load.optional().describe('Only for a load.'),

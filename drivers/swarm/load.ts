@@ -10,6 +10,7 @@ import type { CrowdClientOptions, FrameTotals } from './crowd.ts';
 import { type GeneratorFigures, HealthMonitor, judgeGenerator } from './health.ts';
 import { type ProtocolFigures, protocolFigures } from './protocol-distributions.ts';
 import { type PublishedFigures, publishedFigures } from './publish-figures.ts';
+import type { Shard } from './shard.ts';
 import { Swarm, type SwarmFigures, type SwarmTick } from './swarm.ts';
 
 export type LoadPhase = 'ramp' | 'steady';
@@ -27,6 +28,10 @@ export interface LoadOptions {
   /** Default: one per core. */
   readonly workers?: number;
   readonly client?: CrowdClientOptions;
+  /** `clients` are then those of all shards. */
+  readonly shard?: Shard;
+  /** When the first player is opened, epoch ms. Default: at once. */
+  readonly startAt?: number;
   readonly onTick?: (tick: LoadTick) => void;
   /** After every tick: all that was measured until then, in the form of the end. */
   readonly onFigures?: (figures: LoadFigures) => void;
@@ -43,9 +48,21 @@ export interface LoadSecondFigures {
   readonly mbitPerSecond: number;
   readonly latencyP50: number | null;
   readonly latencyP99: number | null;
+  /** Of a shard. */
+  readonly latencyHdr?: string;
   /** That began in this second. */
   readonly stalls: number;
   readonly loopLagMs: number;
+}
+
+/** The shape of `LoadShard` in reports/results.ts. */
+export interface ShardFigures extends Shard {
+  /** Of all shards. */
+  readonly clients: number;
+  readonly rampMs: number;
+  readonly durationMs: number;
+  /** ISO 8601; null when it was interrupted before. */
+  readonly startedAt: string | null;
 }
 
 /** The shape of `Load` in reports/results.ts. */
@@ -53,12 +70,13 @@ export interface LoadFigures extends ProtocolFigures {
   readonly urls: string[];
   /** From the first client to the end, ramp included. */
   readonly seconds: number;
+  readonly shard?: ShardFigures;
   readonly clients: { requested: number; joined: number; failed: number; dropped: number };
   readonly reasons: Record<string, number>;
   readonly bytes: number;
   readonly startup: DistributionFigures;
   readonly latency: { join: DistributionFigures; steady: DistributionFigures };
-  readonly stalls: { count: number; ratio: number; lasting: number };
+  readonly stalls: SwarmFigures['stalls'];
   readonly frames: FrameTotals;
   readonly generator: GeneratorFigures;
   readonly timeline: LoadSecondFigures[];
@@ -77,32 +95,37 @@ export async function runLoad(options: LoadOptions): Promise<LoadFigures> {
       mbitPerSecond: tick.intervalMbitPerSecond,
       latencyP50: tick.intervalLatencyP50,
       latencyP99: tick.intervalLatencyP99,
+      ...(tick.intervalLatencyHdr !== undefined && { latencyHdr: tick.intervalLatencyHdr }),
       stalls: tick.intervalStalls,
       loopLagMs: tick.intervalLoopLagMs,
     });
     options.onTick?.({ ...tick, phase });
-    options.onFigures?.(loadFigures(options.urls, swarm.figures(), [...timeline]));
+    options.onFigures?.(loadFigures(options, swarm.figures(), [...timeline]));
   });
   try {
+    const interrupt = (): void => void swarm.stop();
+    options.signal?.addEventListener('abort', interrupt, { once: true });
     await swarm.start();
+    options.signal?.removeEventListener('abort', interrupt);
     await delay(options.rampMs, options.signal);
     phase = 'steady';
     await delay(options.durationMs, options.signal);
   } finally {
     await swarm.stop();
   }
-  return loadFigures(options.urls, await swarm.stop(), timeline);
+  return loadFigures(options, await swarm.stop(), timeline);
 }
 
 function loadFigures(
-  urls: readonly string[],
+  options: LoadOptions,
   figures: SwarmFigures,
   timeline: LoadSecondFigures[],
 ): LoadFigures {
   const { requested, joined, failed, dropped } = figures.clients;
   return {
-    urls: [...urls],
+    urls: [...options.urls],
     seconds: figures.seconds,
+    ...(options.shard && { shard: shardFigures(options, options.shard, figures.startedAt) }),
     clients: { requested, joined, failed, dropped },
     reasons: figures.reasons,
     bytes: figures.bytes,
@@ -114,6 +137,15 @@ function loadFigures(
     timeline,
     ...protocolFigures(figures.protocols),
   };
+}
+
+function shardFigures(
+  { clients, rampMs, durationMs }: LoadOptions,
+  shard: Shard,
+  startedAt: number,
+): ShardFigures {
+  const began = Number.isNaN(startedAt) ? null : new Date(startedAt).toISOString();
+  return { ...shard, clients, rampMs, durationMs, startedAt: began };
 }
 
 export interface PublishTick {

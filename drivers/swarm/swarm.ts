@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { LatencyHistogram } from '../measure/histogram.ts';
 import { addCounts } from './counts.ts';
@@ -10,12 +11,17 @@ import { type GeneratorFigures, judgeGenerator } from './health.ts';
 import { PLAYERS_NODE_ARGS } from './heap.ts';
 import type { FromWorker, Report, ToWorker } from './messages.ts';
 import { addProtocolSnapshots, ProtocolHistograms, type ProtocolSnapshots } from './protocol-figures.ts';
+import { type Shard, shareOf, WHOLE, within } from './shard.ts';
 
 export interface SwarmOptions extends Omit<CrowdOptions, 'first' | 'step'> {
   /** Default: one per core, and no more than there are clients. */
   readonly workers?: number;
   /** Between ticks, in ms. Default 1000. */
   readonly reportMs?: number;
+  /** `clients` are those of all shards. Default: all are here. */
+  readonly shard?: Shard;
+  /** When the first player is opened, epoch ms; at once when it is over. Default: at once. */
+  readonly startAt?: number;
 }
 
 /** The swarm as of now. Counters are totals; what has `interval` in its name is since the last tick. */
@@ -34,6 +40,8 @@ export interface SwarmTick extends ProtocolSnapshots {
   /** Steady-state latency in ms; null without a frame. */
   readonly intervalLatencyP50: number | null;
   readonly intervalLatencyP99: number | null;
+  /** Encoded, of a shard: that of a second of all shards is made of these. */
+  readonly intervalLatencyHdr?: string;
   /** Of the worst worker, p99. */
   readonly intervalLoopLagMs: number;
   readonly intervalCpuCores: number;
@@ -42,6 +50,8 @@ export interface SwarmTick extends ProtocolSnapshots {
 
 export interface SwarmFigures {
   readonly seconds: number;
+  /** Epoch ms; NaN when it never began. */
+  readonly startedAt: number;
   readonly clients: { requested: number; opened: number; joined: number; failed: number; dropped: number };
   readonly reasons: Record<string, number>;
   readonly bytes: number;
@@ -49,7 +59,13 @@ export interface SwarmFigures {
   readonly restarts: number;
   readonly framesOfWorst: number;
   /** `lasting`: players whose picture stood still at the end. */
-  readonly stalls: { count: number; ratio: number; lasting: number };
+  readonly stalls: {
+    count: number;
+    ratio: number;
+    lasting: number;
+    stalledMs: number;
+    watchedMs: number;
+  };
   readonly startup: LatencyHistogram;
   readonly join: LatencyHistogram;
   readonly steady: LatencyHistogram;
@@ -88,6 +104,9 @@ export class Swarm {
   readonly #interval = new LatencyHistogram();
   readonly #protocols = new ProtocolHistograms();
   #startedAt = Number.NaN;
+  /** The same, epoch ms. */
+  #began = Number.NaN;
+  readonly #stopped = new AbortController();
   #ticks: NodeJS.Timeout | undefined;
   #lastTick = { at: 0, bytes: 0, stalls: 0 };
   #stopping: Promise<SwarmFigures> | undefined;
@@ -98,7 +117,8 @@ export class Swarm {
   constructor(options: SwarmOptions, onTick?: (tick: SwarmTick) => void) {
     this.#options = options;
     this.#onTick = onTick;
-    const count = Math.max(1, Math.min(options.workers ?? availableParallelism(), options.clients));
+    const own = shareOf(options.clients, options.shard ?? WHOLE);
+    const count = Math.max(1, Math.min(options.workers ?? availableParallelism(), own));
     this.settled = new Promise((resolve) => {
       this.#settle = resolve;
     });
@@ -111,14 +131,15 @@ export class Swarm {
   }
 
   #fork(index: number, count: number): Worker {
-    const { urls, clients, rampMs, client } = this.#options;
+    const { urls, clients, rampMs, client, shard = WHOLE } = this.#options;
     const child = fork(WORKER, [], {
       execArgv: [...PLAYERS_NODE_ARGS, '--import', TSX],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
     });
-    const share = Math.floor(clients / count) + (index < clients % count ? 1 : 0);
-    const crowd = { urls, clients: share, rampMs, first: index, step: count, ...(client && { client }) };
+    const inner = { index, of: count };
+    const share = shareOf(shareOf(clients, shard), inner);
+    const crowd = { urls, clients: share, rampMs, ...within(shard, inner), ...(client && { client }) };
     const exited = once(child, 'exit').then(() => {});
     const worker: Worker = {
       process: child,
@@ -166,14 +187,22 @@ export class Swarm {
   /** Resolves when every worker has begun its ramp. */
   async start(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.ready));
+    await this.#untilDue();
     if (this.#stopping !== undefined) return;
     this.#startedAt = performance.now();
+    this.#began = Date.now();
     this.#lastTick.at = this.#startedAt;
     const reportMs = this.#options.reportMs ?? REPORT_MS;
     for (const worker of this.#workers) this.#tell(worker, { type: 'start', crowd: worker.crowd, reportMs });
     this.#ticks = setTimeout(() => {
       this.#ticks = setInterval(() => this.#onTick?.(this.#tick()), reportMs);
     }, REPORT_GRACE_MS);
+  }
+
+  async #untilDue(): Promise<void> {
+    const wait = (this.#options.startAt ?? 0) - Date.now();
+    if (wait <= 0) return;
+    await delay(wait, undefined, { signal: this.#stopped.signal }).catch(() => {});
   }
 
   #tell(worker: Worker, message: ToWorker): void {
@@ -199,6 +228,7 @@ export class Swarm {
       intervalStalls: crowd.stalls.count - this.#lastTick.stalls,
       intervalLatencyP50: this.#interval.percentile(50),
       intervalLatencyP99: this.#interval.percentile(99),
+      ...(this.#options.shard && { intervalLatencyHdr: this.#interval.encode() }),
       intervalLoopLagMs: Math.max(0, ...healths.map((health) => health.loopLagMs)),
       intervalCpuCores: healths.reduce((sum, health) => sum + health.cpuCores, 0),
       generator,
@@ -235,13 +265,14 @@ export class Swarm {
     const { count, stalledMs, watchedMs, lasting } = crowd.stalls;
     return {
       seconds,
+      startedAt: this.#began,
       clients: { requested, opened, joined, failed, dropped },
       reasons: crowd.reasons,
       bytes: crowd.bytes,
       frames: crowd.frames,
       restarts: crowd.restarts,
       framesOfWorst: crowd.framesOfWorst,
-      stalls: { count, ratio: watchedMs > 0 ? stalledMs / watchedMs : 0, lasting },
+      stalls: { count, ratio: watchedMs > 0 ? stalledMs / watchedMs : 0, lasting, stalledMs, watchedMs },
       startup: this.#startup,
       join: this.#join,
       steady: this.#steady,

@@ -1,0 +1,88 @@
+/** `liveproof merge`: the runs of several generators or machines as one. */
+import { appendFile, readFile, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Writable } from 'node:stream';
+import type { Command } from 'commander';
+import { headline } from '../reports/format.ts';
+import type { HistoryFile } from '../reports/results.ts';
+import { writeRun } from '../reports/write.ts';
+import { MergeError } from '../scenarios/merge/errors.ts';
+import { mergeRuns, type Run } from '../scenarios/merge/runs.ts';
+import { type ExitCode, exitCodeOf, makeRunDirectory, printFindings, UsageError } from './output.ts';
+import { readResults } from './report.ts';
+
+export function register(program: Command): void {
+  program
+    .command('merge')
+    .description('Make one run of the runs of several generators or machines.')
+    .argument('<dir...>', 'directories of runs: the shards of a load, or gates of different clusters')
+    .option('--out <dir>', 'directory for the report (default: out/merge-<time>)')
+    .addHelpText(
+      'after',
+      `
+Shards of a load (load --shard I/N) are added: counters, histograms, every second. Percentiles are those of one big run,
+and all is judged anew; what one shard judged worse stays. A shard that is missing, or that began at another time, makes
+the verdict inconclusive. Gates are put side by side, with their histories one after the other.
+What does not belong together is refused: other URLs, other numbers of clients, a shard twice, another version.
+
+Exit codes:
+  0 pass   1 fail   2 the runs do not belong together   3 inconclusive
+
+Examples:
+  liveproof merge out/shard-0 out/shard-1 out/shard-2 --out out/all
+  liveproof merge out/gate-edge out/gate-proxy`,
+    )
+    .action(async (directories: string[], options: { readonly out?: string }) => {
+      process.exitCode = await merge(directories, options.out, process.stdout);
+    });
+}
+
+/** Throws UsageError before anything is written. */
+export async function merge(
+  directories: readonly string[],
+  out: string | undefined,
+  stdout: Writable,
+): Promise<ExitCode> {
+  const runs: Run[] = [];
+  for (const directory of directories) {
+    runs.push({ directory, results: await readResults(join(directory, 'results.json')) });
+  }
+  if (out !== undefined && directories.some((directory) => resolve(directory) === resolve(out))) {
+    throw new UsageError(`--out ${out} is one of the runs.`);
+  }
+  const command = ['liveproof', 'merge', ...directories];
+  const results = merged(runs, command);
+  const directory = makeRunDirectory('merge', out);
+  const history = await joinHistories(runs, directory);
+  await writeRun(directory, results, history === undefined ? {} : { history });
+  printFindings(results, headline(results), directory, stdout);
+  return exitCodeOf(results.verdict);
+}
+
+function merged(runs: readonly Run[], command: readonly string[]) {
+  try {
+    return mergeRuns(runs, command);
+  } catch (error) {
+    if (error instanceof MergeError) throw new UsageError(`${error.message}.`);
+    throw error;
+  }
+}
+
+/** One after the other; each line says which check saw it, and each event when it was. */
+async function joinHistories(runs: readonly Run[], directory: string): Promise<HistoryFile | undefined> {
+  const file = 'history.ndjson';
+  const target = join(directory, file);
+  await rm(target, { force: true });
+  let lines = 0;
+  for (const { directory: from, results } of runs) {
+    if (results.history === undefined) continue;
+    const source = join(from, results.history.file);
+    try {
+      await appendFile(target, await readFile(source));
+    } catch (error) {
+      throw new UsageError(`The history of ${from} cannot be read: ${(error as Error).message}`);
+    }
+    lines += results.history.lines;
+  }
+  return lines === 0 ? undefined : { file, lines };
+}
