@@ -1,8 +1,10 @@
-/** Origins that redirect: the one with the stream dies, and the stream manager that knows where streams are. */
+/** Origins that redirect: the one with the stream dies or freezes, and the stream manager that knows where streams are. */
+import type { ClusterNode } from '../../lab/cluster.ts';
 import {
   MANAGER_KNOWS_WITHIN_MS,
   ORIGIN_DEAD_WITHIN_MS,
   PULL_RETRY_MS,
+  PULL_SILENCE_MS,
   REDIRECTED_PLAYING_WITHIN_MS,
   TWO_HOPS_MS,
 } from '../bounds.ts';
@@ -90,6 +92,93 @@ const coworkerKilled = check({
   timeline: (history) => timelineOf(history, ORIGIN),
 });
 
+// coworker-frozen
+
+const FROZEN = 'frozen-coworker';
+/** Longer than the patience of an edge, so that it gives up; what it finds in its next turn depends on how busy all are. */
+const FREEZE_MS = PULL_SILENCE_MS + 1500;
+/** A pause, an origin that cannot say yet where the stream is, a pause; then a 302, a GOP of a second. */
+const FOUND_AGAIN_MS = 2 * PULL_RETRY_MS + ORIGIN_DEAD_WITHIN_MS + REDIRECTED_PLAYING_WITHIN_MS + 1000;
+
+const coworkerFrozen = check({
+  id: 'failover/coworker-frozen',
+  title:
+    'When the origin with the stream freezes, edges look for it elsewhere and find it by a 302 as soon as it goes on',
+  level: 'must',
+  spec: {
+    source: SEED,
+    where: 'the flow of a cluster; SRS 7.0.18, app/srs_app_edge.cpp, SrsEdgeIngester::cycle',
+    says: 'An edge gives up an origin that is silent for 5 s and asks the others in turn. Nobody has the stream, and the one that does cannot say so; once it goes on it can, and edges are sent there. Their players have stayed, and streams of other origins went on.',
+  },
+  topologies: ['coworker-cluster', 'stream-manager'],
+  needs: [
+    'publish.rtmp',
+    'play.rtmp',
+    'play.flv',
+    'coworkers',
+    'observe.api',
+    'observe.upstream',
+    'control.process',
+  ],
+  mutants: ['edge-never-retries', 'edge-closes-players-with-origin', 'media-drops-frames'],
+  deadlineMs: 45_000,
+
+  async run(t) {
+    const edges = namesOf(t, 'edge');
+    const [victim, other] = t.nodes('origin') as [ClusterNode, ClusterNode];
+    const asked = { group: FROZEN, lossless: false } as const;
+    const stream = t.stream();
+    const encoder = await t.encode({ url: t.publishUrl(stream, victim.spec.name), habit: FFMPEG });
+    const aside = t.stream('aside');
+    const { label: publisher } = await t.publish({
+      url: t.publishUrl(aside, other.spec.name),
+      label: 'aside',
+    });
+    watchFor(t, {
+      ...asked,
+      publisher: encoder.label,
+      client: encoder.label,
+      part: 'publishes',
+      since: 'cure',
+      boundMs: ENCODER_BACK_MS,
+      why: 'an origin that goes on may take it for one that was silent; it tries every second',
+    });
+    for (const client of await playersAt(t, stream, edges)) {
+      watchFor(t, {
+        ...asked,
+        publisher: encoder.label,
+        client,
+        part: 'waits',
+        since: 'cure',
+        boundMs: ENCODER_BACK_MS + FOUND_AGAIN_MS,
+        why: 'two pauses of 3 s, a 302',
+      });
+    }
+    // Its edge begins with the origin that does not freeze.
+    for (const client of await playersAt(t, aside, edges.slice(1), { prefix: 'aside-' })) {
+      watchFor(t, {
+        ...asked,
+        publisher,
+        client,
+        part: 'untouched',
+        since: 'fault',
+        boundMs: TWO_HOPS_MS,
+        why: 'two merged writes',
+        lossless: true,
+      });
+    }
+    boundStorm(t, FROZEN, 2);
+    await t.control(victim, 'freeze');
+    await t.observe(FREEZE_MS, 'an origin that stands still');
+    await t.control(victim, 'thaw');
+    cured(t, `${victim.spec.name} goes on`);
+    await settled(t, FROZEN);
+  },
+
+  judge: (history) => judgeFailover(history, FROZEN),
+  timeline: (history) => timelineOf(history, FROZEN),
+});
+
 // stream-manager-killed
 
 const MANAGER = 'manager';
@@ -97,7 +186,8 @@ const GONE_MS = 1000;
 
 const managerKilled = check({
   id: 'failover/stream-manager-killed',
-  title: 'A stream manager that dies is missed by nobody who plays, and knows every stream once it is back',
+  title:
+    'A stream manager that freezes and dies is missed by nobody who plays, and knows every stream once it is back',
   level: 'must',
   spec: {
     source: SEED,
@@ -137,6 +227,9 @@ const managerKilled = check({
     for (const client of [encoder.label, ...clients])
       watchFor(t, { ...asked, publisher: encoder.label, client });
     boundStorm(t, MANAGER, 0, [north!.spec.name]);
+    await t.control(manager!, 'freeze');
+    await t.observe(GONE_MS, 'the stream manager says nothing');
+    await t.control(manager!, 'thaw');
     await t.control(manager!, 'kill');
     await t.observe(GONE_MS, 'there is no stream manager');
     await t.control(manager!, 'restart');
@@ -161,4 +254,4 @@ function judgeNewcomer(history: History): Judgement[] {
   return [missedBy(history, 'newcomer', expected, 'it got nothing')];
 }
 
-export const FAILOVER_COWORKER: readonly Check[] = [coworkerKilled, managerKilled];
+export const FAILOVER_COWORKER: readonly Check[] = [coworkerKilled, coworkerFrozen, managerKilled];

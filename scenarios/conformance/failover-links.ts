@@ -1,4 +1,5 @@
-/** The link of an edge to its origin goes: broken off, or without a word. */
+/** The link of an edge to its origin, or to the proxy in front of its origins, goes: broken off, or without a word. */
+import type { ClusterNode } from '../../lab/cluster.ts';
 import {
   PULL_RETRY_MS,
   PULL_SILENCE_MS,
@@ -7,7 +8,7 @@ import {
   TWO_HOPS_MS,
 } from '../bounds.ts';
 import { type Check, check } from '../check.ts';
-import { timelineOf } from '../failover-timeline.ts';
+import { timelineOf, type Watched } from '../failover-timeline.ts';
 import { boundStorm, judgeFailover, settled, watchFor } from './failover-judging.ts';
 import { playersAt } from './failover-setting.ts';
 
@@ -27,7 +28,7 @@ const linkCut = check({
     where: 'app/srs_app_edge.cpp, SrsEdgeIngester::cycle',
     says: 'An edge keeps its players, gives up an origin that is silent for 5 s, waits 3 s and tries again, as long as it has players.',
   },
-  topologies: ['edge-cluster'],
+  topologies: ['edge-cluster', 'coworker-cluster', 'proxy-cluster'],
   needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'observe.upstream'],
   mutants: [
     'edge-never-retries',
@@ -40,34 +41,60 @@ const linkCut = check({
   deadlineMs: 30_000,
 
   async run(t) {
-    const stream = t.stream();
-    const publisher = await t.publish({ url: t.publishUrl(stream) });
-    const [broken, silent, ...others] = t.nodes('edge').map(({ spec }) => spec.name) as [
-      string,
-      string,
-      ...string[],
-    ];
-    const asked = { publisher: publisher.label, since: 'fault', lossless: false, group: GROUP } as const;
-    for (const client of await playersAt(t, stream, [broken])) {
-      const why = 'the pause of an edge is 3 s, facts/srs.md 1.4';
-      watchFor(t, { ...asked, client, part: 'waits', boundMs: RESUMED_WITHIN_MS, why });
+    const [broken, silent, ...others] = t.nodes('edge') as [ClusterNode, ...ClusterNode[]];
+    const asked = { since: 'fault', lossless: false, group: GROUP } as const;
+    // A stream at each origin that an edge asks first, so that the link that goes is the one that carries it.
+    const streams = new Map<string, { stream: string; publisher: string }>();
+    for (const { spec } of [broken, ...(silent ? [silent] : [])]) {
+      const [upstream] = spec.upstreams as [string];
+      if (streams.has(upstream)) continue;
+      const stream = t.stream();
+      const { label: publisher } = await t.publish({ url: t.publishUrl(stream, upstream) });
+      streams.set(upstream, { stream, publisher });
     }
-    for (const client of await playersAt(t, stream, [silent])) {
-      const why = '5 s of silence, 3 s of pause, facts/srs.md 1.4';
-      watchFor(t, { ...asked, client, part: 'waits', boundMs: RESUMED_AFTER_SILENCE_MS, why });
+    const watchAt = async ({ spec }: ClusterNode, bound: Pick<Watched, 'boundMs' | 'why'>) => {
+      const { stream, publisher } = streams.get(spec.upstreams[0]!)!;
+      for (const client of await playersAt(t, stream, [spec.name])) {
+        watchFor(t, { ...asked, publisher, client, part: 'waits', ...bound });
+      }
+    };
+    await watchAt(broken, {
+      boundMs: RESUMED_WITHIN_MS,
+      why: 'the pause of an edge is 3 s, facts/srs.md 1.4',
+    });
+    if (silent) {
+      await watchAt(silent, {
+        boundMs: RESUMED_AFTER_SILENCE_MS,
+        why: '5 s of silence, 3 s of pause, facts/srs.md 1.4',
+      });
     }
-    for (const client of await playersAt(t, stream, others)) {
+    const { stream, publisher } = streams.get(broken.spec.upstreams[0]!)!;
+    for (const client of await playersAt(
+      t,
+      stream,
+      others.map(({ spec }) => spec.name),
+    )) {
       const why = 'two merged writes';
-      watchFor(t, { ...asked, client, part: 'untouched', boundMs: TWO_HOPS_MS, why, lossless: true });
+      watchFor(t, {
+        ...asked,
+        publisher,
+        client,
+        part: 'untouched',
+        boundMs: TWO_HOPS_MS,
+        why,
+        lossless: true,
+      });
     }
     boundStorm(t, GROUP, 1);
-    const origin = t.nodes('origin')[0]!.spec.name;
-    t.link(broken, origin, 'cut');
-    t.link(silent, origin, 'silence');
+    const linkOf = ({ spec }: ClusterNode) => [spec.name, spec.upstreams[0]!] as const;
+    t.link(...linkOf(broken), 'cut');
+    if (silent) t.link(...linkOf(silent), 'silence');
     await t.observe(CUT_MS, 'an edge without its link');
-    t.link(broken, origin, 'restore');
-    await t.observe(SILENT_MS - CUT_MS, 'an edge that gives up a silent origin');
-    t.link(silent, origin, 'lift');
+    t.link(...linkOf(broken), 'restore');
+    if (silent) {
+      await t.observe(SILENT_MS - CUT_MS, 'an edge that gives up a silent origin');
+      t.link(...linkOf(silent), 'lift');
+    }
     await settled(t, GROUP);
   },
 
