@@ -46,7 +46,8 @@ const ORIGIN_NEEDS = [
 
 /** What a fault of an origin is to the clients of its proxy. */
 interface OriginFault {
-  readonly action: 'kill' | 'freeze';
+  /** `cut`: no proxy reaches it any more; its heartbeat goes on. */
+  readonly action: 'kill' | 'freeze' | 'cut';
   /** From the fault until the proxy gives the next attempt of an encoder to another origin. */
   readonly noticedMs: number;
   readonly noticed: string;
@@ -57,6 +58,13 @@ const DEAD: OriginFault = {
   // A proxy that cannot reach an origin picks another one at once; at the latest when its heartbeat has been missed.
   noticedMs: ORIGIN_ALIVE_MS,
   noticed: `an origin is dead ${ORIGIN_ALIVE_MS} ms after its heartbeat`,
+};
+
+const APART: OriginFault = {
+  action: 'cut',
+  // A publisher whose origin cannot be reached is given another one at once.
+  noticedMs: 0,
+  noticed: 'the proxy asks the next origin',
 };
 
 const HUNG: OriginFault = {
@@ -135,7 +143,8 @@ async function loseOrigin(
   }
   boundStorm(t, ORIGIN, 2);
   const victim = t.cluster.nodes.get(first.holder)!;
-  await t.control(victim, action);
+  if (action === 'cut') for (const proxy of namesOf(t, 'proxy')) t.link(proxy, first.holder, 'cut');
+  else await t.control(victim, action);
   await settled(t, ORIGIN);
   return victim;
 }
@@ -185,6 +194,97 @@ const proxiedOriginFrozen = check({
   },
   judge: (history) => judgeFailover(history, ORIGIN),
   timeline: (history) => timelineOf(history, ORIGIN),
+});
+
+const proxiedOriginCutOff = check({
+  id: 'failover/proxied-origin-cut-off',
+  title:
+    'When no proxy reaches an origin that lives, its streams are at another one as soon as encoders come back',
+  level: 'must',
+  spec: {
+    source: SEED,
+    where: 'Register: the heartbeat of an origin; Design, Load balancer',
+    says: 'The link breaks, and what went over it ends; the heartbeat, which goes the other way, says that the origin lives. An encoder that cannot be brought there is brought to another origin, and its viewers and edges follow.',
+  },
+  topologies: ['proxy-cluster'],
+  needs: ORIGIN_NEEDS.filter((capability) => capability !== 'control.process'),
+  mutants: ['proxy-never-repicks', 'edge-never-retries', 'edge-doubles-after-resume'],
+  disrupts: 'cuts links',
+  deadlineMs: 40_000,
+  async run(t) {
+    await loseOrigin(t, APART);
+  },
+  judge: (history) => judgeFailover(history, ORIGIN),
+  timeline: (history) => timelineOf(history, ORIGIN),
+});
+
+// proxy-restarted
+
+const ALONE = 'only-proxy';
+const AWAY_MS = 500;
+/** Origins tell it that they live; then a handshake. */
+const KNOWS_ORIGINS_MS = 2 * ORIGIN_HEARTBEAT_MS + HANDSHAKE_MS;
+
+const proxyRestarted = check({
+  id: 'failover/proxy-restarted',
+  title:
+    'When the only proxy dies and comes back, it knows nothing, and everybody is served again once origins have told it',
+  level: 'must',
+  spec: {
+    source: SEED,
+    where: 'Design: a single proxy has its state in memory; Register: origins tell again and again',
+    says: 'Everything that went through the proxy ends with it. Streams are picked anew when their encoders come back, and each of them is at one origin: viewers and edges get the frames that are published now, and each once.',
+  },
+  topologies: ['proxy-cluster'],
+  needs: ORIGIN_NEEDS,
+  mutants: ['edge-never-retries', 'edge-doubles-after-resume', 'proxy-picks-per-protocol'],
+  deadlineMs: 40_000,
+  async run(t) {
+    const [proxy] = t.nodes('proxy');
+    const asked = { group: ALONE, since: 'cure', lossless: false } as const;
+    for (const habit of ENCODERS) {
+      const stream = t.stream(habit.name.toLowerCase());
+      const { label } = await t.encode({ url: t.publishUrl(stream), label: habit.name, habit });
+      // It has failed twice, perhaps, by the time that the proxy is there.
+      const backMs = habit.waitMs(2) + KNOWS_ORIGINS_MS;
+      const why = `${habit.name} waits up to ${habit.waitMs(2)} ms, origins tell every ${ORIGIN_HEARTBEAT_MS} ms`;
+      watchFor(t, { ...asked, publisher: label, client: label, part: 'publishes', boundMs: backMs, why });
+      const requests = (['rtmp', 'flv'] as const).map((protocol) => ({
+        url: t.playUrl(protocol, stream),
+        label: `${habit.name}-viewer-${protocol}`,
+        patienceMs: backMs,
+      }));
+      for (const client of await viewersOf(t, requests)) {
+        const boundMs = backMs + VIEWER.waitMs(3) + PLAYING_WITHIN_MS;
+        watchFor(t, {
+          ...asked,
+          publisher: label,
+          client,
+          part: 'returns',
+          boundMs,
+          why: `${why}; a viewer waits up to 7 s`,
+        });
+      }
+      for (const client of await playersAt(t, stream, namesOf(t, 'edge'), { prefix: `${habit.name}-` })) {
+        watchFor(t, {
+          ...asked,
+          publisher: label,
+          client,
+          part: 'waits',
+          boundMs: backMs + RESUMED_WITHIN_MS,
+          why: `${why}; the pause of an edge is 3 s`,
+        });
+      }
+    }
+    boundStorm(t, ALONE, ENCODERS.length);
+    await t.control(proxy!, 'kill');
+    await t.observe(AWAY_MS, 'there is no proxy');
+    await t.control(proxy!, 'restart');
+    cured(t, `${proxy!.spec.name} is ready`);
+    await settled(t, ALONE);
+  },
+  judge: (history) => judgeFailover(history, ALONE),
+  timeline: (history) => timelineOf(history, ALONE),
 });
 
 // proxy-killed, proxy-frozen
@@ -321,7 +421,7 @@ const proxyFrozen = check({
   },
   topologies: SHARED,
   needs: PROXY_NEEDS,
-  mutants: ['balancer-keeps-sessions', 'balancer-one-proxy', 'origin-frees-on-unpublish-only'],
+  mutants: ['balancer-keeps-sessions', 'balancer-one-proxy'],
   deadlineMs: 60_000,
   async run(t) {
     const victim = await loseProxy(t, PROXY_HUNG);
@@ -421,6 +521,8 @@ function judgeNewcomer(history: History): Judgement[] {
 export const FAILOVER_PROXY: readonly Check[] = [
   proxiedOriginKilled,
   proxiedOriginFrozen,
+  proxiedOriginCutOff,
+  proxyRestarted,
   proxyKilled,
   proxyFrozen,
   redisGone,
