@@ -44,6 +44,7 @@ function chart(timeline: FailoverTimeline): Html {
   const height = TOP + rows + extra + BOTTOM;
   const foot = TOP + rows + extra;
   return html`<svg class="timeline" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${`Gaps of ${plural(clients.length, 'client')} after ${timeline.fault}. The figures are in the table below.`}">
+<rect class="outage" x="${x(0)}" y="${TOP}" width="${round(x(Math.min(timeline.cured ?? until, until)) - x(0))}" height="${foot - TOP}"/>
 ${ticksUntil(until).map(
   (ms) =>
     html`<line class="grid" x1="${x(ms)}" x2="${x(ms)}" y1="${TOP}" y2="${foot}"/><text class="tick" x="${x(ms)}" y="${foot + 18}">${ms / 1000} s</text>`,

@@ -5,6 +5,7 @@ import { html } from '../../reports/html/html.ts';
 import { latencyPlot } from '../../reports/html/load.ts';
 import { renderReport } from '../../reports/html/page.ts';
 import { Results, VERDICTS } from '../../reports/results.ts';
+import { hostile } from './hostile.ts';
 import {
   finding,
   gate,
@@ -18,8 +19,6 @@ import {
   timeline,
   webRtcFigures,
 } from './samples.ts';
-
-const HOSTILE = `"><script>alert(1)</script><img src=x onerror=alert(2)>'</script><!-- ]]> & \u202e\u0000\ud800`;
 
 const SRT_SENT = { rttMs: 3.2, sent: 5000, retransmitted: 12, naks: 4, reportedLost: 12, dropped: 1 };
 const WHIP_SENT = {
@@ -41,44 +40,6 @@ const SAMPLES: Record<string, Results> = {
   nothing: { ...gate([]), verdict: 'error' },
   hostile: hostile(),
 };
-
-function hostile(): Results {
-  const results = load(
-    {
-      urls: [HOSTILE],
-      reasons: { [HOSTILE]: 3 },
-      hls: hlsFigures({ problems: { [HOSTILE]: 2 } }),
-      srt: srtFigures({ problems: { [HOSTILE]: 2 } }),
-      webrtc: webRtcFigures({ problems: { [HOSTILE]: 2 } }),
-    },
-    [
-      finding({
-        check: `load/${HOSTILE}`,
-        title: HOSTILE,
-        topology: HOSTILE,
-        engine: HOSTILE,
-        mutant: HOSTILE,
-        verdict: 'fail',
-        expected: HOSTILE,
-        actual: HOSTILE,
-        evidence: [{ label: HOSTILE, detail: HOSTILE }],
-        spec: { source: HOSTILE, where: HOSTILE, says: HOSTILE },
-        timeline: timeline({
-          fault: HOSTILE,
-          marks: [{ ms: 10, what: HOSTILE }],
-          clients: timeline().clients.map((client) => ({ ...client, client: HOSTILE })),
-          storm: { worst: 1, node: HOSTILE, bound: 1 },
-        }),
-      }),
-    ],
-  );
-  return {
-    ...results,
-    command: [HOSTILE],
-    environment: { ...results.environment, programs: { [HOSTILE]: HOSTILE } },
-    load: { ...results.load!, generator: { ...results.load!.generator, reasons: [HOSTILE] } },
-  };
-}
 
 /** The content of every element of a name; the page has no nested ones of these. */
 function elements(page: string, name: 'script' | 'style'): { attributes: string; content: string }[] {
@@ -186,9 +147,9 @@ test('text has the contrast of WCAG 2.2 1.4.3 on its ground, light and dark', ()
       new Map([...block!.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, name, value]) => [name!, value!])),
   );
   const pairs = [
-    ...VERDICTS.map((verdict) => [verdict, `${verdict}-tint`]),
+    ...[...VERDICTS, 'running'].map((verdict) => [verdict, `${verdict}-tint`]),
     ...VERDICTS.map((verdict) => [verdict, 'card']),
-    ...VERDICTS.map((verdict) => ['ink', `${verdict}-tint`]),
+    ...[...VERDICTS, 'running'].map((verdict) => ['ink', `${verdict}-tint`]),
     ...['ink', 'ink-soft', 'link'].flatMap((ink) => [
       [ink, 'paper'],
       [ink, 'card'],
@@ -315,6 +276,9 @@ test('the timeline of a fault: a bar for each client, what is late in the colour
   );
   for (const [, , x, width] of bars) assert.ok(Number(x) >= 190 && Number(x) + Number(width) <= 1000);
   assert.match(page, />kill origin<\/text>/);
+  const [, from, width] = /<rect class="outage" x="([\d.]+)" y="\d+" width="([\d.]+)"/.exec(page)!;
+  const cure = /<line class="mark cure" x1="([\d.]+)"/.exec(page)![1];
+  assert.ok(Math.abs(Number(from) + Number(width) - Number(cure)) < 0.2, 'shaded from the fault to its cure');
   assert.match(page, />cured<\/text>/);
   assert.match(page, /p50 3,089, p90 8,000/);
   assert.match(page, /at most 3 \(edge-1\), 1 allowed/);
