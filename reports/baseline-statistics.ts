@@ -23,7 +23,7 @@ export interface Interval {
   readonly high: number;
 }
 
-const RESAMPLES = 2000;
+const RESAMPLES = 1000;
 /** Of the interval. A run compares some dozens of metrics: at 95 % a few of them would be called by chance. */
 const CONFIDENCE = 0.99;
 

@@ -69,7 +69,13 @@ export function proofWord(verdict: Verdict): string {
 }
 
 /** Of the ladders of players, and of the comparison. */
-function benchHeadline({ ladders, latency, comparison }: NonNullable<Results['bench']>): string {
+function benchHeadline({
+  ladders,
+  latency,
+  economics,
+  claims,
+  comparison,
+}: NonNullable<Results['bench']>): string {
   const players = ladders.filter(({ climbs, largest }) => climbs === 'players' && largest !== null);
   const clusters = [...new Set(players.map(({ topology, engine }) => `${topology}, ${engine}`))];
   const told = clusters.map((cluster) => {
@@ -83,7 +89,14 @@ function benchHeadline({ ladders, latency, comparison }: NonNullable<Results['be
   });
   const worse = comparison?.changes.filter(({ says }) => says === 'worse').length;
   return [
-    ...(told.length > 0 ? told : [plural(latency.length, 'latency measurement')]),
+    ...told,
+    ...(told.length === 0 && latency.length > 0
+      ? [plural(latency.length, 'measurement of latency', 'measurements of latency')]
+      : []),
+    ...(told.length === 0 && economics.length > 0
+      ? [plural(economics.length, 'measurement of origins', 'measurements of origins')]
+      : []),
+    ...(told.length === 0 && claims.length > 0 ? [plural(claims.length, 'published figure')] : []),
     ...(worse === undefined
       ? []
       : [

@@ -10,6 +10,8 @@ import {
   headline,
   proofWord,
 } from './format.ts';
+import { benchTables } from './markdown-bench.ts';
+import { table, text } from './markdown-parts.ts';
 import type {
   Distribution,
   Finding,
@@ -37,6 +39,7 @@ export function renderMarkdown(results: Results): string {
     `${text(headline(results))}.${results.interrupted ? ' **Interrupted**: this is what was measured until then.' : ''}`,
     ...(results.notes ?? []).map((note) => `_${text(note)}_`),
     ...(results.load ? [loadTable(results.load)] : []),
+    ...(results.bench ? benchTables(results.bench) : []),
     ...(findings.length > 0 ? [areaTable(findings)] : []),
     ...(bad.length > 0
       ? ['### What did not pass', ...bad.map((finding) => details(finding, results.kind))]
@@ -216,16 +219,4 @@ function details(finding: Finding, kind: Results['kind']): string {
     `  - actual: ${text(finding.actual)}`,
     ...(finding.spec ? [`  - source: ${text(`${finding.spec.source}, ${finding.spec.where}`)}`] : []),
   ].join('\n');
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}
-
-/** One line in which nothing is markup (CommonMark 2.4, 2.5; GFM autolinks and mentions begin with `:`, `w` and `@`). */
-function text(of: string): string {
-  return of
-    .replace(/[\p{Cc}\p{Cs}\u2028-\u202e\u2066-\u2069]+/gu, ' ')
-    .replace(/[&<>`*_[\]|~#@\\]|:(?=\/\/)|(?<=www)\./gi, (character) => `&#${character.codePointAt(0)};`);
 }

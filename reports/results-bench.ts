@@ -104,7 +104,7 @@ export const BenchLadder = z
     gaveWay: z
       .enum(GAVE_WAY)
       .describe(
-        '`server`: it broke the SLO while the generator was healthy and the machine had cores to spare. `generator`: it was unhealthy. `machine`: server and generator share its cores, and none was left. `nobody`: the limit of the ladder, or its time, came first.',
+        '`server`: it broke the SLO while the generator was healthy and the machine had cores to spare. `generator`: it was unhealthy. `machine`: its cores were busy, with server, generator and whatever else ran there, so that nobody can tell. `nobody`: the limit of the ladder, or its time, came first.',
       ),
     why: z.string().describe('In words.'),
     perClient: z

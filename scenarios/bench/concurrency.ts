@@ -1,5 +1,7 @@
 /** How many players, publishers and joins per second a cluster carries. */
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { addCounts } from '../../drivers/swarm/counts.ts';
 import { MAX_LOOP_LAG_P99_MS } from '../../drivers/swarm/health.ts';
 import type { PublishFigures } from '../../drivers/swarm/load.ts';
 import type { BenchLadder, BenchStep } from '../../reports/results-bench.ts';
@@ -17,6 +19,8 @@ type Climb = BenchLadder['climbs'];
 
 /** Streams of a step of publishers that are watched: each by one player. */
 const WATCHED_STREAMS = 40;
+/** However long they take: one alone tells nothing. */
+const LEAST_STEPS = 3;
 const PUBLISHERS_START_MS = 8000;
 /** What a step leaves behind: closed connections, and V8's garbage at builtin nodes. */
 const REST_MS = 300;
@@ -102,19 +106,19 @@ async function ascend({ cluster }: Site, context: BenchContext, rung: Rung): Pro
   const { climbs, protocol, at, start, limit } = rung;
   const deadline = performance.now() + budgetMs;
   let longest = 0;
-  const climbed = await climb(
-    // A step takes about as long as the longest before it.
-    { start, limit, factor, resolution, isOver: () => performance.now() + longest > deadline },
-    async (value) => {
-      if (signal.aborted) return undefined;
-      context.show(`${climbs}: ${value}${climbs === 'joins' ? '/s' : ''} over ${protocol} at ${at}`);
-      const began = performance.now();
-      const step = await rung.attempt(value);
-      if (step !== undefined) await sleep(REST_MS);
-      longest = Math.max(longest, performance.now() - began);
-      return step;
-    },
-  );
+  let tried = 0;
+  // A step takes about as long as the longest before it.
+  const isOver = (): boolean => tried >= LEAST_STEPS && performance.now() + longest > deadline;
+  const climbed = await climb({ start, limit, factor, resolution, isOver }, async (value) => {
+    if (signal.aborted) return undefined;
+    context.show(`${climbs}: ${value}${climbs === 'joins' ? '/s' : ''} over ${protocol} at ${at}`);
+    const began = performance.now();
+    tried++;
+    const step = await rung.attempt(value);
+    if (step !== undefined) await sleep(REST_MS);
+    longest = Math.max(longest, performance.now() - began);
+    return step;
+  });
   return {
     topology: cluster.topology.name,
     engine: cluster.engine,
@@ -122,7 +126,7 @@ async function ascend({ cluster }: Site, context: BenchContext, rung: Rung): Pro
     protocol,
     at,
     steps: [...climbed.steps],
-    ...endingOf(climbed, limit),
+    ...endingOf(climbed, { limit, cores: availableParallelism() }),
     perClient: perClientOf(climbed.steps),
   };
 }
@@ -207,7 +211,7 @@ function withPublishers(
   context: BenchContext,
 ): BenchStep | undefined {
   if (measured === undefined) return undefined;
-  const { clients, generator, lag, bytes, seconds } = published ?? NO_PUBLISHERS;
+  const { clients, reasons: refusals, generator, lag, bytes, seconds } = published ?? NO_PUBLISHERS;
   const reasons = [...generator.reasons];
   if ((lag.p99 ?? 0) > MAX_LOOP_LAG_P99_MS) {
     reasons.push(`frames were sent ${Math.round(lag.p99!)} ms late (p99), at most ${MAX_LOOP_LAG_P99_MS} ms`);
@@ -219,6 +223,7 @@ function withPublishers(
       ...measured,
       bytes,
       seconds,
+      reasons: addCounts({}, [{ ...measured.reasons }, refusals]),
       slo: {
         ...measured.slo,
         joinedShare: Math.min(measured.slo.joinedShare, (clients.joined - clients.dropped) / streams),
@@ -240,6 +245,7 @@ function withPublishers(
 
 const NO_PUBLISHERS = {
   clients: { joined: 0, dropped: 0 },
+  reasons: {},
   generator: { reasons: ['their process died'], loopLagP99Ms: 0, cpuCores: 0, rssMb: 0 },
   lag: { p99: null },
   bytes: 0,

@@ -10,7 +10,10 @@ export const MAX_MACHINE_SHARE = 0.9;
 
 type Ending = Pick<BenchLadder, 'largest' | 'failedAt' | 'lowerBound' | 'gaveWay' | 'why'>;
 
-export function endingOf({ largest, failed, end }: Climbed<BenchStep>, limit: number): Ending {
+export function endingOf(
+  { largest, failed, end }: Climbed<BenchStep>,
+  { limit, cores }: { readonly limit: number; readonly cores: number },
+): Ending {
   const held = { largest: largest?.value ?? null, failedAt: failed?.value ?? null };
   if (failed === undefined) {
     const why =
@@ -20,20 +23,22 @@ export function endingOf({ largest, failed, end }: Climbed<BenchStep>, limit: nu
     return { ...held, lowerBound: true, gaveWay: 'nobody', why };
   }
   const gaveWay = sideOf(failed);
-  const at = `at ${failed.value}: ${[...failed.breaches, ...failed.generator.reasons].join('; ')}`;
-  const share = `${Math.round(failed.machineShare * 100)} % of the machine’s cores were busy`;
+  const { value, breaches, generator, server, machineShare } = failed;
+  const at = `at ${value}: ${[...breaches, ...generator.reasons].join('; ')}`;
+  const share = `${Math.round(machineShare * 100)} % of the machine’s ${cores} cores were busy`;
+  const own = `servers took ${server.cores.toFixed(1)}, the generator ${generator.cpuCores.toFixed(1)}`;
   const whys = {
     server: `${at}, with a healthy generator; ${share}`,
-    generator: `${at}: the generator was unhealthy, and the cluster may carry more`,
-    machine: `${at}; server and generator share the machine, and ${share}`,
+    generator: `${at}: the generator was unhealthy, and the cluster may carry more; ${share}`,
+    machine: `${at}; ${share}, of which ${own}: nobody can tell a slow server from one that waits for a core`,
   };
   const early = end === 'time' ? '; time was over before it was narrowed down' : '';
   return { ...held, lowerBound: gaveWay !== 'server' || end === 'time', gaveWay, why: whys[gaveWay] + early };
 }
 
 function sideOf({ generator, machineShare }: BenchStep): 'server' | 'generator' | 'machine' {
-  if (!generator.healthy) return 'generator';
-  return machineShare > MAX_MACHINE_SHARE ? 'machine' : 'server';
+  if (machineShare > MAX_MACHINE_SHARE) return 'machine';
+  return generator.healthy ? 'server' : 'generator';
 }
 
 /** What one more client took, from the smallest to the largest step that held. */

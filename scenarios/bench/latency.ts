@@ -30,7 +30,9 @@ export async function measureLatency(
   );
   const alone = cells.filter(({ players }) => players === 1);
   const crowds = cells.filter(({ players }) => players > 1);
+  const deadline = performance.now() + profile.latencyBudgetMs;
   for (let round = 0; round < profile.repetitions && !signal.aborted; round++) {
+    if (performance.now() > deadline) break;
     const words = `latency, round ${round + 1} of ${profile.repetitions}`;
     // One player keeps nobody busy: those of all protocols play side by side.
     context.show(`${words}: 1 player of each protocol`);

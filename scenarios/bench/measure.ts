@@ -45,11 +45,12 @@ export async function measure(task: Task): Promise<Measured | undefined> {
   const { site, urls, players, rampMs, steadyMs, client, signal, onTick } = task;
   if (signal.aborted) return undefined;
   const swarm = new Swarm({ urls, clients: players, rampMs, ...(client && { client }) }, onTick);
-  // Taps and the publisher are in this process: when it is late, so are the frames.
-  const own = new HealthMonitor();
+  let own: HealthMonitor | undefined;
   try {
     await site.revive(signal);
     await swarm.start();
+    // Taps and the publisher are in this process: when it is late, so are the frames.
+    own = new HealthMonitor();
     await sleep(rampMs, undefined, { signal });
     await Promise.race([swarm.settled, sleep(SETTLED_WITHIN_MS, undefined, { signal })]);
     const from = new Watch(site.cluster);
@@ -61,7 +62,7 @@ export async function measure(task: Task): Promise<Measured | undefined> {
     if (signal.aborted) return undefined;
     throw error;
   } finally {
-    own.stop();
+    own?.stop();
     await swarm.stop();
   }
 }

@@ -1,0 +1,90 @@
+/** A benchmark in `summary.md`: three tables, and what has changed. */
+import { formatMs, formatNumber, formatPercent } from './format.ts';
+import { changeWords } from './judge-bench.ts';
+import { table, text } from './markdown-parts.ts';
+import type { Bench } from './results-bench.ts';
+
+export function benchTables({ ladders, latency, economics, claims, comparison }: Bench): string[] {
+  return [
+    ...(comparison === undefined ? [] : [changesTable(comparison)]),
+    ...(ladders.length === 0 ? [] : [laddersTable(ladders)]),
+    ...(latency.length === 0 ? [] : [latencyTable(latency)]),
+    ...(economics.length === 0 ? [] : [economicsTable(economics)]),
+    ...(claims.length === 0 ? [] : [claimsTable(claims)]),
+  ];
+}
+
+function changesTable({ changes, baseline }: NonNullable<Bench['comparison']>): string {
+  const told = changes.filter(({ says }) => says === 'worse' || says === 'better');
+  if (told.length === 0)
+    return `Nothing is worse than in ${text(baseline)}, and nothing better, beyond the noise.`;
+  return table(
+    ['Metric', 'Change', 'Medians'],
+    told.map((change) => [text(change.metric), `**${change.says}**`, text(changeWords(change))]),
+  );
+}
+
+function laddersTable(ladders: Bench['ladders']): string {
+  return table(
+    ['Cluster', 'Most', '', 'Gave way', 'Servers, mcores a client'],
+    ladders.map(({ topology, engine, climbs, protocol, largest, lowerBound, gaveWay, perClient }) => [
+      text(`${topology}, ${engine}`),
+      `${climbs === 'joins' ? 'joins/s' : climbs} of ${text(protocol)}`,
+      `${lowerBound && largest !== null ? '≥ ' : ''}${formatNumber(largest)}`,
+      gaveWay,
+      perClient.serverCores === null ? '—' : (perClient.serverCores * 1000).toFixed(3),
+    ]),
+  );
+}
+
+function latencyTable(latency: Bench['latency']): string {
+  return table(
+    [
+      'Cluster',
+      'Protocol',
+      'Players',
+      'Startup p50',
+      'p99',
+      'Latency p50',
+      'p99',
+      'p99.9',
+      'Stalls',
+      'Lost',
+      'Generator',
+    ],
+    latency.map(({ topology, engine, protocol, players, startup, steady, stalls, frames, generator }) => [
+      text(`${topology}, ${engine}`),
+      text(protocol),
+      formatNumber(players),
+      ...[startup.p50, startup.p99, steady.p50, steady.p99, steady.p999].map(formatMs),
+      formatPercent(stalls.ratio),
+      formatNumber(frames.missing + frames.faulty),
+      generator.healthy ? 'healthy' : '**unhealthy**',
+    ]),
+  );
+}
+
+function economicsTable(economics: Bench['economics']): string {
+  return table(
+    ['Cluster', 'Played at', 'Pulls', 'Viewers', 'Origins sent of what they got', 'Connections'],
+    economics.map(({ topology, engine, protocol, at, variant, players, perViewerByte, pulls }) => [
+      text(`${topology}, ${engine}`),
+      text(`${protocol} at ${at}`),
+      variant,
+      formatNumber(players),
+      perViewerByte === null ? '—' : formatPercent(perViewerByte),
+      formatNumber(pulls),
+    ]),
+  );
+}
+
+function claimsTable(claims: Bench['claims']): string {
+  return table(
+    ['Published', 'Measured here', ''],
+    claims.map(({ says, measured, engine, comparison }) => [
+      text(says),
+      text(`${measured} (${engine})`),
+      comparison,
+    ]),
+  );
+}

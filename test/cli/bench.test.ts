@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type BenchArguments, bench, sloOf } from '../../cli/bench.ts';
+import { ExitCode, UsageError } from '../../cli/output.ts';
+import { LabError } from '../../lab/errors.ts';
+import type { BenchRequest } from '../../scenarios/bench/run.ts';
+import { DEFAULT_SLO } from '../../scenarios/bench/slo.ts';
+import { bench as figures, latency, unhealthy } from '../reports/samples-bench.ts';
+import { resultsIn, surroundings, temporary } from './surroundings.ts';
+
+const ARGUMENTS: BenchArguments = { profile: 'quick', topology: [], engine: [], only: [] };
+
+test('quick benches the default cluster in all parts, and leaves a report', async (t) => {
+  const out = temporary(t);
+  const around = surroundings();
+  let asked: BenchRequest | undefined;
+  const run = async (request: BenchRequest) => {
+    asked = request;
+    return figures();
+  };
+  assert.equal(await bench({ ...ARGUMENTS, out }, { ...around, run }), ExitCode.pass);
+  assert.deepEqual(
+    asked!.runs.map(({ topology, engine }) => [topology.name, engine]),
+    [['edge-cluster', 'builtin']],
+  );
+  assert.deepEqual(asked!.parts, ['latency', 'concurrency', 'economics', 'claims']);
+  assert.deepEqual(asked!.slo, DEFAULT_SLO);
+  assert.equal(around.state.released, true);
+  assert.match(around.stdout.text, /edge-cluster {2}builtin {2}rtmp +100 +350 ms/);
+  assert.match(around.stdout.text, /players +rtmp +1,000 {2}server/);
+  const { kind, verdict, bench: kept } = resultsIn(out);
+  assert.deepEqual([kind, verdict, kept], ['bench', 'pass', figures()]);
+  const page = readFileSync(join(out, 'report.html'), 'utf8');
+  for (const id of ['concurrency', 'latency', 'economics', 'claims'])
+    assert.ok(page.includes(`<h2 id="${id}"`), id);
+  assert.equal(page.includes('<h2 id="baseline"'), false);
+  assert.match(readFileSync(join(out, 'summary.md'), 'utf8'), /\| players of rtmp \| 1,000 \| server \|/);
+});
+
+test('every engine that is named plays every topology that it can', async (t) => {
+  let asked: BenchRequest | undefined;
+  const run = async (request: BenchRequest) => {
+    asked = request;
+    return figures();
+  };
+  await bench(
+    {
+      ...ARGUMENTS,
+      topology: ['edge-cluster', 'nginx-rtmp'],
+      engine: ['builtin', 'nginx-rtmp'],
+      out: temporary(t),
+    },
+    { ...surroundings(), run },
+  );
+  assert.deepEqual(
+    asked!.runs.map(({ topology, engine }) => [topology.name, engine]),
+    [
+      ['edge-cluster', 'builtin'],
+      ['nginx-rtmp', 'nginx-rtmp'],
+    ],
+  );
+});
+
+test('a baseline is saved, holds against the same figures, and fails against worse ones', async (t) => {
+  const out = temporary(t);
+  const file = join(out, 'baseline.json');
+  const worse = figures({
+    latency: [latency({ samples: { latencyP50: [450, 452, 448, 451, 449] } })],
+  });
+  const with_ = async (options: Partial<BenchArguments>, of = figures()) => {
+    const around = surroundings();
+    const code = await bench(
+      { ...ARGUMENTS, out: temporary(t), ...options },
+      { ...around, run: async () => of },
+    );
+    return [code, around.stdout.text] as const;
+  };
+  assert.equal((await with_({ saveBaseline: file }))[0], ExitCode.pass);
+  assert.equal((await with_({ baseline: file }))[0], ExitCode.pass);
+  const [code, told] = await with_({ baseline: file }, worse);
+  assert.equal(code, ExitCode.fail);
+  assert.match(told, /worse {2}edge-cluster\/builtin\/rtmp\/100\/latencyP50: 350 to 450 ms \(× 1\.29\)/);
+  const other = JSON.parse(readFileSync(file, 'utf8'));
+  other.machine.cpu = 'Another CPU';
+  writeFileSync(file, JSON.stringify(other));
+  assert.equal((await with_({ baseline: file }, worse))[0], ExitCode.inconclusive);
+});
+
+test('Ctrl-C keeps what was measured, says so, and saves no baseline', async (t) => {
+  const out = temporary(t);
+  const around = surroundings();
+  const run = async () => {
+    around.interrupt();
+    return figures({ ladders: [], economics: [], claims: [] });
+  };
+  const saveBaseline = join(out, 'baseline.json');
+  const code = await bench({ ...ARGUMENTS, out, saveBaseline }, { ...around, run });
+  assert.equal(code, ExitCode.inconclusive);
+  const { interrupted, bench: kept } = resultsIn(out);
+  assert.deepEqual([interrupted, kept!.latency.length, existsSync(saveBaseline)], [true, 1, false]);
+  assert.match(around.stdout.text, /\(interrupted\)/);
+});
+
+test('an unhealthy generator is nobody’s failure; a cluster that did not come up has a code of its own', async (t) => {
+  const code = (of: ReturnType<typeof figures>) =>
+    bench({ ...ARGUMENTS, out: temporary(t) }, { ...surroundings(), run: async () => of });
+  assert.equal(
+    await code(figures({ latency: [latency({ generator: unhealthy() })] })),
+    ExitCode.inconclusive,
+  );
+  const what = 'origin exited (code 1) before it was ready';
+  const problems = [{ topology: 'edge-cluster', engine: 'builtin', part: 'start', what }];
+  assert.equal(await code(figures({ problems })), ExitCode.labNotUp);
+});
+
+test('the SLO is set term by term', () => {
+  assert.deepEqual(sloOf('joined=1,stalls=0.02,latency.srt=500ms,startup=3s'), {
+    ...DEFAULT_SLO,
+    joined: 1,
+    stalls: 0.02,
+    startupMs: 3000,
+    latencyMs: { ...DEFAULT_SLO.latencyMs, srt: 500 },
+  });
+  assert.deepEqual(Object.values(sloOf('latency=1s').latencyMs), [1000, 1000, 1000, 1000, 1000]);
+  for (const wrong of ['joined=2', 'speed=1', 'latency=fast', 'loss', 'joined']) {
+    assert.throws(() => sloOf(wrong), UsageError, wrong);
+  }
+});
+
+test('wrong use is told before anything is started', async (t) => {
+  const out = temporary(t);
+  const run = () => assert.fail('it ran');
+  const refused = (options: Partial<BenchArguments>) =>
+    bench({ ...ARGUMENTS, out, ...options }, { ...surroundings(), run });
+  const file = join(out, 'no.json');
+  await assert.rejects(refused({ baseline: file }), /no\.json cannot be read as a baseline/);
+  writeFileSync(file, '{"schema":"liveproof/results@1"}');
+  await assert.rejects(refused({ baseline: file }), /is not liveproof\/baseline@1/);
+  await assert.rejects(
+    refused({ topology: ['edge-cluster'], engine: ['nginx-rtmp'] }),
+    /Nothing is selected/,
+  );
+  await assert.rejects(refused({ topology: ['edge-cluster'], engine: ['srs'] }), LabError);
+  await assert.rejects(refused({ repetitions: '0' }), UsageError);
+});

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { baselineOf, compareWith } from '../../reports/baseline.ts';
+import { headline } from '../../reports/format.ts';
+import { judgeBench } from '../../reports/judge-bench.ts';
+import { Results, type Verdict, worstVerdict } from '../../reports/results.ts';
+import type { Bench } from '../../reports/results-bench.ts';
+import { ENVIRONMENT } from './samples.ts';
+import { bench, ladder, latency, step, unhealthy } from './samples-bench.ts';
+
+const RUN = { interrupted: false, durationMs: 1000 };
+
+function verdicts(of: Bench, run = RUN): Record<string, Verdict> {
+  return Object.fromEntries(judgeBench(of, run).map(({ check, verdict }) => [check, verdict]));
+}
+
+test('a benchmark that was measured passes, and its results are of the schema', () => {
+  const figures = bench();
+  const findings = judgeBench(figures, RUN);
+  assert.deepEqual(verdicts(figures), {
+    'bench/latency-rtmp-100': 'pass',
+    'bench/players-rtmp': 'pass',
+    'bench/economics-balancer': 'pass',
+    'bench/claims': 'pass',
+  });
+  const results = Results.parse({
+    schema: 'liveproof/results@1',
+    kind: 'bench',
+    verdict: worstVerdict(findings.map(({ verdict }) => verdict)),
+    startedAt: '2026-11-28T18:00:00.000Z',
+    durationMs: 1000,
+    interrupted: false,
+    command: ['liveproof', 'bench'],
+    environment: ENVIRONMENT,
+    findings,
+    bench: figures,
+  });
+  assert.equal(headline(results), 'edge-cluster, builtin carries rtmp 1,000 players');
+});
+
+test('a broken SLO fails where a number of players is given; with an unhealthy generator nobody can say', () => {
+  const breaches = ['latency p99 4000 ms, at most 3000 ms'];
+  assert.equal(verdicts(bench({ latency: [latency({ breaches })] }))['bench/latency-rtmp-100'], 'fail');
+  const slow = latency({ breaches, generator: unhealthy() });
+  assert.equal(verdicts(bench({ latency: [slow] }))['bench/latency-rtmp-100'], 'inconclusive');
+  const healthyBreach = latency({ generator: unhealthy() });
+  assert.equal(verdicts(bench({ latency: [healthyBreach] }))['bench/latency-rtmp-100'], 'inconclusive');
+});
+
+test('a lower bound is an answer that says so', () => {
+  const bound = ladder({ lowerBound: true, gaveWay: 'generator', why: 'at 2000: event loop lag' });
+  const found = judgeBench(bench({ ladders: [bound] }), RUN).find(
+    ({ check }) => check === 'bench/players-rtmp',
+  )!;
+  assert.deepEqual([found.verdict, found.actual], ['pass', 'at least 1,000; at 2000: event loop lag']);
+});
+
+test('a ladder of which nothing held is the server’s failure, or nobody’s', () => {
+  const steps = [step({ value: 1, holds: false, breaches: ['0 % joined'] })];
+  const none = { steps, largest: null, failedAt: 1 };
+  const by = (gaveWay: 'server' | 'machine' | 'generator') =>
+    verdicts(bench({ ladders: [ladder({ ...none, gaveWay })] }))['bench/players-rtmp'];
+  assert.deepEqual([by('server'), by('machine'), by('generator')], ['fail', 'inconclusive', 'inconclusive']);
+});
+
+test('what could not be measured is never a pass', () => {
+  const place = { topology: 'edge-cluster', engine: 'builtin' };
+  const problems = [{ ...place, part: 'economics', what: 'no playlist' }];
+  assert.equal(verdicts(bench({ problems }))['bench/measured-economics'], 'inconclusive');
+  const start = [{ ...place, part: 'start', what: 'origin exited' }];
+  assert.equal(verdicts(bench({ problems: start }))['bench/measured-start'], 'error');
+  const claims = [{ ...bench().claims[0]!, comparison: 'not-measured' as const }];
+  assert.equal(verdicts(bench({ claims }))['bench/claims'], 'inconclusive');
+  const economics = [{ ...bench().economics[0]!, viewerBytes: 0, perViewerByte: null }];
+  assert.equal(verdicts(bench({ economics }))['bench/economics-balancer'], 'inconclusive');
+});
+
+test('an interrupted run is inconclusive, and keeps what it has', () => {
+  const found = verdicts(bench(), { ...RUN, interrupted: true });
+  assert.deepEqual([found['bench/complete'], found['bench/players-rtmp']], ['inconclusive', 'pass']);
+});
+
+test('worse than the baseline is a failure of that cluster; of another machine it is none', () => {
+  const baseline = baselineOf(bench(), { startedAt: '2026-11-27T00:00:00.000Z', environment: ENVIRONMENT });
+  const worse = bench({
+    latency: [
+      latency({ samples: { latencyP50: [450, 452, 448, 451, 449], latencyP99: [690, 700, 680, 695, 685] } }),
+    ],
+  });
+  const against = (of: Bench, cores: number): Bench => ({
+    ...of,
+    comparison: compareWith(baseline, 'nightly.json', of, { ...ENVIRONMENT, cores }),
+  });
+  const [same] = judgeBench(against(worse, 2), RUN).filter(({ check }) => check === 'bench/baseline');
+  assert.equal(same!.verdict, 'fail');
+  assert.match(same!.actual, /^1 worse, 1 within the noise$/);
+  assert.match(
+    same!.evidence[0]!.detail,
+    /^350 to 450 ms \(× 1\.29\); the difference of the medians is between/,
+  );
+  assert.equal(verdicts(against(bench(), 2))['bench/baseline'], 'pass');
+  assert.equal(verdicts(against(worse, 64))['bench/baseline'], 'inconclusive');
+  const nothing = against(bench({ latency: [] }), 2);
+  assert.equal(verdicts(nothing)['bench/baseline'], 'inconclusive');
+});
