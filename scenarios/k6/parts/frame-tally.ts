@@ -53,13 +53,23 @@ export class FrameTally implements MediaSink {
       const latency = now - scanner.sentAt;
       if (scanner.sentAt < this.startedAt) this.observer.onJoin(latency);
       else this.observer.onSteady(latency);
-    } else if (scanner.stamped || scanner.malformed) {
-      this.corrupt++;
     } else {
-      this.unstamped++;
+      this.irregular();
     }
     if (scanner.keyframe) this.joined = true;
     if (!this.joined || !this.model.frame(this.timestamp, now)) return;
     if (this.model.stalls === 0) this.observer.onShown(now - this.startedAt);
+  }
+
+  /** As our swarm's meter does: a damaged number counts only when it is just the one that was due. */
+  private irregular(): void {
+    const { scanner, continuity } = this;
+    if (!scanner.stamped && !scanner.malformed) {
+      this.unstamped++;
+      return;
+    }
+    this.corrupt++;
+    if (scanner.stream === continuity.stream && scanner.frame === continuity.last + 1)
+      continuity.frame(scanner.stream, scanner.frame);
   }
 }
