@@ -547,6 +547,11 @@ export const MUTANTS = {
     web: 'balancer',
     says: 'A request is never passed on to another edge than that of its stream, also when that one is down',
   },
+  'front-stays-with-edge': {
+    role: 'web',
+    web: 'stream',
+    says: 'A connection is never passed on to another process of the host, also when the one in turn is down',
+  },
   'cache-playlist-too-long': {
     role: 'web',
     web: 'cache',

@@ -1,4 +1,5 @@
 /** nginx.conf for an Nginx that spreads TCP connections over the edge processes of one host. */
+import type { MutantId } from '../builtin/mutants.ts';
 import { type NginxCommon, nginxConf, quoted } from './nginx-parts.ts';
 
 export interface NginxStreamInput extends NginxCommon {
@@ -9,6 +10,7 @@ export interface NginxStreamInput extends NginxCommon {
     readonly host: string;
     readonly ports: { readonly rtmp: number; readonly http: number };
   }[];
+  readonly mutants: ReadonlySet<MutantId>;
 }
 
 export function renderNginxStream(input: NginxStreamInput): string {
@@ -23,10 +25,12 @@ stream {
 ${upstream(
   'rtmp',
   input.servers.map(({ host, ports }) => `${host}:${ports.rtmp}`),
+  input.mutants,
 )}
 ${upstream(
   'http',
   input.servers.map(({ host, ports }) => `${host}:${ports.http}`),
+  input.mutants,
 )}
 
     tcp_nodelay             on;
@@ -34,7 +38,7 @@ ${upstream(
     proxy_connect_timeout   1s;
     # A player may wait for its publisher as long as it likes: silence is no reason to close.
     proxy_timeout           1h;
-
+${nextUpstream(input.mutants)}
     server {
         listen      ${input.host}:${input.rtmpPort};
         proxy_pass  rtmp;
@@ -47,9 +51,17 @@ ${upstream(
 `;
 }
 
-function upstream(name: string, servers: readonly string[]): string {
+function upstream(name: string, servers: readonly string[], mutants: ReadonlySet<MutantId>): string {
+  const fails = mutants.has('front-stays-with-edge') ? 'max_fails=0' : 'max_fails=1 fail_timeout=2s';
   return `    upstream ${name} {
         least_conn;
-        server ${servers.map((server) => `${server} max_fails=1 fail_timeout=2s`).join(';\n        server ')};
+        server ${servers.map((server) => `${server} ${fails}`).join(';\n        server ')};
     }`;
+}
+
+function nextUpstream(mutants: ReadonlySet<MutantId>): string {
+  if (!mutants.has('front-stays-with-edge')) return '';
+  return `    # The defect: who is given to a process that is down is sent away.
+    proxy_next_upstream     off;
+`;
 }

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { LabError, LabErrorCode } from '../errors.ts';
 import { renderNginxStream } from '../render/nginx-stream.ts';
 import { findProgram } from './find-program.ts';
-import { addressOf, connectionsFor, type Launcher } from './launch.ts';
+import { addressOf, connectionsFor, type Launcher, mutantsOf } from './launch.ts';
 import { nginxReady } from './launch-nginx.ts';
 import { nginxModule } from './nginx-module.ts';
 
@@ -34,6 +34,7 @@ export const nginxStreamLauncher: Launcher = {
       maxConnections: 2 * connectionsFor(2),
       module: nginxModule(MODULE)!,
       servers: spec.upstreams.map((upstream) => addressOf(plan, upstream)),
+      mutants: new Set(mutantsOf(spec, plan)),
     });
     writeFileSync(file, text);
     return {

@@ -3,6 +3,7 @@ import type { Check } from '../check.ts';
 import { FAILOVER_COWORKER } from './failover-coworker.ts';
 import { FAILOVER_EDGE } from './failover-edge.ts';
 import { FAILOVER_FORWARD } from './failover-forward.ts';
+import { FAILOVER_HOST } from './failover-host.ts';
 import { FAILOVER_LADDER } from './failover-ladder.ts';
 import { FAILOVER_LINKS } from './failover-links.ts';
 import { FAILOVER_ORIGIN } from './failover-origin.ts';
@@ -17,5 +18,6 @@ export const FAILOVER_CHECKS: readonly Check[] = [
   ...FAILOVER_WEB,
   ...FAILOVER_PROXY,
   ...FAILOVER_COWORKER,
+  ...FAILOVER_HOST,
   ...FAILOVER_LADDER,
 ];

@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { MutantId } from '../../../lab/builtin/mutants.ts';
 import { type NginxStreamInput, renderNginxStream } from '../../../lab/render/nginx-stream.ts';
 import { findProgram } from '../../../lab/runners/find-program.ts';
 import { nginxConnections, nginxReady } from '../../../lab/runners/launch-nginx.ts';
@@ -40,7 +41,11 @@ async function edge(t: TestContext, name: string) {
   return { name, open, close, host: HOST, ports: { rtmp: ports[0]!, http: ports[1]! } };
 }
 
-async function nginx(t: TestContext, servers: NginxStreamInput['servers']): Promise<NginxStreamInput> {
+async function nginx(
+  t: TestContext,
+  servers: NginxStreamInput['servers'],
+  ...mutants: MutantId[]
+): Promise<NginxStreamInput> {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'liveproof nginx-stream-'));
   const input: NginxStreamInput = {
     name: 'front-a',
@@ -53,6 +58,7 @@ async function nginx(t: TestContext, servers: NginxStreamInput['servers']): Prom
     maxConnections: 200,
     module: nginxModule('ngx_stream_module.so')!,
     servers,
+    mutants: new Set(mutants),
   };
   const file = path.join(directory, 'nginx.conf');
   writeFileSync(file, renderNginxStream(input));
@@ -113,5 +119,14 @@ describe('Nginx that spreads the connections of a host', () => {
     const front = await nginx(t, [dead, alive]);
     dead.close();
     for (let n = 0; n < 4; n++) assert.equal((await join(t, front.rtmpPort)).edge, 'edge-2');
+  });
+
+  it('with its mutant sends them away', async (t) => {
+    const edges = [await edge(t, 'edge-1'), await edge(t, 'edge-2')];
+    const front = await nginx(t, edges, 'front-stays-with-edge');
+    edges[0]!.close();
+    const socket = net.connect(front.rtmpPort, HOST);
+    t.after(() => socket.destroy());
+    await once(socket, 'close');
   });
 });
