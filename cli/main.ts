@@ -29,6 +29,7 @@ const COMMANDS: readonly { name: string; says: string; load(): Promise<CommandFi
   { name: 'browser', says: 'do they play in a browser?', load: () => import('./browser.ts') },
   { name: 'merge', says: 'make one run of the runs of several generators', load: () => import('./merge.ts') },
   { name: 'report', says: 'write the reports of a run again', load: () => import('./report.ts') },
+  { name: 'compare', says: 'two runs side by side', load: () => import('./compare.ts') },
 ];
 
 /** A lab that does not come up is told apart from one that was asked for in the wrong way. */

@@ -1,38 +1,40 @@
-/** `report.html`: one file that needs nothing else, no network, and no script to be read. */
+/** `report.html`: the results of a run as people read them, and the same of a run that goes on. */
 import { formatInstant, formatSeconds, headline } from '../format.ts';
 import type { Results, Verdict } from '../results.ts';
-import { asset, policyOf, uplot } from './assets.ts';
 import { renderBench } from './bench.ts';
 import { renderEnvironment } from './environment.ts';
 import { renderFindings } from './findings.ts';
 import { renderGenerator } from './generator.ts';
-import { Html, html, jsonBlock } from './html.ts';
+import { type Html, html, jsonBlock } from './html.ts';
 import { renderCourse, renderFigures } from './load.ts';
 import { renderMatrix } from './matrix.ts';
 import { renderKills } from './mutants.ts';
-import { hasPlots } from './plot.ts';
 import { renderPublish } from './publish.ts';
+import { renderShell } from './shell.ts';
 import { renderClusters } from './topology.ts';
-import { SPRITE, verdictIcon } from './verdict.ts';
+import { verdictIcon } from './verdict.ts';
 
 /** Of a run that goes on. */
 export type Stage = 'running' | 'over';
 
 export function renderReport(results: Results): string {
-  const body = renderBody(results);
-  const plotted = hasPlots(body);
-  const page = html`${body}
+  return renderShell({
+    title: titleOf(results.verdict, results),
+    content: html`${renderBody(results)}
 <footer>liveproof ${results.environment.liveproof} · ${results.schema}. This page carries its own results as JSON in the element <code>#results</code>.</footer>
-${jsonBlock('results', results)}`;
-  return renderPage(results, results.verdict, page, { plotted, live: false });
+${jsonBlock('results', results)}`,
+  });
 }
 
 /** The same, of a run that goes on: it asks the server that it came from for what has changed. */
 export function renderLivePage(results: Results, stage: Stage): string {
-  const page = html`<p id="live" role="status">Live.</p>
+  return renderShell({
+    title: titleOf(wordOf(results, stage), results),
+    live: true,
+    content: html`<p id="live" role="status">Live.</p>
 ${renderBody(results, stage)}
-<footer>liveproof ${results.environment.liveproof} · ${results.schema}. The figures of this moment, as JSON: <a href="results.json">results.json</a>.</footer>`;
-  return renderPage(results, wordOf(results, stage), page, { plotted: true, live: true });
+<footer>liveproof ${results.environment.liveproof} · ${results.schema}. The figures of this moment, as JSON: <a href="results.json">results.json</a>.</footer>`,
+  });
 }
 
 /** What a live page replaces: its header and its main part. */
@@ -40,35 +42,8 @@ export function renderLiveBody(results: Results, stage: Stage): string {
   return renderBody(results, stage).toString();
 }
 
-function renderPage(
-  results: Results,
-  word: string,
-  content: Html,
-  { plotted, live }: { readonly plotted: boolean; readonly live: boolean },
-): string {
-  const style = [...(plotted ? [uplot('uPlot.min.css')] : []), asset('report.css')].join('\n');
-  const scripts = [
-    ...(plotted ? [uplot('uPlot.iife.min.js'), asset('charts.js')] : []),
-    asset('report.js'),
-    ...(live ? [asset('live.js')] : []),
-  ];
-  return `<!doctype html>\n${html`<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policyOf(style, scripts, live)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>${word}: liveproof ${results.kind}, ${formatInstant(results.startedAt)}</title>
-<style>${new Html(style)}</style>
-</head>
-<body>
-${SPRITE}
-<a class="skip" href="#main">Skip to the results</a>
-${content}
-${scripts.map((script) => new Html(`<script>${script}</script>`))}
-</body>
-</html>`}\n`;
+function titleOf(word: string, { kind, startedAt }: Results): string {
+  return `${word}: liveproof ${kind}, ${formatInstant(startedAt)}`;
 }
 
 function renderBody(results: Results, stage: Stage = 'over'): Html {
