@@ -12,6 +12,7 @@ import { LabError, LabErrorCode } from './errors.ts';
 import { balancerSessions, statsPortOf } from './runners/balancer.ts';
 import { lastLines } from './runners/last-lines.ts';
 import { nginxConnections } from './runners/launch-nginx.ts';
+import { liveOrigins } from './runners/launch-stream-manager.ts';
 import { type ProcessIdentity, readIdentified } from './runners/proc.ts';
 import type { StartProgress } from './runners/process.ts';
 import { redisInfo } from './runners/redis.ts';
@@ -199,8 +200,7 @@ async function clientsOf({
   host,
   ports,
 }: LabState['nodes'][number]): Promise<number | undefined> {
-  // Origins come and ask; nobody is connected for long.
-  if (role === 'stream-manager') return undefined;
+  if (role === 'stream-manager') return liveOrigins(host, ports.api);
   if (role === 'balancer') return balancerSessions(host, statsPortOf(ports));
   if (role === 'redis') return (await redisInfo(host, ports.redis ?? 0)).clients;
   if (role === 'web' || engine === 'nginx-rtmp') return nginxConnections(host, ports.api);

@@ -1,9 +1,10 @@
 /** The stream manager: ours, one Node process. */
 import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 import type { StreamManagerConfig } from '../builtin/stream-manager/config.ts';
 import type { NodeSpec } from '../topology.ts';
 import { addressOf, type ClusterPlan, type Launcher, mutantsOf } from './launch.ts';
-import { apiAnswers } from './readiness.ts';
+import { apiAnswers, httpGet } from './readiness.ts';
 
 const STREAM_MANAGER_MAIN = fileURLToPath(new URL('../builtin/stream-manager/main.ts', import.meta.url));
 
@@ -20,6 +21,14 @@ export const streamManagerLauncher: Launcher = {
     };
   },
 };
+
+const originsForm = z.object({ origins: z.array(z.object({ alive: z.boolean() })) });
+
+/** How many origins it knows to be alive: they are its clients, though none is connected for long. */
+export async function liveOrigins(host: string, apiPort: number): Promise<number> {
+  const { origins } = originsForm.parse(JSON.parse(await httpGet(host, apiPort, '/api/v1/origins')));
+  return origins.filter(({ alive }) => alive).length;
+}
 
 function configOf(spec: NodeSpec, plan: ClusterPlan): StreamManagerConfig {
   const { host, ports } = addressOf(plan, spec.name);
