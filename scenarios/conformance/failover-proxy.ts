@@ -237,7 +237,7 @@ const proxyRestarted = check({
   },
   topologies: ['proxy-cluster'],
   needs: ORIGIN_NEEDS,
-  mutants: ['edge-never-retries', 'edge-doubles-after-resume', 'proxy-picks-per-protocol'],
+  mutants: ['edge-never-retries', 'edge-doubles-after-resume'],
   deadlineMs: 40_000,
   async run(t) {
     const [proxy] = t.nodes('proxy');
