@@ -2,16 +2,14 @@
 import { HLS_FRAGMENT_MS, HLS_UPDATE_TARGETS, PLAYING_WITHIN_MS } from '../bounds.ts';
 import { type Check, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
-import { FFMPEG, type Habit, VIEWER } from '../habits.ts';
+import { FFMPEG, VIEWER } from '../habits.ts';
 import { cured, judgeFailover, settled, watchFor } from './failover-judging.ts';
-import { viewersOf } from './failover-setting.ts';
+import { RELOADS, viewersOf } from './failover-setting.ts';
 import { FIRST_SEGMENT_WITHIN_MS } from './nginx-rtmp-watch.ts';
 
 const GROUP = 'ladder';
 const DOWN_MS = 500;
 const ENCODER_BACK_MS = FFMPEG.waitMs(1) + 1000;
-/** A player asks for a playlist that did not come again after half a target duration (RFC 8216 6.3.4). */
-const RELOADS: Habit = { name: 'HLS player', waitMs: () => HLS_FRAGMENT_MS / 2 };
 const PLAYER_LOOKS_MS = HLS_UPDATE_TARGETS * HLS_FRAGMENT_MS + RELOADS.waitMs(0);
 
 const ladderOriginKilled = check({

@@ -3,7 +3,6 @@ import { setTimeout } from 'node:timers/promises';
 import {
   HLS_ABSENT_LIFE_MS,
   HLS_AVAILABLE_MS,
-  HLS_FRAGMENT_MS,
   HLS_LISTED_MS,
   HLS_PLAYLIST_LIFE_MS,
   PLAYING_WITHIN_MS,
@@ -13,15 +12,15 @@ import {
 } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
 import { curedAt, timelineOf } from '../failover-timeline.ts';
-import { FFMPEG, type Habit, VIEWER } from '../habits.ts';
+import { FFMPEG, VIEWER } from '../habits.ts';
 import type { EventOf, History } from '../history.ts';
 import { failed, judged, notSeen } from '../judging.ts';
 import { shareObservation } from '../shared-observation.ts';
 import { boundStorm, cured, judgeFailover, settled, watchFor } from './failover-judging.ts';
-import { EDGE_CLUSTER, playersAt, SRS, viewersOf } from './failover-setting.ts';
+import { EDGE_CLUSTER, hlsViewers, playersAt, RELOADS, SRS, viewersOf } from './failover-setting.ts';
+import { namesOf } from './masters-and-slaves.ts';
 
 const WHERE = 'app/srs_app_edge.cpp, SrsEdgeIngester::cycle';
-const namesOf = (t: CheckContext, role: 'edge' | 'web') => t.nodes(role).map(({ spec }) => spec.name);
 
 // origin-killed, and what it is to HLS
 
@@ -34,8 +33,6 @@ const VIEWER_WAITS_MS = VIEWER.waitMs(2);
 /** Long enough for a cache to forget its playlist, and for the question about it. */
 const DOWN_MS = HLS_PLAYLIST_LIFE_MS + HLS_LISTED_MS;
 
-/** A player asks for a playlist that did not come again after half a target duration (RFC 8216 6.3.4). */
-const RELOADS: Habit = { name: 'HLS player', waitMs: () => HLS_FRAGMENT_MS / 2 };
 /** A segment, a 404 that a cache may keep, one more look, and the segment to be loaded. */
 const HLS_BACK_MS =
   ENCODER_BACK_MS +
@@ -100,15 +97,6 @@ function observeKill(t: CheckContext): Promise<void> {
     cured(t, `${origin.spec.name} is ready`);
     await Promise.all([settled(t, LIVE), settled(t, HLS)]);
   });
-}
-
-function hlsViewers(t: CheckContext, stream: string) {
-  return namesOf(t, 'web').map((web) => ({
-    url: t.playUrl('hls', stream, web),
-    label: `hls-${web}`,
-    habit: RELOADS,
-    options: { hls: { start: 'live-edge', maxRetries: 0 } } as const,
-  }));
 }
 
 /** The URL of the segment that a viewer loaded last. */

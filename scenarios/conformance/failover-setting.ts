@@ -1,9 +1,9 @@
 /** Who is there when something fails. */
-import { PLAYING_WITHIN_MS } from '../bounds.ts';
+import { HLS_FRAGMENT_MS, PLAYING_WITHIN_MS } from '../bounds.ts';
 import { type CheckContext, UnreachableError } from '../check.ts';
 import { FFMPEG, type Habit, OBS, VIEWER } from '../habits.ts';
 import type { RecordedViewer, WatchRequest } from '../stage.ts';
-import { everyOne, holderOf } from './masters-and-slaves.ts';
+import { everyOne, holderOf, namesOf } from './masters-and-slaves.ts';
 
 /** Two encoders that are told apart by how they come back. */
 export const ENCODERS: readonly Habit[] = [FFMPEG, OBS];
@@ -42,6 +42,19 @@ export async function encoderAt(
 
 /** Viewers that would wait for ever: somebody else has to cut them off. */
 export const PATIENT_MS = 60_000;
+
+/** A player asks for a playlist that did not come again after half a target duration (RFC 8216 6.3.4). */
+export const RELOADS: Habit = { name: 'HLS player', waitMs: () => HLS_FRAGMENT_MS / 2 };
+
+/** Viewers of a stream's HLS, one at each web node. */
+export function hlsViewers(t: CheckContext, stream: string) {
+  return namesOf(t, 'web').map((web) => ({
+    url: t.playUrl('hls', stream, web),
+    label: `hls-${web}`,
+    habit: RELOADS,
+    options: { hls: { start: 'live-edge', maxRetries: 0 } } as const,
+  }));
+}
 
 export const EDGE_CLUSTER = ['edge-cluster'] as const;
 /** The document of edges and what they do when an origin fails. */

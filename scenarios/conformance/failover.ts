@@ -1,5 +1,6 @@
 /** Faults and what becomes of the clients: nodes that are killed or frozen, links that are cut. */
 import type { Check } from '../check.ts';
+import { FAILOVER_CACHE } from './failover-cache.ts';
 import { FAILOVER_COWORKER } from './failover-coworker.ts';
 import { FAILOVER_EDGE } from './failover-edge.ts';
 import { FAILOVER_FORWARD } from './failover-forward.ts';
@@ -12,6 +13,7 @@ import { FAILOVER_WEB } from './failover-web.ts';
 
 export const FAILOVER_CHECKS: readonly Check[] = [
   ...FAILOVER_ORIGIN,
+  ...FAILOVER_CACHE,
   ...FAILOVER_LINKS,
   ...FAILOVER_EDGE,
   ...FAILOVER_FORWARD,
