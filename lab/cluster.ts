@@ -209,11 +209,19 @@ export interface Patience {
 /** SRS's own, which its configuration cannot change (facts/srs.md 10.2). */
 export const SRS_PATIENCE: Patience = { rtmpHandshake: 30_000, httpRequest: 15_000, coworker: 30_000 };
 
+/**
+ * What who connects to a node meets that was killed: `refuses`, a host that answers for a process that died; `silent`, no
+ * answer, because the address went with the node, as that of a container or of a host does.
+ */
+export type KilledNode = 'refuses' | 'silent';
+
 export interface Cluster {
   readonly topology: Topology;
   readonly engine: EngineName;
   /** SRS_PATIENCE when left out. */
   readonly patience?: Patience;
+  /** `refuses` when left out. */
+  readonly killed?: KilledNode;
   readonly capabilities: ReadonlySet<Capability>;
   /** Why it does not have a capability, where there is more to say than that it does not. */
   readonly lacks?: ReadonlyMap<Capability, string>;

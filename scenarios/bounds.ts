@@ -14,6 +14,9 @@ export const RELEASED_WITHIN_MS = 2000;
 /** An edge that could not pull tries again after this long (facts/srs.md 1.1). */
 export const PULL_RETRY_MS = 3000;
 
+/** An edge gives an origin up whose host does not answer at all (facts/srs.md 1.1, connect timeout). */
+export const PULL_CONNECT_MS = 5000;
+
 /**
  * A player of a live stream gets its first keyframe. The pull, two hops and at the most one wait for a retry; where
  * there is a GOP cache at both nodes it is a fraction of that.

@@ -162,7 +162,12 @@ function nginx({ spec, inner }: PlacedNode, plan: ClusterPlan): NodeConfig {
   if (kind === 'stream') {
     const servers = spec.upstreams.map((name) => plan.addresses.nodes.get(name)!);
     // Of the image's Nginx the module is a part.
-    const text = renderNginxStream({ ...common, rtmpPort: inner.rtmp, servers });
+    const text = renderNginxStream({
+      ...common,
+      rtmpPort: inner.rtmp,
+      servers,
+      mutants: new Set(),
+    });
     return { file: { name: `${spec.name}.conf`, text }, command: NGINX };
   }
   const text = renderNginx({

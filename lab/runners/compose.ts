@@ -90,6 +90,8 @@ export async function startCompose(
 
 export class ComposeProject implements Owner {
   readonly readyWithinMs = READY_WITHIN_MS;
+  /** Docker takes its network away with it. */
+  readonly killed = 'silent';
   readonly program: Docker;
   readonly placement: Required<Placement>;
   readonly cluster: PlacedCluster;

@@ -6,6 +6,7 @@ import {
   type Capability,
   type Cluster,
   type Entry,
+  type KilledNode,
   type NodeApi,
   type NodePorts,
   type Patience,
@@ -45,6 +46,8 @@ export interface ExternalOptions {
 export interface Owner {
   /** How long it may take to come up. ms. */
   readonly readyWithinMs: number;
+  /** What its kill leaves behind. */
+  readonly killed: KilledNode;
   /** Instead of the commands of the file. */
   controls(node: string): Readonly<Partial<Record<Control, () => Promise<void>>>>;
   /** Of the node's process on this machine; 0 where that cannot be told. */
@@ -75,6 +78,7 @@ class ExternalCluster implements Cluster {
   readonly topology: Topology;
   readonly engine: EngineName;
   readonly patience: Patience;
+  readonly killed: KilledNode;
   readonly capabilities: ReadonlySet<Capability>;
   readonly lacks: ReadonlyMap<Capability, string>;
   readonly protectedBy?: string;
@@ -92,6 +96,7 @@ class ExternalCluster implements Cluster {
     const topology = topologyOf(target);
     this.engine = target.engine ?? usualEngine(topology);
     this.patience = target.patience ?? SRS_PATIENCE;
+    this.killed = options.owner?.killed ?? target.killed ?? 'refuses';
     this.#mayKick = allowDisruption;
     this.#owner = options.owner;
     this.leadsAway = options.allowRemote === true;

@@ -125,6 +125,7 @@ const targetForm = z
         coworker: milliseconds.default(SRS_PATIENCE.coworker),
       })
       .optional(),
+    killed: z.enum(['refuses', 'silent']).optional(),
     settings: z
       .strictObject({
         hls: z
@@ -203,7 +204,7 @@ export function parseTarget(text: string, name: string): Target {
   const wrong = (problems: readonly string[]): LabError =>
     new LabError(LabErrorCode.Target, `${problems.join('\n')}\ndocs/targets.md describes the file`);
   if (text.length > MAX_FILE) throw wrong([`${name} is larger than ${MAX_FILE} bytes`]);
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
   if (document.errors.length > 0) {
     throw wrong(
       document.errors.map(({ message, pos }) => `${name}:${lines.linePos(pos[0]).line}: ${message}`),

@@ -51,7 +51,7 @@ describe('master-down', () => {
     at(timeline, 'sent', 'encoder', 0, first);
     for (const player of ['p', 'q']) at(timeline, 'got', player, 100, first);
     timeline
-      .step(500, 'players', { players: 'p q', encoder: 'encoder' })
+      .step(500, 'players', { players: 'p q', encoder: 'encoder', withinMs: 9150 })
       .step(900, 'all-play')
       .control(2000, 'master-1', 'kill')
       .lost(2010, 'encoder');
@@ -107,7 +107,11 @@ describe('master-down', () => {
   });
   test('a player who never had the stream fails when it was waited for', () => {
     const joining = (missed?: string) => {
-      const timeline = new Timeline().step(500, 'players', { players: 'p q', encoder: 'encoder' });
+      const timeline = new Timeline().step(500, 'players', {
+        players: 'p q',
+        encoder: 'encoder',
+        withinMs: 9150,
+      });
       at(timeline, 'got', 'p', 100, first);
       if (missed !== undefined) timeline.missed(9000, missed);
       return judge('master-down', timeline).verdict;

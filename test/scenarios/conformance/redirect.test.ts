@@ -466,13 +466,16 @@ describe('hung-coworker', () => {
   });
 });
 
-test('dead-coworker: the next one is asked at once', () => {
-  const setting = () => new Timeline().step(0, 'dead.setting', { location: LOCATION });
+test('dead-coworker: the next one is asked, at once where the host of the dead one refuses', () => {
+  const setting = (boundMs = COWORKER_WITHIN_MS) =>
+    new Timeline().step(0, 'dead.setting', { boundMs, location: LOCATION });
   const told = [...DIALOGUE, redirectTo(LOCATION)];
   assert.equal(verdict('dead-coworker', ended(sentTo(setting(), 'there'), 'nobodys')), 'pass');
   assert.equal(verdict('dead-coworker', ended(ended(setting(), 'there'), 'nobodys')), 'fail');
   const late = played(setting(), 'there', told, { afterMs: COWORKER_WITHIN_MS + 1 });
   assert.equal(verdict('dead-coworker', ended(late, 'nobodys')), 'fail');
+  const silent = played(setting(31_500), 'there', told, { afterMs: COWORKER_WITHIN_MS + 1 });
+  assert.equal(verdict('dead-coworker', ended(silent, 'nobodys')), 'pass');
   assert.equal(verdict('dead-coworker', sentTo(sentTo(setting(), 'there'), 'nobodys')), 'fail');
 });
 
