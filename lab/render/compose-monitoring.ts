@@ -2,12 +2,14 @@
 import { isMediaRole } from '../topology.ts';
 import {
   EXPORTER_PORT,
+  gatewayOf,
   IMAGES,
   monitoringPorts,
   type PlacedCluster,
   type PlacedNode,
   type Placement,
 } from './compose-plan.ts';
+import { DATASOURCE, grafanaDashboard } from './grafana-dashboard.ts';
 
 const HEADER = '# Rendered by `npm run render:compose`; changes here are overwritten.\n';
 
@@ -25,7 +27,13 @@ const JOBS = [
   { job: 'stream-manager', is: ({ spec }: PlacedNode) => spec.role === 'stream-manager' },
 ] as const;
 
-export function prometheusFiles(clusters: readonly PlacedCluster[]): [string, string][] {
+/** Where `--prometheus` of a load or a gate, and of publishers beside it, is looked for: at the machine, as containers see it. */
+const RUN_PORTS = [9464, 9465];
+
+export function prometheusFiles(
+  clusters: readonly PlacedCluster[],
+  placement: Placement,
+): [string, string][] {
   const jobs = JOBS.map(({ job, is }) => {
     const groups = clusters.flatMap(({ profile, nodes }) =>
       nodes.filter(is).map((node) => {
@@ -42,22 +50,41 @@ export function prometheusFiles(clusters: readonly PlacedCluster[]): [string, st
   scrape_timeout: 4s
 
 scrape_configs:
+  # A run with \`--prometheus ${gatewayOf(placement)}:9464\`: where containers see this machine.
+  - job_name: liveproof
+    static_configs:
+      - targets: [${RUN_PORTS.map((port) => `'${gatewayOf(placement)}:${port}'`).join(', ')}]
+
 ${jobs.filter((job) => job !== '').join('\n')}`;
   return [['monitoring/prometheus.yml', text]];
 }
+
+const DASHBOARDS = '/etc/grafana/provisioning/dashboards';
 
 export function grafanaFiles(): [string, string][] {
   const text = `${HEADER}apiVersion: 1
 datasources:
   - name: Prometheus
-    uid: liveproof-prometheus
+    uid: ${DATASOURCE}
     type: prometheus
     access: proxy
     url: http://prometheus:9090
     isDefault: true
     editable: false
 `;
-  return [['monitoring/grafana/datasources/prometheus.yml', text]];
+  const provider = `${HEADER}apiVersion: 1
+providers:
+  - name: liveproof
+    type: file
+    disableDeletion: true
+    allowUiUpdates: false
+    options: { path: ${DASHBOARDS} }
+`;
+  return [
+    ['monitoring/grafana/datasources/prometheus.yml', text],
+    ['monitoring/grafana/dashboards/provider.yml', provider],
+    ['monitoring/grafana/dashboards/liveproof.json', grafanaDashboard()],
+  ];
 }
 
 export function monitoringServices(
@@ -93,10 +120,12 @@ export function monitoringServices(
       GF_AUTH_ANONYMOUS_ORG_ROLE: Viewer
       GF_AUTH_BASIC_ENABLED: 'false'
       GF_AUTH_DISABLE_LOGIN_FORM: 'true'
+      GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH: ${DASHBOARDS}/liveproof.json
       GF_ANALYTICS_REPORTING_ENABLED: 'false'
       GF_ANALYTICS_CHECK_FOR_UPDATES: 'false'
     volumes:
       - ${configs}/monitoring/grafana/datasources:/etc/grafana/provisioning/datasources:ro
+      - ${configs}/monitoring/grafana/dashboards:${DASHBOARDS}:ro
       - grafana:/var/lib/grafana
     mem_limit: 512m
     cpus: 0.5

@@ -99,6 +99,11 @@ export function subnetOf({ octet = DEFAULT_PLACEMENT.octet }: Placement): string
   return `198.19.${octet}.0/20`;
 }
 
+/** The machine itself, in that network: the first address of the subnet, where nothing else is asked for. */
+export function gatewayOf({ octet = DEFAULT_PLACEMENT.octet }: Placement): string {
+  return `198.19.${octet}.1`;
+}
+
 /** Every cluster has a subnet of its own in the network of all, and a block of ports. */
 export function placeCluster(profile: Profile, placement: Placement = {}): PlacedCluster {
   const { basePort, octet } = { ...DEFAULT_PLACEMENT, ...placement };

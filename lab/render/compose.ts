@@ -47,7 +47,7 @@ export function renderCompose(input: ComposeInput = {}): Rendered {
   const maxConnections = Math.min(LAB_SETTINGS.maxConnections, Math.floor((openFiles - SPARE_FILES) / 2));
   const settings = { ...LAB_SETTINGS, maxConnections, ...input.settings };
   const clusters = profiles.map((profile) => placeCluster(profile, placement));
-  const files = new Map<string, string>([...prometheusFiles(clusters), ...grafanaFiles()]);
+  const files = new Map<string, string>([...prometheusFiles(clusters, placement), ...grafanaFiles()]);
   const services = clusters.flatMap((cluster) => {
     const title = `  # ${cluster.topology.title}.\n  # ${cluster.topology.source}`;
     const texts = cluster.nodes.map((node) => {
