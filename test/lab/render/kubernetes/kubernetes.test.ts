@@ -1,0 +1,270 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, test } from 'node:test';
+import { Command } from 'commander';
+import { parseAllDocuments } from 'yaml';
+import { register as registerLoad } from '../../../../cli/load.ts';
+import { register as registerMerge } from '../../../../cli/merge.ts';
+import { KUBERNETES_CLUSTERS, renderKubernetes } from '../../../../lab/render/kubernetes.ts';
+import { type Schema, schemaOf, TEST_RUN, validate } from './schema.ts';
+
+const ROOT = resolve(import.meta.dirname, '../../../..');
+const FOLDER = join(ROOT, 'deploy/kubernetes');
+
+interface Container {
+  readonly name: string;
+  readonly image: string;
+  readonly args?: readonly string[];
+  readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly volumeMounts?: readonly { readonly name: string }[];
+  readonly securityContext?: { readonly readOnlyRootFilesystem?: boolean };
+  readonly resources?: { readonly limits?: Readonly<Record<string, string>> };
+  readonly readinessProbe?: object;
+  readonly livenessProbe?: object;
+}
+
+interface PodSpec {
+  readonly containers: readonly Container[];
+  readonly securityContext?: { readonly runAsNonRoot?: boolean; readonly runAsUser?: number };
+  readonly volumes?: readonly {
+    readonly name: string;
+    readonly configMap?: { readonly name: string };
+    readonly persistentVolumeClaim?: { readonly claimName: string };
+  }[];
+}
+
+interface Document {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+  readonly data?: Readonly<Record<string, string>>;
+  readonly resources?: readonly string[];
+  readonly spec?: {
+    readonly type?: string;
+    readonly replicas?: number;
+    readonly selector?: Readonly<Record<string, string>>;
+    readonly ports?: readonly { readonly port: number; readonly targetPort: string }[];
+    readonly template?: {
+      readonly metadata: { readonly labels: Readonly<Record<string, string>> };
+      readonly spec: PodSpec;
+    };
+  };
+}
+
+const files = renderKubernetes();
+const documents = [...files].flatMap(([file, text]) =>
+  parseAllDocuments(text).map((document) => {
+    assert.deepEqual(document.errors, [], file);
+    return { file, folder: file.split('/')[0]!, document: document.toJS() as Document };
+  }),
+);
+const pods = documents.flatMap(({ file, folder, document }) => {
+  const template = document.spec?.template;
+  return template === undefined
+    ? []
+    : [{ file, folder, document, labels: template.metadata.labels, pod: template.spec }];
+});
+const ofKind = (kind: string) => documents.filter(({ document }) => document.kind === kind);
+
+test('deploy/kubernetes has every manifest as it is rendered, and no other', () => {
+  for (const [name, text] of files) {
+    assert.equal(readFileSync(join(FOLDER, name), 'utf8'), text, `${name}: npm run render:kubernetes`);
+  }
+  const there = readdirSync(FOLDER, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.yaml'))
+    .map(({ parentPath, name }) => join(parentPath, name).slice(FOLDER.length + 1));
+  assert.deepEqual(there.sort(), [...files.keys()].sort());
+});
+
+describe('the schemas of Kubernetes', () => {
+  const schemaFor = ({ apiVersion, kind }: Document): Schema | undefined =>
+    kind === 'TestRun' ? TEST_RUN : schemaOf(apiVersion, kind);
+
+  test('hold for every manifest', () => {
+    let validated = 0;
+    for (const { file, document } of documents) {
+      if (document.kind === 'Kustomization') continue;
+      const schema = schemaFor(document);
+      assert.ok(
+        schema !== undefined,
+        `${file}: there is no schema of ${document.apiVersion} ${document.kind}`,
+      );
+      assert.deepEqual(validate(document, schema), [], `${file}, ${document.kind} ${document.metadata.name}`);
+      validated++;
+    }
+    assert.ok(validated > 20, String(validated));
+  });
+
+  test('refuse what is not in them', () => {
+    const deployment = ofKind('Deployment')[0]!.document;
+    const schema = schemaFor(deployment)!;
+    const broken: [(copy: Record<string, never>) => void, RegExp][] = [
+      [(copy) => Object.assign(copy.spec, { replica: 3 }), /^\.spec\.replica: no such field$/],
+      [(copy) => Object.assign(copy.spec, { replicas: '3' }), /^\.spec\.replicas: no integer$/],
+      [(copy) => delete (copy.spec as Record<string, unknown>).selector, /^\.spec\.selector: is missing$/],
+      [
+        (copy) =>
+          Object.assign((copy.spec as { template: { spec: object } }).template.spec, { containers: {} }),
+        /containers: no array$/,
+      ],
+    ];
+    for (const [change, expected] of broken) {
+      const copy = structuredClone(deployment) as unknown as Record<string, never>;
+      change(copy);
+      const found = validate(copy, schema);
+      assert.equal(found.length, 1, String(found));
+      assert.match(found[0]!, expected);
+    }
+  });
+});
+
+describe('kustomize', () => {
+  test('every folder lists its manifests, all of which are there', () => {
+    const kustomizations = ofKind('Kustomization');
+    assert.equal(kustomizations.length, new Set(documents.map(({ folder }) => folder)).size);
+    for (const { folder, document } of kustomizations) {
+      const own = [...files.keys()].filter(
+        (name) => name.startsWith(`${folder}/`) && !name.endsWith('kustomization.yaml'),
+      );
+      assert.deepEqual([...document.resources!].map((name) => `${folder}/${name}`).sort(), own.sort());
+    }
+  });
+});
+
+describe('pods', () => {
+  test('run as nobody, without rights, within limits, and are probed', () => {
+    assert.ok(pods.length >= 8);
+    for (const { file, document, pod } of pods) {
+      assert.equal(pod.securityContext!.runAsNonRoot, true, file);
+      assert.ok(pod.securityContext!.runAsUser! > 0, file);
+      for (const container of pod.containers) {
+        const name = `${file} ${container.name}`;
+        assert.equal(container.securityContext!.readOnlyRootFilesystem, true, name);
+        assert.ok(container.resources!.limits!.cpu && container.resources!.limits!.memory, name);
+        assert.match(container.image, /:v?\d/, `${name}: an image by version`);
+        if (document.kind !== 'Deployment') continue;
+        assert.ok(container.readinessProbe && container.livenessProbe, name);
+      }
+    }
+  });
+
+  test('mount what there is', () => {
+    for (const { file, folder, pod } of pods) {
+      const volumes = new Set(pod.volumes?.map(({ name }) => name));
+      for (const { volumeMounts = [] } of pod.containers) {
+        for (const { name } of volumeMounts) assert.ok(volumes.has(name), `${file}: no volume ${name}`);
+      }
+      const named = (kind: string) =>
+        ofKind(kind).map(({ folder, document }) => `${folder}/${document.metadata.name}`);
+      for (const { configMap, persistentVolumeClaim } of pod.volumes ?? []) {
+        if (configMap) assert.ok(named('ConfigMap').includes(`${folder}/${configMap.name}`), configMap.name);
+        if (!persistentVolumeClaim) continue;
+        const { claimName } = persistentVolumeClaim;
+        const from = folder === 'merge' ? 'load' : folder;
+        assert.ok(named('PersistentVolumeClaim').includes(`${from}/${claimName}`), claimName);
+      }
+    }
+  });
+
+  test('have no port twice, and none below 1024', () => {
+    for (const { file, pod } of pods) {
+      const ports = pod.containers.flatMap(({ ports = [] }) => ports);
+      assert.equal(new Set(ports.map(({ containerPort }) => containerPort)).size, ports.length, file);
+      assert.equal(new Set(ports.map(({ name }) => name)).size, ports.length, file);
+      for (const { name, containerPort } of ports) {
+        assert.ok(containerPort > 1023, `${file} ${name}`);
+        assert.ok(name.length <= 15, `${name}: a port has a name of at most 15 characters`);
+      }
+    }
+  });
+});
+
+describe('services', () => {
+  test('lead to ports of pods', () => {
+    for (const { folder, document } of ofKind('Service')) {
+      const { selector, ports } = document.spec!;
+      const behind = pods.filter(
+        (one) =>
+          one.folder === folder &&
+          Object.entries(selector!).every(([key, value]) => one.labels[key] === value),
+      );
+      assert.equal(behind.length, 1, `${folder} ${document.metadata.name}`);
+      const names = behind[0]!.pod.containers.flatMap(({ ports = [] }) => ports.map(({ name }) => name));
+      for (const { targetPort } of ports!) assert.ok(names.includes(targetPort), `${folder}: ${targetPort}`);
+    }
+  });
+
+  test('have every name that a configuration says', () => {
+    let seen = 0;
+    for (const { folder, document } of ofKind('ConfigMap')) {
+      const services = ofKind('Service').filter((one) => one.folder === folder);
+      for (const text of Object.values(document.data!)) {
+        // What an edge fetches from, an Nginx passes to, an origin registers with.
+        const named = text.matchAll(/^\s*(?:origin\s+|server\s+|url\s+http:\/\/)([a-z][a-z0-9-]*):(\d+)/gm);
+        for (const [, host, port] of named) {
+          const service = services.find((one) => one.document.metadata.name === host);
+          assert.ok(service !== undefined, `${folder}: no service ${host}`);
+          assert.ok(
+            service.document.spec!.ports!.some((one) => one.port === Number(port)),
+            `${folder}: ${host}:${port}`,
+          );
+          seen++;
+        }
+      }
+    }
+    assert.ok(seen >= 4, String(seen));
+  });
+
+  test('are those of the guides: a balancer in front of the edges, Nginx on the shared folder, the origin inside', () => {
+    const of = (name: string) =>
+      ofKind('Service').find(
+        ({ folder, document }) => folder === 'edge-cluster' && document.metadata.name === name,
+      )!.document.spec!;
+    assert.equal(of('origin').type, 'ClusterIP');
+    assert.equal(of('edge').type, 'LoadBalancer');
+    assert.deepEqual([of('web').type, of('web').ports![0]!.port], ['LoadBalancer', 80]);
+    const origin = pods.find(({ file }) => file === 'edge-cluster/origin.yaml')!;
+    assert.deepEqual(
+      origin.pod.containers.map(({ name }) => name),
+      ['origin', 'web'],
+    );
+    const edge = ofKind('Deployment').find(({ file }) => file === 'edge-cluster/edge.yaml')!;
+    assert.equal(edge.document.spec!.replicas, 3);
+    for (const name of KUBERNETES_CLUSTERS) {
+      const entries = ofKind('Service').filter(
+        ({ folder, document }) => folder === name && document.spec!.type === 'LoadBalancer',
+      );
+      assert.ok(entries.length > 0, name);
+      const system = entries.flatMap(({ document }) =>
+        document.spec!.ports!.filter(({ port }) => port === 12_025),
+      );
+      assert.deepEqual(system, [], `${name}: nobody outside may register an origin`);
+    }
+  });
+});
+
+test('the driver pods call commands with options that there are', () => {
+  const jobs = pods.filter(({ document }) => document.kind === 'Job');
+  assert.deepEqual(jobs.map(({ folder }) => folder).sort(), ['load', 'merge']);
+  for (const { pod } of jobs) {
+    const [name, ...rest] = pod.containers[0]!.args!;
+    const program = new Command();
+    registerLoad(program);
+    registerMerge(program);
+    const command = program.commands.find((one) => one.name() === name)!;
+    const known = command.options.map(({ long }) => long);
+    for (const option of rest.filter((text) => text.startsWith('--'))) {
+      assert.ok(known.includes(option), `${name} ${option}`);
+    }
+  }
+});
+
+test('images are made of files that there are', () => {
+  for (const dockerfile of ['driver.Dockerfile', 'k6.Dockerfile']) {
+    const text = readFileSync(join(FOLDER, dockerfile), 'utf8');
+    const copied = [...text.matchAll(/^COPY (.*) \S+$/gm)].flatMap(([, names]) => names!.split(' '));
+    assert.ok(copied.length >= 3);
+    for (const name of copied) assert.ok(existsSync(join(ROOT, name)), `${dockerfile}: ${name}`);
+  }
+});
