@@ -1,20 +1,18 @@
 /** What the checks of faults share: who is watched, what is asked of whom, and how it is judged. */
 import { RETRIES_PER_SECOND } from '../bounds.ts';
 import type { CheckContext, Judgement } from '../check.ts';
+import { type Course, courseOf, NewFrames } from '../failover-course.ts';
 import {
-  type Course,
-  courseOf,
   curedAt,
   FailoverStep,
   faultsIn,
-  NewFrames,
   type StormBound,
   stepOf,
   stormBoundIn,
-  stormOf,
   type Watched,
   watchedIn,
-} from '../failover-timeline.ts';
+} from '../failover-steps.ts';
+import { stormOf } from '../failover-storm.ts';
 import type { History } from '../history.ts';
 import { failed, inconclusive, judged, notSeen, unlessOurs } from '../judging.ts';
 import { GOP_FRAMES } from '../stage.ts';

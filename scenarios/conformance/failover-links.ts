@@ -8,7 +8,8 @@ import {
   TWO_HOPS_MS,
 } from '../bounds.ts';
 import { type Check, check } from '../check.ts';
-import { timelineOf, type Watched } from '../failover-timeline.ts';
+import type { Watched } from '../failover-steps.ts';
+import { timelineOf } from '../failover-timeline.ts';
 import { boundStorm, judgeFailover, settled, watchFor } from './failover-judging.ts';
 import { playersAt } from './failover-setting.ts';
 

@@ -11,7 +11,8 @@ import {
   TWO_HOPS_MS,
 } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
-import { curedAt, timelineOf } from '../failover-timeline.ts';
+import { curedAt } from '../failover-steps.ts';
+import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG, VIEWER } from '../habits.ts';
 import type { EventOf, History } from '../history.ts';
 import { failed, judged, notSeen } from '../judging.ts';

@@ -12,7 +12,8 @@ import {
   TWO_HOPS_MS,
 } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
-import { curedAt, timelineOf } from '../failover-timeline.ts';
+import { curedAt } from '../failover-steps.ts';
+import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG, OBS, VIEWER } from '../habits.ts';
 import type { History } from '../history.ts';
 import { judged, notSeen } from '../judging.ts';

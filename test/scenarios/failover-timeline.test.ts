@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { judgeFailover, judgeReturns } from '../../scenarios/conformance/failover-judging.ts';
-import { FailoverStep, stepOf, timelineOf, type Watched } from '../../scenarios/failover-timeline.ts';
+import { FailoverStep, stepOf, type Watched } from '../../scenarios/failover-steps.ts';
+import { timelineOf } from '../../scenarios/failover-timeline.ts';
 import type { MediaItem } from '../../scenarios/history.ts';
 import { verdictOf } from './conformance/histories.ts';
 import { Timeline, video } from './conformance/timeline.ts';
