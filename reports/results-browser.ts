@@ -17,10 +17,8 @@ export const BrowserPlay = z
       .describe('From the wish to play to the first picture; null when none came.'),
     pictures: z.object({
       shown: Counter,
-      dropped: Counter.describe('Decoded and not shown, as the browser counts.'),
-      missing: Counter.describe(
-        'Frames in no picture, though later ones are, that the browser has not dropped.',
-      ),
+      dropped: Counter.describe('Frames that came to the browser and were not shown.'),
+      missing: Counter.describe('Frames in no picture, though later ones are, that did not come.'),
       unreadable: Counter.describe('Pictures whose clock could not be read.'),
     }),
     stalls: z.object({

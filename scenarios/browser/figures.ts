@@ -9,9 +9,9 @@ export interface BrowserFigures {
   /** Pictures that were shown, and those of them whose clock could not be read. */
   readonly shown: number;
   readonly unreadable: number;
-  /** Decoded by the browser and not shown, by its own count. */
+  /** Frames that came and were not shown: the browser's own doing. */
   readonly dropped: number;
-  /** Frames that are in no picture though later ones are, and that the browser has not dropped. */
+  /** Frames that are in no picture, though later ones are, and that did not come. */
   readonly missing: number;
   /** Pictures that were shown again, or after newer ones. */
   readonly repeated: number;
@@ -32,6 +32,11 @@ export interface BrowserFigures {
 /** A page that was called late is in time again after so many pictures at the most: half a second of them. */
 const LATE_LOOKS = 12;
 
+/** A decoder has filled its queue after so many pictures. */
+const BEGUN = 5;
+/** Pictures of a second, at either end: how far it is ahead varies by a frame or two. */
+const SAMPLE = 25;
+
 /** A picture and the frame that is in it. */
 interface Placed extends Picture {
   readonly frame: number;
@@ -46,7 +51,8 @@ export function figuresOf(record: BrowserRecord): BrowserFigures {
     const at = arrivals.get(frame);
     return at === undefined ? [] : [at - shownAt];
   });
-  const { missing, repeated } = continuityOf(placed);
+  const { skipped, repeated } = continuityOf(placed);
+  const missing = Math.min(skipped, lostUnderWay(placed) ?? skipped);
   const stalls = stallsOf(record);
   const stalled = stalls.reduce((sum, { from, to }) => sum + (to - from), 0);
   const first = page.pictures[0];
@@ -56,8 +62,8 @@ export function figuresOf(record: BrowserRecord): BrowserFigures {
     firstPictureMs: first === undefined ? null : first.shownAt - page.startedAt,
     shown: page.pictures.at(-1)?.presented ?? 0,
     unreadable: page.pictures.filter(({ number }) => number === null).length,
-    dropped: page.dropped,
-    missing: Math.max(0, missing - page.dropped),
+    dropped: skipped - missing,
+    missing,
     repeated,
     stalls,
     stallRatio: played > 0 ? stalled / played : 0,
@@ -95,6 +101,8 @@ function withoutLateLooks(placed: readonly Placed[]): Placed[] {
   const kept: Placed[] = [];
   for (const picture of placed) {
     if (kept.at(-1)?.frame === picture.frame) {
+      // The first picture is painted before there is enough to play, and once more when it is played.
+      if (kept.length === 1) continue;
       const late = kept.findLastIndex((one, at) => at > 0 && skippedBetween(kept[at - 1]!, one) > 0);
       if (late >= kept.length - LATE_LOOKS && late > 0) kept.length = late;
     }
@@ -109,19 +117,33 @@ function skippedBetween(earlier: Placed, later: Placed): number {
 }
 
 /** Pictures between two that could be read, whether the page looked at them or not, stand for frames between theirs. */
-function continuityOf(placed: readonly Placed[]): { missing: number; repeated: number } {
-  let missing = 0;
+function continuityOf(placed: readonly Placed[]): { skipped: number; repeated: number } {
+  let skipped = 0;
   let repeated = 0;
   let newest: Placed | undefined;
   for (const picture of placed) {
     if (newest === undefined || picture.frame > newest.frame) {
-      if (newest !== undefined) missing += Math.max(0, skippedBetween(newest, picture));
+      if (newest !== undefined) skipped += Math.max(0, skippedBetween(newest, picture));
       newest = picture;
     } else {
       repeated++;
     }
   }
-  return { missing, repeated };
+  return { skipped, repeated };
+}
+
+/**
+ * How many frames fewer had come at the end than the numbers of the pictures went on: what a browser receives and decodes is
+ * ahead of what it shows by the same few frames all the time. Undefined where too little was shown to tell.
+ */
+function lostUnderWay(placed: readonly Placed[]): number | undefined {
+  if (placed.length < BEGUN + 2 * SAMPLE) return undefined;
+  const ahead = placed.map(({ arrived, frame }) => arrived - frame);
+  return Math.max(0, medianOf(ahead.slice(BEGUN, BEGUN + SAMPLE)) - medianOf(ahead.slice(-SAMPLE)));
+}
+
+function medianOf(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
 /** Where the page itself was held up, nobody knows whether there was anything to draw: that time is taken out. */

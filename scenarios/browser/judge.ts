@@ -98,7 +98,7 @@ function judgeFrames(record: BrowserRecord, figures: BrowserFigures): Judgement 
     ...(repeated > 0 ? [`${repeated} shown again or late`] : []),
     ...(unreadable > 0 ? [`${unreadable} whose clock cannot be read`] : []),
   ];
-  const actual = `of ${shown} pictures ${wrong.join(', ') || 'none missing'}; the browser dropped ${dropped}`;
+  const actual = `of ${shown} pictures ${wrong.join(', ') || 'none missing'}; ${dropped} came and were not shown`;
   return judged(wrong.length === 0, expected, actual, complaints(record));
 }
 

@@ -11,7 +11,9 @@ import { MediaRecorder } from '../../drivers/measure/recorder.ts';
 import { MediaSource } from '../../drivers/measure/source.ts';
 import { signallingUrl } from '../../drivers/webrtc/endpoint.ts';
 import type { Cluster } from '../../lab/cluster.ts';
+import { ProtocolError } from '../../protocols/errors.ts';
 import { parsePlaylist } from '../../protocols/hls/parse.ts';
+import type { Playlist } from '../../protocols/hls/playlist.ts';
 import { MediaType } from '../../protocols/media.ts';
 import { HLS_LISTED_WITHIN_MS, LISTED_TARGETS, STARTS_WITHIN_MS, WARM_UP_MS, WATCH_MS } from './bounds.ts';
 import type {
@@ -204,13 +206,16 @@ function holdEdges(cluster: Cluster, stream: string): Client[] {
   });
 }
 
-/** Until a media playlist has so many target durations in it that a player can begin where it wants to. */
+/**
+ * Until a media playlist has so many target durations in it that a player can begin where it wants to. One that breaks the
+ * grammar is the browser's to judge.
+ */
 async function untilListed(url: string): Promise<void> {
   const end = performance.now() + HLS_LISTED_WITHIN_MS;
   let media = url;
   for (;;) {
-    const text = await textOf(media);
-    const playlist = text === undefined ? undefined : parsePlaylist(text);
+    const playlist = await playlistAt(media);
+    if (playlist === 'malformed') return;
     if (playlist?.kind === 'master') {
       media = new URL(playlist.variants[0]!.uri, media).href;
       continue;
@@ -228,7 +233,14 @@ async function untilListed(url: string): Promise<void> {
   }
 }
 
-async function textOf(url: string): Promise<string | undefined> {
+/** Undefined when it is not there yet. */
+async function playlistAt(url: string): Promise<Playlist | 'malformed' | undefined> {
   const response = await fetch(url).catch(() => undefined);
-  return response?.ok ? response.text() : undefined;
+  if (!response?.ok) return undefined;
+  try {
+    return parsePlaylist(await response.text());
+  } catch (error) {
+    if (error instanceof ProtocolError) return 'malformed';
+    throw error;
+  }
 }

@@ -12,6 +12,11 @@ export interface Picture {
   readonly shownAt: number;
   /** How many pictures had been shown, this one included, those that the page did not get to look at, too. */
   readonly presented: number;
+  /**
+   * How many frames had come by then, shown or not or not yet: decoded ones (`totalVideoFrames`), of WebRTC received ones
+   * (`framesReceived`).
+   */
+  readonly arrived: number;
 }
 
 /** Something that a player or the page complained of: a stable slug, and words. */
@@ -34,8 +39,6 @@ export interface PageRecord {
   readonly pictures: readonly Picture[];
   /** Pixels of the last picture. */
   readonly size: { readonly width: number; readonly height: number } | null;
-  /** Pictures that the browser decoded and did not show, by its own count. */
-  readonly dropped: number;
   /** When the element said that it waits for data, after the first picture. */
   readonly waits: readonly number[];
   /** When the page itself was not given the time to draw. */

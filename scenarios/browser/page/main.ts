@@ -10,7 +10,10 @@ const now = (): number => performance.timeOrigin + performance.now();
 
 class Page implements PageApi {
   readonly #video = document.querySelector('video')!;
-  readonly #watch = new PictureWatch(this.#video);
+  readonly #watch = new PictureWatch(
+    this.#video,
+    () => this.#player?.framesReceived ?? this.#video.getVideoPlaybackQuality().totalVideoFrames,
+  );
   readonly #complaints: Complaint[] = [];
   readonly #waits: number[] = [];
   readonly #heldUp: Span[] = [];
@@ -52,7 +55,6 @@ class Page implements PageApi {
       endedAt: now(),
       pictures: this.#watch.pictures,
       size: video.videoWidth === 0 ? null : { width: video.videoWidth, height: video.videoHeight },
-      dropped: rtc === null ? video.getVideoPlaybackQuality().droppedVideoFrames : rtc.framesDropped,
       waits: this.#waits,
       heldUp: this.#heldUp,
       hidden: this.#hidden,

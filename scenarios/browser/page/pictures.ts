@@ -20,10 +20,13 @@ export class PictureWatch {
   readonly first: Promise<void>;
   #seen = (): void => {};
   readonly #video: HTMLVideoElement;
+  readonly #arrived: () => number;
   readonly #context: CanvasRenderingContext2D;
 
-  constructor(video: HTMLVideoElement) {
+  /** @param arrived frames that have come, shown or not. */
+  constructor(video: HTMLVideoElement, arrived: () => number) {
     this.#video = video;
+    this.#arrived = arrived;
     const canvas = new OffscreenCanvas(CLOCK_COLUMNS * CELL, CLOCK_ROWS * CELL);
     this.#context = canvas.getContext('2d', {
       willReadFrequently: true,
@@ -42,6 +45,7 @@ export class PictureWatch {
         number: this.#number(),
         shownAt: performance.timeOrigin + expectedDisplayTime,
         presented: presentedFrames,
+        arrived: this.#arrived(),
       });
       this.#seen();
     });

@@ -5,6 +5,8 @@ import type { BrowserProtocol, Complaint, RtcRecord } from '../record.ts';
 import { WhepSession } from './whep.ts';
 
 export interface PagePlayer {
+  /** WHEP: frames that have come, a moment ago. Others: undefined, the element counts them. */
+  readonly framesReceived?: number;
   /** WHEP alone has any. */
   stats(): Promise<RtcRecord | null>;
   close(): Promise<void>;

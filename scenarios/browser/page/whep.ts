@@ -2,6 +2,9 @@
 import type { RtcRecord } from '../record.ts';
 import type { Complain, PagePlayer } from './players.ts';
 
+/** How often it looks how many frames have come: more than one per frame of 25 in a second. */
+const COUNT_MS = 30;
+
 /** Candidates are gathered before the offer is sent: at the latest then it goes with those that are there. */
 const GATHER_MS = 1000;
 
@@ -9,6 +12,7 @@ export class WhepSession implements PagePlayer {
   readonly #connection = new RTCPeerConnection();
   readonly #abort = new AbortController();
   #resource: string | undefined;
+  framesReceived = 0;
 
   constructor(video: HTMLVideoElement, url: string, complain: Complain) {
     this.#connection.addTransceiver('video', { direction: 'recvonly' });
@@ -21,6 +25,7 @@ export class WhepSession implements PagePlayer {
       if (state === 'failed' || state === 'disconnected')
         complain({ code: `whep.${state}`, detail: 'connection' });
     });
+    this.#count();
     this.#negotiate(url).catch((error: Error) => {
       if (!this.#abort.signal.aborted) complain({ code: 'whep.signalling', detail: error.message });
     });
@@ -39,6 +44,12 @@ export class WhepSession implements PagePlayer {
     const location = response.headers.get('Location');
     if (location !== null) this.#resource = new URL(location, url).href;
     await this.#connection.setRemoteDescription({ type: 'answer', sdp: await response.text() });
+  }
+
+  async #count(): Promise<void> {
+    const stats = await this.stats();
+    this.framesReceived = stats?.framesReceived ?? 0;
+    if (!this.#abort.signal.aborted) setTimeout(() => this.#count(), COUNT_MS);
   }
 
   #gathered(): Promise<void> {
