@@ -1,0 +1,4 @@
+import { textDecoders } from './decoders/text.ts';
+import { fuzzEach } from './suite.ts';
+
+fuzzEach(textDecoders);
