@@ -74,9 +74,16 @@ function job(name: string, pods: number, args: readonly string[]): Manifest {
     kind: 'Job',
     metadata: { name: `liveproof-${name}`, labels: label },
     spec: {
-      ...(indexed && { completionMode: 'Indexed', completions: pods, parallelism: pods }),
-      // A shard that begins anew begins too late: the merge says that it is missing.
-      backoffLimit: 0,
+      // A shard that begins anew begins too late: the merge says that it is missing. One that fails ends no other.
+      ...(indexed
+        ? {
+            completionMode: 'Indexed',
+            completions: pods,
+            parallelism: pods,
+            backoffLimitPerIndex: 0,
+            maxFailedIndexes: pods,
+          }
+        : { backoffLimit: 0 }),
       template: {
         metadata: { labels: label },
         spec: {
