@@ -87,11 +87,16 @@ export function judgeBench(
   return found;
 }
 
-function latencyJudged({ generator, breaches, joined, steady, startup, repetitions }: BenchLatency): Said {
+function latencyJudged(cell: BenchLatency): Said {
+  const { generator, breaches, joined, steady, startup, repetitions, discarded } = cell;
   const expected = 'the SLO is held, by a generator with time to spare';
   const told = `latency p99 ${formatMs(steady.p99)}, startup p99 ${formatMs(startup.p99)}, ${plural(repetitions, 'repetition')}`;
   if (!generator.healthy) {
     const actual = `the generator was unhealthy: ${generator.reasons.join('; ')}`;
+    return { verdict: 'inconclusive', expected, actual, evidence: [{ label: 'figures', detail: told }] };
+  }
+  if (discarded > repetitions) {
+    const actual = `the generator was unhealthy in ${formatNumber(discarded)} of ${plural(discarded + repetitions, 'repetition')}`;
     return { verdict: 'inconclusive', expected, actual, evidence: [{ label: 'figures', detail: told }] };
   }
   if (steady.count === 0 && joined > 0) {

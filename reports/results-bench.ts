@@ -45,6 +45,9 @@ export const BenchLatency = z
     at: z.string().describe('The node that was played from.'),
     players: Count,
     repetitions: Count.describe('Runs that these figures are of, together.'),
+    discarded: Count.describe(
+      'Runs that were left out, because the generator was unhealthy. When it was so in all of them none is left out.',
+    ),
     joined: Count.describe('Of all repetitions together, as are `failed` and `dropped`.'),
     failed: Count,
     dropped: Count,

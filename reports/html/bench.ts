@@ -23,8 +23,8 @@ export function renderBench(bench: Bench): Html {
   const { ladders, latency, economics, claims, comparison } = bench;
   return html`<section aria-labelledby="figures">
 <h2 id="figures">Figures</h2>
-${renderTiles(tilesOf(bench))}
 <p>Profile <strong>${bench.profile}</strong>; the stream has ${formatNumber(bench.bitrate / 1000)} kbit/s. Asked of the clusters: ${sloWords(bench)}.</p>
+${renderTiles(tilesOf(bench))}
 </section>
 ${comparison !== undefined && renderComparison(comparison)}
 ${ladders.length > 0 && renderLadders(ladders)}
@@ -215,7 +215,7 @@ function renderLatency(latency: readonly BenchLatency[]): Html {
   const clusters = [...new Set(latency.map(clusterOf))];
   return html`<section aria-labelledby="latency">
 <h2 id="latency">Latency</h2>
-<p>From the publisher’s stamp to the player, every frame of every player after its join; of HLS from a player that begins three target durations back, until the last byte of the segment is there. Repetitions are interleaved and merged. One player of each protocol plays at the same time as those of the others.</p>
+<p>From the publisher’s stamp to the player, every frame of every player after its join; of HLS from a player that begins three target durations back, until the last byte of the segment is there. Repetitions are interleaved and merged; those with an unhealthy generator are left out. One player of each protocol plays at the same time as those of the others.</p>
 ${dataTable(
   'latency',
   [
@@ -233,6 +233,7 @@ ${dataTable(
     'Stalls',
     'Lost',
     'Joined',
+    'Repetitions',
     'Servers',
     'Generator',
   ],
@@ -245,13 +246,14 @@ ${dataTable(
     formatPercent(cell.stalls.ratio),
     `${formatNumber(cell.frames.missing + cell.frames.faulty)} of ${formatNumber(cell.frames.received)}`,
     `${formatNumber(cell.joined)} of ${formatNumber(cell.players * cell.repetitions)}`,
+    repetitionsOf(cell),
     cell.server === null ? '—' : `${formatNumber(cell.server.cores)} cores`,
     verdictBadge(
       cell.generator.healthy ? 'pass' : 'inconclusive',
       cell.generator.healthy ? 'healthy' : 'unhealthy',
     ),
   ]),
-  [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14],
+  [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
 )}
 ${clusters.map((cluster, index) =>
   renderCurves(
@@ -261,6 +263,10 @@ ${clusters.map((cluster, index) =>
   ),
 )}
 </section>`;
+}
+
+function repetitionsOf({ repetitions, discarded }: BenchLatency): string {
+  return discarded === 0 ? formatNumber(repetitions) : `${repetitions} of ${repetitions + discarded}`;
 }
 
 /** At the most players of each protocol: the tail is where servers differ. */

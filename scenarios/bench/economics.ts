@@ -30,7 +30,7 @@ export function frontsOf({ topology, entries }: Pick<Cluster, 'topology' | 'entr
     topology.nodes.filter(({ role }) => role === 'edge').flatMap(({ upstreams }) => upstreams),
   );
   const fronts = topology.nodes.filter(
-    ({ name, role }) => FRONTS.includes(role) || (role === 'edge' && !behind.has(name) && !feeds.has(name)),
+    ({ name, role }) => !behind.has(name) && (FRONTS.includes(role) || (role === 'edge' && !feeds.has(name))),
   );
   return fronts.flatMap(({ name, web }): Front[] => {
     if (web === 'cache') return plays(name, 'hls') ? [{ node: name, protocol: 'hls' }] : [];

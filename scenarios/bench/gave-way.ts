@@ -41,7 +41,7 @@ function sideOf({ generator, machineShare }: BenchStep): 'server' | 'generator' 
   return generator.healthy ? 'server' : 'generator';
 }
 
-/** What one more client took, from the smallest to the largest step that held. */
+/** What one more player or publisher took, from the smallest to the largest step that held. */
 export function perClientOf(steps: readonly BenchStep[]): BenchLadder['perClient'] {
   const held = steps.filter(({ holds }) => holds).toSorted((a, b) => a.value - b.value);
   const [first, last] = [held[0], held.at(-1)];

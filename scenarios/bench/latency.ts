@@ -67,7 +67,10 @@ export function steadyOf(protocol: Protocol, { steadyMs, hlsSteadyMs }: Profile)
   return protocol === 'hls' ? hlsSteadyMs : steadyMs;
 }
 
-function summary({ cluster }: Site, { seat, players, runs }: Cell, slo: BenchSlo): BenchLatency {
+/** Of the repetitions with a healthy generator, when there are any: the others say nothing about the cluster. */
+function summary({ cluster }: Site, { seat, players, runs: all }: Cell, slo: BenchSlo): BenchLatency {
+  const healthy = all.filter(({ generator }) => generator.healthy);
+  const runs = healthy.length > 0 ? healthy : all;
   const sum = (of: (run: Measured) => number): number => runs.reduce((total, run) => total + of(run), 0);
   const mean = (of: (run: Measured) => number): number => sum(of) / runs.length;
   const merged = (of: (run: Measured) => LatencyHistogram): LatencyHistogram => {
@@ -90,6 +93,7 @@ function summary({ cluster }: Site, { seat, players, runs }: Cell, slo: BenchSlo
     at: seat.entry.node,
     players,
     repetitions: runs.length,
+    discarded: all.length - runs.length,
     joined: sum((run) => run.clients.joined),
     failed: sum((run) => run.clients.failed),
     dropped: sum((run) => run.clients.dropped),
@@ -110,7 +114,7 @@ function summary({ cluster }: Site, { seat, players, runs }: Cell, slo: BenchSlo
     machineShare: mean((run) => run.machineShare),
     breaches: breachesOf(figures, slo, seat.protocol, 'play'),
     generator: worstGenerator(runs),
-    samples: samplesOf(runs, players > 1),
+    samples: samplesOf(healthy, players > 1),
   };
 }
 
@@ -141,11 +145,9 @@ function worstGenerator(runs: readonly Measured[]): BenchLatency['generator'] {
   };
 }
 
-/** Of healthy repetitions only: others say nothing about the cluster. */
 function samplesOf(runs: readonly Measured[], isAlone: boolean): Record<string, number[]> {
-  const healthy = runs.filter(({ generator }) => generator.healthy);
   const of = (value: (run: Measured) => number | null): number[] =>
-    healthy.map(value).filter((sample) => sample !== null);
+    runs.map(value).filter((sample) => sample !== null);
   return {
     latencyP50: of(({ steady }) => steady.percentile(50)),
     latencyP99: of(({ steady }) => steady.percentile(99)),

@@ -1,4 +1,5 @@
 /** One measurement: players join, play for a while, and leave; what they saw, and what everybody took for it. */
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LatencyHistogram } from '../../drivers/measure/histogram.ts';
 import type { CrowdClientOptions } from '../../drivers/swarm/crowd.ts';
@@ -40,11 +41,18 @@ export interface Measured {
 /** Who has not joined by then after the ramp does not hold the others up. */
 const SETTLED_WITHIN_MS = 5000;
 
+/**
+ * So many take a tenth of a core over RTMP, a third over WHEP (docs/measuring.md). Every process more takes as long to start
+ * as a short measurement takes.
+ */
+const PLAYERS_PER_WORKER = 250;
+
 /** Undefined when the signal came first: half a measurement is none. */
 export async function measure(task: Task): Promise<Measured | undefined> {
   const { site, urls, players, rampMs, steadyMs, client, signal, onTick } = task;
   if (signal.aborted) return undefined;
-  const swarm = new Swarm({ urls, clients: players, rampMs, ...(client && { client }) }, onTick);
+  const workers = Math.min(availableParallelism(), Math.ceil(players / PLAYERS_PER_WORKER));
+  const swarm = new Swarm({ urls, clients: players, rampMs, workers, ...(client && { client }) }, onTick);
   let own: HealthMonitor | undefined;
   try {
     await site.revive(signal);

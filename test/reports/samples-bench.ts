@@ -46,6 +46,7 @@ export function latency(of: Partial<BenchLatency> = {}): BenchLatency {
     at: 'balancer',
     players: 100,
     repetitions: 5,
+    discarded: 0,
     joined: 500,
     failed: 0,
     dropped: 0,

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Topology } from '../../../lab/topology.ts';
+import { Bench } from '../../../reports/results-bench.ts';
+import { PROFILE_OF, type Profile } from '../../../scenarios/bench/profile.ts';
+import { runBench } from '../../../scenarios/bench/run.ts';
+import { DEFAULT_SLO } from '../../../scenarios/bench/slo.ts';
+
+const PAIR: Topology = {
+  name: 'pair',
+  title: 'An origin and an edge',
+  source: 'test/scenarios/bench/run.test.ts',
+  nodes: [
+    { name: 'origin', role: 'origin', upstreams: [] },
+    { name: 'edge', role: 'edge', upstreams: ['origin'] },
+  ],
+  entries: [
+    { node: 'origin', protocol: 'rtmp', use: 'publish' },
+    { node: 'edge', protocol: 'rtmp', use: 'play' },
+  ],
+};
+const TINY: Profile = {
+  ...PROFILE_OF.quick,
+  players: [1],
+  repetitions: 1,
+  steadyMs: 300,
+  economics: { players: 4, ms: 300 },
+};
+
+function request(signal: AbortSignal) {
+  return {
+    runs: [{ topology: PAIR, engine: 'builtin' as const }],
+    profile: TINY,
+    slo: DEFAULT_SLO,
+    signal,
+    show: () => {},
+    start: {},
+  };
+}
+
+test('a real cluster is measured: its latency, and what its origin sends with and without merged pulls', async () => {
+  const lines: string[] = [];
+  const bench = await runBench({
+    ...request(new AbortController().signal),
+    parts: ['latency', 'economics'],
+    show: (line) => lines.push(line),
+  });
+  assert.ok(Bench.safeParse(bench).success);
+  assert.deepEqual([bench.problems, bench.ladders, bench.claims], [[], [], []]);
+  const [cell] = bench.latency;
+  assert.deepEqual([bench.latency.length, cell!.at, cell!.joined], [1, 'edge', 1]);
+  assert.ok(cell!.steady.p50! > 0 && cell!.steady.count > 0);
+  const [merged, unmerged] = bench.economics;
+  assert.deepEqual(
+    [merged!.variant, merged!.pulls, unmerged!.variant, unmerged!.pulls],
+    ['merged', 1, 'unmerged', 4],
+  );
+  assert.ok(merged!.perViewerByte! < unmerged!.perViewerByte!);
+  assert.match(lines[0]!, /^pair, builtin \| brings the cluster up$/);
+});
+
+test('what was interrupted before it began is empty, and no cluster is brought up', async () => {
+  const bench = await runBench({ ...request(AbortSignal.abort()), parts: ['latency', 'claims'] });
+  assert.deepEqual([bench.latency, bench.claims, bench.problems], [[], [], []]);
+});
+
+test('a cluster that does not come up is a problem of its own, and none of the others', async () => {
+  const bench = await runBench({
+    ...request(new AbortController().signal),
+    runs: [{ topology: PAIR, engine: 'srs' }],
+    start: { srsPath: '/nonexistent/srs' },
+    parts: ['latency'],
+  });
+  assert.deepEqual(
+    bench.problems.map(({ topology, part }) => [topology, part]),
+    [['pair', 'start']],
+  );
+});
