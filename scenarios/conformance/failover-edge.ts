@@ -1,4 +1,4 @@
-/** An edge behind the balancer goes: its viewers, and an encoder that publishes through it, come back at another one. */
+/** An edge behind the balancer goes: its viewers, and encoders that publish through it, come back at another one. */
 import {
   BALANCER_NOTICES_MS,
   REDISPATCHED_WITHIN_MS,
@@ -6,11 +6,18 @@ import {
   RETURNED_WITHIN_MS,
   TWO_HOPS_MS,
 } from '../bounds.ts';
-import { type Check, type CheckContext, check } from '../check.ts';
+import { type Check, type CheckContext, check, UnreachableError } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
-import { FFMPEG } from '../habits.ts';
+import type { Habit } from '../habits.ts';
 import { boundStorm, judgeReturns, settled, watchFor } from './failover-judging.ts';
-import { EDGE_CLUSTER, PATIENT_MS, playersAt, viewersOf } from './failover-setting.ts';
+import {
+  EDGE_CLUSTER,
+  ENCODERS,
+  encoderBackMs,
+  PATIENT_MS,
+  playersAt,
+  viewersOf,
+} from './failover-setting.ts';
 import { holderOf, namesOf } from './masters-and-slaves.ts';
 
 const SEED = 'Edge cluster on Kubernetes (seeds/000)';
@@ -18,13 +25,14 @@ const WHERE = 'step 6, the load balancer in front of the edges';
 const GROUP = 'edge';
 /** Enough for each edge to have some, also where the balancer has only just found one to be up again. */
 const MOST_VIEWERS = 12;
-/** An encoder that tries at once, then every second, through a balancer that may have to send it on. */
-const ENCODER_BACK_MS = REDISPATCHED_WITHIN_MS + FFMPEG.waitMs(1) + 1000;
+const HANDSHAKE_MS = 1000;
+/** Encoders until one of each habit is at the same edge: the balancer gives one to each edge in turn, or nearly so. */
+const MOST_ENCODERS = 9;
 
 const edgeKilled = check({
   id: 'failover/edge-killed',
   title:
-    'When an edge dies, its viewers and its encoder come back through the balancer, and others notice nothing',
+    'When an edge dies, its viewers and encoders, ffmpeg and OBS, come back through HAProxy, and others notice nothing',
   level: 'must',
   spec: {
     source: SEED,
@@ -46,41 +54,33 @@ const edgeKilled = check({
 
   async run(t) {
     const { balancer, edges, publisher, viewers, stream } = await balanced(t);
-    const pushed = t.stream('pushed');
-    const encoder = await t.encode({ url: t.publishUrl(pushed, balancer), habit: FFMPEG });
-    const victim = await holderOf(t, pushed, edges);
+    const pushed = await pushedThrough(t, balancer, edges);
+    const { victim } = pushed;
     const others = edges.filter((edge) => edge !== victim);
-    const [bystanders, followers] = await Promise.all([
-      playersAt(t, stream, others),
-      playersAt(t, pushed, others, { prefix: 'pushed-' }),
-    ]);
+    const bystanders = await playersAt(t, stream, others);
     const asked = { since: 'fault', lossless: false, group: GROUP } as const;
     const redispatch = 'it connects at once, the balancer sends it on after 3 s, HAProxy "retries"';
     for (const client of viewers) {
       const boundMs = REDISPATCHED_WITHIN_MS + RETURNED_WITHIN_MS;
       watchFor(t, { ...asked, publisher, client, part: 'returns', boundMs, why: redispatch });
     }
-    watchFor(t, {
-      ...asked,
-      publisher: encoder.label,
-      client: encoder.label,
-      part: 'publishes',
-      boundMs: ENCODER_BACK_MS,
-      why: redispatch,
-    });
-    for (const client of followers) {
-      const boundMs = ENCODER_BACK_MS + RESUMED_WITHIN_MS;
-      watchFor(t, {
-        ...asked,
-        publisher: encoder.label,
-        client,
-        part: 'waits',
-        boundMs,
-        why: 'the encoder is back, then the pause of an edge',
-      });
+    for (const { habit, stream: own, label } of pushed.encoders) {
+      const backMs = encoderBackMs(habit, REDISPATCHED_WITHIN_MS + HANDSHAKE_MS);
+      const why = `${habit.name} waits ${habit.waitMs(0)} ms, then ${habit.waitMs(1)} ms; HAProxy "retries" 3 s`;
+      watchFor(t, { ...asked, publisher: label, client: label, part: 'publishes', boundMs: backMs, why });
+      for (const client of await playersAt(t, own, others, { prefix: `${label}-` })) {
+        watchFor(t, {
+          ...asked,
+          publisher: label,
+          client,
+          part: 'waits',
+          boundMs: backMs + RESUMED_WITHIN_MS,
+          why: `${why}; the pause of an edge is 3 s`,
+        });
+      }
     }
     watchBystanders(t, publisher, bystanders);
-    boundStorm(t, GROUP, 2);
+    boundStorm(t, GROUP, 1 + pushed.encoders.length);
     await t.control(t.cluster.nodes.get(victim)!, 'kill');
     await settled(t, GROUP);
   },
@@ -145,6 +145,31 @@ interface Balanced {
   stream: string;
   publisher: string;
   viewers: string[];
+}
+
+interface Pushed {
+  /** Where these encoders are. */
+  victim: string;
+  encoders: { habit: Habit; stream: string; label: string }[];
+}
+
+/** Encoders through the balancer until one edge has one of each habit; those that are elsewhere stay there. */
+async function pushedThrough(t: CheckContext, balancer: string, edges: string[]): Promise<Pushed> {
+  const at = new Map<string, Pushed['encoders']>();
+  for (let i = 0; i < MOST_ENCODERS; i++) {
+    const habit = ENCODERS[Math.floor(i / edges.length) % ENCODERS.length]!;
+    const stream = t.stream('pushed');
+    const { label } = await t.encode({ url: t.publishUrl(stream, balancer), label: habit.name, habit });
+    const victim = await holderOf(t, stream, edges);
+    const encoders = [
+      ...(at.get(victim) ?? []).filter((one) => one.habit !== habit),
+      { habit, stream, label },
+    ];
+    if (encoders.length === ENCODERS.length) return { victim, encoders };
+    at.set(victim, encoders);
+  }
+  const apart = Promise.reject(new UnreachableError(`${MOST_ENCODERS} encoders`));
+  return t.within('an edge with an encoder of each habit', 0, apart);
 }
 
 /** A stream at the origin, and viewers of it through the balancer, some at each edge. */
