@@ -59,7 +59,7 @@
     plots.get(place)?.destroy();
     const { x, xs, y, series, together, size } = JSON.parse(document.getElementById(`plot-${place.dataset.plot}`).textContent);
     const data = [xs, ...series.map(({ values }) => values)];
-    const name = x.scale === 'percentile' ? 'percentile' : (x.label ?? x.unit ?? 'x');
+    const name = x.scale === 'percentile' ? 'percentile' : (x.name ?? x.label ?? x.unit ?? 'x');
     const options = {
       width: place.clientWidth,
       height: size === 'small' ? 190 : 300,

@@ -57,7 +57,11 @@ type TimelineColumn = Exclude<keyof LoadSecond, 'at' | 'latencyHdr'>;
 
 function coursePlots(timeline: readonly LoadSecond[]): Plot[] {
   const of = (name: TimelineColumn) => timeline.map((second) => second[name]);
-  const overTime = { x: { unit: 's' }, xs: timeline.map(({ second }) => second), together: 'seconds' };
+  const overTime = {
+    x: { unit: 's', name: 'second' },
+    xs: timeline.map(({ second }) => second),
+    together: 'seconds',
+  };
   const common = { ...overTime, readable: 'in the table below', size: 'small' } as const;
   return [
     {

@@ -9,6 +9,8 @@ export interface PlotAxis {
   readonly unit?: string;
   /** Stands beside the axis. */
   readonly label?: string;
+  /** In the legend, of x only. Default its label, or its unit. */
+  readonly name?: string;
   /**
    * `percentile`, of x only: values are log10(1 / (1 - percentile)), so that 0, 1, 2, 3 are p0, p90, p99, p99.9 and the worst
    * cases have room. Default `linear`, which begins at zero for y.

@@ -1,6 +1,7 @@
 /** `--dashboard`: the report of a run that goes on. Changes are told by server-sent events. */
 import type { ServerResponse } from 'node:http';
 import { renderLiveBody, renderLivePage } from '../html/page.ts';
+import type { Results } from '../results.ts';
 import type { LiveRun } from './live-run.ts';
 import { type Address, type LiveServer, serve } from './server.ts';
 
@@ -11,6 +12,15 @@ export async function startDashboard(run: LiveRun, address: Address): Promise<Li
   const listeners = new Set<ServerResponse>();
   let told = Number.NEGATIVE_INFINITY;
   let waiting: NodeJS.Timeout | undefined;
+  const stage = () => (run.isOver ? 'over' : 'running');
+  let rendered: { of: Results; stage: string; body: string } | undefined;
+  /** Once for all that look on. */
+  const body = (): string => {
+    if (rendered?.of !== run.results || rendered.stage !== stage()) {
+      rendered = { of: run.results, stage: stage(), body: renderLiveBody(run.results, stage()) };
+    }
+    return rendered.body;
+  };
   const send = (event: string, data: string): void => {
     for (const response of listeners) response.write(`event: ${event}\ndata: ${data}\n\n`);
   };
@@ -23,7 +33,7 @@ export async function startDashboard(run: LiveRun, address: Address): Promise<Li
   /** With the last page itself: the server is about to go. */
   const tellEnd = (): void => {
     clearTimeout(waiting);
-    send('over', JSON.stringify(renderLiveBody(run.results, 'over')));
+    send('over', JSON.stringify(body()));
     for (const response of listeners) response.end();
     listeners.clear();
   };
@@ -33,12 +43,11 @@ export async function startDashboard(run: LiveRun, address: Address): Promise<Li
     if (wait <= 0) tellChange();
     else waiting ??= setTimeout(tellChange, wait).unref();
   });
-  const stage = () => (run.isOver ? 'over' : 'running');
   const page = (text: string) => (_: unknown, response: ServerResponse) =>
     response.setHeader('content-type', 'text/html; charset=utf-8').end(text);
   const server = await serve(address, {
     '/': (request, response) => page(renderLivePage(run.results, stage()))(request, response),
-    '/body': (request, response) => page(renderLiveBody(run.results, stage()))(request, response),
+    '/body': (request, response) => page(body())(request, response),
     '/results.json'(_, response) {
       response.setHeader('content-type', 'application/json').end(JSON.stringify(run.results));
     },

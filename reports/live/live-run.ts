@@ -4,16 +4,19 @@ import { maskDeep } from '../secrets.ts';
 
 export class LiveRun {
   #results: Results;
+  /** Made when somebody asks: it costs some milliseconds with hundreds of findings. */
+  #masked: Results | undefined;
   #isOver = false;
   readonly #listeners = new Set<() => void>();
 
   constructor(results: Results) {
-    this.#results = maskDeep(results);
+    this.#results = results;
   }
 
-  /** Secrets are masked. */
+  /** Secrets are masked. The same object until there is something new. */
   get results(): Results {
-    return this.#results;
+    this.#masked ??= maskDeep(this.#results);
+    return this.#masked;
   }
 
   get isOver(): boolean {
@@ -23,16 +26,14 @@ export class LiveRun {
   /** Figures of the moment. Nothing is changed any more when it is over. */
   update(results: Results): void {
     if (this.#isOver) return;
-    this.#results = maskDeep(results);
-    this.#tell();
+    this.#become(results);
   }
 
   /** The results that the run leaves behind. */
   finish(results: Results): void {
     if (this.#isOver) return;
-    this.#results = maskDeep(results);
     this.#isOver = true;
-    this.#tell();
+    this.#become(results);
   }
 
   /** Returns the function that ends the subscription. */
@@ -41,7 +42,9 @@ export class LiveRun {
     return () => this.#listeners.delete(listener);
   }
 
-  #tell(): void {
+  #become(results: Results): void {
+    this.#results = results;
+    this.#masked = undefined;
     for (const listener of [...this.#listeners]) listener();
   }
 }
