@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { build, encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { edgeCluster } from '../../../lab/topologies/edge-cluster.ts';
@@ -48,6 +49,11 @@ test('names, units and kinds are as Prometheus wants them', () => {
     for (const label of labels) assert.match(label, /^[a-z]+$/);
     assert.doesNotMatch(help, /[\n.]$/);
   }
+});
+
+test('docs/reports.md names every metric', () => {
+  const page = readFileSync(new URL('../../../docs/reports.md', import.meta.url), 'utf8');
+  for (const { name } of FAMILIES) assert.ok(page.includes(`\`${name}\``), name);
 });
 
 test('a histogram counts the samples of the distribution, at most the edge of each bucket', () => {
