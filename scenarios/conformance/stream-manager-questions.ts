@@ -1,5 +1,6 @@
 /** What checks ask and tell a stream manager, and what it answers. */
 import type { ClusterNode } from '../../lab/cluster.ts';
+import { LabError, LabErrorCode } from '../../lab/errors.ts';
 import { type CheckContext, type Judgement, NotObservedError } from '../check.ts';
 import type { EventOf, History } from '../history.ts';
 import { inconclusive, isFrame, judged, notSeen } from '../judging.ts';
@@ -27,6 +28,9 @@ export interface Answer {
   readonly place: string;
 }
 
+/** The address is one of another host, or of a container. */
+const NOT_OURS = 'http.EADDRNOTAVAIL';
+
 /** The place of a stream that nobody has. */
 export const NOWHERE = 'nowhere';
 
@@ -47,6 +51,12 @@ export async function ask(
     method: 'POST',
     ...(from === undefined ? {} : { localAddress: from.host }),
   });
+  if (from !== undefined && error === NOT_OURS) {
+    throw new LabError(
+      LabErrorCode.Absent,
+      `nobody here speaks from ${from.host}, the address of ${from.spec.name}`,
+    );
+  }
   const place =
     error ?? (status === 200 ? placeOf(Buffer.from(body).toString(), stream) : `HTTP status ${status}`);
   t.step(Step.answer, { about, place });
