@@ -33,8 +33,11 @@ export interface NodeSpec {
   readonly web?: WebKind;
   /** Media roles: segments what passes through it into HLS (MediaSettings.hls). Default false. */
   readonly hls?: boolean;
-  /** Media roles: takes and gives MPEG-TS over SRT (MediaSettings.srt). Default false. */
-  readonly srt?: boolean;
+  /**
+   * Media roles: takes and gives MPEG-TS over SRT (MediaSettings.srt); `open` without the passphrase, where the settings
+   * have one: a server has one listener, and it is for callers of either kind. Default false.
+   */
+  readonly srt?: boolean | 'open';
   /** Media roles: WHIP and WHEP. Default false. */
   readonly rtc?: boolean;
   /**

@@ -360,7 +360,11 @@ export const MUTANTS = {
   },
   'srt-accepts-wrong-passphrase': {
     role: 'origin',
-    says: 'An SRT caller with a wrong passphrase, or with none, is let in',
+    says: 'An SRT caller with a wrong passphrase, with none, or with one where none is wanted, is let in',
+  },
+  'srt-refuses-open-callers': {
+    role: 'origin',
+    says: 'An SRT caller without a passphrase is rejected where none is configured',
   },
   'srt-loss-not-recovered': { role: 'origin', says: 'Loss reports of SRT players are ignored' },
   'srt-no-nak': { role: 'origin', says: 'What an SRT publisher’s link loses is not asked for again' },

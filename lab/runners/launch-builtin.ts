@@ -3,7 +3,15 @@ import { fileURLToPath } from 'node:url';
 import type { BuiltinConfig } from '../builtin/config.ts';
 import type { Timeouts } from '../builtin/constants.ts';
 import type { NodeSpec, RtcSettings } from '../topology.ts';
-import { addressOf, type ClusterPlan, folderOf, type Launcher, mutantsOf, tapsOf } from './launch.ts';
+import {
+  addressOf,
+  type ClusterPlan,
+  folderOf,
+  type Launcher,
+  mutantsOf,
+  settingsOf,
+  tapsOf,
+} from './launch.ts';
 import { mediaNodeReady } from './readiness.ts';
 import { coworkersOf, heartbeatMs, hooksOf, registrationOf } from './registration.ts';
 
@@ -49,7 +57,7 @@ function configOf(spec: NodeSpec, plan: ClusterPlan): BuiltinConfig {
     ...registerOf(spec, plan),
     ...(hooks === undefined ? {} : { hooks }),
     ...(spec.hls ? { hls: { directory: folderOf(name, plan) } } : {}),
-    settings: plan.settings,
+    settings: settingsOf(spec, plan),
     timeouts: {
       handshake: plan.patience.rtmpHandshake,
       httpRequest: plan.patience.httpRequest,

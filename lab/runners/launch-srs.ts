@@ -4,7 +4,7 @@ import path from 'node:path';
 import { LabError, LabErrorCode } from '../errors.ts';
 import { renderSrs, SRS_SRT_HOST, type SrsInput } from '../render/srs.ts';
 import { isExecutable } from './find-program.ts';
-import { addressOf, folderOf, type Launcher, linksOf, logFileOf } from './launch.ts';
+import { addressOf, folderOf, type Launcher, linksOf, logFileOf, settingsOf } from './launch.ts';
 import { mediaNodeReady } from './readiness.ts';
 import { coworkersOf, heartbeatMs, hooksOf, registrationOf } from './registration.ts';
 
@@ -48,7 +48,7 @@ export const srsLauncher: Launcher = {
           }),
       ...(hooks === undefined ? {} : { hooks }),
       hls: spec.hls ?? false,
-      settings: plan.settings,
+      settings: settingsOf(spec, plan),
       directory: plan.runDir,
       folder: folderOf(name, plan),
       logFile: logFileOf(name, plan),

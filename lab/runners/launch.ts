@@ -67,6 +67,13 @@ export function linkTo(from: string, to: string, carries: TcpLinkProtocol, plan:
   return `${tap.host}:${tap.port}`;
 }
 
+/** The cluster's settings, as this node has them. */
+export function settingsOf({ srt }: NodeSpec, { settings }: Pick<ClusterPlan, 'settings'>): MediaSettings {
+  if (srt !== 'open' || settings.srt === undefined) return settings;
+  const { passphrase: _passphrase, ...open } = settings.srt;
+  return { ...settings, srt: open };
+}
+
 /** Those mutants of the cluster that this node is to have. */
 export function mutantsOf(spec: NodeSpec, { mutants, engine }: ClusterPlan): MutantId[] {
   return mutants.filter((id) => fits(id, spec, engine));

@@ -401,7 +401,7 @@ const encryption = check({
   },
 });
 
-function judgeStranger(history: History, player: string): Judgement {
+export function judgeStranger(history: History, player: string): Judgement {
   const expected = `${player} passphrase: rejected in the handshake`;
   const entered = history
     .of('client.state')

@@ -2,9 +2,12 @@
 import type { Direction } from '../../lab/cluster.ts';
 import type { UdpFaults } from '../../lab/taps/udp-faults.ts';
 import { UdpTap } from '../../lab/taps/udp-tap.ts';
+import { SRT_PASSPHRASE } from '../bounds.ts';
 import type { CheckContext } from '../check.ts';
 
 export const EDGE_CLUSTER = ['edge-cluster'] as const;
+/** Its SRT server wants no passphrase. */
+export const LOCAL_ORIGIN = ['local-origin'] as const;
 export const DRAFT = 'draft-sharabayko-srt-01';
 export const SRS = 'SRS 7.0.18';
 
@@ -20,6 +23,11 @@ export function entryOf(t: CheckContext): { host: string; port: number } {
 /** The same server, another stream id. */
 export function withStreamId(url: string, id: string): string {
   return url.replace(/streamid=[^&]*/, `streamid=${encodeURIComponent(id)}`);
+}
+
+/** For a server that wants no passphrase. */
+export function withoutPassphrase(url: string): string {
+  return url.replace(`&passphrase=${SRT_PASSPHRASE}`, '');
 }
 
 export function withLatency(url: string, ms: number): string {

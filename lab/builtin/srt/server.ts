@@ -2,9 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import type { SrtConnection } from '../../../protocols/srt/connection.ts';
-import { SrtListener, type SrtPeer, type SrtRequest } from '../../../protocols/srt/listener.ts';
+import {
+  type SrtDecision,
+  SrtListener,
+  type SrtPeer,
+  type SrtRequest,
+} from '../../../protocols/srt/listener.ts';
 import type { SrtOptions } from '../../../protocols/srt/options.ts';
 import { isControl } from '../../../protocols/srt/packet.ts';
+import { RejectReason } from '../../../protocols/srt/rejection.ts';
 import { type ClientRecord, randomId } from '../clients.ts';
 import type { MediaNode } from '../node.ts';
 import type { PublishRequest } from '../role.ts';
@@ -51,7 +57,7 @@ export class SrtServer {
       {
         onAnswer: (bytes, peer) => this.#send(bytes, peer),
         onPacketOut: (connection, bytes) => this.#onPacketOut(connection, bytes),
-        onRequest: (request) => ({ accept: true, ...this.#leniency(request) }),
+        onRequest: (request) => this.#refusesOpen(request) ?? { accept: true, ...this.#leniency(request) },
         onAccepted: (connection, peer, request) => this.#onAccepted(connection, peer, request),
         onData: (connection, bytes, start, now) => {
           const caller = this.#callers.get(connection);
@@ -240,9 +246,16 @@ export class SrtServer {
   }
 
   /** Mutant. */
+  #refusesOpen({ encrypted }: SrtRequest): SrtDecision | undefined {
+    const refuses = this.#node.mutants.has('srt-refuses-open-callers') && !encrypted;
+    return refuses ? { accept: false, reason: RejectReason.unsecure } : undefined;
+  }
+
+  /** Mutant. */
   #leniency({ encrypted }: SrtRequest): { options?: Partial<SrtOptions> } {
-    const lets = this.#node.mutants.has('srt-accepts-wrong-passphrase') && !encrypted;
-    return lets ? { options: { passphrase: undefined } } : {};
+    if (!this.#node.mutants.has('srt-accepts-wrong-passphrase')) return {};
+    if (!encrypted) return { options: { passphrase: undefined } };
+    return this.#node.config.settings.srt?.passphrase === undefined ? { options: { passphrase: 'any' } } : {};
   }
 
   /** Mutant. */

@@ -212,6 +212,36 @@ describe('encryption', () => {
   });
 });
 
+describe('without-encryption', () => {
+  const watched = step(1, 'watched', { publisher: 'p', player: 'open' });
+  const stranger = step(1, 'stranger', { player: 'a' });
+  const packets = range(100, 200);
+  const story = (received: number[], numbers = range(5, 60)): HistoryEvent[] => [
+    watched,
+    stranger,
+    ...sent('p', 70),
+    message(1, 'p', 'sent', packets),
+    message(2, 'open', 'got', received),
+    ...got('open', numbers),
+  ];
+  const rejected = closed(2, 'a', 'rejected');
+
+  test('all that was sent arrives, and who brings a passphrase is rejected', () => {
+    const whole = story(range(120, 200));
+    assert.equal(judge('without-encryption', [...whole, rejected]).verdict, 'pass');
+    assert.match(judge('without-encryption', [...whole, rejected, streaming(1, 'a')]).says, /let in/);
+    const holed = story(without(range(120, 200), 150));
+    assert.equal(judge('without-encryption', [...holed, rejected]).verdict, 'fail');
+    const late = story(range(120, 200), without(range(5, 60), 30));
+    assert.equal(judge('without-encryption', [...late, rejected]).verdict, 'fail');
+  });
+
+  test('a publisher who is rejected, and one of whom nothing is known', () => {
+    assert.match(judge('without-encryption', [closed(1, 'p', 'rejected')]).says, /badsecret/);
+    assert.equal(judge('without-encryption', []).verdict, 'inconclusive');
+  });
+});
+
 describe('publish-play-exact', () => {
   const watched = step(1, 'watched', { publisher: 'p', player: 'srt', others: 'rtmp' });
   const packets = range(100, 200);
