@@ -134,7 +134,7 @@ export const BenchEconomics = z
     seconds: z.number(),
     viewerBytes: z.number().describe('That players read.'),
     originBytes: z.number().describe('That left origins for other nodes, as the taps counted.'),
-    pulls: Count.describe('Connections to origins that were open at most, by the taps.'),
+    pulls: Count.describe('Connections to origins that players had opened at most, by the taps.'),
     perViewerByte: z.number().nullable().describe('originBytes / viewerBytes.'),
   })
   .meta({ id: 'BenchEconomics', description: 'What a cluster fetches from its origins for what it serves.' });

@@ -1,4 +1,5 @@
 /** What leaves the origins for what viewers get: with merged pulls, without, from a local origin, through a cache. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cluster, Tap } from '../../lab/cluster.ts';
 import type { Role } from '../../lab/topology.ts';
 import type { BenchEconomics } from '../../reports/results-bench.ts';
@@ -58,6 +59,7 @@ export async function measureEconomics(
     show(`economics, ${variant}: ${profile.economics.players} players of ${protocol} at ${node}`);
     const seat = await site.seat(protocol, signal, node);
     const egress = new Egress(cluster);
+    await egress.atRest(signal);
     const measured = await measure({
       site,
       urls: [seat.url],
@@ -86,12 +88,19 @@ export async function measureEconomics(
   return rows;
 }
 
-/** What leaves the origins from now on, by the taps on their links. */
+/** An edge lets go of its origin at once when its last player has left (facts/srs.md 1.2). */
+const REST_MS = 500;
+const REST_WITHIN_MS = 5000;
+
+/** What leaves the origins, by the taps on their links. */
 class Egress {
-  readonly #taps: readonly { tap: Tap; isPush: boolean; from: number }[];
+  readonly #taps: readonly { readonly tap: Tap; readonly isPush: boolean }[];
   readonly #ends: (() => void)[] = [];
-  #open: number;
-  #most: number;
+  /** Open before anybody plays: publishers that come through a proxy. */
+  #resting = 0;
+  #open = 0;
+  #most = 0;
+  #begun: number[] = [];
 
   constructor({ topology, taps }: Cluster) {
     const roleOf = (name: string): Role | undefined =>
@@ -99,10 +108,23 @@ class Egress {
     const isOrigin = (name: string): boolean => ORIGINS.includes(roleOf(name)!);
     this.#taps = taps
       .filter(({ to, carries }) => isOrigin(to) && isMedia(carries))
-      .map((tap) => ({ tap, isPush: roleOf(tap.from) === 'master', from: 0 }))
-      .map((one) => ({ ...one, from: bytesOf(one) }));
-    this.#open = this.#taps.reduce((sum, { tap }) => sum + tap.open, 0);
+      .map((tap) => ({ tap, isPush: roleOf(tap.from) === 'master' }));
+  }
+
+  /** Resolves when those who played before are gone, as far as connections tell, and begins to count. */
+  async atRest(signal: AbortSignal): Promise<void> {
+    const openNow = (): number => this.#taps.reduce((sum, { tap }) => sum + tap.open, 0);
+    const deadline = performance.now() + REST_WITHIN_MS;
+    let calmSince = performance.now();
+    this.#open = openNow();
+    while (performance.now() - calmSince < REST_MS && performance.now() < deadline) {
+      await sleep(REST_MS / 10, undefined, { signal });
+      if (openNow() !== this.#open) calmSince = performance.now();
+      this.#open = openNow();
+    }
+    this.#resting = this.#open;
     this.#most = this.#open;
+    this.#begun = this.#taps.map(bytesOf);
     for (const { tap } of this.#taps) {
       this.#ends.push(
         tap.subscribe(({ type }) => {
@@ -116,7 +138,10 @@ class Egress {
 
   end(): { bytes: number; pulls: number } {
     for (const end of this.#ends) end();
-    return { bytes: this.#taps.reduce((sum, one) => sum + bytesOf(one) - one.from, 0), pulls: this.#most };
+    return {
+      bytes: this.#taps.reduce((sum, one, index) => sum + bytesOf(one) - (this.#begun[index] ?? 0), 0),
+      pulls: this.#most - this.#resting,
+    };
   }
 }
 

@@ -48,7 +48,7 @@ export const PROFILE_OF: Readonly<Record<ProfileName, Profile>> = {
     repetitions: 5,
     latencyBudgetMs: 120_000,
     steadyMs: 1500,
-    hlsSteadyMs: 2500,
+    hlsSteadyMs: 3000,
     joinRate: 500,
     ladder: {
       start: { rtmp: 500, flv: 500, hls: 250, srt: 50, webrtc: 50, publishers: 50, joins: 100 },
