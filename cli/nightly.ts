@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { findDocker } from '../lab/runners/docker.ts';
+import { findK6, K6_INSTALL } from '../scenarios/benchmark/k6-program.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { exitCodeOf, makeRunDirectory, table, UsageError } from './output.ts';
 import { closeSteps, runSteps, type Step, verdictOfSteps } from './steps.ts';
@@ -56,6 +57,13 @@ export const NIGHT: readonly Step[] = [
     command: npm('gate', '--runner', 'compose', '--out', '{out}'),
     timeoutMs: HOUR,
     lacks: lacksDocker,
+  },
+  {
+    name: 'k6',
+    says: 'the scripts of k6, and what a viewer costs k6 and our swarm',
+    command: npm('bench:k6', '--out', '{out}'),
+    timeoutMs: 10 * MINUTE,
+    lacks: () => (findK6() === undefined ? `no k6: ${K6_INSTALL}` : undefined),
   },
   {
     name: 'mutants',

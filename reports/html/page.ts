@@ -6,6 +6,7 @@ import { renderEnvironment } from './environment.ts';
 import { renderFindings } from './findings.ts';
 import { renderGenerator } from './generator.ts';
 import { type Html, html, jsonBlock } from './html.ts';
+import { renderK6 } from './k6.ts';
 import { renderCourse, renderFigures } from './load.ts';
 import { renderMatrix } from './matrix.ts';
 import { renderKills } from './mutants.ts';
@@ -52,6 +53,7 @@ function renderBody(results: Results, stage: Stage = 'over'): Html {
 ${results.load && renderFigures(results.load)}
 ${results.publish && renderPublish(results.publish)}
 ${results.bench && renderBench(results.bench)}
+${results.k6 && renderK6(results.k6)}
 ${results.kind === 'gate' && renderMatrix(results.findings, results.clusters)}
 ${results.kind === 'mutants' && renderKills(results.findings)}
 ${renderFindings(results)}

@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { Publishing } from '../../drivers/measure/publishing.ts';
 import { MediaSource } from '../../drivers/measure/source.ts';
 import type { Cluster } from '../../lab/cluster.ts';
+import { LabError } from '../../lab/errors.ts';
 import { startCluster } from '../../lab/runners/process.ts';
 import { edgeCluster } from '../../lab/topologies/edge-cluster.ts';
 import { proxyCluster } from '../../lab/topologies/proxy-cluster.ts';
@@ -30,11 +31,12 @@ const USAGE = `bench:k6: the scripts of scenarios/k6, run by k6 against clusters
   --duration SECONDS  after the ramp                               (20)
   --rate N            requests and joins per second of the others  (10)
   --inspect N         k6: one viewer in N looks into its frames    (10)
+  --only viewers      without the other scripts
   --out DIR           directory for the report                     (out/k6-<time>)
   --help
 
 k6 is taken from K6_BIN, PATH, GOBIN or GOPATH/bin. It is not on npm: ${K6_INSTALL}
-Exit codes: 0 pass; 1 fail; 2 wrong use, or there is no k6; 3 inconclusive
+Exit codes: 0 pass; 1 fail; 2 wrong use, or there is no k6; 3 inconclusive; 4 a cluster did not come up
 
 Examples:
   npm run bench:k6
@@ -68,6 +70,7 @@ const { values } = parseArgs({
     duration: { type: 'string', default: '20' },
     rate: { type: 'string', default: '10' },
     inspect: { type: 'string', default: '10' },
+    only: { type: 'string' },
     out: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -81,6 +84,8 @@ const ramp = Number(values.ramp);
 const duration = Number(values.duration);
 const counts = [viewers, ramp, duration, Number(values.rate), Number(values.inspect)];
 if (!counts.every((value) => Number.isInteger(value) && value > 0)) usage();
+if (values.only !== undefined && values.only !== 'viewers') usage();
+const all = values.only === undefined;
 if (duration <= SETTLE_SECONDS + 1) usage(`--duration is above ${SETTLE_SECONDS + 1}`);
 const k6 = findK6();
 if (k6 === undefined) {
@@ -154,7 +159,12 @@ async function script(
 async function withStream(topology: Topology, use: (cluster: Cluster) => Promise<void>): Promise<void> {
   if (signal.aborted) return;
   const runDir = mkdtempSync(join(tmpdir(), 'liveproof-k6-'));
-  const cluster = await startCluster({ topology, engine: 'builtin', runDir, signal, settings: { hls: HLS } });
+  const options = { topology, engine: 'builtin', runDir, signal, settings: { hls: HLS } } as const;
+  const cluster = await startCluster(options).catch((error: unknown) => {
+    if (!(error instanceof LabError)) throw error;
+    console.error(`${topology.name}: ${error.message}`);
+    process.exit(4);
+  });
   const publishing = new Publishing(MediaSource.load(MEDIA));
   try {
     publishing.add(cluster.entry('publish', 'rtmp').url('live', STREAM));
@@ -238,19 +248,19 @@ async function viewersSideBySide(url: string): Promise<void> {
 }
 
 await withStream(edgeCluster, async (cluster) => {
-  await script('flv-first-byte', {
-    URLS: cluster.entry('play', 'flv').url('live', STREAM),
-    RATE: values.rate,
-  });
+  const flv = cluster.entry('play', 'flv').url('live', STREAM);
+  if (all) await script('flv-first-byte', { URLS: flv, RATE: values.rate });
   await viewersSideBySide(cluster.entry('play', 'hls').url('live', STREAM));
 });
-await withStream(proxyCluster, async (cluster) => {
-  const proxy = cluster.nodes.get('proxy')!;
-  const http = (port: number): string => `http://${proxy.host}:${port}`;
-  await script('http-apis', { API: http(proxy.ports.api!), STREAM, RATE: values.rate });
-  // Last: the proxy sends new streams to the origins that it is told of here.
-  await script('registration', { SYSTEM: http(proxy.ports.system!), RATE: values.rate });
-});
+if (all) {
+  await withStream(proxyCluster, async (cluster) => {
+    const proxy = cluster.nodes.get('proxy')!;
+    const http = (port: number): string => `http://${proxy.host}:${port}`;
+    await script('http-apis', { API: http(proxy.ports.api!), STREAM, RATE: values.rate });
+    // Last: the proxy sends new streams to the origins that it is told of here.
+    await script('registration', { SYSTEM: http(proxy.ports.system!), RATE: values.rate });
+  });
+}
 
 const results: Results = {
   schema: 'liveproof/results@1',

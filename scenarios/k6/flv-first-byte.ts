@@ -13,6 +13,7 @@ import exec from 'k6/execution';
 import http from 'k6/http';
 import { Counter, Rate, Trend } from 'k6/metrics';
 import type { Options } from 'k6/options';
+import { LAG_REQUIREMENT, LAG_THRESHOLDS, lagged } from './parts/generator-lag.ts';
 import { type K6Summary, type Requirement, resultsOf, summaryText, TREND_STATS } from './parts/summary.ts';
 
 const urls = (__ENV.URLS ?? '').split(',').filter((url) => url !== '');
@@ -31,6 +32,7 @@ const dropped = new Counter('dropped_iterations');
 const REQUIREMENTS: Readonly<Record<string, Requirement>> = {
   flv_served: { title: 'Every player gets an endless answer' },
   flv_first_byte: { title: 'The first byte comes soon' },
+  ...LAG_REQUIREMENT,
   dropped_iterations: {
     title: 'The generator had players to spare',
     generator: true,
@@ -53,6 +55,7 @@ export const options: Options = {
   thresholds: {
     flv_served: ['rate==1'],
     flv_first_byte: [`p(99)<${bound}`],
+    ...LAG_THRESHOLDS,
     dropped_iterations: ['count==0'],
   },
 };
@@ -67,6 +70,8 @@ export default function join(): void {
   });
   const streaming = code === REQUEST_TIMEOUT && timings.receiving > 0;
   served.add(streaming);
+  // A timeout that k6 notices late says how late k6 is.
+  if (code === REQUEST_TIMEOUT) lagged(timings.duration - waitMs);
   if (streaming) firstByte.add(timings.connecting + timings.waiting);
 }
 

@@ -9,12 +9,12 @@
  * k6 can do for many), HLS_START (3-segments, or live-edge), LATENCY_P99_MS (6000: three target durations of 2 s, RFC 8216 6.3.3),
  * RESULTS (results.json), LIVEPROOF_ENVIRONMENT (JSON of the machine).
  */
-import { sleep } from 'k6';
 import exec from 'k6/execution';
 import http from 'k6/http';
 import { Counter, Rate, Trend } from 'k6/metrics';
 import type { Options } from 'k6/options';
 import type { StartMode } from '../../protocols/hls/reload.ts';
+import { LAG_REQUIREMENT, LAG_THRESHOLDS, lagged, pause } from './parts/generator-lag.ts';
 import { HlsViewer, ViewerProblem } from './parts/hls-viewer.ts';
 import { type K6Summary, type Requirement, resultsOf, summaryText, TREND_STATS } from './parts/summary.ts';
 
@@ -26,14 +26,11 @@ const duration = Number(__ENV.DURATION ?? 30);
 const inspectEvery = Number(__ENV.INSPECT ?? 1);
 const start = (__ENV.HLS_START ?? '3-segments') as StartMode;
 const latencyBound = Number(__ENV.LATENCY_P99_MS ?? 6000);
-/** Wake-ups may be as late, and segments take as long to read, as the event loop of a worker of our swarm may lag (MAX_LOOP_LAG_P99_MS). */
-const LAG_P99_MS = 100;
 const TIMEOUT = '10s';
 
 const steady = new Trend('hls_latency', true);
 const join = new Trend('hls_join_latency', true);
 const startup = new Trend('hls_startup', true);
-const lag = new Trend('hls_generator_lag', true);
 const joined = new Rate('hls_joined');
 const frames = new Counter('hls_frames');
 const missing = new Counter('hls_frames_missing');
@@ -56,7 +53,7 @@ const REQUIREMENTS: Readonly<Record<string, Requirement>> = {
   hls_frames_corrupt: { title: 'No frame is damaged', witness: 'hls_frames' },
   hls_frames_unstamped: { title: 'Every frame can be judged', witness: 'hls_frames' },
   hls_problems: { title: 'Playlists and segments come, fresh and whole', witness: 'hls_frames' },
-  hls_generator_lag: { title: 'The generator had time to spare', generator: true },
+  ...LAG_REQUIREMENT,
 };
 
 const NONE = ['count==0'];
@@ -74,7 +71,7 @@ export const options: Options = {
   thresholds: {
     hls_joined: ['rate==1'],
     hls_latency: [`p(99)<${latencyBound}`],
-    hls_generator_lag: [`p(99)<${LAG_P99_MS}`],
+    ...LAG_THRESHOLDS,
     hls_frames_missing: NONE,
     hls_frames_duplicated: NONE,
     hls_frames_reordered: NONE,
@@ -89,13 +86,6 @@ export const options: Options = {
     'http_req_duration{name:segment}': ['max>=0'],
   },
 };
-
-function pause(ms: number): void {
-  if (ms <= 0) return;
-  const at = Date.now();
-  sleep(ms / 1000);
-  lag.add(Math.max(0, Date.now() - at - ms));
-}
 
 export default function viewer(): void {
   const number = exec.vu.idInTest - 1;
@@ -130,7 +120,7 @@ export default function viewer(): void {
       onJoin: (ms) => join.add(ms),
       onShown: (ms) => startup.add(ms),
       onProblem: (code) => problems.add(1, { code }),
-      onBusy: (ms) => lag.add(ms),
+      onBusy: lagged,
     },
     { start, inspect },
   );

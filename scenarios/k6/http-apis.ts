@@ -14,6 +14,7 @@ import http from 'k6/http';
 import { Counter, Rate, Trend } from 'k6/metrics';
 import type { Options } from 'k6/options';
 import { isAccepted } from './parts/api-answer.ts';
+import { LAG_REQUIREMENT, LAG_THRESHOLDS, pause } from './parts/generator-lag.ts';
 import { signallingOffer } from './parts/offer.ts';
 import { resolveUri } from './parts/resolve-uri.ts';
 import { type K6Summary, type Requirement, resultsOf, summaryText, TREND_STATS } from './parts/summary.ts';
@@ -33,6 +34,9 @@ const queryTime = new Trend('api_query_time', true);
 const offered = new Rate('rtc_offer_answered');
 const offerTime = new Trend('rtc_offer_time', true);
 const ended = new Rate('rtc_session_ended');
+/** Slept before each round, to see how late k6 wakes up. */
+const LOOK_MS = 10;
+
 const dropped = new Counter('dropped_iterations');
 
 /** A rate that must be 1, the time it takes, and whether they take part. */
@@ -49,6 +53,7 @@ const REQUIREMENTS: Readonly<Record<string, Requirement>> = {
     ]),
   ),
   ...(rtc && { rtc_session_ended: { title: 'A session ends when it is deleted' } }),
+  ...LAG_REQUIREMENT,
   dropped_iterations: {
     title: 'The generator kept its rate',
     generator: true,
@@ -75,6 +80,7 @@ export const options: Options = {
       ]),
     ),
     ...(rtc && { rtc_session_ended: ['rate==1'] }),
+    ...LAG_THRESHOLDS,
     dropped_iterations: ['count==0'],
   },
 };
@@ -106,6 +112,7 @@ function offer(use: 'publish' | 'play'): void {
 
 export default function round(): void {
   dropped.add(0);
+  pause(LOOK_MS);
   for (const name of ['versions', 'streams', 'clients'] as const) query(name);
   if (!rtc) return;
   offer('publish');

@@ -14,6 +14,7 @@ import http from 'k6/http';
 import { Counter, Rate, Trend } from 'k6/metrics';
 import type { Options } from 'k6/options';
 import { isAccepted } from './parts/api-answer.ts';
+import { LAG_REQUIREMENT, LAG_THRESHOLDS, pause } from './parts/generator-lag.ts';
 import { type K6Summary, type Requirement, resultsOf, summaryText, TREND_STATS } from './parts/summary.ts';
 
 const system = __ENV.SYSTEM ?? '';
@@ -25,11 +26,15 @@ const bound = Number(__ENV.API_P99_MS ?? 200);
 
 const registered = new Rate('register_accepted');
 const time = new Trend('register_time', true);
+/** Slept before each round, to see how late k6 wakes up. */
+const LOOK_MS = 10;
+
 const dropped = new Counter('dropped_iterations');
 
 const REQUIREMENTS: Readonly<Record<string, Requirement>> = {
   register_accepted: { title: 'Every registration is accepted' },
   register_time: { title: 'Registrations are answered soon' },
+  ...LAG_REQUIREMENT,
   dropped_iterations: {
     title: 'The generator kept its rate',
     generator: true,
@@ -51,12 +56,14 @@ export const options: Options = {
   thresholds: {
     register_accepted: ['rate==1'],
     register_time: [`p(99)<${bound}`],
+    ...LAG_THRESHOLDS,
     dropped_iterations: ['count==0'],
   },
 };
 
 export default function register(): void {
   dropped.add(0);
+  pause(LOOK_MS);
   const id = `k6-${exec.vu.idInTest}`;
   const body = { ip: '127.0.0.1', server: id, service: id, pid: id, rtmp: ['19350'], device_id: id };
   const answer = http.post(`${system}/api/v1/srs/register`, JSON.stringify(body), {

@@ -81,6 +81,11 @@ function worst(verdicts: readonly Verdict[]): Verdict {
   return SEVERITY[Math.max(...verdicts.map((verdict) => SEVERITY.indexOf(verdict)))]!;
 }
 
+/** `k6/<script>-<metric>`: several scripts have metrics of one name. */
+function checkOf(script: string, metric: string): string {
+  return `k6/${script}-${metric.replaceAll('_', '-')}`;
+}
+
 function findingsOf(summary: K6Summary, context: SummaryContext, interrupted: boolean): Finding[] {
   const judged = Object.entries(context.requirements).map(([name, requirement]) => ({
     name,
@@ -94,7 +99,7 @@ function findingsOf(summary: K6Summary, context: SummaryContext, interrupted: bo
     const own = requirement.generator === true;
     const blamed = verdict === 'fail' && (own || !healthy);
     return {
-      check: `k6/${name.replaceAll('_', '-')}`,
+      check: checkOf(context.script, name),
       title: requirement.title,
       topology: 'external',
       engine: 'unknown',

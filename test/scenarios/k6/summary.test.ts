@@ -51,7 +51,7 @@ function judged(of: Record<string, K6SummaryMetric>, durationMs = 10_000): Resul
 }
 
 const verdictOf = (results: Results, check: string) =>
-  results.findings.find((finding) => finding.check === `k6/${check}`)?.verdict;
+  results.findings.find((finding) => finding.check === `k6/script-${check}`)?.verdict;
 
 test('thresholds that hold pass, those that do not fail; the results are results', () => {
   const good = judged({});
@@ -59,7 +59,7 @@ test('thresholds that hold pass, those that do not fail; the results are results
   assert.equal(good.findings.length, 4);
   assert.equal(good.startedAt, '2001-09-09T01:46:30.000Z');
   assert.equal(good.findings[1]!.actual, 'p(50) 10, p(99) 90, max 100, of 50 samples');
-  assert.match(summaryText(good), /^pass {10}k6\/joined: 5 of 5 \(joined rate==1\)$/m);
+  assert.match(summaryText(good), /^pass {10}k6\/script-joined: 5 of 5 \(joined rate==1\)$/m);
   const bad = judged({ missing: counter(3), joined: rate(4, 1) });
   assert.equal(bad.verdict, 'fail');
   assert.deepEqual([verdictOf(bad, 'missing'), verdictOf(bad, 'joined')], ['fail', 'fail']);
@@ -85,7 +85,7 @@ test('with a generator that lags nothing is blamed on the server, and a run that
   assert.equal(late.verdict, 'inconclusive');
   const short = judged({}, 4000);
   assert.equal(short.interrupted, true);
-  assert.equal(verdictOf(short, 'script-complete'), 'inconclusive');
+  assert.equal(verdictOf(short, 'complete'), 'inconclusive');
 });
 
 test('parts of metrics that nobody added to are left out', () => {
