@@ -17,7 +17,7 @@ import {
 } from '../bounds.ts';
 import { type Check, type CheckContext, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
-import { VIEWER } from '../habits.ts';
+import { FFMPEG } from '../habits.ts';
 import { boundStorm, cured, judgeFailover, settled, watchFor } from './failover-judging.ts';
 import { ENCODERS, encoderAt, encoderBackMs, playersAt, viewersOf } from './failover-setting.ts';
 import { FORWARD_CLUSTER, namesOf, SEED } from './masters-and-slaves.ts';
@@ -233,11 +233,11 @@ const slaveGone = check({
     const [killed, frozen, cut, ...others] = slaves.map(({ spec }) => spec.name) as [string, string, string];
     const [lost, ...edges] = namesOf(t, 'edge') as [string, string];
     const stream = t.stream();
-    const { label: publisher } = await t.encode({ url: t.publishUrl(stream, master), habit: ENCODERS[0]! });
+    const { label: publisher } = await t.encode({ url: t.publishUrl(stream, master), habit: FFMPEG });
     const asked = { group: SLAVES, publisher, lossless: false } as const;
     const retry = 'the forward is tried again after 3 s';
     const [dead, still, apart, away, ...well] = await Promise.all([
-      viewersOf(t, [{ url: t.playUrl('rtmp', stream, killed), label: `at-${killed}` }]),
+      viewersOf(t, [{ url: t.playUrl('rtmp', stream, killed), label: `at-${killed}`, habit: FFMPEG }]),
       playersAt(t, stream, [frozen]),
       playersAt(t, stream, [cut], { protocols: ['rtmp'] }),
       playersAt(t, stream, [lost]),
@@ -245,14 +245,14 @@ const slaveGone = check({
       playersAt(t, stream, edges.slice(0, 1)),
     ]);
     for (const client of dead) {
-      const boundMs = VIEWER.waitMs(2) + FORWARD_RESUMED_WITHIN_MS;
+      const boundMs = FFMPEG.waitMs(1) + FORWARD_RESUMED_WITHIN_MS;
       watchFor(t, {
         ...asked,
         client,
         part: 'returns',
         since: 'cure',
         boundMs,
-        why: `${retry}; a viewer waits up to 3 s`,
+        why: `${retry}; it tries every second`,
       });
     }
     for (const client of still) {

@@ -253,17 +253,18 @@ const proxyRestarted = check({
       const requests = (['rtmp', 'flv'] as const).map((protocol) => ({
         url: t.playUrl(protocol, stream),
         label: `${habit.name}-viewer-${protocol}`,
+        habit: FFMPEG,
         patienceMs: backMs,
       }));
       for (const client of await viewersOf(t, requests)) {
-        const boundMs = backMs + VIEWER.waitMs(3) + PLAYING_WITHIN_MS;
+        const boundMs = backMs + FFMPEG.waitMs(1) + PLAYING_WITHIN_MS;
         watchFor(t, {
           ...asked,
           publisher: label,
           client,
           part: 'returns',
           boundMs,
-          why: `${why}; a viewer waits up to 7 s`,
+          why: `${why}; it tries every second`,
         });
       }
       for (const client of await playersAt(t, stream, namesOf(t, 'edge'), { prefix: `${habit.name}-` })) {
