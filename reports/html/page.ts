@@ -2,6 +2,7 @@
 import { formatInstant, formatSeconds, headline } from '../format.ts';
 import type { Results, Verdict } from '../results.ts';
 import { renderBench } from './bench.ts';
+import { renderBrowser } from './browser.ts';
 import { renderEnvironment } from './environment.ts';
 import { renderFindings } from './findings.ts';
 import { renderGenerator } from './generator.ts';
@@ -54,7 +55,9 @@ ${results.load && renderFigures(results.load)}
 ${results.publish && renderPublish(results.publish)}
 ${results.bench && renderBench(results.bench)}
 ${results.k6 && renderK6(results.k6)}
+${results.browser && renderBrowser(results.browser)}
 ${results.kind === 'gate' && renderMatrix(results.findings, results.clusters)}
+${results.kind === 'browser' && renderMatrix(results.findings.filter(({ mutant }) => mutant === undefined))}
 ${results.kind === 'mutants' && renderKills(results.findings)}
 ${renderFindings(results)}
 ${results.clusters && renderClusters(results.clusters)}

@@ -31,6 +31,8 @@ export const PROOFS: readonly Proof[] = [
   { mutant: 'whep-no-cors', topology: 'edge-cluster', protocol: 'webrtc', requirement: 'cors' },
   { mutant: 'hls-bad-grammar', topology: 'edge-cluster', protocol: 'hls', requirement: 'first-picture' },
   { mutant: 'hls-segment-missing', topology: 'edge-cluster', protocol: 'hls', requirement: 'frames' },
+  { mutant: 'media-resets-timestamps', topology: 'coworker-cluster', protocol: 'flv', requirement: 'stalls' },
+  { mutant: 'hls-timestamps-restart', topology: 'edge-cluster', protocol: 'hls', requirement: 'stalls' },
   { mutant: 'web-buffers-flv', topology: 'forward-cluster', protocol: 'flv', requirement: 'first-picture' },
   { mutant: 'media-drops-frames', topology: 'coworker-cluster', protocol: 'flv', requirement: 'frames' },
   { mutant: 'rtc-drops-frames', topology: 'edge-cluster', protocol: 'webrtc', requirement: 'frames' },
