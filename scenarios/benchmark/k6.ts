@@ -269,6 +269,9 @@ const results: Results = {
   startedAt: startedAt.toISOString(),
   durationMs: Date.now() - startedAt.getTime(),
   interrupted: signal.aborted,
+  ...(load && {
+    notes: ['Figures and latency are those of our swarm; what k6 measured stands in parts of its own.'],
+  }),
   command: ['npm', 'run', 'bench:k6', '--', ...process.argv.slice(2)],
   environment,
   findings,
