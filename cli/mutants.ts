@@ -15,15 +15,17 @@ import {
   verdictCell,
 } from './gate.ts';
 import { jobsOption } from './jobs.ts';
+import { addLiveOptions, type LiveArguments } from './live.ts';
 import { type Paint, painter, paintVerdict, table, UsageError } from './output.ts';
 
 export function register(program: Command): void {
-  addClusterOptions(
+  const command = addClusterOptions(
     program
       .command('mutants')
       .description('Prove that every check can fail: each must turn red for each of its mutants.')
       .argument('[check...]', 'ids or globs, such as back-to-source/*; all when left out'),
-  )
+  );
+  addLiveOptions(command)
     .addOption(jobsOption('clusters that run side by side: the healthy ones, then those with a mutant'))
     .option('--no-healthy', 'leave the healthy clusters out: the gate has just shown them')
     .addHelpText(
@@ -38,12 +40,12 @@ Exit codes: 0 all mutants are killed; 1 one survives, or a check fails on the he
 Examples:
   liveproof mutants
   liveproof mutants back-to-source/released
-  liveproof mutants --no-healthy --jobs 1`,
+  liveproof mutants --no-healthy --jobs 1 --dashboard :8090`,
     )
     .action(mutants);
 }
 
-interface MutantsOptions extends ClusterOptions {
+interface MutantsOptions extends ClusterOptions, LiveArguments {
   readonly jobs: number;
   readonly healthy: boolean;
 }
