@@ -24,6 +24,9 @@ export const ViewerCost = z
   .object({
     cpuCores: z.number().describe('User and system time of all its processes over the window.'),
     memoryMb: z.number().describe('Proportional set size (PSS) of all its processes in the window, mean.'),
+    loadedMb: z
+      .number()
+      .describe('Megabytes of playlists and segments in the whole run: who falls behind loads less.'),
     frames: z.number().describe('Video frames that it verified in the whole run.'),
     latencyP50: z.number().nullable().describe('ms, of frames published after their viewer came.'),
     latencyP99: z.number().nullable(),

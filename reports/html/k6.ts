@@ -33,16 +33,16 @@ function figuresOf({ values }: K6Metric): string {
 function renderCost({ viewers, windowSeconds, k6, swarm }: NonNullable<K6['cost']>): Html {
   const row = (
     name: string,
-    { cpuCores, memoryMb, frames, latencyP50, latencyP99 }: ViewerCost,
+    { cpuCores, memoryMb, loadedMb, frames, latencyP50, latencyP99 }: ViewerCost,
   ) => html`<tr><th scope="row">${name}</th>
 <td>${formatNumber(cpuCores)}</td><td>${formatNumber((cpuCores / viewers) * 1000)}</td>
-<td>${formatNumber(memoryMb)}</td><td>${formatNumber(frames)}</td>
+<td>${formatNumber(memoryMb)}</td><td>${formatNumber(loadedMb)}</td><td>${formatNumber(frames)}</td>
 <td>${formatMs(latencyP50)}, ${formatMs(latencyP99)}</td></tr>`;
   return html`<section aria-labelledby="k6-cost">
 <h2 id="k6-cost">What ${formatNumber(viewers)} HLS viewers cost</h2>
 <p>The same crowd on the same stream, one generator after the other, over ${formatNumber(windowSeconds)} s after the ramp.</p>
 <div class="scroll" tabindex="0" role="region" aria-labelledby="k6-cost"><table class="plain">
-<thead><tr><th scope="col">Generator</th><th scope="col">Cores</th><th scope="col">Cores per 1000</th><th scope="col">MB</th><th scope="col">Frames verified</th><th scope="col">Latency p50, p99</th></tr></thead>
+<thead><tr><th scope="col">Generator</th><th scope="col">Cores</th><th scope="col">Cores per 1000</th><th scope="col">Memory, MB</th><th scope="col">Loaded, MB</th><th scope="col">Frames verified</th><th scope="col">Latency p50, p99</th></tr></thead>
 <tbody>${row('k6', k6)}${row('swarm', swarm)}</tbody>
 </table></div>
 </section>`;

@@ -234,12 +234,14 @@ async function viewersSideBySide(url: string): Promise<void> {
     windowSeconds: WINDOW[1] - WINDOW[0],
     k6: {
       ...k6Usage,
+      loadedMb: (ran.metrics.hls_bytes?.values.count ?? 0) / 1e6,
       frames: ran.metrics.hls_frames?.values.count ?? 0,
       latencyP50: latency?.['p(50)'] ?? null,
       latencyP99: latency?.['p(99)'] ?? null,
     },
     swarm: {
       ...swarmUsage,
+      loadedMb: load.bytes / 1e6,
       frames: load.frames.received,
       latencyP50: load.latency.steady.p50,
       latencyP99: load.latency.steady.p99,
@@ -288,8 +290,10 @@ process.exitCode = EXIT_CODE_OF[results.verdict];
 
 function printCost({ viewers, windowSeconds, k6, swarm }: NonNullable<K6['cost']>): void {
   console.log(`\n${viewers} HLS viewers, cost over ${windowSeconds} s`);
-  console.log('            cores    cores/1000         MB  KB/viewer     frames  latency p50, p99');
-  const row = (name: string, { cpuCores, memoryMb, frames, latencyP50, latencyP99 }: ViewerCost) =>
+  console.log(
+    '            cores    cores/1000         MB  KB/viewer  loaded MB     frames  latency p50, p99',
+  );
+  const row = (name: string, { cpuCores, memoryMb, loadedMb, frames, latencyP50, latencyP99 }: ViewerCost) =>
     console.log(
       [
         name.padEnd(8),
@@ -297,6 +301,7 @@ function printCost({ viewers, windowSeconds, k6, swarm }: NonNullable<K6['cost']
         ((cpuCores / viewers) * 1000).toFixed(2).padStart(13),
         memoryMb.toFixed(0).padStart(11),
         ((memoryMb * 1024) / viewers).toFixed(0).padStart(11),
+        loadedMb.toFixed(0).padStart(11),
         String(frames).padStart(11),
         `  ${latencyP50?.toFixed(0) ?? '-'}, ${latencyP99?.toFixed(0) ?? '-'} ms`,
       ].join(''),
