@@ -49,7 +49,7 @@ export function register(program: Command): void {
     .description('Play URLs with many clients; measure latency, stalls and every frame of every client.')
     .argument(
       '<url...>',
-      'rtmp://…, http(s)://….flv, http(s)://….m3u8, srt://host:port?streamid=… or whep(s)://…; clients are spread over several evenly',
+      'rtmp://…, http(s)://….flv, http(s)://….ts, http(s)://….m3u8, srt://host:port?streamid=… or whep(s)://…; clients are spread over several evenly',
     )
     .requiredOption('-n, --clients <N>', 'players')
     .option('--ramp <time>', 'time over which they join', '5s')

@@ -4,6 +4,7 @@ import type { MediaSink } from '../protocols/media.ts';
 import type { ClientObserver, ClientOptions, Player, Publisher, WebRtcTransportName } from './client.ts';
 import { FlvPlayer } from './flv/player.ts';
 import { HlsPlayer } from './hls/player.ts';
+import { HttpTsPlayer } from './http-ts/player.ts';
 import { RtmpPlayer } from './rtmp/player.ts';
 import { RtmpPublisher } from './rtmp/publisher.ts';
 import { SrtPlayer } from './srt/player.ts';
@@ -22,9 +23,9 @@ const PLAYER_TRANSPORTS: Readonly<Record<WebRtcTransportName, OpenTransport>> = 
 };
 
 /**
- * `rtmp://host[:port]/app/stream`, `http(s)://host[:port]/app/stream.flv` or `….m3u8`, `srt://host:port?streamid=…`,
+ * `rtmp://host[:port]/app/stream`, `http(s)://host[:port]/app/stream.flv`, `….ts` or `….m3u8`, `srt://host:port?streamid=…`,
  * `whep(s)://host[:port]/path`. Nothing happens before `open()`.
- * @throws ProtocolError Url for any other scheme, for http without `.flv` or `.m3u8`, and for what cannot be read.
+ * @throws ProtocolError Url for any other scheme, for http without `.flv`, `.ts` or `.m3u8`, and for what cannot be read.
  */
 export function createPlayer(
   url: string,
@@ -34,6 +35,7 @@ export function createPlayer(
 ): Player {
   if (/^rtmp:\/\//i.test(url)) return new RtmpPlayer(url, sink, options, observer);
   if (/^https?:\/\/[^?#]*\.flv(?:[?#]|$)/i.test(url)) return new FlvPlayer(url, sink, options, observer);
+  if (/^https?:\/\/[^?#]*\.ts(?:[?#]|$)/i.test(url)) return new HttpTsPlayer(url, sink, options, observer);
   if (isHlsUrl(url)) return new HlsPlayer(url, sink, options, observer);
   if (isSrtUrl(url)) {
     parseSrtUrl(url, 'request');
@@ -46,7 +48,7 @@ export function createPlayer(
   }
   throw new ProtocolError(
     ProtocolErrorCode.Url,
-    'rtmp://…, http(s)://….flv, http(s)://….m3u8, srt://… or whep(s)://… to play',
+    'rtmp://…, http(s)://….flv, http(s)://….ts, http(s)://….m3u8, srt://… or whep(s)://… to play',
     JSON.stringify(url),
   );
 }

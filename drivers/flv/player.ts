@@ -12,18 +12,28 @@ import { ConnectedClient, type Target } from '../connection.ts';
 import { parseHttpUrl, REDIRECT_STATUSES, targetOf } from '../http/url.ts';
 import { MediaInlet } from '../inlet.ts';
 
+/** What the body of the answer is pushed into. */
+export interface BodyReader {
+  push(bytes: Uint8Array, start: number, end: number, now: number): void;
+}
+
 export class FlvPlayer extends ConnectedClient implements Player, ResponseSink {
   readonly sink: MediaSink;
   private readonly inlet: MediaInlet;
   private response = new ResponseReader(this);
-  private flv: FlvReader;
+  private body: BodyReader;
   private request: Uint8Array | undefined = undefined;
 
   constructor(url: string, sink: MediaSink, options?: ClientOptions, observer?: ClientObserver) {
     super(url, options, observer);
     this.sink = sink;
     this.inlet = new MediaInlet(sink, this.timing);
-    this.flv = new FlvReader(this.inlet);
+    this.body = this.readerOf(this.inlet);
+  }
+
+  /** Called from the constructor of this class, too. */
+  protected readerOf(inlet: MediaInlet): BodyReader {
+    return new FlvReader(inlet);
   }
 
   pause(): void {
@@ -90,12 +100,12 @@ export class FlvPlayer extends ConnectedClient implements Player, ResponseSink {
       return;
     }
     this.response = new ResponseReader(this);
-    this.flv = new FlvReader(this.inlet);
+    this.body = this.readerOf(this.inlet);
     this.follow(new URL(location, this.location).href);
   }
 
   onBody(bytes: Uint8Array, start: number, end: number): void {
-    if (this.state === ClientState.streaming) this.flv.push(bytes, start, end, this.now);
+    if (this.state === ClientState.streaming) this.body.push(bytes, start, end, this.now);
   }
 
   onEnd(): void {

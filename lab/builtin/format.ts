@@ -51,6 +51,14 @@ export class RtmpFormat implements Format {
 
 const CRLF = Buffer.from('\r\n', 'latin1');
 
+/** One chunk of HTTP/1.1's chunked coding (RFC 9112 section 7.1); nothing of nothing, which would be the last one. */
+export function chunkOf(parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  if (length === 0) return new Uint8Array(0);
+  return Buffer.concat([Buffer.from(`${length.toString(16)}\r\n`, 'latin1'), ...parts, CRLF]);
+}
+
 /** FLV tags in one chunk of HTTP/1.1's chunked coding (RFC 9112 section 7.1) per write. */
 export class FlvFormat implements Format {
   readonly #wrongTagSize: boolean;
@@ -72,10 +80,7 @@ export class FlvFormat implements Format {
   }
 
   join(parts: readonly Uint8Array[]): Uint8Array {
-    let length = 0;
-    for (const part of parts) length += part.length;
-    if (length === 0) return new Uint8Array(0);
-    return Buffer.concat([Buffer.from(`${length.toString(16)}\r\n`, 'latin1'), ...parts, CRLF]);
+    return chunkOf(parts);
   }
 
   preamble(has: { audio: boolean; video: boolean }): Uint8Array {

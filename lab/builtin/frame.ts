@@ -20,6 +20,7 @@ export class Frame {
   readonly payload: Uint8Array;
   rtmp: Uint8Array | undefined;
   flv: Uint8Array | undefined;
+  ts: Uint8Array | undefined;
 
   constructor(type: MediaType, timestamp: number, payload: Uint8Array) {
     this.type = type;

@@ -1,4 +1,4 @@
-/** HTTP-FLV: one GET, then the stream as FLV tags in chunks until somebody leaves (facts/srs.md 7.1). */
+/** HTTP-FLV and HTTP-TS: one GET, then the stream in chunks until somebody leaves (facts/srs.md 7.1). */
 import type { Socket } from 'node:net';
 import { type ClientRecord, randomId } from './clients.ts';
 import { SERVER_NAME } from './constants.ts';
@@ -9,11 +9,20 @@ import { DEFAULT_VHOST, requestUrl } from './request-url.ts';
 import type { Stream } from './stream.ts';
 import type { StreamName } from './stream-name.ts';
 
+/** As SRS has them (srs_app_http_stream.cpp); SRS calls a player of either `flv-play`. */
+const CONTENT_TYPES = { flv: 'video/x-flv', ts: 'video/MP2T' } as const;
+
 /**
  * Answers nothing until there is media: a player of a missing stream waits in silence, as at SRS. What the player
  * sends after its request is thrown away.
  */
-export function playFlv(node: MediaNode, socket: Socket, name: StreamName, head: RequestHead): void {
+export function playLive(
+  node: MediaNode,
+  socket: Socket,
+  protocol: keyof typeof CONTENT_TYPES,
+  name: StreamName,
+  head: RequestHead,
+): void {
   const stream = node.stream(name.url);
   const client: ClientRecord = {
     id: randomId(),
@@ -29,7 +38,7 @@ export function playFlv(node: MediaNode, socket: Socket, name: StreamName, head:
   node.enter(client);
   stream.asked = requestUrl(client.tcUrl, head.target);
   if (node.mutants.has('origin-redirects-flv')) redirectFlv(node, socket, name, stream);
-  const player = stream.addPlayer('flv', socket, responseHead(node, head));
+  const player = stream.addPlayer(protocol, socket, responseHead(node, protocol, head));
   if (node.mutants.has('media-stall-timer-kept')) {
     const timer = setTimeout(() => socket.destroy(), node.timeouts.httpRequest);
     socket.on('close', () => clearTimeout(timer));
@@ -37,16 +46,16 @@ export function playFlv(node: MediaNode, socket: Socket, name: StreamName, head:
   socket.resume();
   socket.on('close', () => {
     if (node.mutants.has('media-missing-stream-kept') && stream.frames === 0) return;
-    stream.removePlayer('flv', player);
+    stream.removePlayer(protocol, player);
     node.leave(client);
   });
 }
 
 /** SRS's (captures/srs-7.0.18/http-flv.s2c.bin), with what a page of another origin needs. */
-function responseHead(node: MediaNode, head: RequestHead): string {
+function responseHead(node: MediaNode, protocol: keyof typeof CONTENT_TYPES, head: RequestHead): string {
   const cors = node.mutants.has('flv-no-cors') ? '' : corsFields(head);
   return (
-    `HTTP/1.1 200 OK\r\nConnection: Close\r\n${cors}Content-Type: video/x-flv\r\n` +
+    `HTTP/1.1 200 OK\r\nConnection: Close\r\n${cors}Content-Type: ${CONTENT_TYPES[protocol]}\r\n` +
     `Server: ${SERVER_NAME}\r\nTransfer-Encoding: chunked\r\n\r\n`
   );
 }

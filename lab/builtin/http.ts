@@ -1,12 +1,12 @@
-/** The HTTP port of a node: HTTP-FLV and HLS (facts/srs.md 6.3, 7.1). */
+/** The HTTP port of a node: HTTP-FLV, HTTP-TS and HLS (facts/srs.md 6.3, 7.1). */
 import type { Socket } from 'node:net';
 import { closeSoon } from './close-soon.ts';
 import { HTTP_SEND_TIMEOUT_MS, SERVER_NAME } from './constants.ts';
 import { serveHls } from './hls/serve.ts';
-import { playFlv } from './http-flv.ts';
+import { playLive } from './http-flv.ts';
 import { type RequestHead, readRequests } from './http-head.ts';
 import type { MediaNode } from './node.ts';
-import { flvStreamName } from './stream-name.ts';
+import { liveStreamName, type StreamName } from './stream-name.ts';
 
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
 
@@ -22,15 +22,26 @@ export function serveHttp(node: MediaNode, socket: Socket): void {
 
 /** Returns whether another request may follow. */
 function route(node: MediaNode, socket: Socket, head: RequestHead): boolean {
-  const name = head.method === 'GET' ? flvStreamName(head.target) : undefined;
-  if (name) {
-    playFlv(node, socket, name, head);
+  const flv = head.method === 'GET' ? liveStreamName(head.target, 'flv') : undefined;
+  if (flv) {
+    playLive(node, socket, 'flv', flv, head);
+    return false;
+  }
+  const ts = head.method === 'GET' ? liveStreamName(head.target, 'ts') : undefined;
+  if (ts && !isFile(node, ts)) {
+    playLive(node, socket, 'ts', ts, head);
     return false;
   }
   const served = node.hls && serveHls(node, node.hls, socket, head);
   if (!served) refuse(socket, '404 Not Found');
   else if (!head.keepAlive) finish(socket, HTTP_SEND_TIMEOUT_MS);
   return served === true && head.keepAlive;
+}
+
+/** `cam-1.ts` is a segment of cam, unless there is a stream of that name; a path that climbs is no stream. */
+function isFile(node: MediaNode, { app, name, url }: StreamName): boolean {
+  if (app.split('/').includes('..')) return true;
+  return /-\d+$/.test(name) && node.streams.get(url)?.publisher === undefined;
 }
 
 function onMalformed(node: MediaNode, socket: Socket, failure: 'malformed' | 'too-long'): void {

@@ -150,6 +150,7 @@ export const MUTANTS = {
   // flv
   'flv-previous-tag-size-wrong': { role: 'media', says: 'PreviousTagSize counts the body only' },
   'flv-header-flags-wrong': { role: 'media', says: 'The FLV header announces audio only' },
+  'http-ts-no-tables': { role: 'media', says: 'HTTP-TS has no program tables' },
   'flv-no-cors': { role: 'media', says: 'HTTP-FLV is sent without CORS headers' },
   'http-malformed-kills-node': { role: 'media', says: 'A malformed HTTP request ends the process' },
   'http-malformed-tolerated': {

@@ -50,7 +50,7 @@ export class Origin implements Role {
         if (stream.publisher !== client || this.#staysBusy) return;
         stream.publisher = undefined;
         stream.closeOutputs();
-        stream.closeFlvPlayers();
+        stream.closeHttpPlayers();
         if (!mutants.has('origin-keeps-gop-of-publisher')) stream.begin();
         log(`unpublish ${stream.url} client ${client.id}`);
         this.#node.hooks?.onUnpublish(request);

@@ -19,8 +19,8 @@ export function streamName(app: string, requested: string): StreamName | undefin
   return { app: plainApp, requested, name, url: `/${plainApp}/${name}` };
 }
 
-/** Of an HTTP-FLV request target: `/app/stream.flv?query`. */
-export function flvStreamName(target: string): StreamName | undefined {
-  const match = /^\/([^?]+)\/([^/?]+\.flv)(\?.*)?$/.exec(target);
-  return match ? streamName(match[1]!, match[2]!) : undefined;
+/** Of a request target of HTTP-FLV or HTTP-TS: `/app/stream.flv?query`. */
+export function liveStreamName(target: string, extension: 'flv' | 'ts'): StreamName | undefined {
+  const match = /^\/([^?]+)\/([^/?]+\.(flv|ts))(\?.*)?$/.exec(target);
+  return match?.[3] === extension ? streamName(match[1]!, match[2]!) : undefined;
 }

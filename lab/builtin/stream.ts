@@ -6,6 +6,7 @@ import { closeSoon } from './close-soon.ts';
 import { AUDIO_ONLY_AFTER, GOP_CACHE_MAX_FRAMES } from './constants.ts';
 import { batchOf, Fanout, type FrameFilter, type FrameLog } from './fanout.ts';
 import { FlvFormat, type Format, RtmpFormat } from './format.ts';
+import { TsFormat } from './format-ts.ts';
 import { type Frame, FrameKind } from './frame.ts';
 import { frameFaults } from './frame-faults.ts';
 import type { Mutants } from './mutants.ts';
@@ -13,7 +14,7 @@ import type { StreamOutput } from './output.ts';
 import { type Batch, Player } from './player.ts';
 import type { RequestUrl } from './request-url.ts';
 
-export type PlayerProtocol = 'rtmp' | 'flv';
+export type PlayerProtocol = 'rtmp' | 'flv' | 'ts';
 
 export interface StreamSettings {
   readonly mergedWriteMs: number;
@@ -61,8 +62,8 @@ export class Stream implements FrameLog {
   #hasAudio = false;
   #firstMediaAt = Number.NaN;
   #hasInterframes = false;
-  /** HTTP-FLV players that have not been sent a response head: there is no media yet. */
-  readonly #waiting = new Set<Player>();
+  /** Players over HTTP that have not been sent a response head: there is no media yet. */
+  readonly #waiting = new Map<Player, PlayerProtocol>();
   readonly #joinBatches: Partial<Record<PlayerProtocol, Uint8Array>> = {};
   readonly #settings: StreamSettings;
   readonly #faults: ((frame: Frame, pass: (frame: Frame) => void) => void) | undefined;
@@ -78,6 +79,7 @@ export class Stream implements FrameLog {
     this.fanouts = {
       rtmp: new Fanout(new RtmpFormat(), this, lossy),
       flv: new Fanout(new FlvFormat(settings.mutants), this, lossy),
+      ts: new Fanout(new TsFormat(settings.mutants), this, lossy),
     };
   }
 
@@ -95,11 +97,12 @@ export class Stream implements FrameLog {
   }
 
   get playerCount(): number {
-    return this.fanouts.rtmp.size + this.fanouts.flv.size + this.#waiting.size + this.guests;
+    const { rtmp, flv, ts } = this.fanouts;
+    return rtmp.size + flv.size + ts.size + this.#waiting.size + this.guests;
   }
 
   hasPlayers(protocol: PlayerProtocol): boolean {
-    return this.fanouts[protocol].size > 0 || (protocol === 'flv' && this.#waiting.size > 0);
+    return this.fanouts[protocol].size > 0 || [...this.#waiting.values()].includes(protocol);
   }
 
   /** A new source begins: what is known of the one before is forgotten, players stay. */
@@ -171,8 +174,7 @@ export class Stream implements FrameLog {
 
   #dropPlayersOnRestart(): void {
     if (!this.#settings.mutants.has('edge-drops-players-on-unpublish') || !this.#hasInterframes) return;
-    this.fanouts.rtmp.clear();
-    this.fanouts.flv.clear();
+    for (const fanout of Object.values(this.fanouts)) fanout.clear();
   }
 
   /**
@@ -183,7 +185,7 @@ export class Stream implements FrameLog {
     const queueMs = this.#settings.queueSeconds * 1000;
     const headersAt = (timestamp: number) => this.#headersAt(this.fanouts[protocol].format, timestamp);
     const player = new Player(socket, queueMs, headersAt, preface);
-    if (protocol === 'flv' && !this.#ready) this.#waiting.add(player);
+    if (protocol !== 'rtmp' && !this.#ready) this.#waiting.set(player, protocol);
     else this.#join(protocol, player);
     this.demand?.onPlayer(protocol);
     return player;
@@ -194,9 +196,9 @@ export class Stream implements FrameLog {
     this.demand?.onPlayerLeft(protocol);
   }
 
-  /** HTTP-FLV players lose their connection when their stream ends at an origin (facts/srs.md 7.3). */
-  closeFlvPlayers(): void {
-    for (const { socket } of this.fanouts.flv.players()) {
+  /** Players over HTTP lose their connection when their stream ends at an origin (facts/srs.md 7.3). */
+  closeHttpPlayers(): void {
+    for (const { socket } of [...this.fanouts.flv.players(), ...this.fanouts.ts.players()]) {
       socket.write('0\r\n\r\n', 'latin1');
       closeSoon(socket);
     }
@@ -206,13 +208,12 @@ export class Stream implements FrameLog {
     if (this.#waiting.size > 0 && this.#ready) {
       const players = [...this.#waiting];
       this.#waiting.clear();
-      for (const player of players) this.#join('flv', player);
+      for (const [player, protocol] of players) this.#join(protocol, player);
     }
-    const { rtmp, flv } = this.fanouts;
+    const fanouts = Object.values(this.fanouts);
     if (this.#settings.mutants.has('media-slow-reader-blocks') && this.#someoneIsBehind()) return;
-    rtmp.tick(phase);
-    flv.tick(phase);
-    const kept = Math.min(rtmp.oldest, flv.oldest) - this.#start;
+    for (const fanout of fanouts) fanout.tick(phase);
+    const kept = Math.min(...fanouts.map(({ oldest }) => oldest)) - this.#start;
     if (kept > 0) {
       this.#log = this.#log.slice(kept);
       this.#start += kept;
@@ -263,11 +264,11 @@ export class Stream implements FrameLog {
   #forgetJoinBatches(): void {
     this.#joinBatches.rtmp = undefined;
     this.#joinBatches.flv = undefined;
+    this.#joinBatches.ts = undefined;
   }
 
   #someoneIsBehind(): boolean {
-    const { rtmp, flv } = this.fanouts;
-    return [...rtmp.players(), ...flv.players()].some((player) => player.behind);
+    return Object.values(this.fanouts).some((fanout) => fanout.players().some((player) => player.behind));
   }
 }
 
