@@ -56,14 +56,16 @@ export class NewFrames {
 interface Arrival {
   readonly t: number;
   readonly frame: number;
+  /** Of a player, counted from its first connection; a publisher has one. */
+  readonly session: number;
 }
 
 function playerCourse(history: History, watched: Watched, faultAt: number): Course {
   const sent = framesSent(history, watched.publisher);
   const { fresh, doubled, received } = arrivalsOf(history, watched.client, sent.stream);
   const gap = longestGap(fresh, faultAt, endOf(history));
-  // A quick return may miss more than the longest wait between two frames does.
-  const excused = [gap, widestHole(fresh, faultAt)];
+  // A quick return may miss more than the longest wait between two frames does, and each return something.
+  const excused = [gap, widestHole(fresh, faultAt), ...returnsOf(fresh, faultAt)];
   const inGap = (frame: number) =>
     excused.some(
       ({ before, after }) =>
@@ -89,7 +91,7 @@ function playerCourse(history: History, watched: Watched, faultAt: number): Cour
 
 function publisherCourse(history: History, watched: Watched, faultAt: number): Course {
   const { frames, at } = framesSent(history, watched.publisher);
-  const arrivals = frames.map((frame, i) => ({ frame, t: at[i]! }));
+  const arrivals = frames.map((frame, i) => ({ frame, t: at[i]!, session: 0 }));
   const gap = longestGap(arrivals, faultAt, endOf(history));
   const [from, to] = [gap.before?.frame, gap.after?.frame];
   return {
@@ -159,7 +161,7 @@ function arrivalsOf(
     newestOfSession = Math.max(newestOfSession, stamp.frame);
     if (stamp.frame <= newest || !stamp.intact) continue;
     newest = stamp.frame;
-    fresh.push({ t, frame: stamp.frame });
+    fresh.push({ t, frame: stamp.frame, session });
   }
   return { fresh, doubled, received };
 }
@@ -197,6 +199,15 @@ function widestHole(fresh: readonly Arrival[], faultAt: number): Gap {
     widest = { before, after, ms: after.t - before.t };
   }
   return widest;
+}
+
+/** What lies between the last frame of a connection and the first of the next: a return is its own gap. */
+function returnsOf(fresh: readonly Arrival[], faultAt: number): Gap[] {
+  return fresh.flatMap((after, i) => {
+    const before = fresh[i - 1];
+    if (before === undefined || after.t <= faultAt || after.session === before.session) return [];
+    return [{ before, after, ms: after.t - before.t }];
+  });
 }
 
 function sessionsSince(history: History, client: string, faultAt: number): number {

@@ -14,7 +14,7 @@ import {
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
 import { curedAt } from '../failover-steps.ts';
 import { timelineOf } from '../failover-timeline.ts';
-import { FFMPEG, OBS, VIEWER } from '../habits.ts';
+import { FFMPEG, type Habit, OBS, VIEWER } from '../habits.ts';
 import type { History } from '../history.ts';
 import { judged, notSeen } from '../judging.ts';
 import { GOP_FRAMES } from '../stage.ts';
@@ -300,6 +300,7 @@ interface ProxyFault {
   /** From the fault until an attempt of an encoder is let in through the other proxy. */
   noticedMs(t: CheckContext): number;
   readonly noticed: string;
+  readonly habits: readonly Habit[];
   /** An edge may find a publication that is not over, and get what is cached of it again: of a GOP, by its frames. */
   readonly again: number;
 }
@@ -308,6 +309,7 @@ const PROXY_DEAD: ProxyFault = {
   action: 'kill',
   noticedMs: () => REDISPATCHED_WITHIN_MS,
   noticed: 'HAProxy "retries" 3 s',
+  habits: ENCODERS,
   again: 0,
 };
 
@@ -316,10 +318,12 @@ const PROXY_HUNG: ProxyFault = {
   // The origin has the connection of the frozen proxy, and so a publisher, until it gives that one up.
   noticedMs: ({ cluster }) => (cluster.patience?.publishFirst ?? PUBLISHER_FIRST_LOOK_MS) + PUBLISHER_LOOK_MS,
   noticed: 'an origin gives up a publisher that was silent from one look to the next',
+  // Refused for so long, OBS would wait for longer and longer.
+  habits: [FFMPEG],
   again: GOP_FRAMES,
 };
 
-/** Encoders of both habits, viewers and an edge at both proxies, one of which goes; resolves when everybody is served again. */
+/** Encoders, viewers and an edge at both proxies, one of which goes; resolves when everybody is served again. */
 async function loseProxy(t: CheckContext, fault: ProxyFault): Promise<ClusterNode> {
   const entry = entryOf(t);
   const asked = { group: PROXY, since: 'fault', lossless: false } as const;
@@ -329,7 +333,7 @@ async function loseProxy(t: CheckContext, fault: ProxyFault): Promise<ClusterNod
   const [edge] = namesOf(t, 'edge') as [string];
   const published: { stream: string; publisher: string; backMs: number; why: string }[] = [];
   // The balancer gives the next connection to the proxy that has fewer: of two encoders of a kind each has one.
-  for (const habit of ENCODERS.flatMap((one) => [one, one])) {
+  for (const habit of fault.habits.flatMap((one) => [one, one])) {
     const stream = t.stream(habit.name.toLowerCase());
     const { label } = await t.encode({ url: t.publishUrl(stream, entry), label: habit.name, habit });
     const backMs = encoderBackMs(habit, noticedMs + HANDSHAKE_MS);

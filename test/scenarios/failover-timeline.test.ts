@@ -127,6 +127,13 @@ describe('judgeFailover', () => {
     }));
     assert.equal(judge({ got: stalled }).verdict, 'pass');
   });
+  test('who returns may miss something then, and more when its stream stands still', () => {
+    const got = sent((frame) => (frame >= 50 && frame < 56) || (frame >= 70 && frame < 130));
+    const returns = { part: 'returns' } as const;
+    assert.equal(judge({ got, watched: returns, attempts: [FAULT + 150] }).verdict, 'pass');
+    const out = judge({ got, watched: returns, attempts: [FAULT + 1500] });
+    assert.deepEqual([out.verdict, /frame 50/.test(out.says)], ['fail', true]);
+  });
   test('a frame twice, or an old one after newer ones, fails', () => {
     const base = sent((frame) => frame >= 50 && frame < 100);
     const twice = base.flatMap((item) => (item.stamp!.frame === 110 ? [item, item] : [item]));
