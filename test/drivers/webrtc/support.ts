@@ -17,6 +17,8 @@ import { Witness } from '../support/observe.ts';
 
 const VIDEO_SSRC = 0x1000_0001;
 const AUDIO_SSRC = 0x1000_0002;
+const PROBE_MS = 20;
+const HEARD_MS = 8000;
 
 /** The bridge keeps the process alive for connections that it was closing; when all are closed it may go. */
 after(async () => {
@@ -85,6 +87,22 @@ export class Peer {
   send(kind: 'video' | 'audio', bytes: Uint8Array): boolean {
     const track = this.#tracks.get(kind);
     return track?.isOpen() === true && track.sendMessageBinary(Buffer.from(bytes));
+  }
+
+  /**
+   * Resolves when the client hears us. A connection is `connected` before its tracks are open, at either end, and what is
+   * sent until then is lost without a trace. So packets without a payload are sent until the first of them is answered:
+   * a player without a keyframe asks for one when it sees a marker.
+   */
+  async heard(): Promise<void> {
+    for (let waited = 0; waited < HEARD_MS; waited += PROBE_MS) {
+      const header = { payloadType: VIDEO_PAYLOAD_TYPE, marker: true, timestamp: 0, ssrc: VIDEO_SSRC };
+      const packet = encodeRtp({ ...header, sequence: this.#sequence }, new Uint8Array(0));
+      if (this.send('video', packet)) this.#sequence = (this.#sequence + 1) & 0xffff;
+      await new Promise((resolve) => setTimeout(resolve, PROBE_MS));
+      if (this.rtcp.some(({ type }) => type === 'picture-loss')) return;
+    }
+    throw new Error(`no answer to RTP within ${HEARD_MS} ms`);
   }
 
   /**
