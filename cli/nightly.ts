@@ -66,6 +66,12 @@ export const NIGHT: readonly Step[] = [
     lacks: () => (findK6() === undefined ? `no k6: ${K6_INSTALL}` : undefined),
   },
   {
+    name: 'browser',
+    says: 'real players in a real browser on every cluster, and the defects that they must find',
+    command: npm('test:browser', '--out', '{out}'),
+    timeoutMs: 30 * MINUTE,
+  },
+  {
     name: 'mutants',
     says: 'every check turns red for each of its mutants',
     command: npm('mutants', '--no-healthy', '--out', '{out}'),
