@@ -9,7 +9,14 @@ import { LabError } from '../lab/errors.ts';
 import { checkRunnable } from '../lab/runners/launchers.ts';
 import { DEFAULT_TOPOLOGY, TOPOLOGIES, topologyByName } from '../lab/topologies/index.ts';
 import { type EngineName, enginesOf } from '../lab/topology.ts';
-import { type Baseline, baselineOf, compareWith, readBaseline, writeBaseline } from '../reports/baseline.ts';
+import {
+  type Baseline,
+  baselineOf,
+  compareWith,
+  metricsOf,
+  readBaseline,
+  writeBaseline,
+} from '../reports/baseline.ts';
 import { collectEnvironment } from '../reports/environment.ts';
 import { formatMs, formatNumber, formatPercent, headline } from '../reports/format.ts';
 import { changeWords, judgeBench } from '../reports/judge-bench.ts';
@@ -196,14 +203,16 @@ export async function bench(
       bench: compared,
     };
     await writeRun(directory, results);
-    if (save !== undefined && !interrupted) {
+    const unfit = save === undefined ? undefined : unfitForBaseline(results);
+    if (save !== undefined && unfit === undefined) {
       await writeBaseline(save, baselineOf(figures, { startedAt: results.startedAt, environment }, kept));
     }
     if (options.json) stdout.write(`${JSON.stringify(maskDeep(results), null, 2)}\n`);
     else {
       stdout.write(`\n${tables(compared, stdout)}\n`);
       printFindings(results, headline(results), directory, stdout);
-      if (save !== undefined && !interrupted) stdout.write(`baseline: ${save}\n`);
+      if (save !== undefined)
+        stdout.write(`baseline: ${unfit === undefined ? save : `not saved, ${unfit}`}\n`);
     }
     if (figures.problems.some(({ part }) => part === START)) return ExitCode.labNotUp;
     return exitCodeOf(results.verdict);
@@ -211,6 +220,14 @@ export async function bench(
     progress.end();
     interruption.release();
   }
+}
+
+/** Why nothing can be compared with it. */
+function unfitForBaseline({ interrupted, verdict, bench: figures }: Results): string | undefined {
+  if (interrupted) return 'as the run was interrupted';
+  if (verdict === 'fail' || verdict === 'error') return 'as the run failed';
+  if (Object.keys(metricsOf(figures!)).length === 0) return 'as no repetition had a healthy generator';
+  return undefined;
 }
 
 function profileOf({ profile, repetitions }: BenchArguments): Profile {

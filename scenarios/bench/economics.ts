@@ -122,7 +122,8 @@ class Egress {
       if (openNow() !== this.#open) calmSince = performance.now();
       this.#open = openNow();
     }
-    this.#resting = this.#open;
+    // A cache keeps its connection open between requests, and uses it again: that one counts.
+    this.#resting = this.#taps.reduce((sum, { tap }) => sum + (tap.carries === 'rtmp' ? tap.open : 0), 0);
     this.#most = this.#open;
     this.#begun = this.#taps.map(bytesOf);
     for (const { tap } of this.#taps) {

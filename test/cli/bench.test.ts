@@ -88,6 +88,23 @@ test('a baseline is saved, holds against the same figures, and fails against wor
   assert.equal((await with_({ baseline: file }, worse))[0], ExitCode.inconclusive);
 });
 
+test('a run that failed, or has no healthy repetition, is no baseline', async (t) => {
+  for (const [of, why] of [
+    [latency({ breaches: ['0 % joined, at least 99.9 %'] }), 'as the run failed'],
+    [latency({ generator: unhealthy(), samples: {} }), 'as no repetition had a healthy generator'],
+  ] as const) {
+    const out = temporary(t);
+    const saveBaseline = join(out, 'baseline.json');
+    const around = surroundings();
+    await bench(
+      { ...ARGUMENTS, out, saveBaseline },
+      { ...around, run: async () => figures({ latency: [of] }) },
+    );
+    assert.equal(existsSync(saveBaseline), false);
+    assert.ok(around.stdout.text.endsWith(`baseline: not saved, ${why}\n`));
+  }
+});
+
 test('Ctrl-C keeps what was measured, says so, and saves no baseline', async (t) => {
   const out = temporary(t);
   const around = surroundings();
