@@ -1,7 +1,7 @@
 /** What a record of the browser comes to. Pure. */
 import { type DistributionFigures, LatencyHistogram } from '../../drivers/measure/histogram.ts';
 import { CLOCK_MS, STILL_MS } from './bounds.ts';
-import type { BrowserRecord, Picture, Span } from './record.ts';
+import type { BrowserProtocol, BrowserRecord, Picture, Span } from './record.ts';
 
 export interface BrowserFigures {
   /** From the wish to play to the first picture, ms; null when none came. */
@@ -37,6 +37,12 @@ const BEGUN = 5;
 /** Pictures of a second, at either end: how far it is ahead varies by a frame or two. */
 const SAMPLE = 25;
 
+/**
+ * So many frames in that comparison are none. What WebRTC has received is counted a moment before the picture, and varies
+ * with the arrival: seen to be off by one on a busy machine. So one lost frame is not seen there, two are.
+ */
+const COUNT_NOISE: Readonly<Record<BrowserProtocol, number>> = { flv: 0, hls: 0, webrtc: 1 };
+
 /** A picture and the frame that is in it. */
 interface Placed extends Picture {
   readonly frame: number;
@@ -52,7 +58,7 @@ export function figuresOf(record: BrowserRecord): BrowserFigures {
     return at === undefined ? [] : [at - shownAt];
   });
   const { skipped, repeated } = continuityOf(placed);
-  const missing = Math.min(skipped, lostUnderWay(placed) ?? skipped);
+  const missing = Math.min(skipped, lostUnderWay(placed, COUNT_NOISE[record.protocol]) ?? skipped);
   const stalls = stallsOf(record);
   const stalled = stalls.reduce((sum, { from, to }) => sum + (to - from), 0);
   const first = page.pictures[0];
@@ -136,10 +142,11 @@ function continuityOf(placed: readonly Placed[]): { skipped: number; repeated: n
  * How many frames fewer had come at the end than the numbers of the pictures went on: what a browser receives and decodes is
  * ahead of what it shows by the same few frames all the time. Undefined where too little was shown to tell.
  */
-function lostUnderWay(placed: readonly Placed[]): number | undefined {
+function lostUnderWay(placed: readonly Placed[], noise: number): number | undefined {
   if (placed.length < BEGUN + 2 * SAMPLE) return undefined;
   const ahead = placed.map(({ arrived, frame }) => arrived - frame);
-  return Math.max(0, medianOf(ahead.slice(BEGUN, BEGUN + SAMPLE)) - medianOf(ahead.slice(-SAMPLE)));
+  const behind = medianOf(ahead.slice(BEGUN, BEGUN + SAMPLE)) - medianOf(ahead.slice(-SAMPLE));
+  return behind > noise ? behind : 0;
 }
 
 function medianOf(values: readonly number[]): number {

@@ -54,6 +54,12 @@ describe('figures of a browser', () => {
     assert.deepEqual([skipped.missing, skipped.dropped], [0, 3]);
   });
 
+  it('say nothing of one frame over WHEP, whose count is not that exact', () => {
+    const missingOf = (lost: readonly number[]): number =>
+      figuresOf(recordOf({ lost, change: (record) => ({ ...record, protocol: 'webrtc' }) })).missing;
+    assert.deepEqual([missingOf([120]), missingOf([120, 140])], [0, 2]);
+  });
+
   it('take a picture that nobody looked at for the frame that was due', () => {
     const unlooked = (record: BrowserRecord): BrowserRecord => ({
       ...record,
