@@ -218,7 +218,7 @@ const slaveGone = check({
     says: 'A master forwards to each slave by itself, tries again every 3 s, and keeps what a slave does not take yet. An edge that has lost its master asks the other origins in turn, and a slave has the stream. The encoder, other slaves and other edges notice nothing.',
   },
   topologies: FORWARD_CLUSTER,
-  needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'forward', 'control.process'],
+  needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'forward', 'observe.upstream', 'control.process'],
   mutants: [
     'master-forward-stops-after-slave-restart',
     'master-forward-disturbs-publisher',
