@@ -11,7 +11,7 @@ const CORES_PER_1000 = 0.8;
 const SETTLE_MS = 6000;
 const RAMP_MS_PER_CLIENT = 4;
 /** All must receive at the rate of the source, in frames per second. */
-const MIN_FPS = 25 * 0.95;
+export const MIN_FPS = 25 * 0.95;
 
 export interface SrtCost {
   readonly cost: ReaderResult;
