@@ -16,7 +16,7 @@ const USAGE = `bench:drivers: cores per 1000 players, and how many times a bare 
   --rounds N         repetitions, median counts  (3)
   --window SECONDS   of each measurement         (6)
   --protocol P       rtmp, flv, both of them, srt, whep or all (all)
-  --udp-clients N    crowd of SRT, and of WHEP   (1000)
+  --udp-clients N    crowd of SRT, and of WHEP, there at most 300 (1000)
   --json FILE        write the figures too
   --help`;
 
