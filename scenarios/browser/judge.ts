@@ -105,7 +105,10 @@ function judgeFrames(record: BrowserRecord, figures: BrowserFigures): Judgement 
 function judgeLatency(record: BrowserRecord, figures: BrowserFigures): Judgement {
   const { glass, driver, leastGlassMs, aheadOfDriverMs } = figures;
   if (glass.p50 === null || leastGlassMs === null)
-    return inconclusive('a latency from publisher to screen', 'no clock was read');
+    return inconclusive(
+      'a latency from publisher to screen',
+      'no picture of a frame that was published after the player came',
+    );
   if (driver.p50 === null || aheadOfDriverMs === null)
     return inconclusive(
       'a latency to compare with',
