@@ -257,6 +257,11 @@ function runsOf(options: BenchArguments): { runs: BenchRun[]; notes: string[] } 
       }
     }
   }
+  if (runs.some(({ engine }) => engine === 'srs') && options.openUdp !== true) {
+    notes.push(
+      'SRS plays neither SRT nor WebRTC here: it opens their ports on all addresses, so only with --open-udp',
+    );
+  }
   if (runs.length === 0) throw new UsageError(`Nothing is selected: ${notes.join('; ')}.`);
   return { runs, notes };
 }
