@@ -162,6 +162,8 @@ export type Capability =
   | 'publish.webrtc'
   | 'play.rtmp'
   | 'play.flv'
+  /** HTTP-TS, beside HTTP-FLV: SRS has one of them per vhost (http_remux). */
+  | 'play.ts'
   | 'play.hls'
   | 'play.srt'
   | 'play.webrtc'

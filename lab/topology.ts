@@ -151,21 +151,6 @@ export function withoutUdp(topology: Topology): Topology {
   };
 }
 
-/** The same cluster without SRT through proxies, and so without SRT at the origins that register with them. */
-export function withoutProxiedSrt(topology: Topology): Topology {
-  const proxied = (name: string): boolean =>
-    topology.nodes.some(
-      (node) => node.name === name && (node.role === 'proxy' || node.registersWith !== undefined),
-    );
-  return {
-    ...topology,
-    nodes: topology.nodes.map(({ srt, ...node }) =>
-      srt === undefined || proxied(node.name) ? node : { ...node, srt },
-    ),
-    entries: topology.entries.filter(({ node, protocol }) => protocol !== 'srt' || !proxied(node)),
-  };
-}
-
 /** Whether it is a balancer in front of proxies: its API and registration ports are theirs. */
 export function isProxyFront({ role, upstreams }: NodeSpec, { nodes }: Topology): boolean {
   const behind = nodes.filter(({ name }) => upstreams.includes(name));

@@ -1,6 +1,6 @@
 /** What can be asked of a cluster that runs as processes here. */
 import type { Capability } from '../cluster.ts';
-import type { EntryProtocol, EntrySpec, NodeSpec, Topology } from '../topology.ts';
+import type { EngineName, EntryProtocol, EntrySpec, NodeSpec, Topology } from '../topology.ts';
 
 const PLAY: Partial<Record<EntryProtocol, Capability>> = {
   rtmp: 'play.rtmp',
@@ -12,7 +12,8 @@ const PLAY: Partial<Record<EntryProtocol, Capability>> = {
   vod: 'play.vod',
 };
 
-export function capabilitiesOf({ nodes, entries }: Topology): ReadonlySet<Capability> {
+/** @param engine of the media nodes, where it is known. */
+export function capabilitiesOf({ nodes, entries }: Topology, engine?: EngineName): ReadonlySet<Capability> {
   const has = (matches: (spec: NodeSpec) => boolean): boolean => nodes.some(matches);
   const enters = (use: EntrySpec['use'], protocol: EntryProtocol): boolean =>
     entries.some((entry) => entry.use === use && entry.protocol === protocol);
@@ -24,6 +25,7 @@ export function capabilitiesOf({ nodes, entries }: Topology): ReadonlySet<Capabi
       capability,
       enters('play', protocol as EntryProtocol),
     ]),
+    ['play.ts', engine === 'builtin' && enters('play', 'flv')],
     ['proxy', has(({ role }) => role === 'proxy')],
     ['redis', has(({ role }) => role === 'redis')],
     ['coworkers', has(({ coworkers = [] }) => coworkers.length > 0)],

@@ -20,8 +20,9 @@ export function createTaps(plan: ClusterPlan): Taps {
     const link = { from, to, listen: { host: address.host, port: address.port }, ...endsOf(address, plan) };
     if (carries !== 'srt' && carries !== 'rtc') taps.push(new TcpTap({ ...link, carries }));
     else if (plan.engine !== 'srs') udpTaps.push(new UdpTap({ ...link, carries }));
-    // An SRS has its UDP ports on every address, the alias too, and answers from this one.
-    else {
+    // An SRS has its UDP ports on every address, the alias too, and answers from 127.0.0.1. It shares that of WebRTC
+    // (SO_REUSEADDR) with a tap, and not that of SRT: there the proxy speaks to it without one.
+    else if (carries === 'rtc') {
       const target = { host: SRS_SRT_HOST, port: link.target.port };
       udpTaps.push(new UdpTap({ ...link, carries, target, shared: true }));
     }

@@ -19,7 +19,7 @@ import { SRS_SRT_HOST } from '../render/srs.ts';
 import type { TcpTap } from '../taps/tcp-tap.ts';
 import type { UdpTap } from '../taps/udp-tap.ts';
 import type { EngineName, EntrySpec, MediaSettings, NodeSpec, Role, Topology } from '../topology.ts';
-import { withoutProxiedSrt, withoutUdp } from '../topology.ts';
+import { withoutUdp } from '../topology.ts';
 import { bringUp, type StartProgress } from './bring-up.ts';
 import { capabilitiesOf, lacksOf } from './capabilities.ts';
 import { entryOf } from './entry.ts';
@@ -110,12 +110,10 @@ export async function startCluster(asked: StartOptions): Promise<Cluster> {
 
 /**
  * What this engine can play of the topology. An SRS binds its UDP ports to all addresses, whatever its configuration
- * says: not without the user's word. It then answers from 127.0.0.1 and not from where it was asked, which is its alias;
- * a tap can stand there for WebRTC, whose port SRS shares (SO_REUSEADDR), but not for SRT.
+ * says: not without the user's word.
  */
 function playable({ topology, engine, openUdp }: StartOptions): Topology {
-  if (engine !== 'srs') return topology;
-  return openUdp === true ? withoutProxiedSrt(topology) : withoutUdp(topology);
+  return engine === 'srs' && openUdp !== true ? withoutUdp(topology) : topology;
 }
 
 function launchOf(spec: NodeSpec, plan: ClusterPlan): Launch {
@@ -141,7 +139,6 @@ const TAKE_DOWN_ORDER: readonly Role[] = [
 ];
 
 const CLOSED_UDP = 'SRS opens its UDP ports on all addresses of this machine: only with --open-udp';
-const NO_PROXIED_SRT = 'SRS answers SRT from 127.0.0.1, and not from the address at which a proxy asked it';
 
 /** Roles without a media API. */
 const SILENT_ROLES: readonly Role[] = ['balancer', 'web', 'redis'];
@@ -173,8 +170,8 @@ class ProcessCluster implements Cluster {
     this.taps = taps;
     this.udpTaps = udpTaps;
     this.entries = topology.entries.map((spec) => entryOf(spec, addressFor(spec, this.#node(spec.node))));
-    this.capabilities = capabilitiesOf(topology);
-    this.lacks = lacksOf(asked.topology, topology, options.openUdp ? NO_PROXIED_SRT : CLOSED_UDP);
+    this.capabilities = capabilitiesOf(topology, options.engine);
+    this.lacks = lacksOf(asked.topology, topology, CLOSED_UDP);
   }
 
   api(node: string): NodeApi {

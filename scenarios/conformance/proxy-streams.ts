@@ -20,6 +20,7 @@ const streamsFor = (origins: number): number => 3 * origins + 1;
 
 const Step = {
   playing: 'sticky.playing',
+  remuxed: 'http-ts.playing',
   spread: 'spread.published',
   left: 'gone.left',
   freed: 'gone.freed',
@@ -57,6 +58,38 @@ export const sticky = check({
   },
 });
 
+export const httpTs = check({
+  id: 'proxy/http-ts',
+  title: 'HTTP-TS is passed on from the origin that has the stream, whole',
+  level: 'must',
+  spec: {
+    source: PROXY_SPEC.source,
+    where: `${PROXY_SPEC.design}; SRS http_remux`,
+    says: 'HTTP-TS of a stream is the transport stream of its origin: each access unit once, as it was published.',
+  },
+  topologies: PROXY_TOPOLOGIES,
+  needs: ['proxy', 'publish.rtmp', 'play.flv', 'play.ts'],
+  mutants: ['http-ts-no-tables'],
+
+  async run(t) {
+    const streams = Array.from({ length: streamsFor(t.nodes('origin').length) }, () => t.stream());
+    await Promise.all(
+      streams.map((stream) => t.publish({ url: t.publishUrl(stream), label: `to-${stream}` })),
+    );
+    const players = streams.map((stream) =>
+      t.play(t.playUrl('flv', stream).replace(/\.flv(?=\?|$)/, '.ts'), `ts-${stream}`),
+    );
+    t.step(Step.remuxed, { streams: streams.join(' ') });
+    await t.within('frames for every player', 3 * PLAYING_WITHIN_MS, allPlay(players));
+  },
+
+  judge(history) {
+    const streams = words(history.step(Step.remuxed)?.streams);
+    if (streams.length === 0) return [notSeen(history, 'streams are published through the proxy')];
+    return streams.map((stream) => judgePlayer(history, stream, 'ts'));
+  },
+});
+
 /** Through whatever is in front: with two proxies every connection may come to another one. */
 function playersOf(t: CheckContext, stream: string): RecordedPlayer[] {
   return PLAYED.map((protocol) => t.play(t.playUrl(protocol, stream), `${protocol}-${stream}`));
@@ -76,24 +109,25 @@ async function readOrigins(t: CheckContext, stream: string): Promise<void> {
 }
 
 function judgePlayers(history: History, stream: string): Judgement[] {
+  return PLAYED.map((protocol) => judgePlayer(history, stream, protocol));
+}
+
+function judgePlayer(history: History, stream: string, protocol: (typeof PLAYED)[number] | 'ts'): Judgement {
   const sent = new Set(
     history
       .sent(`to-${stream}`)
       .filter(({ kind }) => kind === 'video')
       .map(({ stamp }) => stamp?.frame),
   );
-  return PLAYED.map((protocol) => {
-    const client = `${protocol}-${stream}`;
-    const expected = `${protocol}: a GOP of what was published`;
-    const frames = history.got(client).filter(({ kind }) => kind === 'video');
-    const foreign = frames.filter(({ stamp }) => !sent.has(stamp?.frame)).length;
-    if (sent.size === 0) return inconclusive(expected, 'nothing was published');
-    return judged(
-      frames.length >= GOP_FRAMES && foreign === 0,
-      expected,
-      `${frames.length} frames, ${foreign} of them of others`,
-    );
-  });
+  const expected = `${protocol}: a GOP of what was published`;
+  const frames = history.got(`${protocol}-${stream}`).filter(({ kind }) => kind === 'video');
+  const foreign = frames.filter(({ stamp }) => !sent.has(stamp?.frame)).length;
+  if (sent.size === 0) return inconclusive(expected, 'nothing was published');
+  return judged(
+    frames.length >= GOP_FRAMES && foreign === 0,
+    expected,
+    `${frames.length} frames, ${foreign} of them of others`,
+  );
 }
 
 /** As the origins tell it: one has the publisher and whoever plays, the others nobody. */
