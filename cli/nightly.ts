@@ -77,6 +77,12 @@ export const NIGHT: readonly Step[] = [
     command: npm('mutants', '--no-healthy', '--out', '{out}'),
     timeoutMs: 2 * HOUR,
   },
+  {
+    name: 'bench',
+    says: 'latency, the largest crowds that hold the SLO, and what origins send for what viewers get',
+    command: npm('bench', '--profile', 'nightly', '--out', '{out}'),
+    timeoutMs: 6 * HOUR,
+  },
 ];
 
 interface NightlyOptions {
