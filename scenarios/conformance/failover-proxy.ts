@@ -6,6 +6,8 @@ import {
   PLAYING_WITHIN_MS,
   PUBLISHER_FIRST_LOOK_MS,
   PUBLISHER_LOOK_MS,
+  PULL_RETRY_MS,
+  PULL_SILENCE_MS,
   REDIS_BACK_WITHIN_MS,
   REDISPATCHED_WITHIN_MS,
   RESUMED_WITHIN_MS,
@@ -301,8 +303,6 @@ interface ProxyFault {
   noticedMs(t: CheckContext): number;
   readonly noticed: string;
   readonly habits: readonly Habit[];
-  /** An edge may find a publication that is not over, and get what is cached of it again: of a GOP, by its frames. */
-  readonly again: number;
 }
 
 const PROXY_DEAD: ProxyFault = {
@@ -310,7 +310,6 @@ const PROXY_DEAD: ProxyFault = {
   noticedMs: () => REDISPATCHED_WITHIN_MS,
   noticed: 'HAProxy "retries" 3 s',
   habits: ENCODERS,
-  again: 0,
 };
 
 const PROXY_HUNG: ProxyFault = {
@@ -320,7 +319,6 @@ const PROXY_HUNG: ProxyFault = {
   noticed: 'an origin gives up a publisher that was silent from one look to the next',
   // Refused for so long, OBS would wait for longer and longer.
   habits: [FFMPEG],
-  again: GOP_FRAMES,
 };
 
 /** Encoders, viewers and an edge at both proxies, one of which goes; resolves when everybody is served again. */
@@ -329,6 +327,9 @@ async function loseProxy(t: CheckContext, fault: ProxyFault): Promise<ClusterNod
   const asked = { group: PROXY, since: 'fault', lossless: false } as const;
   const noticedMs = fault.noticedMs(t);
   const { noticed } = fault;
+  // An edge that finds a publication which is silent, but not over, gets its cached GOP once more with every pull.
+  const pulls = Math.ceil(noticedMs / (PULL_SILENCE_MS + PULL_RETRY_MS));
+  const again = fault.action === 'freeze' ? pulls * GOP_FRAMES : 0;
   const [victim, other] = t.nodes('proxy');
   const [edge] = namesOf(t, 'edge') as [string];
   const published: { stream: string; publisher: string; backMs: number; why: string }[] = [];
@@ -367,7 +368,7 @@ async function loseProxy(t: CheckContext, fault: ProxyFault): Promise<ClusterNod
         part: 'waits',
         boundMs,
         why: `${why}; the pause of an edge is 3 s`,
-        again: fault.again,
+        again,
       });
     }
   }
