@@ -83,6 +83,12 @@ export const NIGHT: readonly Step[] = [
     command: npm('bench', '--profile', 'nightly', '--out', '{out}'),
     timeoutMs: 6 * HOUR,
   },
+  {
+    name: 'fuzz',
+    says: 'a million random and mutated inputs for each decoder',
+    command: npm('fuzz', '--inputs', '1000000', '--jobs', '2'),
+    timeoutMs: 4 * HOUR,
+  },
 ];
 
 interface NightlyOptions {
