@@ -11,6 +11,7 @@ import type { HlsLoad, Load, Results, SrtLoad, WebRtcLoad } from '../reports/res
 import { maskDeep } from '../reports/secrets.ts';
 import { addLiveOptions, type LiveArguments } from './live.ts';
 import { measuredRun, REAL_SURROUNDINGS, type Surroundings } from './measured-run.ts';
+import { requireOpenFiles } from './open-files.ts';
 import {
   type ExitCode,
   exitCodeOf,
@@ -135,6 +136,7 @@ export async function load(
       webrtc: webRtcOptions(options),
     },
   };
+  requireOpenFiles(urls, request.clients, request);
   const { results, directory } = await measuredRun(
     {
       kind: 'load',

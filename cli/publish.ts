@@ -9,6 +9,7 @@ import { headline } from '../reports/format.ts';
 import { judgePublish } from '../reports/judge-publish.ts';
 import { addLiveOptions, type LiveArguments } from './live.ts';
 import { measuredRun, REAL_SURROUNDINGS, type Surroundings } from './measured-run.ts';
+import { requireOpenFiles } from './open-files.ts';
 import {
   type ExitCode,
   exitCodeOf,
@@ -93,6 +94,7 @@ export async function publish(
   const file = options.file === undefined ? DEFAULT_FILE : resolve(options.file);
   if (!existsSync(file)) throw new UsageError(`There is no file ${printable(file)}.`);
   const durationMs = options.duration === undefined ? undefined : parseDuration(options.duration);
+  requireOpenFiles([url], streams, { workers: 1 });
   const { results, directory } = await measuredRun(
     {
       kind: 'publish',

@@ -4,6 +4,8 @@ export const LabErrorCode = {
   Unknown: 'lab.unknown',
   /** A program that the cluster is made of is not installed or cannot be executed. */
   Program: 'lab.program',
+  /** The machine gives a process too few open files for a cluster. */
+  OpenFiles: 'lab.open-files',
   /** A port that was asked for is taken. */
   Port: 'lab.port',
   /** A node exited before it was ready. */

@@ -101,7 +101,19 @@ export function openFilesLimit(): number {
   return limit === undefined || limit === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(limit);
 }
 
-/** Of a program that holds `sockets` per connection and may refuse to start when it could run out. */
-export function connectionsFor(sockets: number): number {
-  return Math.min(WANTED_CONNECTIONS, Math.floor((openFilesLimit() - SPARE_FILES) / sockets));
+/** Fewer connections than these are too few for the clients of a check. */
+export const LEAST_CONNECTIONS = 250;
+
+/**
+ * Of a program that holds `sockets` per connection and may refuse to start when it could run out. Throws LabError with the
+ * limit that is needed. `limit` is that of a process that this one starts.
+ */
+export function connectionsFor(sockets: number, limit = openFilesLimit()): number {
+  const connections = Math.min(WANTED_CONNECTIONS, Math.floor((limit - SPARE_FILES) / sockets));
+  if (connections >= LEAST_CONNECTIONS) return connections;
+  const needed = SPARE_FILES + LEAST_CONNECTIONS * sockets;
+  throw new LabError(
+    LabErrorCode.OpenFiles,
+    `a node needs ${needed} open files, and this machine gives ${limit}: raise the limit (ulimit -n ${needed})`,
+  );
 }
