@@ -23,7 +23,6 @@ import { changeWords, judgeBench } from '../reports/judge-bench.ts';
 import { type Results, worstVerdict } from '../reports/results.ts';
 import type { Bench, BenchSlo } from '../reports/results-bench.ts';
 import { maskDeep } from '../reports/secrets.ts';
-import { writeRun } from '../reports/write.ts';
 import {
   PARTS,
   type Part,
@@ -36,7 +35,7 @@ import {
 import { type BenchRequest, type BenchRun, runBench, START } from '../scenarios/bench/run.ts';
 import { DEFAULT_SLO } from '../scenarios/bench/slo.ts';
 import { OPEN_UDP, proxyOption } from './gate.ts';
-import { REAL_SURROUNDINGS, type Surroundings } from './measured-run.ts';
+import { REAL_SURROUNDINGS, type Surroundings, writeOrTell } from './measured-run.ts';
 import {
   ExitCode,
   exitCodeOf,
@@ -165,6 +164,7 @@ export async function bench(
   const save = options.saveBaseline;
   const kept = save !== undefined && existsSync(save) ? await baselineIn(save) : undefined;
   const startedAt = new Date();
+  const began = performance.now();
   const directory = makeRunDirectory('bench', options.out, startedAt);
   const progress = new Progress(stderr);
   const interruption = listen();
@@ -183,7 +183,7 @@ export async function bench(
     progress.end();
     const interrupted = interruption.signal.aborted;
     const environment = collectEnvironment(programs);
-    const durationMs = Date.now() - startedAt.getTime();
+    const durationMs = Math.round(performance.now() - began);
     const compared: Bench = {
       ...figures,
       ...(baseline && { comparison: compareWith(baseline, options.baseline!, figures, environment) }),
@@ -202,18 +202,19 @@ export async function bench(
       findings,
       bench: compared,
     };
-    await writeRun(directory, results);
+    const unwritten = await writeOrTell(directory, results);
     const unfit = save === undefined ? undefined : unfitForBaseline(results);
-    if (save !== undefined && unfit === undefined) {
+    if (save !== undefined && unfit === undefined && unwritten === undefined) {
       await writeBaseline(save, baselineOf(figures, { startedAt: results.startedAt, environment }, kept));
     }
     if (options.json) stdout.write(`${JSON.stringify(maskDeep(results), null, 2)}\n`);
     else {
       stdout.write(`\n${tables(compared, stdout)}\n`);
-      printFindings(results, headline(results), directory, stdout);
-      if (save !== undefined)
+      printFindings(results, headline(results), unwritten === undefined ? directory : undefined, stdout);
+      if (save !== undefined && unwritten === undefined)
         stdout.write(`baseline: ${unfit === undefined ? save : `not saved, ${unfit}`}\n`);
     }
+    if (unwritten !== undefined) throw unwritten;
     if (figures.problems.some(({ part }) => part === START)) return ExitCode.labNotUp;
     return exitCodeOf(results.verdict);
   } finally {

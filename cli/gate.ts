@@ -450,7 +450,13 @@ async function carryOut(
       if (run.mutant === undefined) clusters.set(run, clusterFigures(cluster, run.checks));
     },
     onFinding: found,
-    onEvent: (check, event, run) => history.append(work.event(check, event, run)),
+    onEvent(check, event, run) {
+      try {
+        history.append(work.event(check, event, run));
+      } catch {
+        // The disk refused: `close` says so. The checks have events of their own, and go on.
+      }
+    },
     onFailure(error, run) {
       failure ??= error;
       found(notUp(run, error), run);
@@ -458,11 +464,17 @@ async function carryOut(
   });
   clearInterval(looking);
   interrupted = interruption.signal.aborted;
+  const written = await history.close().catch((error: Error) => {
+    const note = `history.ndjson is not whole: ${error.message}`;
+    notes.add(note);
+    say(`${paint('yellow', 'note')}  ${note}`);
+    return undefined;
+  });
   const results = resultsNow();
   const { findings } = results;
   const total = `${findings.length} findings in ${(results.durationMs / 1000).toFixed(1)} s`;
   say(`\n${paintVerdict(paint, results.verdict)}: ${total}${interrupted ? ', interrupted' : ''}`);
-  await writeRun(directory, results, { history: await history.close() });
+  await writeRun(directory, results, written === undefined ? {} : { history: written });
   await live?.finish(results);
   say(relative(process.cwd(), join(directory, 'report.html')));
   interruption.release();

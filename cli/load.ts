@@ -137,7 +137,7 @@ export async function load(
     },
   };
   requireOpenFiles(urls, request.clients, request);
-  const { results, directory } = await measuredRun(
+  const { results, directory, unwritten } = await measuredRun(
     {
       kind: 'load',
       out: options.out,
@@ -165,7 +165,8 @@ export async function load(
   );
   const { stdout } = around;
   if (options.json) stdout.write(`${JSON.stringify(maskDeep(results), null, 2)}\n`);
-  else printLoad(results, directory!, stdout);
+  else printLoad(results, directory, stdout);
+  if (unwritten !== undefined) throw unwritten;
   return exitCodeOf(results.verdict);
 }
 
@@ -240,7 +241,7 @@ function hlsArguments({ hlsStart, hlsVariant, cmcd }: LoadArguments): string[] {
   ];
 }
 
-function printLoad(results: Results, directory: string, stdout: Writable): void {
+function printLoad(results: Results, directory: string | undefined, stdout: Writable): void {
   const { startup, latency, stalls, frames, generator, hls, srt, webrtc } = results.load!;
   const paint = painter(stdout);
   const row = (name: string, of: Load['startup']) => [

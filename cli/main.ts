@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { LabError, LabErrorCode } from '../lab/errors.ts';
+import { ReportError } from '../reports/write.ts';
 import { CommandError, ExitCode, painter, printable } from './output.ts';
 
 /** What a file of a command exports: it adds itself, with its options and its action, to the program. */
@@ -84,6 +85,11 @@ function explain(error: unknown): ExitCode {
     const hint = HINTS[error.code];
     if (hint !== undefined) console.error(hint);
     return WRONG_USE.includes(error.code) ? ExitCode.usage : ExitCode.labNotUp;
+  }
+  if (error instanceof ReportError) {
+    say(printable(error.message));
+    // Nobody can look at it again, so it is no proof, and no failure of the cluster.
+    return ExitCode.inconclusive;
   }
   throw error;
 }

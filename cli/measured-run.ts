@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 import { Progress } from '../drivers/swarm/progress.ts';
 import { collectEnvironment } from '../reports/environment.ts';
 import { type Finding, type Results, worstVerdict } from '../reports/results.ts';
-import { writeRun } from '../reports/write.ts';
+import { ReportError, writeRun } from '../reports/write.ts';
 import { type Interruption, listenForInterrupt } from './interrupt.ts';
 import { goLive, type Live, type LiveArguments } from './live.ts';
 import { makeRunDirectory } from './output.ts';
@@ -41,19 +41,39 @@ export interface MeasuredRun<Kind extends 'load' | 'publish'> {
   readonly command: (figures: NonNullable<Results[Kind]>) => string[];
 }
 
-/** Gives the signals back in any case. `directory` is undefined when nothing was written. */
+export interface Measured {
+  readonly results: Results;
+  /** Undefined when nothing was written. */
+  readonly directory: string | undefined;
+  /** Why nothing was written that should have been: for after what was measured is shown. */
+  readonly unwritten?: ReportError;
+}
+
+/** A disk that is full takes the report, not what can still be printed. */
+export async function writeOrTell(directory: string, results: Results): Promise<ReportError | undefined> {
+  try {
+    await writeRun(directory, results);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ReportError) return error;
+    throw error;
+  }
+}
+
+/** Gives the signals back in any case. */
 export async function measuredRun<Kind extends 'load' | 'publish'>(
   { kind, out, measure, live: watched = {}, endless = false, judge, command }: MeasuredRun<Kind>,
   { stderr, listen }: Surroundings,
-): Promise<{ results: Results; directory: string | undefined }> {
+): Promise<Measured> {
   const startedAt = new Date();
+  const began = performance.now();
   const environment = collectEnvironment();
   const resultsOf = (findings: Finding[], figures?: NonNullable<Results[Kind]>): Results => ({
     schema: 'liveproof/results@1',
     kind,
     verdict: worstVerdict(findings.map(({ verdict }) => verdict)),
     startedAt: startedAt.toISOString(),
-    durationMs: Date.now() - startedAt.getTime(),
+    durationMs: Math.round(performance.now() - began),
     interrupted: !endless && interruption.signal.aborted,
     command: ['liveproof', kind, ...(figures === undefined ? [] : command(figures))],
     environment,
@@ -74,9 +94,9 @@ export async function measuredRun<Kind extends 'load' | 'publish'>(
     progress.end();
     const interrupted = !endless && interruption.signal.aborted;
     const results = resultsOf(judge(figures, { interrupted }), figures);
-    if (directory !== undefined) await writeRun(directory, results);
+    const unwritten = directory === undefined ? undefined : await writeOrTell(directory, results);
     await live?.finish(results);
-    return { results, directory };
+    return unwritten === undefined ? { results, directory } : { results, directory: undefined, unwritten };
   } finally {
     await live?.close();
     progress.end();

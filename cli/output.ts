@@ -164,9 +164,17 @@ function width(cell: string): number {
 
 /**
  * Makes the directory of a run: `out` where it is given, else `out/<kind>-<UTC time>` under the working directory, which
- * gets a number when two runs start in the same second. Returns its absolute path.
+ * gets a number when two runs start in the same second. Returns its absolute path. Throws UsageError when it cannot be made.
  */
 export function makeRunDirectory(kind: string, out?: string, startedAt = new Date()): string {
+  try {
+    return runDirectory(kind, out, startedAt);
+  } catch (error) {
+    throw new UsageError(`The directory of the run cannot be made: ${printable((error as Error).message)}.`);
+  }
+}
+
+function runDirectory(kind: string, out: string | undefined, startedAt: Date): string {
   if (out !== undefined) {
     const directory = resolve(out);
     mkdirSync(directory, { recursive: true });

@@ -95,7 +95,7 @@ export async function publish(
   if (!existsSync(file)) throw new UsageError(`There is no file ${printable(file)}.`);
   const durationMs = options.duration === undefined ? undefined : parseDuration(options.duration);
   requireOpenFiles([url], streams, { workers: 1 });
-  const { results, directory } = await measuredRun(
+  const { results, directory, unwritten } = await measuredRun(
     {
       kind: 'publish',
       out: options.out ?? false,
@@ -124,5 +124,6 @@ export async function publish(
     around,
   );
   printFindings(results, headline(results), directory, around.stdout);
+  if (unwritten !== undefined) throw unwritten;
   return exitCodeOf(results.verdict);
 }
