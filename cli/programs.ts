@@ -29,7 +29,11 @@ export const PROGRAMS: readonly SystemProgram[] = [
   nginxModuleOf('ngx_stream_module', 'libnginx-mod-stream', ['local-origin']),
   { ...program('redis-server', 'redis-server'), onlyFor: ['proxy-redis', 'stream-manager'] },
   { ...program('srt-live-transmit', 'srt-tools'), neededBy: ['test'] },
-  { ...program('chromium', 'chromium'), neededBy: ['test', 'browser'], isThere: () => findChromium() !== undefined },
+  {
+    ...program('chromium', 'chromium'),
+    neededBy: ['test', 'browser'],
+    isThere: () => findChromium() !== undefined,
+  },
 ];
 
 function program(name: string, packageName: string): SystemProgram {
