@@ -1,7 +1,7 @@
 /** Runs checks, one after the other, on a running cluster, and lets their judges speak. */
 import { setMaxListeners } from 'node:events';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { wallClock } from '../drivers/measure/clock.ts';
+import { type WallClock, wallClock } from '../drivers/measure/clock.ts';
 import type { MutantId } from '../lab/builtin/mutants.ts';
 import type { Capability, Cluster, ClusterNode, TapEvent } from '../lab/cluster.ts';
 import { LabError, LabErrorCode } from '../lab/errors.ts';
@@ -29,6 +29,10 @@ const GONE_WITHIN_MS = 2000;
 const SHOWN_AWAITED = 3;
 /** Evidence of a finding for what its engine documents as absent. */
 export const UNSUPPORTED_PART = 'unsupported';
+const CLOCK_JUMPED = {
+  expected: 'a clock that goes on while the check runs',
+  actual: 'the clock of this machine was set meanwhile',
+};
 const INTERRUPTED = { expected: 'the check runs to its end', actual: 'interrupted' };
 
 export interface GateRequest {
@@ -46,6 +50,8 @@ export interface GateRequest {
   readonly restMs?: number;
   /** Shared with what runs side by side. Default none does. */
   readonly machine?: Machine;
+  /** Default this process's. */
+  readonly clock?: Pick<WallClock, 'check' | 'jumps'>;
   readonly signal: AbortSignal;
   readonly onStart?: (check: Check) => void;
   readonly onFinding?: (finding: Finding) => void;
@@ -152,13 +158,17 @@ interface Ending {
   /** The deadline came; what was awaited. */
   overdue?: { withinMs: number; awaited: readonly string[] };
   interrupted: boolean;
+  /** The system's clock was set meanwhile: no time in the history can be held against another. */
+  clockJumped: boolean;
   /** Nodes whose process ended without the check's doing. */
   dead: string[];
 }
 
 async function drive(check: Check, request: GateRequest, history: History): Promise<Ending> {
-  const { cluster, stage, signal } = request;
-  const ending: Ending = { interrupted: false, dead: [] };
+  const { cluster, stage, signal, clock = wallClock } = request;
+  const ending: Ending = { interrupted: false, clockJumped: false, dead: [] };
+  clock.check();
+  const jumpsBefore = clock.jumps;
   const abort = new AbortController();
   // One for everything that a check waits for at a time.
   setMaxListeners(0, abort.signal);
@@ -188,6 +198,8 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
     running.catch(() => {});
     aborted.catch(() => {});
     loop.disable();
+    clock.check();
+    ending.clockJumped = clock.jumps > jumpsBefore;
     const loopLagMs = Math.max(0, loop.max / 1e6 - LOOP_RESOLUTION_MS);
     history.append({ t: wallClock.now(), type: 'generator', loopLagMs });
   }
@@ -252,7 +264,9 @@ function verdictOf(judgements: readonly Judgement[], history: History, ending: E
     }));
     return { ...outcome, evidence: [...outcome.evidence, ...parts] };
   }
-  const all: (Omit<Judgement, 'verdict'> & { verdict: Verdict })[] = [...judgements];
+  const all: (Omit<Judgement, 'verdict'> & { verdict: Verdict })[] = ending.clockJumped
+    ? [{ verdict: 'inconclusive', ...CLOCK_JUMPED }]
+    : [...judgements];
   for (const name of ending.dead) {
     all.push({ verdict: 'fail', expected: `${name} goes on running`, actual: `its process ended` });
   }

@@ -503,6 +503,7 @@ const rejoinRace = check({
     if (joins.length === 0) return [notSeen(history, 'a player who comes after the last one left')];
     const edges = words(history.step('edges')?.edges);
     const judgements: Judgement[] = [];
+    if (edges.length === 0) judgements.push(notSeen(history, 'edges'));
     for (const edge of edges) {
       if (openings(history, edge) === 0) {
         judgements.push(inconclusive(`an upstream connection of ${edge}`, 'the tap saw none'));

@@ -306,6 +306,12 @@ const noDuplicateAfterFailback = check({
         notSeen(history, 'a publisher at the master that came back'),
       ];
     }
+    const slaves = words(setting.slaves);
+    const read = new Set(history.of('api.stream').map(({ node }) => node));
+    const silent = players.filter((player) => history.got(player).length === 0);
+    if (slaves.length === 0 || silent.length > 0 || slaves.some((slave) => !read.has(slave))) {
+      return [notSeen(history, 'a player at every slave, and what the API of each says')];
+    }
     return [
       judged(true, 'no slave with two publishers of the stream at a time', 'never'),
       judged(

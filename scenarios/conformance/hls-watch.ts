@@ -77,6 +77,8 @@ export class HlsWatch {
 
   async #round(): Promise<void> {
     const others = this.#crowd(this.#url);
+    // When the check is over, what is asked for first says so, and nobody waits for these any more.
+    others.catch(() => {});
     const answer = await this.#t.http(this.#url, { label: this.label });
     await others;
     if (answer.status !== 200 || answer.error !== null) return;
@@ -104,6 +106,7 @@ export class HlsWatch {
 
   async #fetch(segment: MediaSegment): Promise<void> {
     const others = this.#crowd(new URL(segment.uri, this.#url).href);
+    others.catch(() => {});
     await fetchSegment(this.#t, { label: this.label, base: this.#url, segment });
     await others;
   }

@@ -348,6 +348,10 @@ const loopsBounded = check({
     }
     const watched = history.step('loop.watched');
     const seen = Number(watched?.circles ?? circles(history));
+    const viewers = history.of('client.state').filter(({ client }) => client === 'viewer');
+    if (circles(history) === 0 || viewers.length === 0) {
+      return [notSeen(history, 'a viewer, and a 302 that was followed')];
+    }
     // Every second one is the asker's.
     const actual = `${2 * seen} in ${LOOP_WATCH_MS} ms`;
     const loss = lossOf(history, 'viewer');

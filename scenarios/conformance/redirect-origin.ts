@@ -389,6 +389,8 @@ function judgeQuestions(history: History, { asker, host, stream, coworkers }: St
 // cluster-api
 
 const API_TOLD = 'cluster-api.told';
+/** Two origins by two methods, and two more. */
+const FEWEST_ANSWERS = 6;
 
 const clusterApi = check({
   id: 'redirect/cluster-api',
@@ -422,7 +424,8 @@ const clusterApi = check({
 
   judge(history) {
     const told = stepsOf(history, API_TOLD);
-    if (history.step('cluster-api.done') === undefined) return [notSeen(history, 'every answer')];
+    const isWhole = told.length >= FEWEST_ANSWERS && history.step('cluster-api.done') !== undefined;
+    if (!isWhole) return [notSeen(history, 'every answer')];
     return told.map(({ name, expected, actual }) =>
       judged(actual === expected, `${name}: ${expected}`, String(actual)),
     );

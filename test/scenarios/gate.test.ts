@@ -31,6 +31,21 @@ describe('verdicts', () => {
     assert.match(finding.actual, /vacuous/);
   });
 
+  test('where the clock jumped, nothing that was judged counts', async () => {
+    const clock = { jumps: 3, check() {} };
+    const run = async () => {
+      clock.jumps++;
+    };
+    for (const judgement of [pass, fail]) {
+      const finding = await one({ run, judge: () => [judgement] }, { clock });
+      assert.deepEqual(
+        [finding.verdict, finding.actual],
+        ['inconclusive', 'the clock of this machine was set meanwhile'],
+      );
+    }
+    assert.equal((await one({}, { clock })).verdict, 'pass');
+  });
+
   test('a judge that throws is an error', async () => {
     const finding = await one({
       judge: () => {

@@ -324,11 +324,16 @@ describe('asks-in-order', () => {
 });
 
 test('cluster-api: each answer as it is expected', () => {
-  const told = (actual: string) =>
-    new Timeline().step(1, 'cluster-api.told', { name: 'a', expected: '{"code":0}', actual });
+  const told = (actual: string, count = 6) => {
+    const timeline = new Timeline();
+    for (let i = 0; i < count; i++)
+      timeline.step(1, 'cluster-api.told', { name: 'a', expected: '{"code":0}', actual });
+    return timeline;
+  };
   assert.equal(verdict('cluster-api', told('{"code":0}').step(2, 'cluster-api.done')), 'pass');
   assert.equal(verdict('cluster-api', told('{"code":1}').step(2, 'cluster-api.done')), 'fail');
   assert.equal(verdict('cluster-api', told('{"code":0}')), 'inconclusive');
+  assert.equal(verdict('cluster-api', told('{"code":0}', 5).step(2, 'cluster-api.done')), 'inconclusive');
 });
 
 describe('who follows', () => {
@@ -499,7 +504,9 @@ test('not-to-itself: a prompt end', () => {
 
 test('loops-bounded: a few in a row, and the viewer stays', () => {
   const course = (circles: number, watched = true) => {
-    const timeline = new Timeline().step(0, 'loop.begun');
+    const timeline = new Timeline();
+    timeline.history.append({ t: 0, type: 'client.state', client: 'viewer', state: 'streaming' });
+    timeline.step(0, 'loop.begun');
     for (let i = 0; i < circles; i++) timeline.step(10 + i, 'stand-in.played', { stream: 's' });
     return watched ? timeline.step(3000, 'loop.watched', { circles }) : timeline;
   };
@@ -509,6 +516,8 @@ test('loops-bounded: a few in a row, and the viewer stays', () => {
   assert.equal(verdict('loops-bounded', course(400, false)), 'fail');
   assert.equal(verdict('loops-bounded', course(2, false)), 'inconclusive');
   assert.equal(verdict('loops-bounded', course(2).lost(2000, 'viewer')), 'fail');
+  const noViewer = new Timeline().step(0, 'loop.begun').step(1, 'stand-in.played', { stream: 's' });
+  assert.equal(verdict('loops-bounded', noViewer.step(9, 'loop.watched', { circles: 1 })), 'inconclusive');
   assert.equal(verdict('loops-bounded', new Timeline().missed(9, 'viewer: the edge follows')), 'fail');
 });
 
@@ -556,7 +565,9 @@ describe('streams that are elsewhere now', () => {
 
   test('published-meanwhile: played, and kept', () => {
     const published = () => new Timeline().step(0, 'meanwhile.published');
-    assert.equal(verdict('published-meanwhile', published().step(5000, 'meanwhile.played')), 'pass');
+    const seen = published().got('player', anew).step(5000, 'meanwhile.played');
+    assert.equal(verdict('published-meanwhile', seen), 'pass');
+    assert.equal(verdict('published-meanwhile', published().step(5000, 'meanwhile.played')), 'inconclusive');
     assert.equal(verdict('published-meanwhile', published().lost(2000, 'player')), 'fail');
     assert.equal(verdict('published-meanwhile', redirected(published(), 'player')), 'fail');
     assert.equal(verdict('published-meanwhile', published().missed(9, 'player: a video keyframe')), 'fail');
