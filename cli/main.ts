@@ -28,6 +28,7 @@ const COMMANDS: readonly { name: string; says: string; load(): Promise<CommandFi
   },
   { name: 'bench', says: 'how far clusters carry, at what latency', load: () => import('./bench.ts') },
   { name: 'browser', says: 'do they play in a browser?', load: () => import('./browser.ts') },
+  { name: 'truth', says: 'are the figures true?', load: () => import('./truth.ts') },
   { name: 'merge', says: 'make one run of the runs of several generators', load: () => import('./merge.ts') },
   { name: 'report', says: 'write the reports of a run again', load: () => import('./report.ts') },
   { name: 'compare', says: 'two runs side by side', load: () => import('./compare.ts') },

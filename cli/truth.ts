@@ -1,0 +1,126 @@
+/** `liveproof truth`: are the figures true? What is injected is held against what is reported. */
+import { writeFileSync } from 'node:fs';
+import type { Writable } from 'node:stream';
+import { type Command, Option } from 'commander';
+import { collectEnvironment } from '../reports/environment.ts';
+import { worstVerdict } from '../reports/results.ts';
+import {
+  numeral,
+  TRUTH_PARTS,
+  TRUTH_PROTOCOLS,
+  type TruthPart,
+  type TruthProtocol,
+  type TruthRow,
+} from '../scenarios/truth/rows.ts';
+import { runTruth, type TruthRequest } from '../scenarios/truth/run.ts';
+import { listenForInterrupt } from './interrupt.ts';
+import { type ExitCode, exitCodeOf, painter, paintVerdict, table } from './output.ts';
+
+interface TruthOptions {
+  readonly protocol: readonly TruthProtocol[];
+  readonly only: readonly TruthPart[];
+  readonly json?: string;
+  readonly markdown?: boolean;
+}
+
+export function register(program: Command): void {
+  program
+    .command('truth')
+    .description(
+      'Are the figures true? Injects delay, loss, cuts and wrong frames, and looks at what is reported.',
+    )
+    .addOption(
+      new Option('--protocol <name...>', 'these protocols').choices([...TRUTH_PROTOCOLS]).default([], 'all'),
+    )
+    .addOption(new Option('--only <part...>', 'these parts').choices([...TRUTH_PARTS]).default([], 'all'))
+    .option('--json <file>', 'write every row there, too')
+    .option('--markdown', 'print the table of docs/measuring.md')
+    .addHelpText(
+      'after',
+      `
+One builtin origin, publishers and players of ours, and a tap before every player.
+
+Parts:
+  latency  delays of 0, 50, 200 and 1000 ms
+  loss     0, 1 and 5 % of the datagrams, for SRT and WHEP; TCP loses nothing
+  cuts     0.5, 2 and 10 s without anything
+  frames   frames that the publisher leaves out, sends twice, or swaps
+  pause    a publisher that pauses
+  starved  a generator that gets no processor: nothing may be blamed on the server
+
+A row is judged only when our own event loop was in time; otherwise it is inconclusive.
+
+Exit codes: 0 every figure is true; 1 one is not; 2 wrong use; 3 inconclusive; 4 the origin did not come up.
+
+Examples:
+  liveproof truth
+  liveproof truth --only latency --protocol rtmp srt
+  liveproof truth --json truth.json --markdown`,
+    )
+    .action(async (options: TruthOptions) => {
+      process.exitCode = await truth(options);
+    });
+}
+
+export async function truth(
+  { protocol, only, json, markdown }: TruthOptions,
+  run: (request: TruthRequest) => Promise<readonly TruthRow[]> = runTruth,
+  { stdout, stderr }: { readonly stdout: Writable; readonly stderr: Writable } = process,
+): Promise<ExitCode> {
+  const interruption = listenForInterrupt();
+  const startedAt = new Date().toISOString();
+  try {
+    const rows = await run({
+      ...(protocol.length > 0 && { protocols: protocol }),
+      ...(only.length > 0 && { parts: only }),
+      signal: interruption.signal,
+      onPart: (part) => stderr.write(`${part} …\n`),
+    });
+    const interrupted = interruption.signal.aborted;
+    const verdicts = rows.map(({ verdict }) => verdict);
+    const verdict = worstVerdict(interrupted || rows.length === 0 ? [...verdicts, 'inconclusive'] : verdicts);
+    stdout.write(markdown ? markdownOf(rows) : tableOf(rows, stdout));
+    const count = (of: TruthRow['verdict']): number => verdicts.filter((one) => one === of).length;
+    stdout.write(
+      `${paintVerdict(painter(stdout), verdict)}  ${count('pass')} of ${rows.length} figures are true, ` +
+        `${count('fail')} are not, ${count('inconclusive')} inconclusive${interrupted ? ' (interrupted)' : ''}\n`,
+    );
+    if (json !== undefined) {
+      const environment = collectEnvironment({});
+      writeFileSync(json, `${JSON.stringify({ startedAt, verdict, environment, rows }, null, 2)}\n`);
+    }
+    return exitCodeOf(verdict);
+  } finally {
+    interruption.release();
+  }
+}
+
+const HEAD = ['protocol', 'injected', 'figure', 'expected', 'reported', 'within', 'verdict'] as const;
+
+function cellsOf(row: TruthRow): string[] {
+  const unit = row.unit && ` ${row.unit}`;
+  return [
+    row.protocol,
+    row.injected,
+    row.figure,
+    Number.isFinite(row.expected) ? `${numeral(row.expected)}${unit}` : 'unknown',
+    row.reported === null ? 'nothing' : `${numeral(row.reported)}${unit}`,
+    row.tolerance === 0 ? 'exact' : `${numeral(row.tolerance)}${unit}`,
+  ];
+}
+
+function tableOf(rows: readonly TruthRow[], stdout: Writable): string {
+  const paint = painter(stdout);
+  const lines = rows.map((row) => [
+    ...cellsOf(row),
+    `${paintVerdict(paint, row.verdict)}${row.because && `  ${row.because}`}`,
+  ]);
+  return `${table(HEAD, lines, { right: [3, 4, 5], paint })}\n`;
+}
+
+function markdownOf(rows: readonly TruthRow[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`;
+  return [HEAD, HEAD.map(() => '---'), ...rows.map((row) => [...cellsOf(row), row.verdict])]
+    .map(line)
+    .join('');
+}

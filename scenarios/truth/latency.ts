@@ -1,0 +1,79 @@
+/** Links with a known delay: the latency that is reported is that of a link without one, and the delay. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Rig, RigWatch, until } from './rig.ts';
+import {
+  judgeTruth,
+  LATENCY_TOLERANCE_MS,
+  type Observation,
+  SEGMENT_MS,
+  type TruthProtocol,
+  type TruthRow,
+} from './rows.ts';
+import type { Seat } from './seat.ts';
+import { playedAs, streamFor } from './streams.ts';
+
+/** In ms; the first is measured twice, as what the others are held against and as one of them. */
+const DELAYS = [0, 50, 200, 1000] as const;
+/** The playlist that names a segment is delayed, and then the segment. */
+const HLS_ANSWERS = 2;
+const JOINED_WITHIN_MS = 20_000;
+/** What was on its way when the last one joined has come. */
+const SETTLE_MS = 1500;
+
+/** All measured at the same time, so that all figures are of the same frames. */
+export async function latencyRows(
+  rig: Rig,
+  protocols: readonly TruthProtocol[],
+  windowMs: number,
+): Promise<TruthRow[]> {
+  await streamFor(rig, protocols);
+  const open = async (protocol: TruthProtocol, ms: number): Promise<Seat> => {
+    const link = await rig.link(protocol);
+    if (ms > 0) link.delay(ms);
+    const seat = rig.seat(protocol, playedAs(protocol, 'plain'), link);
+    await joined(seat);
+    return seat;
+  };
+  // Code that runs for the first time is slow: the players after it are measured.
+  await Promise.all(protocols.map(async (protocol) => (await open(protocol, 0)).close()));
+  const groups = await Promise.all(
+    protocols.map(async (protocol) => {
+      const base = await open(protocol, 0);
+      const delayed: { ms: number; seat: Seat }[] = [];
+      // One by one: for an SRT player, what its handshake was late by is part of its latency for good.
+      for (const ms of DELAYS) delayed.push({ ms, seat: await open(protocol, ms) });
+      return { protocol, base, delayed };
+    }),
+  );
+  const seats = groups.flatMap(({ base, delayed }) => [base, ...delayed.map(({ seat }) => seat)]);
+  await sleep(SETTLE_MS);
+  for (const { histograms } of seats) histograms.steady.reset();
+  const watch = new RigWatch();
+  await sleep(windowMs);
+  const health = watch.read();
+  return groups.flatMap(({ protocol, base, delayed }) =>
+    delayed.map(({ ms, seat }) => judgeTruth(latencyOf(protocol, ms, base, seat), health)),
+  );
+}
+
+function latencyOf(protocol: TruthProtocol, ms: number, base: Seat, seat: Seat): Observation {
+  const steady = seat.histograms.steady;
+  return {
+    protocol,
+    part: 'latency',
+    injected: `${ms} ms of delay`,
+    figure: 'steady latency p50',
+    unit: 'ms',
+    expected:
+      (base.histograms.steady.percentile(50) ?? Number.NaN) + ms * (protocol === 'hls' ? HLS_ANSWERS : 1),
+    reported: steady.percentile(50),
+    tolerance: protocol === 'hls' ? SEGMENT_MS : LATENCY_TOLERANCE_MS,
+    samples: Math.min(steady.count, base.histograms.steady.count),
+  };
+}
+
+/** Or closed: who did not join has no samples. */
+async function joined({ meter, player }: Seat): Promise<void> {
+  const settled = (): boolean => meter.joined || player.closed !== undefined;
+  await until('a player to join', JOINED_WITHIN_MS, settled).catch(() => {});
+}

@@ -1,0 +1,46 @@
+/** All parts, one after the other, on one rig. */
+import { latencyRows } from './latency.ts';
+import { Rig } from './rig.ts';
+import { TRUTH_PARTS, TRUTH_PROTOCOLS, type TruthPart, type TruthProtocol, type TruthRow } from './rows.ts';
+
+export interface TruthRequest {
+  /** Default all. */
+  readonly protocols?: readonly TruthProtocol[];
+  /** Default all. */
+  readonly parts?: readonly TruthPart[];
+  /** How long latencies and losses are measured, in ms. Default 6 s. */
+  readonly windowMs?: number;
+  readonly signal: AbortSignal;
+  readonly onPart?: (part: TruthPart) => void;
+}
+
+const WINDOW_MS = 6000;
+
+type PartRows = (
+  rig: Rig,
+  protocols: readonly TruthProtocol[],
+  windowMs: number,
+) => Promise<readonly TruthRow[]>;
+
+const ROWS_OF: Partial<Record<TruthPart, PartRows>> = {
+  latency: latencyRows,
+};
+
+/** Rejects with LabError when the origin does not come up. An abort ends it before the next part. */
+export async function runTruth(request: TruthRequest): Promise<TruthRow[]> {
+  const { protocols = TRUTH_PROTOCOLS, parts = TRUTH_PARTS, windowMs = WINDOW_MS, signal, onPart } = request;
+  const rig = await Rig.open(signal);
+  const rows: TruthRow[] = [];
+  try {
+    for (const part of parts) {
+      const rowsOf = ROWS_OF[part];
+      if (rowsOf === undefined || signal.aborted) continue;
+      onPart?.(part);
+      rows.push(...(await rowsOf(rig, protocols, windowMs)));
+      await rig.clear();
+    }
+    return rows;
+  } finally {
+    await rig.close();
+  }
+}
