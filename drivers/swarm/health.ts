@@ -1,4 +1,5 @@
 /** Is the generator itself in order? A slow generator must never be reported as a slow server. */
+import { wallClock } from '../measure/clock.ts';
 import { LatencyHistogram } from '../measure/histogram.ts';
 import { UdpDrops } from './udp-drops.ts';
 
@@ -17,6 +18,11 @@ export const MIN_LATENCY_MS = -2;
  * for the run and one for the interval, as its histograms cannot be added in Node 20.
  */
 const PERIOD_MS = 20;
+/**
+ * Of these, between two looks at the system's clock: 240 ms. The sweep of the deadlines looks at it, too, but rests as soon
+ * as every client is streaming.
+ */
+const CLOCK_PERIODS = 12;
 
 /** What one worker says of itself. */
 export interface WorkerHealth {
@@ -57,7 +63,9 @@ export class HealthMonitor {
   #cpu = process.cpuUsage();
 
   constructor() {
+    let periods = 0;
     this.#timer = setInterval(() => {
+      if (++periods % CLOCK_PERIODS === 0) wallClock.check();
       const now = performance.now();
       this.#interval.record(now - this.#looked - PERIOD_MS);
       this.#looked = now;
@@ -65,7 +73,7 @@ export class HealthMonitor {
     this.#timer.unref();
   }
 
-  read(clockJumps = 0): WorkerHealth {
+  read(): WorkerHealth {
     const now = performance.now();
     const cpu = process.cpuUsage();
     const recent = this.#interval.takeCounts();
@@ -79,7 +87,7 @@ export class HealthMonitor {
       cpuCores: cores(this.#cpu, cpu, now - this.#at),
       cpuCoresMean: cores(this.#startCpu, cpu, now - this.#startedAt),
       rssMb: process.memoryUsage.rss() / 2 ** 20,
-      clockJumps,
+      clockJumps: wallClock.jumps,
       udpDrops: this.#drops.read(),
     };
     this.#interval.reset();

@@ -1,5 +1,4 @@
 /** A worker process: one crowd, told and asked over IPC. Ends with its parent. */
-import { wallClock } from '../measure/clock.ts';
 import { Crowd } from './crowd.ts';
 import { HealthMonitor, type WorkerHealth } from './health.ts';
 import type { FromWorker, Report, ToWorker } from './messages.ts';
@@ -19,7 +18,7 @@ class Worker {
     this.#reports = setInterval(() => tell({ type: 'report', report: this.#report() }), start.reportMs);
   }
 
-  #report(health: WorkerHealth = this.#health.read(wallClock.jumps)): Report {
+  #report(health: WorkerHealth = this.#health.read()): Report {
     const { histograms, protocols } = this.#crowd;
     return {
       crowd: this.#crowd.snapshot(),
@@ -32,7 +31,7 @@ class Worker {
   async stop(): Promise<void> {
     clearInterval(this.#reports);
     // Read first: closing thousands of players at once is not what the loop's lag is measured for.
-    const health = this.#health.read(wallClock.jumps);
+    const health = this.#health.read();
     this.#health.stop();
     this.#crowd.stop();
     await this.#crowd.left();

@@ -196,7 +196,7 @@ class Players implements Load {
   }
 
   report(): void {
-    const health = this.health.read(wallClock.jumps);
+    const health = this.health.read();
     const { histograms, protocols } = this.#crowd;
     const report = {
       crowd: this.#crowd.snapshot(),

@@ -91,6 +91,8 @@ export class CountingSink implements MediaSink {
 export interface Scripted {
   readonly port: number;
   readonly connections: number;
+  /** Connections that are there now. */
+  readonly open: number;
   close(): Promise<void>;
 }
 
@@ -112,6 +114,9 @@ export async function scripted(script: (socket: Socket, connection: number) => v
     port: address.port,
     get connections() {
       return connections;
+    },
+    get open() {
+      return sockets.size;
     },
     async close() {
       for (const socket of sockets) socket.destroy();

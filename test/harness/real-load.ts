@@ -1,0 +1,115 @@
+/** The real `liveproof load`, its processes, and a server of stamped frames in the process of the test. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import type { TestContext } from 'node:test';
+import { MediaSource } from '../../drivers/measure/source.ts';
+import { identify, type ProcessIdentity, readIdentified } from '../../lab/runners/proc.ts';
+import { encodeTag, flvHeader } from '../../protocols/flv/writer.ts';
+import { eventually, type Scripted, scripted, within } from '../drivers/support/observe.ts';
+
+export const FRAMES = 100;
+
+/** FLV of so many stamped frames at once; the connection stays open. */
+function stamped(): Buffer {
+  const source = MediaSource.load('fixtures/media/av-480k.flv');
+  const parts: Uint8Array[] = [flvHeader({ audio: true, video: true })];
+  for (const { type, body } of source.headers) parts.push(encodeTag(type, 0, body));
+  let frame = 0;
+  for (const item of source.items) {
+    if (item.template === undefined || frame >= FRAMES) continue;
+    parts.push(encodeTag(item.type, item.timestamp, item.template.write(7, frame++, Date.now())));
+  }
+  return Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\n\r\n'), ...parts]);
+}
+
+export interface RealLoad {
+  readonly child: ChildProcess;
+  readonly server: Scripted;
+  /** Everything that it started, workers first. */
+  readonly workers: readonly ProcessIdentity[];
+  readonly descendants: readonly ProcessIdentity[];
+  /** What it printed so far. */
+  said(): string;
+  /** Its exit code. */
+  ended(): Promise<number | null>;
+}
+
+/** Resolves when every client has joined. */
+export async function startLoad(
+  t: TestContext,
+  { clients, workers, duration, out }: { clients: number; workers: number; duration: string; out: string },
+  env: Readonly<Record<string, string>> = {},
+): Promise<RealLoad> {
+  const server = await scripted((socket) => void socket.once('data', () => socket.write(stamped())));
+  t.after(() => server.close());
+  const url = `http://127.0.0.1:${server.port}/live/x.flv`;
+  const numbers = ['-n', String(clients), '--workers', String(workers), '--ramp', '0'];
+  const args = ['load', url, ...numbers, '--duration', duration, '--out', out];
+  const child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  t.after(() => child.kill('SIGKILL'));
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+  }
+  const exit = once(child, 'exit');
+  await eventually(20_000, 'everybody to join', () => {
+    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${said}`);
+    return said.includes(`${clients}/${clients} joined`);
+  });
+  const descendants = descendantsOf(child.pid!);
+  return {
+    child,
+    server,
+    workers: descendants.filter(({ pid }) => commandOf(pid).includes('swarm/worker.ts')),
+    descendants,
+    said: () => said,
+    ended: async () => (await within(20_000, `the end; ${said}`, exit))[0] as number | null,
+  };
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+/** Every process below `pid`, by the parents that proc(5) tells. */
+export function descendantsOf(pid: number): ProcessIdentity[] {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    const parent = parentOf(name);
+    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+  }
+  const found: number[] = [];
+  for (const next = [pid]; next.length > 0; ) {
+    const below = children.get(next.pop()!) ?? [];
+    found.push(...below);
+    next.push(...below);
+  }
+  return found.flatMap((one) => identify(one) ?? []);
+}
+
+function parentOf(pid: string): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return undefined;
+  }
+}
+
+export async function gone(identities: readonly ProcessIdentity[], ms: number): Promise<void> {
+  await eventually(
+    ms,
+    `the end of ${identities.map(({ pid }) => `${pid} ${commandOf(pid)}`).join(', ')}`,
+    () => identities.every((identity) => readIdentified(identity) === undefined),
+  );
+}
