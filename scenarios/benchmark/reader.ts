@@ -1,6 +1,5 @@
 /** One measured process of `bench:drivers` or `bench:hls`: N players, or N bare readers of the same bytes. */
 import { connect, type Socket } from 'node:net';
-import { wallClock } from '../../drivers/measure/clock.ts';
 import { loopbackSource } from '../../drivers/swarm/addresses.ts';
 import { Crowd } from '../../drivers/swarm/crowd.ts';
 import { HealthMonitor } from '../../drivers/swarm/health.ts';
