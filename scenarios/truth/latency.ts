@@ -1,6 +1,7 @@
 /** Links with a known delay: the latency that is reported is that of a link without one, and the delay. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Rig, RigWatch, until } from './rig.ts';
+import { joined } from './joining.ts';
+import { type Rig, RigWatch } from './rig.ts';
 import {
   judgeTruth,
   LATENCY_TOLERANCE_MS,
@@ -16,7 +17,6 @@ import { playedAs, streamFor } from './streams.ts';
 const DELAYS = [0, 50, 200, 1000] as const;
 /** The playlist that names a segment is delayed, and then the segment. */
 const HLS_ANSWERS = 2;
-const JOINED_WITHIN_MS = 20_000;
 /** What was on its way when the last one joined has come. */
 const SETTLE_MS = 1500;
 
@@ -70,10 +70,4 @@ function latencyOf(protocol: TruthProtocol, ms: number, base: Seat, seat: Seat):
     tolerance: protocol === 'hls' ? SEGMENT_MS : LATENCY_TOLERANCE_MS,
     samples: Math.min(steady.count, base.histograms.steady.count),
   };
-}
-
-/** Or closed: who did not join has no samples. */
-async function joined({ meter, player }: Seat): Promise<void> {
-  const settled = (): boolean => meter.joined || player.closed !== undefined;
-  await until('a player to join', JOINED_WITHIN_MS, settled).catch(() => {});
 }

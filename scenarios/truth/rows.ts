@@ -18,8 +18,8 @@ export const WRITE_MS = 8;
 /** A median of fewer frames says little. */
 export const LEAST_SAMPLES = 25;
 /**
- * Of the process in which publisher, taps and players are, p99. A loop that is late by more moves latencies by more than is
- * tolerated here; the 100 ms of a load are for figures that need not be right to 5 ms.
+ * Of the process in which publisher, taps and players are, p99, where times are judged. A loop that is late by more moves
+ * latencies by more than is tolerated here; the 100 ms of a load are for figures that need not be right to 5 ms, and for counts.
  */
 export const MAX_RIG_LAG_MS = 20;
 
@@ -59,7 +59,7 @@ export function judgeTruth(seen: Observation, health: RigHealth): TruthRow {
   const { reported, expected, tolerance, samples, leastSamples = LEAST_SAMPLES, unit } = seen;
   const said = (verdict: Verdict, because: string): TruthRow => ({ ...seen, verdict, because });
   const unhealthy = [
-    ...(health.lagP99Ms > MAX_RIG_LAG_MS
+    ...(unit === 'ms' && health.lagP99Ms > MAX_RIG_LAG_MS
       ? [`event loop lag p99 ${health.lagP99Ms.toFixed(0)} ms, at most ${MAX_RIG_LAG_MS} ms`]
       : []),
     ...health.reasons,

@@ -1,5 +1,7 @@
 /** All parts, one after the other, on one rig. */
+import { framesRows } from './frames.ts';
 import { latencyRows } from './latency.ts';
+import { lossRows } from './loss.ts';
 import { Rig } from './rig.ts';
 import { TRUTH_PARTS, TRUTH_PROTOCOLS, type TruthPart, type TruthProtocol, type TruthRow } from './rows.ts';
 
@@ -24,6 +26,8 @@ type PartRows = (
 
 const ROWS_OF: Partial<Record<TruthPart, PartRows>> = {
   latency: latencyRows,
+  loss: lossRows,
+  frames: framesRows,
 };
 
 /** Rejects with LabError when the origin does not come up. An abort ends it before the next part. */

@@ -17,6 +17,8 @@ const TIMEOUT_MS = 20_000;
 export interface SeatOptions {
   /** WHEP: ask for lost packets again. Default true. */
   readonly nack?: boolean;
+  /** SRT: in ms. Default 120. */
+  readonly latencyMs?: number;
   /** Every item that comes. */
   readonly onItem?: (item: RecordedItem, at: number) => void;
 }
@@ -28,7 +30,12 @@ export class Seat {
   readonly player: Player;
 
   /** @param url at the origin itself; the player gets that of the link. */
-  constructor(protocol: TruthProtocol, url: string, link: Link, { nack = true, onItem }: SeatOptions = {}) {
+  constructor(
+    protocol: TruthProtocol,
+    url: string,
+    link: Link,
+    { nack = true, latencyMs, onItem }: SeatOptions = {},
+  ) {
     this.protocol = protocol;
     const sink = onItem === undefined ? this.meter : both(this.meter, new MediaRecorder(onItem));
     const options = {
@@ -43,7 +50,8 @@ export class Seat {
       const { target, address } = link;
       const at = (host: string, port: number): string => `//${host}:${port}`;
       const there = url.replace(at(target.host, target.port), at(address.host, address.port));
-      this.player = createPlayer(there, sink, options);
+      const wanted = latencyMs === undefined ? '' : `&latency=${latencyMs}`;
+      this.player = createPlayer(`${there}${wanted}`, sink, options);
     }
     this.meter.attach(this.player.timing);
     this.player.open();
