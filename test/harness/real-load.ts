@@ -1,12 +1,12 @@
 /** The real `liveproof load`, its processes, and a server of stamped frames in the process of the test. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { MediaSource } from '../../drivers/measure/source.ts';
-import { identify, type ProcessIdentity, readIdentified } from '../../lab/runners/proc.ts';
+import type { ProcessIdentity } from '../../lab/runners/proc.ts';
 import { encodeTag, flvHeader } from '../../protocols/flv/writer.ts';
 import { eventually, type Scripted, scripted, within } from '../drivers/support/observe.ts';
+import { commandOf, descendantsOf } from '../support/processes.ts';
 
 export const FRAMES = 100;
 
@@ -71,45 +71,4 @@ export async function startLoad(
     said: () => said,
     ended: async () => (await within(20_000, `the end; ${said}`, exit))[0] as number | null,
   };
-}
-
-function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-  } catch {
-    return '';
-  }
-}
-
-/** Every process below `pid`, by the parents that proc(5) tells. */
-export function descendantsOf(pid: number): ProcessIdentity[] {
-  const children = new Map<number, number[]>();
-  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    const parent = parentOf(name);
-    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
-  }
-  const found: number[] = [];
-  for (const next = [pid]; next.length > 0; ) {
-    const below = children.get(next.pop()!) ?? [];
-    found.push(...below);
-    next.push(...below);
-  }
-  return found.flatMap((one) => identify(one) ?? []);
-}
-
-function parentOf(pid: string): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-  } catch {
-    return undefined;
-  }
-}
-
-export async function gone(identities: readonly ProcessIdentity[], ms: number): Promise<void> {
-  await eventually(
-    ms,
-    `the end of ${identities.map(({ pid }) => `${pid} ${commandOf(pid)}`).join(', ')}`,
-    () => identities.every((identity) => readIdentified(identity) === undefined),
-  );
 }

@@ -14,6 +14,8 @@ import { type StartOptions, startCluster } from '../../../lab/runners/process.ts
 import { topologyByName } from '../../../lab/topologies/index.ts';
 import type { EntryProtocol } from '../../../lab/topology.ts';
 import { type MediaSink, MediaType } from '../../../protocols/media.ts';
+import { beyondLoopback, listeningOf } from '../../support/listening.ts';
+import { descendantsOf } from '../../support/processes.ts';
 
 const MEDIA = new URL('../../../fixtures/media/av-480k.flv', import.meta.url);
 
@@ -104,8 +106,18 @@ export async function carry(
   }
 }
 
-/** Takes the cluster down: no process of it lives, and its entries are free again. */
+/** Every node, whatever they have started, and the taps, which are in this process. */
+function isOnLoopbackOnly(cluster: Cluster): void {
+  const listening = listeningOf([process.pid, ...descendantsOf(process.pid).map(({ pid }) => pid)]);
+  const entries = cluster.entries.filter(({ protocol }) => protocol !== 'srt');
+  for (const { host, port } of entries)
+    assert.ok(listening.includes(`tcp ${host}:${port}`), `${host}:${port}`);
+  assert.deepEqual(beyondLoopback(listening), []);
+}
+
+/** Takes the cluster down, which nobody can reach from outside: no process of it lives, and its entries are free again. */
 export async function leavesNothing(cluster: Cluster): Promise<void> {
+  isOnLoopbackOnly(cluster);
   const identities = [...cluster.nodes.values()].map(({ pid }) => identify(pid)!);
   const listening = cluster.entries.map(({ protocol, host, port }) => ({
     name: `${protocol} ${host}:${port}`,
