@@ -93,6 +93,23 @@ export const MUTANTS = {
     role: 'media',
     says: 'All but the first 100 players of a stream and protocol get the cached GOP and nothing after it',
   },
+  'media-sends-nothing': {
+    role: 'media',
+    says: 'Players over RTMP, HTTP-FLV and HTTP-TS are let in, told that it begins, and get nothing',
+  },
+  'media-serves-30s-only': {
+    role: 'media',
+    says: 'Nothing of a stream is passed on when its first frame came more than 30 s ago',
+  },
+  'media-deaf-after-overload': {
+    role: 'media',
+    says: 'A node that has had 200 clients at a time is not there for new ones when they have gone',
+  },
+  'origin-serves-every-second-source': {
+    role: 'origin',
+    says: 'Of every second publisher who sends something, nothing is passed on',
+  },
+  'api-misses-players': { role: 'media', says: 'The HTTP API does not list every 4th client' },
   'edge-keeps-gop-after-release': {
     role: 'edge',
     says: 'The GOP cache outlives the pull, and the next player gets it',
@@ -555,7 +572,17 @@ export const MUTANTS = {
   'front-stays-with-edge': {
     role: 'web',
     web: 'stream',
-    says: 'A connection is never passed on to another process of the host, also when the one in turn is down',
+    says: 'A connection is never passed on to another process of the host, also when the one that has fewest is down',
+  },
+  'front-waits-for-edges': {
+    role: 'web',
+    web: 'stream',
+    says: 'A process of the host that hangs keeps its clients for an hour',
+  },
+  'front-fewest-first': {
+    role: 'web',
+    web: 'stream',
+    says: 'The process with the fewest connections gets the next one, which is the one that hangs',
   },
   'cache-playlist-too-long': {
     role: 'web',

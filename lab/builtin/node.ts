@@ -49,6 +49,7 @@ export class MediaNode {
   readonly #connections = new Set<{ destroy(): unknown }>();
   readonly #servers: Server[] = [];
   #heartbeat: Heartbeat | undefined;
+  #overloaded = false;
   #phase = 0;
   #ticker: NodeJS.Timeout | undefined;
   #sweeper: NodeJS.Timeout | undefined;
@@ -179,7 +180,19 @@ export class MediaNode {
       return false;
     }
     socket.on('close', () => this.release(socket));
+    if (this.mutants.has('media-deaf-after-overload')) this.#growDeaf(socket);
     return true;
+  }
+
+  /** Mutant. */
+  #growDeaf(socket: Socket): void {
+    this.#overloaded ||= this.#connections.size >= OVERLOAD;
+    socket.on('close', () => {
+      if (!this.#overloaded || this.#connections.size > OVERLOAD / 2) return;
+      const [rtmp, http] = this.#servers;
+      rtmp?.close();
+      http?.close();
+    });
   }
 
   #tick(): void {
@@ -199,6 +212,9 @@ export class MediaNode {
     }
   }
 }
+
+/** Clients at a time that `media-deaf-after-overload` does not get over. */
+const OVERLOAD = 200;
 
 /** Above any merged write, so that a player who keeps up is never asked to drain. */
 const MEDIA_HIGH_WATER = 1024 * 1024;

@@ -19,6 +19,8 @@ function defectsOf(second: ClientType): { readonly kicks?: MutantId; readonly jo
 
 export class Origin implements Role {
   readonly #node: MediaNode;
+  /** Publishers that have sent something. */
+  #sources = 0;
 
   constructor(node: MediaNode) {
     this.#node = node;
@@ -44,8 +46,12 @@ export class Origin implements Role {
     }
     log(`publish ${stream.url} client ${client.id}`);
     events.onStarted();
+    let isSkipped: boolean | undefined;
     return {
-      onMessage: (message) => framesOf(message, (frame) => stream.push(frame)),
+      onMessage: (message) => {
+        isSkipped ??= mutants.has('origin-serves-every-second-source') && this.#sources++ % 2 === 1;
+        if (!isSkipped) framesOf(message, (frame) => stream.push(frame));
+      },
       close: () => {
         if (stream.publisher !== client || this.#staysBusy) return;
         stream.publisher = undefined;

@@ -14,6 +14,9 @@ import type { StreamOutput } from './output.ts';
 import { type Batch, Player } from './player.ts';
 import type { RequestUrl } from './request-url.ts';
 
+/** Of mutant `media-serves-30s-only`. */
+const TIRED_AFTER_MS = 30_000;
+
 export type PlayerProtocol = 'rtmp' | 'flv' | 'ts';
 
 export interface StreamSettings {
@@ -133,8 +136,17 @@ export class Stream implements FrameLog {
   push(frame: Frame): void {
     this.frames++;
     this.recvBytes += frame.payload.length;
+    if (this.#isTired) return;
     if (this.#faults) this.#faults(frame, this.#pass);
     else this.#pass(frame);
+  }
+
+  /** Mutant. */
+  get #isTired(): boolean {
+    return (
+      this.#settings.mutants.has('media-serves-30s-only') &&
+      performance.now() - this.#firstMediaAt > TIRED_AFTER_MS
+    );
   }
 
   readonly #pass = (frame: Frame): void => {
@@ -228,9 +240,13 @@ export class Stream implements FrameLog {
 
   #join(protocol: PlayerProtocol, player: Player): void {
     const fanout = this.fanouts[protocol];
+    const has = { audio: this.#hasAudio, video: this.#hasVideo };
+    if (this.#settings.mutants.has('media-sends-nothing')) {
+      player.begin(fanout.format.preamble(has));
+      return;
+    }
     let bytes = this.#joinBatches[protocol];
     if (!bytes) {
-      const has = { audio: this.#hasAudio, video: this.#hasVideo };
       const batch = batchOf(fanout.format, this.#joinFrames());
       bytes = Buffer.concat([fanout.format.preamble(has), batch.bytes]);
       this.#joinBatches[protocol] = bytes;

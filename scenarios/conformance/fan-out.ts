@@ -51,6 +51,8 @@ const everyPlayerEveryFrame = check({
   mutants: [
     'media-every-7th-player-loses',
     'media-serves-first-100-only',
+    'media-deaf-after-overload',
+    'media-sends-nothing',
     'media-drops-frames',
     'media-doubles-frames',
     'media-swaps-frames',
@@ -75,6 +77,13 @@ const everyPlayerEveryFrame = check({
     } finally {
       crowd.record();
     }
+    await crowd.stop();
+    await t.observe(MERGED_WRITE_MS, 'edges hear that the crowd has gone');
+    const late = edges.flatMap((edge) =>
+      PROTOCOLS.map((protocol) => t.play(t.playUrl(protocol, stream, edge), `after-${edge}-${protocol}`)),
+    );
+    t.step('after', { players: labels(late) });
+    await Promise.all(late.map((player) => player.playing(PLAYING_WITHIN_MS)));
   },
 
   judge(history) {
@@ -99,9 +108,28 @@ const everyPlayerEveryFrame = check({
     if (clean.verdict === 'fail' || complete.verdict === 'fail') return [clean, complete];
     const enough = `${CROWD_FRAMES} video frames in time for the player with the fewest`;
     const inTime = judged(crowd.framesOfWorst >= CROWD_FRAMES, enough, `${crowd.framesOfWorst}`);
-    return [clean, complete, unlessOurs(history, inTime, TWO_HOPS_MS)];
+    return [clean, complete, unlessOurs(history, inTime, TWO_HOPS_MS), ...judgeAfter(history)];
   },
 });
+
+/** Who comes when the crowd has gone. */
+function judgeAfter(history: History): Judgement[] {
+  const players = words(history.step('after')?.players);
+  if (players.length === 0) return [notSeen(history, 'players who come when the crowd has gone')];
+  const missed = new Set(history.of('not-observed').map(({ what }) => what.split(':')[0]));
+  return players.map((player) => {
+    const expected = `${player}: a frame, when the crowd has gone`;
+    const [frame] = videoOf(history.got(player));
+    if (frame !== undefined) return judged(true, expected, nameOf(frame));
+    const closed = history
+      .of('client.closed')
+      .find(({ client, reason }) => client === player && reason !== 'local');
+    if (closed) return failed(expected, `closed: ${closed.reason}, ${closed.code}`);
+    return missed.has(player)
+      ? failed(expected, 'none')
+      : inconclusive(expected, 'none yet when the check ended');
+  });
+}
 
 function isClean(crowd: CrowdFigures): boolean {
   const { unstamped, missing, duplicated, reordered, corrupt } = crowd;
@@ -540,6 +568,7 @@ const publisherRestart = check({
     'origin-forgets-unpublish',
     'origin-frees-on-unpublish-only',
     'origin-keeps-gop-of-publisher',
+    'origin-serves-every-second-source',
     'edge-drops-players-on-unpublish',
   ],
   deadlineMs: 20_000,

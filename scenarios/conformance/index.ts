@@ -11,6 +11,7 @@ import { forward } from './forward.ts';
 import { HLS_CHECKS } from './hls.ts';
 import { NGINX_RTMP_CHECKS } from './nginx-rtmp.ts';
 import { PROXY_CHECKS } from './proxy.ts';
+import { QUIET_CHECKS } from './quiet.ts';
 import { REDIRECT_CHECKS } from './redirect.ts';
 import { RTMP_CHECKS } from './rtmp.ts';
 import { SRT_CHECKS } from './srt.ts';
@@ -21,6 +22,7 @@ export const CHECKS: readonly Check[] = [
   ...backToSource,
   ...DUPLICATE_PULL,
   ...fanOut,
+  ...QUIET_CHECKS,
   ...ALL_PROTOCOLS,
   ...RTMP_CHECKS,
   ...FLV_CHECKS,

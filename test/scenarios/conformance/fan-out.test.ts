@@ -19,8 +19,22 @@ describe('every-player-every-frame', () => {
   const crowd = (figures: Parameters<Timeline['crowd']>[2], sent = 60) =>
     judge(
       'every-player-every-frame',
-      new Timeline().sent('publisher', video({ count: sent })).crowd(9000, 'crowd', figures),
+      new Timeline()
+        .sent('publisher', video({ count: sent }))
+        .crowd(9000, 'crowd', figures)
+        .step(9001, 'after', { players: 'late' })
+        .got('late', video({ count: 1 })),
     );
+  const after = (late: (timeline: Timeline) => Timeline) =>
+    judge(
+      'every-player-every-frame',
+      late(
+        new Timeline()
+          .sent('publisher', video({ count: 60 }))
+          .crowd(9000, 'crowd', {})
+          .step(9001, 'after', { players: 'late' }),
+      ),
+    ).verdict;
 
   test('all there passes', () => assert.equal(crowd({}).verdict, 'pass'));
 
@@ -37,6 +51,20 @@ describe('every-player-every-frame', () => {
   test('no frame of all that were sent fails: SRS 7.0.18 can lose a publisher (ossrs/srs#4656)', () =>
     assert.equal(crowd({ frames: 0, joined: 0, framesOfWorst: 0 }).verdict, 'fail'));
   test('nothing sent is inconclusive', () => assert.equal(crowd({ frames: 0 }, 0).verdict, 'inconclusive'));
+  test('who comes when the crowd has gone, and is refused or gets nothing, fails', () => {
+    assert.equal(
+      after((timeline) => timeline.lost(9100, 'late')),
+      'fail',
+    );
+    assert.equal(
+      after((timeline) => timeline.missed(9100, 'late: a video keyframe')),
+      'fail',
+    );
+    assert.equal(
+      after((timeline) => timeline),
+      'inconclusive',
+    );
+  });
 });
 
 describe('first-frame-from-gop-cache', () => {
