@@ -13,6 +13,7 @@ export interface TargetOptions {
   readonly target: string;
   readonly allowDisruption?: boolean;
   readonly allowRemote?: boolean;
+  readonly allowHosts?: readonly string[];
 }
 
 /** Throws UsageError for a file that is wrong, and for hosts off loopback that nobody asked for. */
@@ -45,6 +46,7 @@ export function attachTarget(target: Target, options: TargetOptions): Attach {
       directory: path.dirname(options.target),
       allowDisruption: options.allowDisruption === true,
       allowRemote: options.allowRemote === true,
+      allowHosts: options.allowHosts ?? [],
       expected: settings,
       signal,
     });

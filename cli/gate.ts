@@ -38,6 +38,7 @@ import {
   UsageError,
 } from './output.ts';
 import { versionsOf } from './programs.ts';
+import { allowHostsOption } from './target.ts';
 
 export interface ClusterOptions {
   /** Names; every topology when empty. */
@@ -59,6 +60,7 @@ interface GateOptions extends ClusterOptions, LiveArguments {
   readonly target?: string;
   readonly allowDisruption?: boolean;
   readonly allowRemote?: boolean;
+  readonly allowHosts?: readonly string[];
 }
 
 export function register(program: Command): void {
@@ -79,6 +81,7 @@ export function register(program: Command): void {
       'with --target: kill, freeze and restart its nodes, kick clients, send floods',
     )
     .option('--allow-remote', 'with --target: a cluster that is not on loopback; only one that is yours')
+    .addOption(allowHostsOption('with --target: hosts that it may lead to, beside those of the file'))
     .addHelpText(
       'after',
       `
@@ -256,7 +259,9 @@ function refuseProcessOptions({ engine, srs, openUdp }: GateOptions): void {
   if (openUdp) throw new UsageError('--open-udp is of runner process: containers publish on loopback only.');
 }
 
-function refuseTargetOptions({ allowDisruption, allowRemote }: GateOptions): void {
+function refuseTargetOptions({ allowDisruption, allowRemote, allowHosts }: GateOptions): void {
+  if (allowHosts !== undefined)
+    throw new UsageError('--allow-hosts is for --target: clusters of the lab lead nowhere else.');
   if (allowDisruption)
     throw new UsageError('--allow-disruption is for --target: clusters of the lab are ours.');
   if (allowRemote)

@@ -23,7 +23,7 @@ import {
   table,
   UsageError,
 } from './output.ts';
-import { requireTarget } from './target.ts';
+import { allowHostsOption, requireTarget } from './target.ts';
 
 const SCHEMES = ['rtmp', 'http', 'https', 'srt', 'whep', 'wheps'] as const;
 
@@ -35,6 +35,7 @@ export interface LoadArguments extends LiveArguments {
   readonly out?: string;
   readonly json?: boolean;
   readonly allowRemote?: boolean;
+  readonly allowHosts?: readonly string[];
   readonly hlsStart?: string;
   readonly cmcd?: string;
   readonly hlsVariant?: string;
@@ -59,6 +60,7 @@ export function register(program: Command): void {
     .option('--out <dir>', 'directory for the report (default: out/load-<time>)')
     .option('--json', 'print results.json on stdout, and nothing else')
     .option('--allow-remote', 'load a server that is not on loopback; only one that is yours to load')
+    .addOption(allowHostsOption('hosts that redirects and playlists may lead to, beside that of the URL'))
     .option(
       '--hls-start <where>',
       'HLS: begin at 3-segments before the end, or at the live-edge',
@@ -101,6 +103,7 @@ Examples:
   liveproof load 'srt://127.0.0.1:10080?streamid=%23!::r=live/a,m=request&latency=200' --clients 500
   liveproof load 'whep://127.0.0.1:1985/rtc/v1/whep/?app=live&stream=a' --clients 500
   liveproof load rtmp://media.example.net/live/a -n 50 --allow-remote --out out/evening
+  liveproof load https://media.example.net/a.m3u8 -n 50 --allow-remote --allow-hosts '*.cdn.example.net'
   liveproof load rtmp://127.0.0.1/live/a -n 10000 --shard 0/4 --start-at 2026-11-28T20:00:00Z --out out/shard-0
   liveproof merge out/shard-0 out/shard-1 out/shard-2 out/shard-3 --out out/all`,
     )
@@ -120,7 +123,7 @@ export async function load(
   options: LoadArguments,
   { run, ...around }: LoadSurroundings = { ...REAL_SURROUNDINGS, run: runLoad },
 ): Promise<ExitCode> {
-  const { allowRemote = false } = options;
+  const { allowRemote = false, allowHosts } = options;
   for (const url of urls) requireTarget(url, SCHEMES, allowRemote, 'play');
   const request = {
     urls,
@@ -132,6 +135,7 @@ export async function load(
     ...(options.startAt === undefined ? {} : { startAt: parseInstant(options.startAt, Date.now()) }),
     client: {
       ...(allowRemote ? { allowRemote } : {}),
+      ...(allowHosts === undefined ? {} : { allowHosts }),
       hls: hlsOptions(options),
       webrtc: webRtcOptions(options),
     },
@@ -157,6 +161,7 @@ export async function load(
         ...(options.shard === undefined ? [] : ['--shard', options.shard]),
         ...(options.startAt === undefined ? [] : ['--start-at', options.startAt]),
         ...(allowRemote ? ['--allow-remote'] : []),
+        ...(allowHosts === undefined ? [] : ['--allow-hosts', allowHosts.join(',')]),
         ...(figures.hls === undefined ? [] : hlsArguments(options)),
         ...(figures.webrtc === undefined ? [] : webRtcArguments(options)),
       ],

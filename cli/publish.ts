@@ -19,7 +19,7 @@ import {
   printFindings,
   UsageError,
 } from './output.ts';
-import { requireTarget } from './target.ts';
+import { allowHostsOption, requireTarget } from './target.ts';
 
 const DEFAULT_FILE = fileURLToPath(new URL('../fixtures/media/av-480k.flv', import.meta.url));
 
@@ -29,6 +29,7 @@ export interface PublishArguments extends LiveArguments {
   readonly duration?: string;
   readonly out?: string;
   readonly allowRemote?: boolean;
+  readonly allowHosts?: readonly string[];
   readonly token?: string;
 }
 
@@ -47,7 +48,8 @@ export function register(program: Command): void {
     .option('--duration <time>', 'how long (default: until Ctrl-C)')
     .option('--out <dir>', 'write a report there')
     .option('--token <token>', 'WHIP: bearer token of the endpoint')
-    .option('--allow-remote', 'publish to a server that is not on loopback');
+    .option('--allow-remote', 'publish to a server that is not on loopback')
+    .addOption(allowHostsOption('hosts that redirects and playlists may lead to, beside that of the URL'));
   addLiveOptions(command)
     .addHelpText(
       'after',
@@ -83,7 +85,7 @@ export async function publish(
   options: PublishArguments,
   { run, ...around }: PublishSurroundings = { ...REAL_SURROUNDINGS, run: runPublish },
 ): Promise<ExitCode> {
-  const { allowRemote = false, token } = options;
+  const { allowRemote = false, allowHosts, token } = options;
   const streams = parseCount(options.streams);
   requireTarget(url.replace('%d', '1'), SCHEMES, allowRemote, 'publish');
   if (streams > 1 && !url.includes('%d')) {
@@ -106,7 +108,11 @@ export async function publish(
           url,
           streams,
           file,
-          client: { allowRemote, ...(token !== undefined && { webrtc: { token } }) },
+          client: {
+            allowRemote,
+            ...(allowHosts && { allowHosts }),
+            ...(token !== undefined && { webrtc: { token } }),
+          },
           ...(durationMs === undefined ? {} : { durationMs }),
           onTick: (tick) => show(publishLine(tick)),
           ...(tell === undefined ? {} : { onFigures: tell }),
@@ -119,6 +125,7 @@ export async function publish(
         ...(options.duration === undefined ? [] : ['--duration', options.duration]),
         ...(token === undefined ? [] : ['--token', '***']),
         ...(allowRemote ? ['--allow-remote'] : []),
+        ...(allowHosts === undefined ? [] : ['--allow-hosts', allowHosts.join(',')]),
       ],
     },
     around,

@@ -1,4 +1,7 @@
 /** Which URLs a command may drive: load on a machine of somebody else needs to be asked for. */
+
+import { isIPv6 } from 'node:net';
+import { Option } from 'commander';
 import { isLoopback } from '../drivers/loopback.ts';
 import { parseSrtUrl } from '../drivers/srt/url.ts';
 import { signallingUrl } from '../drivers/webrtc/endpoint.ts';
@@ -28,6 +31,24 @@ export function requireTarget(
   throw new UsageError(
     `${printable(host)} is not on loopback. Many clients can take a server down: add --allow-remote if it is yours to load.`,
   );
+}
+
+/** `--allow-hosts a,b`, which may be given again. */
+export function allowHostsOption(says: string): Option {
+  return new Option('--allow-hosts <host,…>', `${says}; *.example.net is all below it`).argParser(
+    (text: string, before: readonly string[] = []) => [...before, ...parseHosts(text)],
+  );
+}
+
+/** A name, an address of IPv4, or all names below one. */
+const HOST = /^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
+
+/** Throws UsageError. */
+export function parseHosts(text: string): string[] {
+  const hosts = text.split(',').map((host) => host.trim());
+  const wrong = hosts.find((host) => !HOST.test(host) && !isIPv6(host));
+  if (wrong === undefined) return hosts;
+  throw new UsageError(`--allow-hosts is names or addresses without a port; got "${printable(wrong)}".`);
 }
 
 /** Read by the same rules as the clients read it. */

@@ -183,8 +183,10 @@ export interface ClientOptions {
   handshake?: 'simple' | 'digest';
   /** How many redirects are followed. Default 3, as SRS's FLV edge does (facts/srs.md 1.5). */
   maxRedirects?: number;
-  /** Follow a redirect, or a URI in a playlist, from a server on loopback to one that is not. Default false. */
+  /** WebRTC: media may come from beyond loopback, though the URL is on it. Default false. */
   allowRemote?: boolean;
+  /** Hosts that redirects, playlists and the Location of a session may lead to, beside that of the URL. Default none. */
+  allowHosts?: readonly string[];
   hls?: HlsOptions;
   webrtc?: WebRtcOptions;
 }

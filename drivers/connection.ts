@@ -4,7 +4,7 @@ import { ProtocolError } from '../protocols/errors.ts';
 import { type ClientObserver, type ClientOptions, ClientState, CloseReason } from './client.ts';
 import { type Deadlined, forgetDeadline, watchDeadline } from './deadlines.ts';
 import { LifecycleClient, MAX_REDIRECTS, TIMEOUT_MS } from './lifecycle.ts';
-import { isLoopback } from './loopback.ts';
+import { mayLead } from './loopback.ts';
 import { wallClock } from './measure/clock.ts';
 import { arrivalTime, type Target, Wire, type WireOwner } from './socket.ts';
 
@@ -18,8 +18,8 @@ export abstract class ConnectedClient extends LifecycleClient implements Deadlin
   /** Where the present connection goes: `url`, or what a redirect named. */
   protected location: string;
   private redirects = 0;
-  /** The first connection was to this machine. */
-  private local = false;
+  /** Where the first connection went. */
+  private firstHost = '';
 
   constructor(url: string, options?: ClientOptions, observer?: ClientObserver) {
     super(url, options, observer);
@@ -114,12 +114,12 @@ export abstract class ConnectedClient extends LifecycleClient implements Deadlin
       this.fail(reason, this.redirects > 0 ? 'redirect.location' : error.code, error.message);
       return;
     }
-    if (this.redirects === 0) this.local = isLoopback(target.host);
-    else if (this.local && !isLoopback(target.host) && this.options.allowRemote !== true) {
+    if (this.redirects === 0) this.firstHost = target.host;
+    else if (!mayLead(this.firstHost, target.host, this.options.allowHosts)) {
       this.fail(
         CloseReason.redirect,
         'redirect.remote',
-        `${target.host} is not on loopback, where the redirect to it came from`,
+        `the redirect leads to ${target.host}, which is not allowed`,
       );
       return;
     }

@@ -5,6 +5,7 @@ import { isIP, type LookupFunction, type Socket, connect as tcpConnect } from 'n
 import { connect as tlsConnect } from 'node:tls';
 import { fastBuffer } from '../protocols/h264/checksum-kernel.ts';
 import { forgetDeadline, watchDeadline } from './deadlines.ts';
+import { sourceFor } from './loopback.ts';
 import { wallClock } from './measure/clock.ts';
 
 /**
@@ -59,7 +60,7 @@ export class Wire {
     const to = {
       host: target.host,
       port: target.port,
-      localAddress,
+      localAddress: sourceFor(target.host, localAddress),
       noDelay: true,
       lookup: cachedLookup,
       onread: {

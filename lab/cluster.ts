@@ -229,8 +229,10 @@ export interface Cluster {
   readonly lacks?: ReadonlyMap<Capability, string>;
   /** Why it may only be used as any client may use it; checks that do more are unsupported then. */
   readonly protectedBy?: string;
-  /** Its redirects and WebRTC answers may lead off loopback: the user allowed it. */
+  /** Its WebRTC answers may lead off loopback: the user allowed it. */
   readonly leadsAway?: boolean;
+  /** Hosts that it may lead clients to, beside that of the entry. Default none. */
+  readonly leadsTo?: readonly string[];
   readonly entries: readonly Entry[];
   readonly nodes: ReadonlyMap<string, ClusterNode>;
   readonly taps: readonly Tap[];

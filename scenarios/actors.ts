@@ -290,8 +290,8 @@ function beginToPublish(
   return { publisher, stream: publication.stream, started: started.reach(1), ended: ended.reach(1) };
 }
 
-function ledBy({ allowRemote }: StageHand): Pick<ClientOptions, 'allowRemote'> {
-  return allowRemote === true ? { allowRemote } : {};
+function ledBy({ allowRemote, allowHosts }: StageHand): Pick<ClientOptions, 'allowRemote' | 'allowHosts'> {
+  return { ...(allowRemote === true && { allowRemote }), ...(allowHosts && { allowHosts }) };
 }
 
 class Spectator implements RecordedPlayer {

@@ -68,6 +68,10 @@ export class GateContext implements CheckContext, StageHand {
     return this.cluster.leadsAway === true;
   }
 
+  get allowHosts(): readonly string[] {
+    return this.cluster.leadsTo ?? [];
+  }
+
   /** What is waited for right now, in words. */
   get awaited(): string[] {
     return [...this.#awaited];

@@ -117,8 +117,10 @@ export interface Crowd {
 export interface StageHand {
   readonly history: History;
   readonly signal: AbortSignal;
-  /** Whether a client that begins on loopback may be led away from it. Default false. */
+  /** Whether WebRTC of an endpoint on loopback may come from elsewhere. Default false. */
   readonly allowRemote?: boolean;
+  /** Where clients may be led, beside the host of their URL. Default nowhere. */
+  readonly allowHosts?: readonly string[];
   /** See CheckContext.within. */
   within<T>(what: string, withinMs: number, promise: Promise<T>): Promise<T>;
   /** See CheckContext.cleanUp. Every figure gives it its own `stop`, before anything of it can be awaited. */

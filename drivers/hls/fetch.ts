@@ -6,7 +6,7 @@ import type { HttpConnection, HttpFailure, HttpHandler } from '../http/connectio
 import type { HttpPool } from '../http/pool.ts';
 import { REDIRECT_STATUSES, resolveHttpUrl, targetOf } from '../http/url.ts';
 import { MAX_REDIRECTS, TIMEOUT_MS } from '../lifecycle.ts';
-import { isLoopback } from '../loopback.ts';
+import { mayLead } from '../loopback.ts';
 import { wallClock } from '../measure/clock.ts';
 
 /** Bodies of refusals and redirects are read up to this, so that the connection can be kept. */
@@ -16,8 +16,8 @@ const MAX_IGNORED_BODY = 64 * 1024;
 export interface FetchContext {
   readonly pool: HttpPool;
   readonly options: ClientOptions;
-  /** The player's URL is on loopback: so must be all that it names, unless `allowRemote`. */
-  readonly local: boolean;
+  /** Of the player's URL: what it names is there, too, or where the player may be led. */
+  readonly host: string;
   onConnected(at: number): void;
   onSent(at: number): void;
   onResend(): void;
@@ -112,11 +112,11 @@ export abstract class Fetch implements HttpHandler {
     this.refusal = undefined;
     this.connection = undefined;
     const target = targetOf(url);
-    if (context.local && context.options.allowRemote !== true && !isLoopback(target.host)) {
+    if (!mayLead(context.host, target.host, context.options.allowHosts)) {
       this.later({
         reason: CloseReason.redirect,
         code: 'redirect.remote',
-        detail: `${target.host} is not on loopback, where what named it came from`,
+        detail: `a playlist or a redirect leads to ${target.host}, which is not allowed`,
       });
       return;
     }

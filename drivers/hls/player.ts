@@ -17,7 +17,6 @@ import { HttpPool } from '../http/pool.ts';
 import { parseHttpUrl, resolveHttpUrl } from '../http/url.ts';
 import { MediaInlet } from '../inlet.ts';
 import { LifecycleClient } from '../lifecycle.ts';
-import { isLoopback } from '../loopback.ts';
 import { wallClock } from '../measure/clock.ts';
 import { type CmcdData, cmcdHeaders, cmcdUrl } from './cmcd.ts';
 import type { FetchContext, FetchRequest } from './fetch.ts';
@@ -47,7 +46,7 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
   readonly sink: MediaSink;
   readonly pool: HttpPool;
   override readonly options: ClientOptions;
-  local = false;
+  host = '';
   /** Requests that were made again because the answer was missing or not whole. */
   retries = 0;
   /** Kept connections that the server had closed just when a request went out: it went out once more. */
@@ -122,7 +121,7 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
       this.fail(CloseReason.protocol, error.code, error.message);
       return;
     }
-    this.local = isLoopback(this.#location.hostname.replace(/^\[(.*)\]$/, '$1'));
+    this.host = this.#location.hostname.replace(/^\[(.*)\]$/, '$1');
     this.enter(ClientState.connecting);
     this.#load();
   }

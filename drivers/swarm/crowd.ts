@@ -21,7 +21,7 @@ import { ProtocolMeters, type ProtocolSnapshots } from './protocol-figures.ts';
 /** How the players of a crowd play, all alike. The transport of WebRTC is `lite` when it is left out. */
 export type CrowdClientOptions = Pick<
   ClientOptions,
-  'timeoutMs' | 'handshake' | 'maxRedirects' | 'allowRemote' | 'hls' | 'webrtc'
+  'timeoutMs' | 'handshake' | 'maxRedirects' | 'allowRemote' | 'allowHosts' | 'hls' | 'webrtc'
 >;
 
 export interface CrowdOptions {

@@ -165,7 +165,7 @@ export interface PublishOptions {
   readonly streams: number;
   /** An FLV file. */
   readonly file: string;
-  readonly client?: Pick<ClientOptions, 'allowRemote' | 'webrtc'>;
+  readonly client?: Pick<ClientOptions, 'allowRemote' | 'allowHosts' | 'webrtc'>;
   /** Left out: until `signal`. */
   readonly durationMs?: number;
   readonly signal?: AbortSignal;

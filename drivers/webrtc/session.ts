@@ -93,7 +93,13 @@ export abstract class WebRtcClient
 
   private async negotiate(): Promise<void> {
     const url = signallingUrl(this.url, this.scheme);
-    const { localAddress, allowRemote = false, maxRedirects = MAX_REDIRECTS, webrtc } = this.options;
+    const {
+      localAddress,
+      allowRemote = false,
+      allowHosts,
+      maxRedirects = MAX_REDIRECTS,
+      webrtc,
+    } = this.options;
     const local = isLoopback(targetOf(url).host) && !allowRemote;
     const transport = this.openTransport(
       {
@@ -106,7 +112,7 @@ export abstract class WebRtcClient
     );
     this.transport = transport;
     const token = webrtc?.token;
-    const signalling = new Signalling(url, { token, localAddress, maxRedirects, allowRemote }, this);
+    const signalling = new Signalling(url, { token, localAddress, maxRedirects, allowHosts }, this);
     this.signalling = signalling;
     const offer = await transport.offer();
     if (this.over) return;

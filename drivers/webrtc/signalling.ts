@@ -7,7 +7,7 @@ import { request as httpsRequest } from 'node:https';
 import { SDP_LIMITS } from '../../protocols/sdp/description.ts';
 import { CloseReason, type HttpExchange } from '../client.ts';
 import { targetOf } from '../http/url.ts';
-import { isLoopback } from '../loopback.ts';
+import { mayLead, sourceFor } from '../loopback.ts';
 import { wallClock } from '../measure/clock.ts';
 
 const SDP_TYPE = 'application/sdp';
@@ -28,8 +28,8 @@ export interface SignallingOptions {
   readonly token: string | undefined;
   readonly localAddress: string | undefined;
   readonly maxRedirects: number;
-  /** Redirects from loopback to elsewhere are followed. */
-  readonly allowRemote: boolean;
+  /** Where redirects and Location may lead, beside the first host. */
+  readonly allowHosts: readonly string[] | undefined;
 }
 
 export interface SignallingObserver {
@@ -123,7 +123,7 @@ export class Signalling {
   }
 
   #redirected(location: string, from: URL, redirects: number): URL {
-    const { maxRedirects, allowRemote } = this.#options;
+    const { maxRedirects } = this.#options;
     const next = URL.canParse(location, from.href) ? new URL(location, from.href) : undefined;
     if (next === undefined || !/^https?:$/.test(next.protocol)) {
       const detail = `Location ${JSON.stringify(location)} is not an HTTP URL`;
@@ -133,14 +133,14 @@ export class Signalling {
       const detail = `redirect ${redirects} to ${location}, ${maxRedirects} allowed`;
       throw new SignallingError(CloseReason.redirect, 'redirect.limit', detail);
     }
-    this.#guard(next, allowRemote, 'redirect.remote');
+    this.#guard(next, 'redirect.remote');
     if (!this.#observer.onSignallingRedirect(next.href, wallClock.now())) this.#aborted = true;
     return next;
   }
 
-  #guard(url: URL, allowRemote: boolean, code: string): void {
-    if (allowRemote || !isLoopback(targetOf(this.#url).host) || isLoopback(targetOf(url).host)) return;
-    const detail = `${url.hostname} is not on loopback, where what named it came from`;
+  #guard(url: URL, code: string): void {
+    if (mayLead(targetOf(this.#url).host, targetOf(url).host, this.#options.allowHosts)) return;
+    const detail = `the server leads to ${url.hostname}, which is not allowed`;
     throw new SignallingError(CloseReason.redirect, code, detail);
   }
 
@@ -157,7 +157,7 @@ export class Signalling {
       this.#problem('signalling.location', `Location ${JSON.stringify(location)} is not a URL`);
     } else {
       const resource = new URL(location, url.href);
-      this.#guard(resource, this.#options.allowRemote, 'signalling.remote');
+      this.#guard(resource, 'signalling.remote');
       if (/^https?:$/.test(resource.protocol)) this.resource = resource;
     }
     const type = (headers.get('content-type') ?? '').split(';')[0]!.trim().toLowerCase();
@@ -171,7 +171,8 @@ export class Signalling {
   }
 
   #exchange(method: 'POST' | 'DELETE', url: URL, body: string | undefined): Promise<Response> {
-    const { token, localAddress } = this.#options;
+    const { token } = this.#options;
+    const localAddress = sourceFor(targetOf(url).host, this.#options.localAddress);
     const exchange = {
       kind: method === 'POST' ? ('offer' as const) : ('delete' as const),
       url: url.href,

@@ -26,7 +26,7 @@ import { capabilitiesOf } from './capabilities.ts';
 import { runCommand } from './command.ts';
 import { entryOf, portOf } from './entry.ts';
 import { CONTROLS, type Control, ExternalNode } from './external-node.ts';
-import { type Target, type TargetNode, topologyOf } from './target.ts';
+import { hostsOf, type Target, type TargetNode, topologyOf } from './target.ts';
 
 export interface ExternalOptions {
   readonly target: Target;
@@ -37,8 +37,10 @@ export interface ExternalOptions {
   /** What checks take the settings of the media nodes to be; what is of other settings is left out. Default whatever. */
   readonly expected?: Partial<MediaSettings>;
   readonly signal?: AbortSignal;
-  /** Clients may be led off loopback. Default false. */
+  /** Media of WebRTC may come from beyond loopback. Default false. */
   readonly allowRemote?: boolean;
+  /** Where clients may be led, beside the hosts of the file. Default none. */
+  readonly allowHosts?: readonly string[];
   /** Of a cluster that is ours after all: who can do more than its file says. */
   readonly owner?: Owner;
 }
@@ -83,6 +85,7 @@ class ExternalCluster implements Cluster {
   readonly lacks: ReadonlyMap<Capability, string>;
   readonly protectedBy?: string;
   readonly leadsAway: boolean;
+  readonly leadsTo: readonly string[];
   readonly entries: readonly Entry[];
   readonly nodes: ReadonlyMap<string, ExternalNode>;
   readonly taps = [];
@@ -100,6 +103,7 @@ class ExternalCluster implements Cluster {
     this.#mayKick = allowDisruption;
     this.#owner = options.owner;
     this.leadsAway = options.allowRemote === true;
+    this.leadsTo = [...hostsOf(target), ...(options.allowHosts ?? [])];
     if (!allowDisruption) this.protectedBy = NOT_ALLOWED;
     this.nodes = new Map(target.nodes.map((node) => [node.name, this.#nodeOf(node, topology, options)]));
     this.entries = entriesOf(target, topology);

@@ -30,7 +30,9 @@ describe('a cluster that somebody else started', () => {
   after(() => there.end());
 
   test('has what its file gives, and says why it has no more', async () => {
-    const cluster = await attachExternal({ target: targetOf(there) });
+    const cluster = await attachExternal({ target: targetOf(there), allowHosts: ['cdn.example.net'] });
+    assert.ok(cluster.leadsTo?.includes(there.cluster.nodes.get('origin')!.host), 'to hosts of the file');
+    assert.ok(cluster.leadsTo?.includes('cdn.example.net'), 'to hosts that the user named');
     assert.ok(cluster.capabilities.has('publish.rtmp') && cluster.capabilities.has('observe.pulls'));
     assert.ok(!cluster.capabilities.has('observe.upstream'));
     assert.match(cluster.lacks?.get('observe.upstream') ?? '', /without a tap/);
