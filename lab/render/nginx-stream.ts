@@ -13,6 +13,12 @@ export interface NginxStreamInput extends NginxCommon {
   readonly mutants: ReadonlySet<MutantId>;
 }
 
+/**
+ * Seconds without a byte from an edge, nor from its client, after which the edge hangs: more than an SRS edge needs to
+ * give a silent origin up, to pause and to get a keyframe (facts/srs.md 1.4), as in front of HTTP-FLV (nginx.ts).
+ */
+export const SILENCE_SECONDS = 10;
+
 export function renderNginxStream(input: NginxStreamInput): string {
   const says = [
     'spreads the RTMP and HTTP-FLV connections of a host over its edge processes:',
@@ -21,7 +27,7 @@ export function renderNginxStream(input: NginxStreamInput): string {
   const load = input.module === undefined ? '' : `load_module ${quoted(input.module)};\n`;
   return `${load}${nginxConf(input, says, '')}
 stream {
-    # Live connections last, so turns alone would not keep the edges even.
+    # Each in turn: least_conn would send whoever comes back from an edge that hangs to it again, for it has fewest.
 ${upstream(
   'rtmp',
   input.servers.map(({ host, ports }) => `${host}:${ports.rtmp}`),
@@ -34,10 +40,10 @@ ${upstream(
 )}
 
     tcp_nodelay             on;
-    # An edge that is down refuses at once; one that hangs is given up, and the next one is tried.
+    # An edge that is down refuses at once; one whose host is gone is given up, and the next one is tried.
     proxy_connect_timeout   1s;
-    # A player may wait for its publisher as long as it likes: silence is no reason to close.
-    proxy_timeout           1h;
+    # An edge that hangs takes connections and says nothing, which no live stream does for long.
+    proxy_timeout           ${input.mutants.has('front-waits-for-edges') ? '1h' : `${SILENCE_SECONDS}s`};
 ${nextUpstream(input.mutants)}
     server {
         listen      ${input.host}:${input.rtmpPort};
@@ -52,10 +58,10 @@ ${nextUpstream(input.mutants)}
 }
 
 function upstream(name: string, servers: readonly string[], mutants: ReadonlySet<MutantId>): string {
+  const fewestFirst = mutants.has('front-fewest-first') || mutants.has('front-stays-with-edge');
   const fails = mutants.has('front-stays-with-edge') ? 'max_fails=0' : 'max_fails=1 fail_timeout=2s';
   return `    upstream ${name} {
-        least_conn;
-        server ${servers.map((server) => `${server} ${fails}`).join(';\n        server ')};
+${fewestFirst ? '        least_conn;\n' : ''}        server ${servers.map((server) => `${server} ${fails}`).join(';\n        server ')};
     }`;
 }
 

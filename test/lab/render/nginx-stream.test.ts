@@ -121,6 +121,18 @@ describe('Nginx that spreads the connections of a host', () => {
     for (let n = 0; n < 4; n++) assert.equal((await join(t, front.rtmpPort)).edge, 'edge-2');
   });
 
+  it('ends who gets nothing for ten seconds, and gives each edge its turn whatever it has', () => {
+    const input = { name: 'front-a', host: HOST, directory: '/d', accessLog: '/d/a', maxConnections: 200 };
+    const ports = { rtmpPort: 1, httpPort: 2, statusPort: 3 };
+    const edges = [{ host: HOST, ports: { rtmp: 4, http: 5 } }];
+    const rendered = (...mutants: MutantId[]) =>
+      renderNginxStream({ ...input, ...ports, servers: edges, mutants: new Set(mutants) });
+    assert.match(rendered(), /proxy_timeout +10s;/);
+    assert.doesNotMatch(rendered(), /^ *least_conn;/m);
+    assert.match(rendered('front-waits-for-edges'), /proxy_timeout +1h;/);
+    assert.match(rendered('front-fewest-first'), /^ *least_conn;/m);
+  });
+
   it('with its mutant sends them away', async (t) => {
     const edges = [await edge(t, 'edge-1'), await edge(t, 'edge-2')];
     const front = await nginx(t, edges, 'front-stays-with-edge');
