@@ -20,7 +20,7 @@ describe('HLS player', { concurrency: true }, () => {
     const sink = { begin() {}, data() {}, end() {} };
     for (const url of ['http://127.0.0.1/a/b.m3u8', 'https://127.0.0.1/b.M3U8?token=1'])
       assert.ok(createPlayer(url, sink) instanceof HlsPlayer);
-    assert.throws(() => createPlayer('http://127.0.0.1/a.ts', sink), { code: 'url' });
+    assert.throws(() => createPlayer('http://127.0.0.1/a.mp4', sink), { code: 'url' });
   });
 
   it('a stream with an end is played whole, over one kept connection, and the phases are in order', async (t) => {
