@@ -67,7 +67,10 @@ export class HealthMonitor {
     this.#timer = setInterval(() => {
       if (++periods % CLOCK_PERIODS === 0) wallClock.check();
       const now = performance.now();
-      this.#interval.record(now - this.#looked - PERIOD_MS);
+      // A loop that is held up is not looked at meanwhile: the looks that it missed count, each by what it was late.
+      const late = now - this.#looked - PERIOD_MS;
+      this.#interval.record(late);
+      for (let missed = late - PERIOD_MS; missed > 0; missed -= PERIOD_MS) this.#interval.record(missed);
       this.#looked = now;
     }, PERIOD_MS);
     this.#timer.unref();

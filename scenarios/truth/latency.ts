@@ -26,11 +26,11 @@ export async function latencyRows(
   protocols: readonly TruthProtocol[],
   windowMs: number,
 ): Promise<TruthRow[]> {
-  await streamFor(rig, protocols);
+  await streamFor(rig, protocols, 'latency');
   const open = async (protocol: TruthProtocol, ms: number): Promise<Seat> => {
     const link = await rig.link(protocol);
     if (ms > 0) link.delay(ms);
-    const seat = rig.seat(protocol, playedAs(protocol, 'plain'), link);
+    const seat = rig.seat(protocol, playedAs(protocol, 'latency'), link);
     await joined(seat);
     return seat;
   };

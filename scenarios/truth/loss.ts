@@ -33,7 +33,7 @@ export async function lossRows(
 ): Promise<TruthRow[]> {
   const udp = protocols.filter(isUdp);
   if (udp.length === 0) return [];
-  await streamFor(rig, udp);
+  await streamFor(rig, udp, 'loss');
   const cases: Case[] = udp.flatMap((protocol) =>
     SHARES.flatMap((share) =>
       (protocol === 'srt' ? [true] : [true, false]).map((nack) => ({ protocol, share, nack })),
@@ -43,7 +43,7 @@ export async function lossRows(
     cases.map(async (one) => {
       const link = await rig.link(one.protocol);
       const options = { nack: one.nack, ...(one.protocol === 'srt' && { latencyMs: SRT_LATENCY_MS }) };
-      const seat = rig.seat(one.protocol, playedAs(one.protocol, 'plain'), link, options);
+      const seat = rig.seat(one.protocol, playedAs(one.protocol, 'loss'), link, options);
       await joined(seat);
       return { ...one, seat, link, before: packetsOf(seat) };
     }),

@@ -12,6 +12,8 @@ import { HealthMonitor, judgeGenerator } from '../../drivers/swarm/health.ts';
 import type { Cluster, Entry } from '../../lab/cluster.ts';
 import { startCluster } from '../../lab/runners/process.ts';
 import type { EntryProtocol, Topology } from '../../lab/topology.ts';
+import { isSequenceHeader } from '../../protocols/flv/body.ts';
+import { MediaType } from '../../protocols/media.ts';
 import { MEDIA } from '../benchmark/children.ts';
 import { Link } from './link.ts';
 import { type RigHealth, SEGMENT_MS, type TruthProtocol, WRITE_MS } from './rows.ts';
@@ -31,6 +33,8 @@ const TOPOLOGY: Topology = {
 const SETTINGS = {
   mergedWriteMs: WRITE_MS,
   hls: { fragmentSeconds: SEGMENT_MS / 1000, windowSeconds: 20, sessions: false },
+  // Longer than the longest cut.
+  srt: { peerIdleMs: 30_000 },
 };
 const APP = 'truth';
 const PUBLISHED_WITHIN_MS = 10_000;
@@ -45,17 +49,33 @@ const ENTRY: Readonly<Record<TruthProtocol, EntryProtocol>> = {
   'whep-datachannel': 'webrtc',
 };
 
+/** A video frame as it was handed to a socket. */
+export interface SentFrame {
+  /** Of its stamp. */
+  readonly stream: number;
+  readonly frame: number;
+  /** Epoch ms. */
+  readonly at: number;
+}
+
 export class Rig {
   readonly publishing: Publishing;
   readonly #cluster: Cluster;
   readonly #runDir: string;
   readonly #links: Link[] = [];
   readonly #seats: Seat[] = [];
+  readonly #sent = new Map<Publication, SentFrame[]>();
 
   private constructor(cluster: Cluster, runDir: string) {
     this.#cluster = cluster;
     this.#runDir = runDir;
-    this.publishing = new Publishing(MediaSource.load(MEDIA));
+    this.publishing = new Publishing(MediaSource.load(MEDIA), {
+      onSent: (publication, type, _timestamp, body, at) => {
+        if (type !== MediaType.video || isSequenceHeader(type, body)) return;
+        const { stream, frames } = publication;
+        this.sent(publication).push({ stream, frame: frames - 1, at });
+      },
+    });
   }
 
   /** Rejects with LabError when the origin does not come up. */
@@ -86,6 +106,21 @@ export class Rig {
     return publication;
   }
 
+  /** Where it is played without a link. */
+  url(protocol: TruthProtocol, stream: string): string {
+    return this.#entry(protocol).url(APP, stream);
+  }
+
+  /** Every frame of a publication so far. */
+  sent(publication: Publication): SentFrame[] {
+    let sent = this.#sent.get(publication);
+    if (sent === undefined) {
+      sent = [];
+      this.#sent.set(publication, sent);
+    }
+    return sent;
+  }
+
   /** A way of its own to the origin, for the media of a protocol. */
   async link(protocol: TruthProtocol): Promise<Link> {
     const entry = this.#entry(protocol);
@@ -98,7 +133,7 @@ export class Rig {
 
   /** Opens a player behind a link. */
   seat(protocol: TruthProtocol, stream: string, link: Link, options?: SeatOptions): Seat {
-    const seat = new Seat(protocol, this.#entry(protocol).url(APP, stream), link, options);
+    const seat = new Seat(protocol, this.url(protocol, stream), link, options);
     this.#seats.push(seat);
     return seat;
   }
@@ -111,6 +146,7 @@ export class Rig {
   async clear(): Promise<void> {
     for (const seat of this.#seats.splice(0)) seat.close();
     this.publishing.stop();
+    this.#sent.clear();
     await Promise.all(this.#links.splice(0).map((link) => link.close()));
   }
 
@@ -126,20 +162,25 @@ export class Rig {
 export class RigWatch {
   readonly #monitor = new HealthMonitor();
 
-  /** Once. */
+  /** Once. The lag is judged with each figure. */
   read(): RigHealth {
     const health = this.#monitor.read();
     this.#monitor.stop();
-    const { reasons } = judgeGenerator([health], Number.POSITIVE_INFINITY);
+    const { reasons } = judgeGenerator([{ ...health, loopLagP99Ms: 0 }], Number.POSITIVE_INFINITY);
     return { lagP99Ms: health.loopLagP99Ms, reasons };
   }
 }
 
 /** Rejects when it is not so within a time. */
-export async function until(what: string, withinMs: number, holds: () => boolean): Promise<void> {
+export async function until(
+  what: string,
+  withinMs: number,
+  holds: () => boolean,
+  everyMs = LOOK_EVERY_MS,
+): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!holds()) {
     if (performance.now() > deadline) throw new Error(`waited ${withinMs} ms for ${what}`);
-    await sleep(LOOK_EVERY_MS);
+    await sleep(everyMs);
   }
 }

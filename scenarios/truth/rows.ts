@@ -1,4 +1,5 @@
 /** What was injected beside what was reported, and the verdict on each pair. Pure. */
+import { MAX_LOOP_LAG_P99_MS } from '../../drivers/swarm/health.ts';
 import type { Verdict } from '../../reports/results.ts';
 
 export const TRUTH_PROTOCOLS = ['rtmp', 'flv', 'hls', 'srt', 'whep-lite', 'whep-datachannel'] as const;
@@ -58,9 +59,10 @@ export interface TruthRow extends Observation {
 export function judgeTruth(seen: Observation, health: RigHealth): TruthRow {
   const { reported, expected, tolerance, samples, leastSamples = LEAST_SAMPLES, unit } = seen;
   const said = (verdict: Verdict, because: string): TruthRow => ({ ...seen, verdict, because });
+  const most = unit === 'ms' ? MAX_RIG_LAG_MS : MAX_LOOP_LAG_P99_MS;
   const unhealthy = [
-    ...(unit === 'ms' && health.lagP99Ms > MAX_RIG_LAG_MS
-      ? [`event loop lag p99 ${health.lagP99Ms.toFixed(0)} ms, at most ${MAX_RIG_LAG_MS} ms`]
+    ...(health.lagP99Ms > most
+      ? [`event loop lag p99 ${health.lagP99Ms.toFixed(0)} ms, at most ${most} ms`]
       : []),
     ...health.reasons,
   ];

@@ -1,9 +1,12 @@
 /** All parts, one after the other, on one rig. */
+import { cutsRows } from './cuts.ts';
 import { framesRows } from './frames.ts';
 import { latencyRows } from './latency.ts';
 import { lossRows } from './loss.ts';
+import { pauseRows } from './pause.ts';
 import { Rig } from './rig.ts';
 import { TRUTH_PARTS, TRUTH_PROTOCOLS, type TruthPart, type TruthProtocol, type TruthRow } from './rows.ts';
+import { starvedRows } from './starved.ts';
 
 export interface TruthRequest {
   /** Default all. */
@@ -24,10 +27,13 @@ type PartRows = (
   windowMs: number,
 ) => Promise<readonly TruthRow[]>;
 
-const ROWS_OF: Partial<Record<TruthPart, PartRows>> = {
+const ROWS_OF: Readonly<Record<TruthPart, PartRows>> = {
   latency: latencyRows,
   loss: lossRows,
+  cuts: cutsRows,
   frames: framesRows,
+  pause: pauseRows,
+  starved: starvedRows,
 };
 
 /** Rejects with LabError when the origin does not come up. An abort ends it before the next part. */
@@ -37,10 +43,9 @@ export async function runTruth(request: TruthRequest): Promise<TruthRow[]> {
   const rows: TruthRow[] = [];
   try {
     for (const part of parts) {
-      const rowsOf = ROWS_OF[part];
-      if (rowsOf === undefined || signal.aborted) continue;
+      if (signal.aborted) break;
       onPart?.(part);
-      rows.push(...(await rowsOf(rig, protocols, windowMs)));
+      rows.push(...(await ROWS_OF[part](rig, protocols, windowMs)));
       await rig.clear();
     }
     return rows;

@@ -19,6 +19,8 @@ export interface SeatOptions {
   readonly nack?: boolean;
   /** SRT: in ms. Default 120. */
   readonly latencyMs?: number;
+  /** SRT: how long nothing may come from the origin, in ms. Default 5000. */
+  readonly patienceMs?: number;
   /** Every item that comes. */
   readonly onItem?: (item: RecordedItem, at: number) => void;
 }
@@ -34,7 +36,7 @@ export class Seat {
     protocol: TruthProtocol,
     url: string,
     link: Link,
-    { nack = true, latencyMs, onItem }: SeatOptions = {},
+    { nack = true, latencyMs, patienceMs, onItem }: SeatOptions = {},
   ) {
     this.protocol = protocol;
     const sink = onItem === undefined ? this.meter : both(this.meter, new MediaRecorder(onItem));
@@ -50,8 +52,9 @@ export class Seat {
       const { target, address } = link;
       const at = (host: string, port: number): string => `//${host}:${port}`;
       const there = url.replace(at(target.host, target.port), at(address.host, address.port));
-      const wanted = latencyMs === undefined ? '' : `&latency=${latencyMs}`;
-      this.player = createPlayer(`${there}${wanted}`, sink, options);
+      const wanted = protocol === 'srt' ? { latency: latencyMs, peeridletimeo: patienceMs } : {};
+      const query = Object.entries(wanted).map(([name, ms]) => (ms === undefined ? '' : `&${name}=${ms}`));
+      this.player = createPlayer(there + query.join(''), sink, options);
     }
     this.meter.attach(this.player.timing);
     this.player.open();

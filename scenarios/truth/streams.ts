@@ -5,12 +5,12 @@ import type { TruthProtocol } from './rows.ts';
 
 /**
  * The stream `name` for these protocols: what SRT players get was published over SRT, as a server relays it; all others
- * share what was published over RTMP.
+ * share what was published over RTMP. Every part has a name of its own: HLS of a stream that has ended is still there.
  */
 export async function streamFor(
   rig: Rig,
   protocols: readonly TruthProtocol[],
-  name = 'plain',
+  name: string,
   create?: Parameters<Rig['publish']>[2],
 ): Promise<ReadonlyMap<TruthProtocol, Publication>> {
   const over = (protocol: TruthProtocol): 'rtmp' | 'srt' => (protocol === 'srt' ? 'srt' : 'rtmp');
