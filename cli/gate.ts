@@ -12,6 +12,7 @@ import { collectEnvironment } from '../reports/environment.ts';
 import { type HistoryLine, HistoryWriter } from '../reports/history-writer.ts';
 import { type Finding, type Results, worstVerdict } from '../reports/results.ts';
 import type { ClusterFigures } from '../reports/results-clusters.ts';
+import type { Bystander } from '../reports/results-mutants.ts';
 import { writeRun } from '../reports/write.ts';
 import type { Check } from '../scenarios/check.ts';
 import { clusterFigures } from '../scenarios/cluster-figures.ts';
@@ -373,6 +374,7 @@ async function carryOut(
   const environment = collectEnvironment();
   const programs: Record<string, string> = {};
   const notes = new Set<string>(work.notes);
+  const bystanders: Bystander[] = [];
   const clusters = new Map<PlannedRun, ClusterFigures>();
   const clustersUp = new Map<PlannedRun, Cluster>();
   let interrupted = false;
@@ -389,6 +391,7 @@ async function carryOut(
       command: process.argv.slice(2),
       environment: { ...environment, programs: { ...programs } },
       findings,
+      ...(bystanders.length === 0 ? {} : { bystanders: [...bystanders] }),
       ...(clusters.size === 0 ? {} : { clusters: work.plan.runs.flatMap((run) => clusters.get(run) ?? []) }),
     };
   };
@@ -455,6 +458,9 @@ async function carryOut(
       if (run.mutant === undefined) clusters.set(run, clusterFigures(cluster, run.checks));
     },
     onFinding: found,
+    onBystander({ check, topology, engine, verdict }, { mutant }) {
+      if (mutant !== undefined) bystanders.push({ check, topology, engine, mutant, verdict });
+    },
     onEvent(check, event, run) {
       try {
         history.append(work.event(check, event, run));

@@ -2,9 +2,10 @@
 import type { Command } from 'commander';
 import { MUTANTS, type MutantId } from '../lab/builtin/mutants.ts';
 import { type Finding, worstVerdict } from '../reports/results.ts';
+import { type Bystander, killersOf } from '../reports/results-mutants.ts';
 import type { Check } from '../scenarios/check.ts';
 import { CHECKS } from '../scenarios/conformance/index.ts';
-import { mutantsOf, type PlannedRun, planMutants } from '../scenarios/plan.ts';
+import { mutantsOf, type PlannedRun, partOf, planMutants } from '../scenarios/plan.ts';
 import {
   addClusterOptions,
   type ClusterOptions,
@@ -16,7 +17,7 @@ import {
 } from './gate.ts';
 import { jobsOption } from './jobs.ts';
 import { addLiveOptions, type LiveArguments } from './live.ts';
-import { type Paint, painter, paintVerdict, table, UsageError } from './output.ts';
+import { type Paint, painter, paintVerdict, printable, table, UsageError } from './output.ts';
 
 export function register(program: Command): void {
   const command = addClusterOptions(
@@ -27,6 +28,14 @@ export function register(program: Command): void {
   );
   addLiveOptions(command)
     .addOption(jobsOption('clusters that run side by side: the healthy ones, then those with a mutant'))
+    .option(
+      '--all-checks',
+      'all other checks of its cluster at every mutant, too: what else catches it; no part of the verdict',
+    )
+    .option(
+      '--shard <I/N>',
+      'the I-th of N parts, I from 0 to N-1; liveproof merge makes one run of them (default: all)',
+    )
     .option('--no-healthy', 'leave the healthy clusters out: the gate has just shown them')
     .addHelpText(
       'after',
@@ -40,24 +49,33 @@ Exit codes: 0 all mutants are killed; 1 one survives, or a check fails on the he
 Examples:
   liveproof mutants
   liveproof mutants back-to-source/released
-  liveproof mutants --no-healthy --jobs 1 --dashboard :8090`,
+  liveproof mutants --no-healthy --jobs 1 --dashboard :8090
+  liveproof mutants --all-checks --shard 0/7 --out out/monday`,
     )
     .action(mutants);
 }
 
+const SHOWN_KILLERS = 4;
+
 interface MutantsOptions extends ClusterOptions, LiveArguments {
   readonly jobs: number;
   readonly healthy: boolean;
+  readonly allChecks?: boolean;
+  readonly shard?: string;
 }
 
 async function mutants(patterns: string[], options: MutantsOptions): Promise<void> {
   if (options.engine === 'srs')
     throw new UsageError('Mutants are defects of builtin nodes and of configurations: not --engine srs.');
   const checks = selected(patterns, CHECKS, options.topology);
-  const { runs, leftOut } = planMutants(planRequest(checks, options));
+  const part = options.shard === undefined ? { index: 0, of: 1 } : parsePart(options.shard);
+  const { runs, leftOut } = planMutants({
+    ...planRequest(checks, options),
+    ...(options.allChecks ? { bystanders: CHECKS } : {}),
+  });
   const wanted = options.healthy ? runs : runs.filter(({ mutant }) => mutant !== undefined);
-  const { findings } = await runAndReport('mutants', options, {
-    plan: { runs: wanted, leftOut },
+  const { findings, bystanders } = await runAndReport('mutants', options, {
+    plan: partOf({ runs: wanted, leftOut }, part),
     // Clusters side by side cannot have the same ports.
     jobs: options.basePort === undefined ? options.jobs : 1,
     heading,
@@ -73,7 +91,39 @@ async function mutants(patterns: string[], options: MutantsOptions): Promise<voi
       ...event,
     }),
   });
-  process.stdout.write(`\n${matrixOf(checks, findings, painter(process.stdout))}\n`);
+  const paint = painter(process.stdout);
+  process.stdout.write(`\n${matrixOf(checks, findings, paint)}\n`);
+  if (bystanders !== undefined) process.stdout.write(`\n${killersTable(bystanders, findings, paint)}\n`);
+}
+
+/** Throws UsageError. */
+export function parsePart(text: string): { index: number; of: number } {
+  const match = /^(\d{1,4})\/(\d{1,4})$/.exec(text.trim());
+  const [index, of] = [Number(match?.[1]), Number(match?.[2])];
+  if (match === null || of < 1 || index >= of)
+    throw new UsageError(`--shard is I/N, I from 0 to N-1; got "${printable(text)}".`);
+  return { index, of };
+}
+
+/** One row per mutant: what is aimed at it, and who else turned red. */
+export function killersTable(
+  bystanders: readonly Bystander[],
+  findings: readonly Finding[],
+  paint: Paint,
+): string {
+  const mutants = [...new Set(bystanders.map(({ mutant }) => mutant))];
+  const rows = mutants.map((mutant) => {
+    const { killed, alive, caught, others } = killersOf(mutant, findings, bystanders);
+    const aimed = `${killed.length} of ${killed.length + alive.length}`;
+    return [
+      mutant,
+      paint(alive.length === 0 ? 'green' : 'red', aimed),
+      String(caught.length),
+      String(others),
+      caught.slice(0, SHOWN_KILLERS).join(', ') + (caught.length > SHOWN_KILLERS ? ', …' : ''),
+    ];
+  });
+  return table(['mutant', 'aimed, killed', 'caught by others', 'not by', 'others'], rows, { paint });
 }
 
 function heading({ topology, mutant }: PlannedRun): string {

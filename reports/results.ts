@@ -7,6 +7,7 @@ import { Bench } from './results-bench.ts';
 import { Browser } from './results-browser.ts';
 import { ClusterFigures } from './results-clusters.ts';
 import { K6 } from './results-k6.ts';
+import { Bystander } from './results-mutants.ts';
 import { Distribution, GeneratorHealth } from './results-shared.ts';
 
 export { Browser, BrowserPlay } from './results-browser.ts';
@@ -457,6 +458,7 @@ export const Results = z.object({
   merged: z.array(MergedRun).optional().describe('Only of `liveproof merge`: what it was made of.'),
   environment: Environment,
   findings: z.array(Finding),
+  bystanders: z.array(Bystander).optional().describe('Only of `liveproof mutants --all-checks`.'),
   load: Load.optional().describe('Only for a load.'),
   publish: Publish.optional().describe('Only for publishers.'),
   bench: Bench.optional().describe('Only for a benchmark.'),

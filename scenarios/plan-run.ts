@@ -30,6 +30,8 @@ export interface PlanRun {
   readonly onChecked?: (cluster: Cluster, run: PlannedRun) => void;
   /** Of a run with a mutant it is the proof. */
   readonly onFinding: (finding: Finding, run: PlannedRun) => void;
+  /** Of a check that stands by at a mutant. */
+  readonly onBystander?: (finding: Finding, run: PlannedRun) => void;
   readonly onEvent?: (check: string, event: HistoryEvent, run: PlannedRun) => void;
   /** Its cluster is down again. */
   readonly onEnd?: (run: PlannedRun) => void;
@@ -84,7 +86,12 @@ async function runQueue(queue: Iterable<PlannedRun>, plan: PlanRun, shared: Shar
 }
 
 function runOne(run: PlannedRun, plan: PlanRun, shared: Shared): Promise<Finding[]> {
-  const { topology, engine, checks, mutant } = run;
+  const { topology, engine, checks, mutant, bystanders = [] } = run;
+  const standsBy = new Set(bystanders.map(({ id }) => id));
+  const tell = (finding: Finding): void => {
+    if (standsBy.has(finding.check)) plan.onBystander?.(finding, run);
+    else plan.onFinding(mutant === undefined ? finding : proofOf(finding, mutant), run);
+  };
   const { srsPath, proxyPath, openUdp = false, basePort, attach, signal } = plan;
   return runOnCluster(
     {
@@ -101,12 +108,12 @@ function runOne(run: PlannedRun, plan: PlanRun, shared: Shared): Promise<Finding
       ...(attach === undefined ? {} : { attach }),
     },
     {
-      checks,
+      checks: [...checks, ...bystanders],
       signal,
       machine: shared.machine,
       // A mutant's very defect may be that it never lets go.
       unrest: mutant === undefined ? 'error' : 'restart',
-      onFinding: (finding) => plan.onFinding(mutant === undefined ? finding : proofOf(finding, mutant), run),
+      onFinding: tell,
       onEvent: (check, event) => plan.onEvent?.(check, event, run),
       ...(mutant === undefined ? {} : { mutant }),
     },

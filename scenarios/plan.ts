@@ -13,6 +13,8 @@ export interface PlannedRun {
   readonly checks: readonly Check[];
   /** Left out for a healthy cluster. */
   readonly mutant?: MutantId;
+  /** Of a cluster with a mutant: run after `checks`. They are not aimed at it, and what they say proves nothing. */
+  readonly bystanders?: readonly Check[];
 }
 
 /** A topology that checks are for and that cannot be brought up. */
@@ -36,6 +38,8 @@ export interface PlanRequest {
   readonly engine?: EngineName;
   readonly srsPath?: string;
   readonly proxyPath?: string;
+  /** Mutants only: of these, those of its topology stand by at every mutant. Default none. */
+  readonly bystanders?: readonly Check[];
   /** Throws LabError when the topology cannot be played here. */
   readonly isRunnable?: typeof checkRunnable;
 }
@@ -66,17 +70,32 @@ export function planGate(request: PlanRequest): Plan {
  */
 export function planMutants(request: PlanRequest): Plan {
   const { runs: healthy, leftOut } = planGate(request);
+  const { bystanders = [] } = request;
   const runs = healthy.flatMap((run) => {
     const { topology, engine, checks } = run;
     const spoiled = mutantsOf(checks).map((mutant): PlannedRun => {
       const concerned = checks.filter(
         (check) => check.mutants.includes(mutant) && homeOf(check, mutant, healthy) === run,
       );
-      return { topology, engine, mutant, checks: concerned };
+      const others = bystanders.filter(
+        (check) => check.topologies.includes(topology.name) && !concerned.includes(check),
+      );
+      return {
+        topology,
+        engine,
+        mutant,
+        checks: concerned,
+        ...(others.length === 0 ? {} : { bystanders: others }),
+      };
     });
     return [run, ...spoiled.filter(({ checks: concerned }) => concerned.length > 0)];
   });
   return { runs, leftOut };
+}
+
+/** Every `of`-th run from `index` on; together the parts are the plan. */
+export function partOf({ runs, leftOut }: Plan, { index, of }: { index: number; of: number }): Plan {
+  return { runs: runs.filter((_, i) => i % of === index), leftOut };
 }
 
 function homeOf(check: Check, mutant: MutantId, runs: readonly PlannedRun[]): PlannedRun | undefined {

@@ -1,6 +1,7 @@
 /** The kill matrix: a check that no defect can turn red proves nothing. */
 import { areaOf, plural, proofWord } from '../format.ts';
 import type { Finding } from '../results.ts';
+import { type Bystander, killersOf } from '../results-mutants.ts';
 import { anchorOf } from './findings.ts';
 import { type Html, html } from './html.ts';
 import { verdictBadge, verdictIcon } from './verdict.ts';
@@ -50,4 +51,26 @@ function renderCell(finding: Finding, index: number): Html {
   if (verdict !== 'pass')
     return html`<a href="#${anchorOf(index)}" title="${where}">${verdictBadge(verdict, word)}</a> `;
   return html`<a href="#${anchorOf(index)}" title="${where}" class="badge pass small">${verdictIcon('pass')}<span class="unseen">${word}</span></a> `;
+}
+
+/** Who else turns red: a mutant that one check alone catches hangs by that one. */
+export function renderBystanders(bystanders: readonly Bystander[], findings: readonly Finding[]): Html {
+  const mutants = [...new Set(bystanders.map(({ mutant }) => mutant))];
+  return html`<section aria-labelledby="bystanders">
+<h2 id="bystanders">Every mutant and all checks of its cluster</h2>
+<p>Checks that are not aimed at a mutant may catch it, too. They have no part in the verdict.</p>
+<div class="scroll" tabindex="0" role="region" aria-labelledby="bystanders">
+<table>
+<thead><tr><th scope="col">Mutant</th><th scope="col">aimed, killed</th><th scope="col">aimed, alive</th><th scope="col">caught by others</th><th scope="col">not caught by</th></tr></thead>
+<tbody>${mutants.map((mutant) => {
+    const { killed, alive, caught, others } = killersOf(mutant, findings, bystanders);
+    return html`<tr><th scope="row"><code>${mutant}</code></th><td>${list(killed)}</td><td>${list(alive)}</td><td>${list(caught)}</td><td>${plural(others, 'check')}</td></tr>`;
+  })}</tbody>
+</table>
+</div>
+</section>`;
+}
+
+function list(checks: readonly string[]): Html {
+  return html`${checks.map((check) => html`<code>${check}</code> `)}`;
 }

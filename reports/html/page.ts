@@ -10,7 +10,7 @@ import { type Html, html, jsonBlock } from './html.ts';
 import { renderK6 } from './k6.ts';
 import { renderCourse, renderFigures } from './load.ts';
 import { renderMatrix } from './matrix.ts';
-import { renderKills } from './mutants.ts';
+import { renderBystanders, renderKills } from './mutants.ts';
 import { renderPublish } from './publish.ts';
 import { renderShell } from './shell.ts';
 import { renderClusters } from './topology.ts';
@@ -59,6 +59,7 @@ ${results.browser && renderBrowser(results.browser)}
 ${results.kind === 'gate' && renderMatrix(results.findings, results.clusters)}
 ${results.kind === 'browser' && renderMatrix(results.findings.filter(({ mutant }) => mutant === undefined))}
 ${results.kind === 'mutants' && renderKills(results.findings)}
+${results.bystanders && renderBystanders(results.bystanders, results.findings)}
 ${renderFindings(results)}
 ${results.clusters && renderClusters(results.clusters)}
 ${results.load && renderCourse(results.load)}

@@ -193,7 +193,10 @@ function merging(
 }
 
 /** Gates of different clusters, engines or checks. */
-function mergeFindings(runs: readonly Run[], kind: Results['kind']): Pick<Results, 'findings' | 'clusters'> {
+function mergeFindings(
+  runs: readonly Run[],
+  kind: Results['kind'],
+): Pick<Results, 'findings' | 'clusters' | 'bystanders'> {
   if (kind !== 'gate' && kind !== 'mutants') {
     throw new MergeError(`runs of kind ${kind} cannot be merged: their percentiles have no histograms`);
   }
@@ -207,8 +210,10 @@ function mergeFindings(runs: readonly Run[], kind: Results['kind']): Pick<Result
     }
   }
   const clusters = runs.flatMap(({ results }) => results.clusters ?? []);
+  const bystanders = runs.flatMap(({ results }) => results.bystanders ?? []);
   return {
     findings: runs.flatMap(({ results }) => results.findings),
     ...(clusters.length > 0 && { clusters }),
+    ...(bystanders.length > 0 && { bystanders }),
   };
 }

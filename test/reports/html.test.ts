@@ -5,6 +5,7 @@ import { html } from '../../reports/html/html.ts';
 import { latencyPlot } from '../../reports/html/load.ts';
 import { renderReport } from '../../reports/html/page.ts';
 import { Results, VERDICTS } from '../../reports/results.ts';
+import type { Bystander } from '../../reports/results-mutants.ts';
 import { hostile } from './hostile.ts';
 import {
   finding,
@@ -200,6 +201,29 @@ test('the kill matrix tells killed from survived', () => {
   assert.equal(tables.match(/killed: edge-cluster/g)!.length, 7);
   assert.equal(tables.match(/survived: edge-cluster/g)!.length, 1);
   assert.match(page, /7 of 8 mutant runs killed; the healthy cluster passes 5 of 5 checks/);
+});
+
+test('who else catches a mutant stands beside what is aimed at it', () => {
+  const stand = (check: string, verdict: Bystander['verdict']): Bystander => ({
+    check,
+    topology: 'edge-cluster',
+    engine: 'builtin',
+    mutant: 'edge-pulls-twice-under-herd',
+    verdict,
+  });
+  const page = renderReport({
+    ...mutants(),
+    bystanders: [
+      stand('fan-out/spread', 'fail'),
+      stand('fan-out/late-join', 'pass'),
+      stand('rtmp/malformed', 'error'),
+    ],
+  });
+  const row = page.slice(page.indexOf('<th scope="row"><code>edge-pulls-twice-under-herd'));
+  assert.match(
+    row,
+    /herd<\/code><\/th><td><\/td><td><code>back-to-source\/merged-under-herd<\/code> <\/td><td><code>fan-out\/spread<\/code> <\/td><td>2 checks<\/td>/,
+  );
 });
 
 test('what did not pass is open and stands before what passed', () => {

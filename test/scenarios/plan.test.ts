@@ -5,7 +5,7 @@ import { LabError, LabErrorCode } from '../../lab/errors.ts';
 import { topologyByName } from '../../lab/topologies/index.ts';
 import type { Topology } from '../../lab/topology.ts';
 import type { Check } from '../../scenarios/check.ts';
-import { type Plan, type PlanRequest, planGate, planMutants } from '../../scenarios/plan.ts';
+import { type Plan, type PlanRequest, partOf, planGate, planMutants } from '../../scenarios/plan.ts';
 
 function check(id: string, topologies: string[], mutants: MutantId[] = []): Check {
   return {
@@ -90,5 +90,30 @@ describe('the plan of the mutants', () => {
       'forward-cluster builtin media-drops-frames: a/both',
       'forward-cluster builtin web-ip-hash: a/both',
     ]);
+  });
+
+  it('lets the other checks of a topology stand by, after those that are aimed', () => {
+    const { runs } = planMutants(request(CHECKS, { bystanders: CHECKS }));
+    const standing = runs.map(({ topology, mutant, bystanders = [] }) => {
+      return `${topology.name} ${mutant ?? 'healthy'}: ${bystanders.map(({ id }) => id)}`;
+    });
+    assert.deepEqual(standing, [
+      'edge-cluster healthy: ',
+      'edge-cluster media-drops-frames: ',
+      'edge-cluster cache-404: a/both',
+      'forward-cluster healthy: ',
+      'forward-cluster web-ip-hash: ',
+      'nginx-rtmp healthy: ',
+    ]);
+  });
+
+  it('is the same as all of its parts together', () => {
+    const plan = planMutants(request(CHECKS));
+    const parts = [0, 1, 2, 3].map((index) => partOf(plan, { index, of: 4 }));
+    assert.deepEqual(
+      parts.map(({ runs }) => runs.length),
+      [2, 2, 1, 1],
+    );
+    assert.deepEqual(parts.flatMap(lines).toSorted(), lines(plan).toSorted());
   });
 });
