@@ -453,6 +453,10 @@ export const MUTANTS = {
     role: 'proxy',
     says: 'Whoever is served by an origin that has frozen stays there, for as long as its connection does',
   },
+  'proxy-dead-at-first-miss': {
+    role: 'proxy',
+    says: 'Whoever is served by an origin is sent away when its heartbeat is missed once, as after a standstill of the proxy',
+  },
   'proxy-never-repicks': { role: 'proxy', says: 'A stream whose origin is dead is never given to another' },
   'proxy-restart-is-same': {
     role: 'proxy',

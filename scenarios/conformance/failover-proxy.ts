@@ -21,7 +21,7 @@ import type { History } from '../history.ts';
 import { judged, notSeen } from '../judging.ts';
 import { GOP_FRAMES } from '../stage.ts';
 import { boundStorm, cured, judgeFailover, judgeReturns, settled, watchFor } from './failover-judging.ts';
-import { ENCODERS, encoderAt, encoderBackMs, playersAt, viewersOf } from './failover-setting.ts';
+import { ENCODERS, encoderAt, encoderBackMs, PATIENT_MS, playersAt, viewersOf } from './failover-setting.ts';
 import { missedBy, namesOf } from './masters-and-slaves.ts';
 
 const SEED = 'SRS origin cluster with proxy (seeds/001)';
@@ -291,6 +291,78 @@ const proxyRestarted = check({
   timeline: (history) => timelineOf(history, ALONE),
 });
 
+// proxy-stalled
+
+const STALLED = 'stalled-proxy';
+/** Longer than the life of an origin: its heartbeats are heard when the proxy goes on. */
+const STALL_MS = ORIGIN_ALIVE_MS + 1000;
+/** What has piled up is there at once, and heartbeats with it. */
+const CAUGHT_UP_MS = TWO_HOPS_MS + 500;
+
+const proxyStalled = check({
+  id: 'failover/proxy-stalled',
+  title:
+    'When the only proxy freezes and goes on, everybody has stayed and gets every frame once, and who came meanwhile is let in',
+  level: 'must',
+  spec: {
+    source: SEED,
+    where: 'Design: one connection of a client is one connection to an origin; Register: the heartbeat',
+    says: 'Nobody else can take over, and nothing is broken: what is sent waits in the buffers of the system and passes when the proxy goes on. That it heard no heartbeat meanwhile was its own doing: origins are not dead by it.',
+  },
+  topologies: ['proxy-cluster'],
+  needs: ORIGIN_NEEDS,
+  mutants: ['proxy-dead-at-first-miss', 'media-drops-frames'],
+  deadlineMs: 30_000,
+  async run(t) {
+    const [proxy] = t.nodes('proxy');
+    const stream = t.stream();
+    const { label: publisher } = await t.encode({ url: t.publishUrl(stream), habit: FFMPEG });
+    const asked = { group: STALLED, publisher, lossless: true } as const;
+    const entry = entryOf(t);
+    for (const client of await playersAt(t, stream, [entry, ...namesOf(t, 'edge')])) {
+      watchFor(t, {
+        ...asked,
+        client,
+        part: 'waits',
+        since: 'cure',
+        boundMs: CAUGHT_UP_MS,
+        why: 'two merged writes, half a second for what has piled up',
+      });
+    }
+    watchFor(t, {
+      ...asked,
+      client: publisher,
+      part: 'untouched',
+      since: 'fault',
+      boundMs: TWO_HOPS_MS,
+      why: 'the buffers of the system take what it sends',
+    });
+    boundStorm(t, STALLED, 0);
+    await t.control(proxy!, 'freeze');
+    const newcomer = t.watch({
+      url: t.playUrl('rtmp', stream, entry),
+      label: 'newcomer',
+      habit: VIEWER,
+      patienceMs: PATIENT_MS,
+    });
+    watchFor(t, {
+      ...asked,
+      client: newcomer.label,
+      part: 'waits',
+      since: 'cure',
+      boundMs: PLAYING_WITHIN_MS,
+      why: 'it comes while the proxy says nothing',
+    });
+    await t.observe(STALL_MS, 'the proxy says nothing');
+    await t.control(proxy!, 'thaw');
+    cured(t, `${proxy!.spec.name} goes on`);
+    await settled(t, STALLED);
+    await t.observe(ORIGIN_ALIVE_MS, 'the proxy looks who is dead');
+  },
+  judge: (history) => judgeFailover(history, STALLED),
+  timeline: (history) => timelineOf(history, STALLED),
+});
+
 // proxy-killed, proxy-frozen
 
 const PROXY = 'proxy';
@@ -530,6 +602,7 @@ export const FAILOVER_PROXY: readonly Check[] = [
   proxiedOriginFrozen,
   proxiedOriginCutOff,
   proxyRestarted,
+  proxyStalled,
   proxyKilled,
   proxyFrozen,
   redisGone,

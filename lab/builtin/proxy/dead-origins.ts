@@ -55,8 +55,9 @@ export class DeadOrigins {
     for (const id of new Set([...this.#watches].map(({ backend }) => backend.id))) {
       this.#missed.set(id, alive.has(id) ? 0 : (this.#missed.get(id) ?? 0) + 1);
     }
+    const enough = this.#context.mutants.has('proxy-dead-at-first-miss') ? 1 : MISSED;
     for (const watch of [...this.#watches]) {
-      if ((this.#missed.get(watch.backend.id) ?? 0) < MISSED) continue;
+      if ((this.#missed.get(watch.backend.id) ?? 0) < enough) continue;
       this.#end(watch);
       watch.onDead();
     }
