@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander';
 import { collectEnvironment } from '../reports/environment.ts';
 import { worstVerdict } from '../reports/results.ts';
 import {
-  numeral,
+  measure,
   TRUTH_PARTS,
   TRUTH_PROTOCOLS,
   type TruthPart,
@@ -95,32 +95,48 @@ export async function truth(
   }
 }
 
-const HEAD = ['protocol', 'injected', 'figure', 'expected', 'reported', 'within', 'verdict'] as const;
-
-function cellsOf(row: TruthRow): string[] {
-  const unit = row.unit && ` ${row.unit}`;
-  return [
+function tableOf(rows: readonly TruthRow[], stdout: Writable): string {
+  const paint = painter(stdout);
+  const head = ['protocol', 'injected', 'figure', 'expected', 'reported', 'within', 'verdict'];
+  const lines = rows.map((row) => [
     row.protocol,
     row.injected,
     row.figure,
-    Number.isFinite(row.expected) ? `${numeral(row.expected)}${unit}` : 'unknown',
-    row.reported === null ? 'nothing' : `${numeral(row.reported)}${unit}`,
-    row.tolerance === 0 ? 'exact' : `${numeral(row.tolerance)}${unit}`,
-  ];
-}
-
-function tableOf(rows: readonly TruthRow[], stdout: Writable): string {
-  const paint = painter(stdout);
-  const lines = rows.map((row) => [
-    ...cellsOf(row),
+    Number.isFinite(row.expected) ? measure(row.expected, row.unit) : 'unknown',
+    row.reported === null ? 'nothing' : measure(row.reported, row.unit),
+    within(row),
     `${paintVerdict(paint, row.verdict)}${row.because && `  ${row.because}`}`,
   ]);
-  return `${table(HEAD, lines, { right: [3, 4, 5], paint })}\n`;
+  return `${table(head, lines, { right: [3, 4, 5], paint })}\n`;
 }
 
+function within({ tolerance, unit }: TruthRow): string {
+  return tolerance === 0 ? 'exact' : measure(tolerance, unit);
+}
+
+/** One line for each figure of a protocol: by how much it was off, for everything that was injected, in turn. */
 function markdownOf(rows: readonly TruthRow[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`;
-  return [HEAD, HEAD.map(() => '---'), ...rows.map((row) => [...cellsOf(row), row.verdict])]
-    .map(line)
-    .join('');
+  const lines = new Map<string, TruthRow[]>();
+  for (const row of rows) {
+    const key = `${row.part} ${row.protocol} ${row.figure}`;
+    lines.set(key, [...(lines.get(key) ?? []), row]);
+  }
+  const cells = [...lines.values()].map((group) => {
+    const { part, protocol, figure } = group[0]!;
+    const off = group.map(({ expected, reported, unit }) =>
+      reported === null ? 'nothing' : measure(reported - expected, unit),
+    );
+    const bounds = [...new Set(group.map(within))];
+    const verdict = worstVerdict(group.map((row) => row.verdict));
+    return [part, protocol, injectedIn(group), figure, off.join(', '), bounds.join(', '), verdict];
+  });
+  const head = ['part', 'protocol', 'injected', 'figure', 'off by', 'within', 'verdict'];
+  return [head, head.map(() => '---'), ...cells].map((line) => `| ${line.join(' | ')} |\n`).join('');
+}
+
+/** What counts were exact of, too: none of nothing proves little. */
+function injectedIn(group: readonly TruthRow[]): string {
+  return group
+    .map(({ injected, unit, expected }) => (unit === '' ? `${injected} (${expected})` : injected))
+    .join(', ');
 }

@@ -25,15 +25,18 @@ export class Doctored {
     this.doctoring = doctoring;
   }
 
-  readonly create: typeof createPublisher = (url, options, observer) => {
-    const client = createPublisher(url, options, observer);
+  readonly create: typeof createPublisher = (url, options, observer) =>
+    this.around(createPublisher(url, options, observer));
+
+  /** What it sends from now on is spoiled on the way. */
+  around(client: Publisher): Publisher {
     const send = client.send.bind(client);
     client.send = (type, timestamp, body) =>
       type === MediaType.video && !isSequenceHeader(type, body)
         ? this.#video(send, timestamp, body)
         : send(type, timestamp, body);
     return client;
-  };
+  }
 
   #video(send: Publisher['send'], timestamp: number, body: Uint8Array): boolean {
     const pass = (at: number, bytes: Uint8Array): boolean => send(MediaType.video, at, bytes);

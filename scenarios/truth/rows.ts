@@ -71,10 +71,15 @@ export function judgeTruth(seen: Observation, health: RigHealth): TruthRow {
   if (reported === null || !Number.isFinite(reported)) return said('fail', 'nothing was reported');
   const off = reported - expected;
   if (Math.abs(off) <= tolerance) return said('pass', '');
-  return said('fail', `off by ${numeral(off)}${unit && ` ${unit}`}, at most ${numeral(tolerance)}`);
+  return said('fail', `off by ${measure(off, unit)}, at most ${measure(tolerance, unit)}`);
+}
+
+/** With its unit. */
+export function measure(value: number, unit: Observation['unit']): string {
+  return `${numeral(value)}${unit && ` ${unit}`}`;
 }
 
 /** Whole when it is whole, else to a tenth. */
-export function numeral(value: number): string {
+function numeral(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toFixed(1);
 }

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { availableParallelism, constants, setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { wallClock } from '../../drivers/measure/clock.ts';
+import type { Publication } from '../../drivers/measure/publishing.ts';
 import { Swarm, type SwarmFigures } from '../../drivers/swarm/swarm.ts';
 import { judgeLoad } from '../../reports/judge-load.ts';
 import { type Rig, RigWatch, type SentFrame } from './rig.ts';
@@ -17,13 +18,13 @@ import {
 } from './rows.ts';
 
 const PROTOCOL = 'rtmp';
-const STREAM = 'starved';
+export const STREAM = 'starved';
 const PLAYERS = 4;
-const BEFORE_MS = 1500;
-const AFTER_MS = 1500;
+const BEFORE_MS = 1000;
+const AFTER_MS = 1000;
 /** Twice what a healthy generator may lag. */
 const SHORT_MS = 200;
-/** A quarter of the frames come while the reader is blocked. */
+/** A third of the frames come while the reader is blocked. */
 const LONG_MS = 1000;
 const BUSY_MS = 4000;
 
@@ -31,31 +32,31 @@ export async function starvedRows(rig: Rig, protocols: readonly TruthProtocol[])
   if (!protocols.includes(PROTOCOL)) return [];
   const publication = await rig.publish('rtmp', STREAM);
   const rows: TruthRow[] = [];
-  for (const ms of [SHORT_MS, LONG_MS]) {
-    let block = { from: Number.NaN, to: Number.NaN };
-    const injected = `event loop blocked for ${ms} ms`;
-    const { figures, health, from, to } = await starvedLoad(rig, async (pid) => {
-      block = await stopped(pid, ms);
-    });
-    const frames = rig.sent(publication).filter(({ at }) => at > from && at < to);
-    rows.push(
-      ...[
-        ...blame(injected, figures),
-        { ...lateness(injected, figures, frames, block) },
-        {
-          ...seenBy(injected, figures),
-          figure: 'generator found unhealthy',
-          expected: 1,
-          reported: Number(!figures.generator.healthy),
-        },
-      ].map((seen) => judgeTruth(seen, health)),
-    );
-  }
+  for (const ms of [SHORT_MS, LONG_MS]) rows.push(...(await blockedRows(rig, publication, ms)));
   const { figures } = await starvedLoad(rig, busy);
   // Whether this process was in time is not asked: it has less to do than those that are in its way.
   const health = { lagP99Ms: 0, reasons: [] };
-  rows.push(...blame('processor taken', figures).map((seen) => judgeTruth(seen, health)));
-  return rows;
+  const seen = blame('processor taken', figures);
+  return [...rows, judgeTruth(seen, health)];
+}
+
+/** The event loop of the worker stands still once. @param publication of STREAM, over RTMP. */
+export async function blockedRows(rig: Rig, publication: Publication, ms: number): Promise<TruthRow[]> {
+  let block = { from: Number.NaN, to: Number.NaN };
+  const injected = `event loop blocked for ${ms} ms`;
+  const { figures, health, from, to } = await starvedLoad(rig, async (pid) => {
+    block = await stopped(pid, ms);
+  });
+  const frames = rig.sent(publication).filter(({ at }) => at > from && at < to);
+  const unhealthy = {
+    ...seenBy(injected, figures),
+    figure: 'generator found unhealthy',
+    expected: 1,
+    reported: Number(!figures.generator.healthy),
+  };
+  return [blame(injected, figures), lateness(injected, figures, frames, block), unhealthy].map((seen) =>
+    judgeTruth(seen, health),
+  );
 }
 
 interface StarvedLoad {
@@ -123,15 +124,18 @@ function seenBy(injected: string, figures: SwarmFigures) {
 }
 
 /** What the judge of a load says against the server. */
-function blame(injected: string, figures: SwarmFigures): Observation[] {
+function blame(injected: string, figures: SwarmFigures): Observation {
   const { startup, join, steady, startedAt: _, protocols: __, ...rest } = figures;
   const latency = { join: join.toDistribution(), steady: steady.toDistribution() };
   const load = { ...rest, urls: [], startup: startup.toDistribution(), latency, timeline: [] };
   const findings = judgeLoad(load, { interrupted: false });
   const against = findings.filter(({ verdict }) => verdict === 'fail' || verdict === 'error').length;
-  return [
-    { ...seenBy(injected, figures), figure: 'findings against the server', expected: 0, reported: against },
-  ];
+  return {
+    ...seenBy(injected, figures),
+    figure: 'findings against the server',
+    expected: 0,
+    reported: against,
+  };
 }
 
 /**
