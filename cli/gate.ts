@@ -17,6 +17,7 @@ import { writeRun } from '../reports/write.ts';
 import type { Check } from '../scenarios/check.ts';
 import { clusterFigures } from '../scenarios/cluster-figures.ts';
 import { CHECKS } from '../scenarios/conformance/index.ts';
+import { MAX_SEED, randomSeed } from '../scenarios/context.ts';
 import { UNSUPPORTED_PART } from '../scenarios/gate.ts';
 import type { HistoryEvent } from '../scenarios/history.ts';
 import { type LeftOut, type Plan, type PlannedRun, type PlanRequest, planGate } from '../scenarios/plan.ts';
@@ -52,6 +53,7 @@ export interface ClusterOptions {
   readonly openUdp?: boolean;
   readonly basePort?: number;
   readonly out?: string;
+  readonly seed?: number;
 }
 
 interface GateOptions extends ClusterOptions, LiveArguments {
@@ -73,6 +75,7 @@ export function register(program: Command): void {
   );
   addLiveOptions(command)
     .addOption(jobsOption('clusters that run side by side'))
+    .addOption(seedOption())
     .addOption(proxyOption())
     .option('--list', 'show the checks and run nothing')
     .addOption(runnerOption().default('process'))
@@ -146,6 +149,43 @@ export function proxyOption(): Option {
     '--proxy <path>',
     'a program in place of our proxy: it gets the PROXY_ variables of SRS’s, and origins register with it',
   );
+}
+
+export function seedOption(): Option {
+  return new Option(
+    '--seed <number>',
+    'decides the names of streams (default: another one every time)',
+  ).argParser(parseSeed);
+}
+
+function parseSeed(text: string): number {
+  const seed = Number(text);
+  if (!/^\d{1,10}$/.test(text) || seed > MAX_SEED)
+    throw new InvalidArgumentError(`A seed is a whole number from 0 to ${MAX_SEED}.`);
+  return seed;
+}
+
+/** Just this check, on a cluster of the same kind. */
+export function repeatOf(
+  kind: 'gate' | 'mutants',
+  options: ClusterOptions & Partial<Pick<GateOptions, 'target' | 'runner'>>,
+  seed: number,
+  { check, topology, engine, mutant }: Finding,
+): string {
+  const { srs, proxy, openUdp, target, runner } = options;
+  const where = target === undefined ? ['--topology', topology] : ['--target', target];
+  if (target === undefined && runner === 'compose') where.push('--runner', runner);
+  else if (target === undefined && mutant === undefined) where.push('--engine', engine);
+  if (engine === 'srs' && srs !== undefined && target === undefined) where.push('--srs', srs);
+  if (proxy !== undefined) where.push('--proxy', proxy);
+  if (openUdp) where.push('--open-udp');
+  const only = kind === 'mutants' && mutant !== undefined ? ['--no-healthy'] : [];
+  return ['liveproof', kind, check, ...where, ...only, '--seed', String(seed)].map(quoted).join(' ');
+}
+
+/** For a shell. */
+function quoted(word: string): string {
+  return /^[\w./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 function collectTopologies(name: string, before: readonly string[]): readonly string[] {
@@ -402,6 +442,7 @@ async function carryOut(
   };
   const looking = live && setInterval(look, LOOK_EVERY_MS).unref();
   const directory = makeRunDirectory(kind, options.out, startedAt);
+  const { seed = randomSeed() } = options;
   const history = new HistoryWriter(join(directory, 'history.ndjson'));
   const interruption = listenForInterrupt(() => history.closeNow());
   const paint = painter(process.stdout);
@@ -432,6 +473,12 @@ async function carryOut(
     openUdp: options.openUdp === true,
     ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
     jobs: work.jobs ?? 1,
+    seed,
+    evidence: {
+      directory,
+      lines: () => history.lines,
+      repeat: (finding) => repeatOf(kind, options, seed, finding),
+    },
     ...(work.attach === undefined ? {} : { attach: work.attach }),
     onStart(run) {
       startedRuns.set(run, performance.now());

@@ -12,6 +12,7 @@ import {
   detailOf,
   planRequest,
   runAndReport,
+  seedOption,
   selected,
   verdictCell,
 } from './gate.ts';
@@ -28,6 +29,7 @@ export function register(program: Command): void {
   );
   addLiveOptions(command)
     .addOption(jobsOption('clusters that run side by side: the healthy ones, then those with a mutant'))
+    .addOption(seedOption())
     .option(
       '--all-checks',
       'all other checks of its cluster at every mutant, too: what else catches it; no part of the verdict',

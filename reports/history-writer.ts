@@ -32,6 +32,11 @@ export class HistoryWriter {
     this.#descriptor = openSync(path, 'w');
   }
 
+  /** Appended so far. */
+  get lines(): number {
+    return this.#lines;
+  }
+
   /** Returns false when more than 1 MiB waits for the disk: then await `drained()`. Throws when the disk refused. */
   append(line: HistoryLine): boolean {
     if (this.#error) throw this.#error;

@@ -26,6 +26,7 @@ export const Evidence = z
   .object({
     label: z.string().describe('What was looked at: a tap, the API of a node, a client.'),
     detail: z.string().describe('What was seen there, or a file of the run with a line range.'),
+    file: z.string().optional().describe('Relative to the directory of the run.'),
   })
   .meta({ id: 'Evidence', description: 'A pointer into what was observed.' });
 export type Evidence = z.infer<typeof Evidence>;

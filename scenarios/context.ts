@@ -1,4 +1,5 @@
 /** What a check holds in its hands while it runs. One per check; the gate makes it and takes it apart. */
+import { createHash, randomInt } from 'node:crypto';
 import { wallClock } from '../drivers/measure/clock.ts';
 import type { ApiClient, Cluster, ClusterNode } from '../lab/cluster.ts';
 import { LabError, LabErrorCode } from '../lab/errors.ts';
@@ -31,6 +32,7 @@ import type {
 import { fetchOnce } from './wire/fetch.ts';
 
 const APP = 'live';
+export const MAX_SEED = 2 ** 32 - 1;
 const API_POLL_MS = 50;
 /** Of a playlist, in the history. */
 const MAX_PLAYLIST_TEXT = 64 * 1024;
@@ -45,7 +47,7 @@ export class GateContext implements CheckContext, StageHand {
   readonly #stage: Stage;
   readonly #slug: string;
   /** Keeps the streams of two runs on one cluster apart. */
-  readonly #nonce = Math.floor(Math.random() * 36 ** 4).toString(36);
+  readonly #nonce: string;
   readonly #labels = new Map<string, number>();
   readonly #cleanUps: (() => void | Promise<void>)[] = [];
   #takenDown = false;
@@ -55,7 +57,16 @@ export class GateContext implements CheckContext, StageHand {
   /** Nodes whose process this check ended or replaced itself. */
   readonly controlled = new Set<string>();
 
-  constructor(check: Check, cluster: Cluster, history: History, stage: Stage, signal: AbortSignal) {
+  /** @param seed decides the names of streams, together with the check */
+  constructor(
+    check: Check,
+    cluster: Cluster,
+    history: History,
+    stage: Stage,
+    signal: AbortSignal,
+    seed = randomSeed(),
+  ) {
+    this.#nonce = nonceOf(`${seed} ${check.id}`);
     this.check = check.id;
     this.cluster = cluster;
     this.history = history;
@@ -327,6 +338,15 @@ export class GateContext implements CheckContext, StageHand {
     this.#labels.set(label, count);
     return count === 1 ? label : `${label}-${count}`;
   }
+}
+
+export function randomSeed(): number {
+  return randomInt(MAX_SEED + 1);
+}
+
+function nonceOf(text: string): string {
+  const number = createHash('sha256').update(text).digest().readUInt32BE();
+  return (number % 36 ** 4).toString(36);
 }
 
 /** Address to name. */

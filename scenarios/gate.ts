@@ -50,6 +50,8 @@ export interface GateRequest {
   readonly restMs?: number;
   /** Shared with what runs side by side. Default none does. */
   readonly machine?: Machine;
+  /** See GateContext. Default another one for every check. */
+  readonly seed?: number;
   /** Default this process's. */
   readonly clock?: Pick<WallClock, 'check' | 'jumps'>;
   readonly signal: AbortSignal;
@@ -176,7 +178,7 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
   signal.addEventListener('abort', onAbort, { once: true });
   const withinMs = check.deadlineMs ?? DEADLINE_MS;
   const timer = setTimeout(() => abort.abort(new DeadlineError()), withinMs);
-  const context = new GateContext(check, cluster, history, stage, abort.signal);
+  const context = new GateContext(check, cluster, history, stage, abort.signal, request.seed);
   const pids = new Map([...cluster.nodes].map(([name, node]) => [name, node.pid]));
   const endTaps = cluster.taps.map((tap) => tap.subscribe((event) => recordTap(history, tap.from, event)));
   const aborted = new Promise<never>((_, reject) => {

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Cluster } from '../lab/cluster.ts';
 import type { Finding } from '../reports/results.ts';
+import { EvidenceKeeper, type EvidenceRequest } from './evidence.ts';
 import type { HistoryEvent } from './history.ts';
 import { Machine } from './machine.ts';
 import { proofOf } from './mutants.ts';
@@ -19,6 +20,10 @@ export interface PlanRun {
   /** See ClusterRequest. Default runner `process`. */
   readonly attach?: Attach;
   readonly signal: AbortSignal;
+  /** See GateRequest. */
+  readonly seed?: number;
+  /** Default none is kept. */
+  readonly evidence?: EvidenceRequest;
   /**
    * How many clusters may run at a time; those with a mutant come after the healthy ones. Clusters share nothing but the
    * machine: whether the gate itself kept up is in every history. Default 1.
@@ -87,19 +92,28 @@ async function runQueue(queue: Iterable<PlannedRun>, plan: PlanRun, shared: Shar
 
 function runOne(run: PlannedRun, plan: PlanRun, shared: Shared): Promise<Finding[]> {
   const { topology, engine, checks, mutant, bystanders = [] } = run;
+  const name = join(topology.name, mutant ?? 'healthy');
+  const runDir = join(plan.runDir, name);
+  const keeper = plan.evidence && new EvidenceKeeper(plan.evidence, runDir, name);
   const standsBy = new Set(bystanders.map(({ id }) => id));
   const tell = (finding: Finding): void => {
     if (standsBy.has(finding.check)) plan.onBystander?.(finding, run);
-    else plan.onFinding(mutant === undefined ? finding : proofOf(finding, mutant), run);
+    else {
+      const told = mutant === undefined ? finding : proofOf(finding, mutant);
+      plan.onFinding(keeper?.of(told) ?? told, run);
+    }
   };
   const { srsPath, proxyPath, openUdp = false, basePort, attach, signal } = plan;
   return runOnCluster(
     {
       topology,
       engine,
-      runDir: join(plan.runDir, topology.name, mutant ?? 'healthy'),
+      runDir,
       inTurn: shared.inTurn,
-      onUp: (cluster) => plan.onUp?.(cluster, run),
+      onUp(cluster) {
+        keeper?.watch(cluster);
+        return plan.onUp?.(cluster, run);
+      },
       onChecked: (cluster) => plan.onChecked?.(cluster, run),
       openUdp,
       ...(srsPath === undefined ? {} : { srsPath }),
@@ -114,7 +128,12 @@ function runOne(run: PlannedRun, plan: PlanRun, shared: Shared): Promise<Finding
       // A mutant's very defect may be that it never lets go.
       unrest: mutant === undefined ? 'error' : 'restart',
       onFinding: tell,
-      onEvent: (check, event) => plan.onEvent?.(check, event, run),
+      onStart: () => keeper?.begin(),
+      onEvent(check, event) {
+        plan.onEvent?.(check, event, run);
+        keeper?.see(event);
+      },
+      ...(plan.seed === undefined ? {} : { seed: plan.seed }),
       ...(mutant === undefined ? {} : { mutant }),
     },
   );

@@ -58,6 +58,15 @@ ${timeline !== undefined && renderFailover(timeline)}
 
 function renderEvidence(evidence: readonly Evidence[]): Html {
   return html`<div class="evidence" tabindex="0" role="region" aria-label="Evidence"><table><caption>Evidence</caption><tbody>
-${evidence.map(({ label, detail }) => html`<tr><th scope="row">${label}</th><td>${detail}</td></tr>`)}
+${evidence.map(
+  ({ label, detail, file }) =>
+    html`<tr><th scope="row">${label}</th><td>${detail}${file !== undefined && html` <a href="${hrefOf(file)}">${file}</a>`}</td></tr>`,
+)}
 </tbody></table></div>`;
+}
+
+/** Never a scheme, never another host: a path below the report. */
+function hrefOf(file: string): string {
+  const parts = Buffer.from(file).toString().split('/');
+  return `./${parts.map(encodeURIComponent).join('/')}`;
 }

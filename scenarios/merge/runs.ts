@@ -1,6 +1,7 @@
 /** Runs of several generators or machines as one: the shards of a load, or gates of different clusters. */
 import { judgeLoad } from '../../reports/judge-load.ts';
 import {
+  type Evidence,
   type Finding,
   type Load,
   type LoadShard,
@@ -193,6 +194,12 @@ function merging(
 }
 
 /** Gates of different clusters, engines or checks. */
+/** Files of evidence stay where they are: no path of the merged report leads there. */
+function leftIn(directory: string): (evidence: Evidence) => Evidence {
+  return ({ label, detail, file }) =>
+    file === undefined ? { label, detail } : { label, detail: `${detail} (${directory}/${file})` };
+}
+
 function mergeFindings(
   runs: readonly Run[],
   kind: Results['kind'],
@@ -212,7 +219,9 @@ function mergeFindings(
   const clusters = runs.flatMap(({ results }) => results.clusters ?? []);
   const bystanders = runs.flatMap(({ results }) => results.bystanders ?? []);
   return {
-    findings: runs.flatMap(({ results }) => results.findings),
+    findings: runs.flatMap(({ directory, results }) =>
+      results.findings.map((finding) => ({ ...finding, evidence: finding.evidence.map(leftIn(directory)) })),
+    ),
     ...(clusters.length > 0 && { clusters }),
     ...(bystanders.length > 0 && { bystanders }),
   };

@@ -43,7 +43,7 @@ export function hostile(): Results {
         verdict: 'fail',
         expected: HOSTILE,
         actual: HOSTILE,
-        evidence: [{ label: HOSTILE, detail: HOSTILE }],
+        evidence: [{ label: HOSTILE, detail: HOSTILE, file: `javascript:${HOSTILE}` }],
         spec: { source: HOSTILE, where: HOSTILE, says: HOSTILE },
         timeline: timeline({
           fault: HOSTILE,

@@ -58,7 +58,7 @@ for (const [name, results] of Object.entries(SAMPLES)) {
 
   test(`${name}: the page asks nothing of the network`, () => {
     const addresses = [...markup(page).matchAll(/\s(?:src|href|action|data|srcset|poster)\s*=\s*"([^"]*)"/g)];
-    for (const [, address] of addresses) assert.match(address!, /^#/);
+    for (const [, address] of addresses) assert.match(address!, /^(?:#|\.\/)/);
     assert.doesNotMatch(markup(page), /<(?:link|img|iframe|object|embed|base|form|audio|video)\b/);
     for (const { content } of elements(page, 'style')) assert.doesNotMatch(content, /url\(|@import/);
   });
@@ -224,6 +224,13 @@ test('who else catches a mutant stands beside what is aimed at it', () => {
     row,
     /herd<\/code><\/th><td><\/td><td><code>back-to-source\/merged-under-herd<\/code> <\/td><td><code>fan-out\/spread<\/code> <\/td><td>2 checks<\/td>/,
   );
+});
+
+test('a file of evidence is a link to below the report, whatever its name', () => {
+  const evidence = [{ label: 'history', detail: 'lines 1 to 9', file: 'evidence/c/healthy/a-b.ndjson' }];
+  const page = renderReport({ ...gate(), findings: [finding({ verdict: 'fail', evidence })] });
+  assert.match(page, /lines 1 to 9 <a href="\.\/evidence\/c\/healthy\/a-b\.ndjson">/);
+  assert.match(renderReport(hostile()), /href="\.\/javascript%3A/);
 });
 
 test('what did not pass is open and stands before what passed', () => {

@@ -1,0 +1,164 @@
+/** What is kept of a check that did not pass: what it saw, what its nodes said meanwhile, and how to run it again. */
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import type { Cluster, ClusterNode } from '../lab/cluster.ts';
+import type { Evidence, Finding } from '../reports/results.ts';
+import { maskSecrets } from '../reports/secrets.ts';
+import type { HistoryEvent } from './history.ts';
+
+/** Of the events of a check: its first and its last ones. */
+const HEAD_EVENTS = 1000;
+const TAIL_EVENTS = 3000;
+/** Of the log of each node: the end of what it wrote while the check ran. Bytes. */
+const LOG_BYTES = 64 * 1024;
+
+export interface EvidenceRequest {
+  /** Of the run; files go to `evidence` below it. */
+  readonly directory: string;
+  /** Lines of the history of the run so far, other checks' included. */
+  readonly lines: () => number;
+  /** The command line that repeats just this check. */
+  readonly repeat: (finding: Finding) => string;
+}
+
+/** Watches the checks of one cluster, one after the other. */
+export class EvidenceKeeper {
+  readonly #request: EvidenceRequest;
+  /** Where its nodes have their configurations and logs. */
+  readonly #runDir: string;
+  readonly #folder: string;
+  #cluster: Cluster | undefined;
+  #head: HistoryEvent[] = [];
+  #tail: HistoryEvent[] = [];
+  #seen = 0;
+  #firstLine = 0;
+  #lastLine = 0;
+  /** By node, when the check began. */
+  #logSizes = new Map<string, number>();
+
+  /** @param name of the cluster among those of the run, as a path */
+  constructor(request: EvidenceRequest, runDir: string, name: string) {
+    this.#request = request;
+    this.#runDir = runDir;
+    this.#folder = join('evidence', name);
+  }
+
+  watch(cluster: Cluster): void {
+    this.#cluster = cluster;
+  }
+
+  begin(): void {
+    this.#head = [];
+    this.#tail = [];
+    this.#seen = 0;
+    this.#logSizes = new Map(this.#nodes.map(({ spec, logFile }) => [spec.name, sizeOf(logFile)]));
+  }
+
+  /** After it was written to the history of the run. */
+  see(event: HistoryEvent): void {
+    this.#lastLine = this.#request.lines();
+    if (this.#seen++ === 0) this.#firstLine = this.#lastLine;
+    if (this.#head.length < HEAD_EVENTS) this.#head.push(event);
+    else this.#tail.push(event);
+    if (this.#tail.length > 2 * TAIL_EVENTS) this.#tail = this.#tail.slice(-TAIL_EVENTS);
+  }
+
+  /** The finding of the check that has just ended, with its evidence where there is something to prove. */
+  of(finding: Finding): Finding {
+    if (finding.verdict === 'pass' || finding.verdict === 'unsupported') return finding;
+    const slug = finding.check.replaceAll('/', '-');
+    const evidence: Evidence[] = [
+      ...finding.evidence,
+      { label: 'run it again', detail: this.#request.repeat(finding) },
+    ];
+    if (this.#seen > 0) {
+      const file = this.#write(`${slug}.ndjson`, this.#slice());
+      const detail = `lines ${this.#firstLine} to ${this.#lastLine} of history.ndjson, those of ${finding.check}`;
+      evidence.push({ label: 'history', detail, file });
+    }
+    if (this.#cluster !== undefined) {
+      const file = this.#write(`${slug}.nodes.txt`, this.#nodes.map((node) => this.#said(node)).join('\n'));
+      evidence.push({
+        label: 'nodes',
+        detail: 'how each was started, and what it logged while the check ran',
+        file,
+      });
+      const folder = relative(this.#request.directory, this.#runDir);
+      evidence.push({
+        label: 'configuration',
+        detail: `all files of its nodes: ${folder}`,
+        file: `${folder}/`,
+      });
+    }
+    return { ...finding, evidence };
+  }
+
+  get #nodes(): ClusterNode[] {
+    return [...(this.#cluster?.nodes.values() ?? [])];
+  }
+
+  #slice(): string {
+    const tail = this.#tail.slice(-TAIL_EVENTS);
+    const leftOut = this.#seen - this.#head.length - tail.length;
+    const gap = leftOut === 0 ? [] : [{ type: 'left-out', events: leftOut }];
+    return [...this.#head, ...gap, ...tail].map((event) => `${JSON.stringify(event)}\n`).join('');
+  }
+
+  #said(node: ClusterNode): string {
+    const { spec, engine, pid, state, logFile } = node;
+    const began = this.#logSizes.get(spec.name) ?? 0;
+    return `== ${spec.name}: ${engine}, process ${pid}, ${state}\n${commandOf(pid)}\n${endOf(logFile, began)}`;
+  }
+
+  /** Returns its path within the run. */
+  #write(name: string, text: string): string {
+    const file = join(this.#folder, name);
+    const path = join(this.#request.directory, file);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, maskSecrets(text));
+    return file;
+  }
+}
+
+function sizeOf(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch {
+    return 0;
+  }
+}
+
+/** Of a process that is gone, or that is not of this machine, nobody knows it. */
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trimEnd();
+  } catch {
+    return 'its command line is not known: it has ended';
+  }
+}
+
+/** What a file has from `offset` on, of that the last LOG_BYTES; all of it when it was begun anew. */
+function endOf(path: string, offset: number): string {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, 'r');
+    const { size } = fstatSync(descriptor);
+    const from = Math.max(size < offset ? 0 : offset, size - LOG_BYTES);
+    const bytes = Buffer.alloc(size - from);
+    const count = readSync(descriptor, bytes, 0, bytes.length, from);
+    return bytes.toString('utf8', 0, count);
+  } catch {
+    return `${path} cannot be read\n`;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
