@@ -2,7 +2,7 @@
 import type { ClusterNode } from '../../lab/cluster.ts';
 import { PLAYING_WITHIN_MS, RELEASED_WITHIN_MS } from '../bounds.ts';
 import { type CheckContext, check, type Judgement } from '../check.ts';
-import type { History } from '../history.ts';
+import type { History, MediaItem } from '../history.ts';
 import { inconclusive, isFrame, judged, listed, notSeen, words } from '../judging.ts';
 import { GOP_FRAMES, type RecordedPlayer } from '../stage.ts';
 import { attempt } from '../wire/attempt.ts';
@@ -17,6 +17,11 @@ const PLAYED = ['rtmp', 'flv', 'hls'] as const;
  * got its own origin again).
  */
 const streamsFor = (origins: number): number => 3 * origins + 1;
+
+/** None is another with a number behind it: HTTP-TS of `a-2` and segment 2 of `a` have one path, `a-2.ts`. */
+function streamsOf(t: CheckContext): string[] {
+  return Array.from({ length: streamsFor(t.nodes('origin').length) }, (_, i) => t.stream(`stream-${i}`));
+}
 
 const Step = {
   playing: 'sticky.playing',
@@ -41,7 +46,7 @@ export const sticky = check({
   deadlineMs: 40_000,
 
   async run(t) {
-    const streams = Array.from({ length: streamsFor(t.nodes('origin').length) }, () => t.stream());
+    const streams = streamsOf(t);
     await Promise.all(
       streams.map((stream) => t.publish({ url: t.publishUrl(stream), label: `to-${stream}` })),
     );
@@ -69,10 +74,10 @@ export const httpTs = check({
   },
   topologies: PROXY_TOPOLOGIES,
   needs: ['proxy', 'publish.rtmp', 'play.flv', 'play.ts'],
-  mutants: ['http-ts-no-tables'],
+  mutants: ['http-ts-no-tables', 'media-drops-frames'],
 
   async run(t) {
-    const streams = Array.from({ length: streamsFor(t.nodes('origin').length) }, () => t.stream());
+    const streams = streamsOf(t);
     await Promise.all(
       streams.map((stream) => t.publish({ url: t.publishUrl(stream), label: `to-${stream}` })),
     );
@@ -80,13 +85,13 @@ export const httpTs = check({
       t.play(t.playUrl('flv', stream).replace(/\.flv(?=\?|$)/, '.ts'), `ts-${stream}`),
     );
     t.step(Step.remuxed, { streams: streams.join(' ') });
-    await t.within('frames for every player', 3 * PLAYING_WITHIN_MS, allPlay(players));
+    await t.within('frames for every player', 3 * PLAYING_WITHIN_MS, allPlay(players, 2 * GOP_FRAMES));
   },
 
   judge(history) {
     const streams = words(history.step(Step.remuxed)?.streams);
     if (streams.length === 0) return [notSeen(history, 'streams are published through the proxy')];
-    return streams.map((stream) => judgePlayer(history, stream, 'ts'));
+    return streams.flatMap((stream) => [judgePlayer(history, stream, 'ts'), judgeOrder(history, stream)]);
   },
 });
 
@@ -95,11 +100,11 @@ function playersOf(t: CheckContext, stream: string): RecordedPlayer[] {
   return PLAYED.map((protocol) => t.play(t.playUrl(protocol, stream), `${protocol}-${stream}`));
 }
 
-async function allPlay(players: readonly RecordedPlayer[]): Promise<void> {
+async function allPlay(players: readonly RecordedPlayer[], frames = GOP_FRAMES): Promise<void> {
   await Promise.all(
     players.map(async (player) => {
       await player.playing(3 * PLAYING_WITHIN_MS);
-      await player.frames(GOP_FRAMES, 3 * PLAYING_WITHIN_MS);
+      await player.frames(frames, 3 * PLAYING_WITHIN_MS);
     }),
   );
 }
@@ -117,16 +122,33 @@ function judgePlayer(history: History, stream: string, protocol: (typeof PLAYED)
     history
       .sent(`to-${stream}`)
       .filter(({ kind }) => kind === 'video')
-      .map(({ stamp }) => stamp?.frame),
+      .map(frameOf),
   );
   const expected = `${protocol}: a GOP of what was published`;
   const frames = history.got(`${protocol}-${stream}`).filter(({ kind }) => kind === 'video');
-  const foreign = frames.filter(({ stamp }) => !sent.has(stamp?.frame)).length;
+  const foreign = frames.filter((frame) => !sent.has(frameOf(frame))).length;
   if (sent.size === 0) return inconclusive(expected, 'nothing was published');
   return judged(
     frames.length >= GOP_FRAMES && foreign === 0,
     expected,
     `${frames.length} frames, ${foreign} of them of others`,
+  );
+}
+
+/** With its stream: frames of every stream are numbered from 0. */
+function frameOf({ stamp }: MediaItem): string {
+  return stamp === null ? 'without a stamp' : `${stamp.stream}:${stamp.frame}`;
+}
+
+function judgeOrder(history: History, stream: string): Judgement {
+  const frames = history.got(`ts-${stream}`).filter(({ kind }) => kind === 'video');
+  const astray = frames.filter(
+    ({ stamp }, i) => i > 0 && stamp?.frame !== (frames[i - 1]!.stamp?.frame ?? Number.NaN) + 1,
+  );
+  return judged(
+    frames.length > 0 && astray.length === 0,
+    'ts: each access unit once, in order',
+    `${astray.length} of ${frames.length} do not follow the one before`,
   );
 }
 

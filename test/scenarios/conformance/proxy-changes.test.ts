@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  deadOrigin,
+  flappingOrigin,
+  growth,
+  proxiesAgree,
+  restartedOrigin,
+} from '../../../scenarios/conformance/proxy-changes.ts';
+import type { MediaItem } from '../../../scenarios/history.ts';
+import { asked } from './proxy-story.ts';
+import { judgeWith, Timeline, video } from './timeline.ts';
+
+const CHECKS = [deadOrigin, restartedOrigin, flappingOrigin, proxiesAgree, growth];
+const verdict = (slug: string, timeline: Timeline) => judgeWith(CHECKS, `proxy/${slug}`, timeline).verdict;
+
+test('nothing seen is not a pass', () => {
+  for (const { id } of CHECKS)
+    assert.equal(judgeWith(CHECKS, id, new Timeline()).verdict, 'inconclusive', id);
+});
+
+describe('dead-origin', () => {
+  interface Course {
+    readonly node?: string | null;
+    readonly taken?: number;
+    readonly again?: number;
+    /** Of each request once the dead origin is out of the rotation. */
+    readonly statuses?: readonly number[];
+  }
+  const ABSENT = Array.from({ length: 30 }, () => 404);
+  const of = ({ node = 'origin-1', taken = 30, again = 25, statuses = ABSENT }: Course = {}) => {
+    const timeline = new Timeline()
+      .step(0, 'changes.dead', { node })
+      .step(10, 'changes.published', { taken })
+      .sent('again', video({ count: again }));
+    for (const status of statuses) asked(timeline, 5000, 'after', { status });
+    return verdict('dead-origin', timeline);
+  };
+
+  test('all are let in, the stream is back, nobody is sent to the dead', () => assert.equal(of(), 'pass'));
+  test('one is refused, the stream stays away, a request fails', () => {
+    assert.equal(of({ taken: 29 }), 'fail');
+    assert.equal(of({ again: 0 }), 'fail');
+    assert.equal(of({ statuses: ABSENT.with(7, 502) }), 'fail');
+    assert.equal(of({ statuses: ABSENT.with(7, 0) }), 'fail');
+  });
+  test('too few requests, or no origin with the stream, tell nothing', () => {
+    assert.equal(of({ statuses: ABSENT.slice(1) }), 'inconclusive');
+    assert.equal(of({ node: null }), 'inconclusive');
+  });
+});
+
+describe('restarted-origin', () => {
+  const of = (streams: number, same: number, anew: number) =>
+    verdict('restarted-origin', new Timeline().step(0, 'changes.anew', { streams, same, anew }));
+
+  test('a heartbeat changes nothing, a restart does', () => assert.equal(of(8, 8, 3), 'pass'));
+  test('a heartbeat moves streams, a restart none', () => {
+    assert.equal(of(8, 7, 3), 'fail');
+    assert.equal(of(8, 8, 8), 'fail');
+  });
+  test('too few streams tell nothing', () => assert.equal(of(7, 7, 3), 'inconclusive'));
+});
+
+describe('flapping-origin', () => {
+  const media = video({ count: 60 });
+  const of = ({ node = 'origin-2' as string | null, taken = 18, got = media as readonly MediaItem[] } = {}) =>
+    verdict(
+      'flapping-origin',
+      new Timeline()
+        .step(0, 'changes.flapping', { node })
+        .step(10, 'changes.published', { taken })
+        .sent('steady', media)
+        .got('player', got),
+    );
+
+  test('everybody is let in, and the player of another origin gets every frame', () =>
+    assert.equal(of(), 'pass'));
+  test('one is refused, a frame is lost, another one comes', () => {
+    assert.equal(of({ taken: 17 }), 'fail');
+    assert.equal(of({ got: media.toSpliced(30, 1) }), 'fail');
+    assert.equal(of({ got: media.with(30, { ...media[30]!, sum: 1 }) }), 'fail');
+  });
+  test('too few frames, or no origin with the stream, tell nothing', () => {
+    assert.equal(of({ got: media.slice(0, 10) }), 'inconclusive');
+    assert.equal(of({ node: null }), 'inconclusive');
+  });
+});
+
+describe('two-proxies-agree', () => {
+  const streams = Array.from({ length: 10 }, (_, i) => `s${i}`);
+  const of = ({ apart = 0, frames = 25, readings = true } = {}) => {
+    const timeline = new Timeline().step(0, 'changes.agree', { streams: streams.join(' ') });
+    for (const [i, stream] of streams.entries()) {
+      timeline.got(`player-${stream}`, video({ stream: i, count: i === 3 ? frames : 25 }));
+      if (!readings) continue;
+      timeline.api(3000, stream, { clients: 2 }, 'origin-1');
+      timeline.api(3001, stream, { clients: i < apart ? 1 : 0, publishers: 0 }, 'origin-2');
+    }
+    return verdict('two-proxies-agree', timeline);
+  };
+
+  test('each stream is at one origin and played', () => assert.equal(of(), 'pass'));
+  test('one is at two origins, or its player gets too little', () => {
+    assert.equal(of({ apart: 1 }), 'fail');
+    assert.equal(of({ frames: 24 }), 'fail');
+  });
+  test('without readings nothing is known', () => assert.equal(of({ readings: false }), 'inconclusive'));
+});
+
+describe('no-growth', () => {
+  const of = (served: number, beforeMb: number, afterMb: number) =>
+    verdict('no-growth', new Timeline().step(0, 'changes.grown', { served, beforeMb, afterMb }));
+
+  test('all are served, and little is left', () => assert.equal(of(10_000, 100, 163), 'pass'));
+  test('one is not served, or too much is left', () => {
+    assert.equal(of(9999, 100, 110), 'fail');
+    assert.equal(of(10_000, 100, 164), 'fail');
+  });
+  test('memory that cannot be read tells nothing', () => {
+    assert.equal(of(10_000, 0, 0), 'inconclusive');
+    assert.equal(of(10_000, Number.NaN, Number.NaN), 'inconclusive');
+  });
+});
