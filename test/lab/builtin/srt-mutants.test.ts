@@ -148,6 +148,13 @@ describe('srt mutants', { concurrency: 3 }, () => {
       assert.equal(continuityErrors(player.payloads), lost / 188);
     }));
 
+  test('srt-refuses-open-callers', () =>
+    having('srt-refuses-open-callers', async (node) => {
+      assert.equal((await SrtPeer.open(node, playId('x'))).connected, false);
+      const encrypted = await SrtPeer.open(node, playId('x'), { passphrase: 'whatever it may be' });
+      assert.equal(encrypted.connected, false, 'as without the mutant: it has no passphrase');
+    }));
+
   test('srt-swaps-packets', () =>
     having('srt-swaps-packets', async (node) => {
       const player = await SrtPeer.open(node, playId('x'));
