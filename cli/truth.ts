@@ -114,29 +114,43 @@ function within({ tolerance, unit }: TruthRow): string {
   return tolerance === 0 ? 'exact' : measure(tolerance, unit);
 }
 
-/** One line for each figure of a protocol: by how much it was off, for everything that was injected, in turn. */
+/** One line for each figure, with what it was off by at most in each protocol, whatever was injected. */
 function markdownOf(rows: readonly TruthRow[]): string {
   const lines = new Map<string, TruthRow[]>();
   for (const row of rows) {
-    const key = `${row.part} ${row.protocol} ${row.figure}`;
+    const key = `${row.part} ${row.figure}`;
     lines.set(key, [...(lines.get(key) ?? []), row]);
   }
-  const cells = [...lines.values()].map((group) => {
-    const { part, protocol, figure } = group[0]!;
-    const off = group.map(({ expected, reported, unit }) =>
-      reported === null ? 'nothing' : measure(reported - expected, unit),
-    );
-    const bounds = [...new Set(group.map(within))];
-    const verdict = worstVerdict(group.map((row) => row.verdict));
-    return [part, protocol, injectedIn(group), figure, off.join(', '), bounds.join(', '), verdict];
-  });
-  const head = ['part', 'protocol', 'injected', 'figure', 'off by', 'within', 'verdict'];
+  const protocols = TRUTH_PROTOCOLS.filter((name) => rows.some(({ protocol }) => protocol === name));
+  const head = ['part', 'figure', ...protocols, 'within'];
+  const cells = [...lines.values()].map((line) => [
+    line[0]!.part,
+    line[0]!.figure,
+    ...protocols.map((name) => worstOf(line.filter(({ protocol }) => protocol === name))),
+    boundsOf(line),
+  ]);
   return [head, head.map(() => '---'), ...cells].map((line) => `| ${line.join(' | ')} |\n`).join('');
 }
 
-/** What counts were exact of, too: none of nothing proves little. */
-function injectedIn(group: readonly TruthRow[]): string {
-  return group
-    .map(({ injected, unit, expected }) => (unit === '' ? `${injected} (${expected})` : injected))
-    .join(', ');
+/** Of a count, also how much there was to count: exact of nothing proves little. */
+function worstOf(rows: readonly TruthRow[]): string {
+  if (rows.length === 0) return '';
+  const off = rows.map(({ reported, expected }) => (reported === null ? Number.NaN : reported - expected));
+  const worst = off.reduce((most, one) => (Math.abs(one) <= Math.abs(most) ? most : one));
+  const { unit } = rows[0]!;
+  const counted = rows.reduce((sum, { expected }) => sum + expected, 0);
+  const text = unit === '' ? `${measure(worst, unit)} of ${counted}` : measure(worst, unit);
+  const verdict = worstVerdict(rows.map((row) => row.verdict));
+  return verdict === 'pass' ? text : `${text} (${verdict})`;
+}
+
+function boundsOf(rows: readonly TruthRow[]): string {
+  const bounds = new Map<string, Set<string>>();
+  for (const row of rows) {
+    const bound = within(row);
+    bounds.set(bound, (bounds.get(bound) ?? new Set()).add(row.protocol));
+  }
+  const [usual, ...others] = [...bounds].sort(([, a], [, b]) => b.size - a.size);
+  const exceptions = others.map(([bound, protocols]) => `${[...protocols].join(', ')} ${bound}`);
+  return [usual?.[0], ...exceptions].join('; ');
 }

@@ -20,8 +20,12 @@ import { watch } from './viewer.ts';
 
 /** Over UDP, what is not older than this when the link is whole again is sent again. */
 const SRT_LATENCY_MS = 120;
-/** Behind packets that are missing a WHEP player waits so long for them, when it may not ask for them. */
+/**
+ * Behind packets that are missing a WHEP player waits so long for them, when it may not ask for them
+ * (drivers/webrtc/video-receiver.ts), and looks whether it is over this often.
+ */
 const REORDER_MS = 100;
+const REORDER_LOOK_MS = 20;
 /** Longer than the longest cut. */
 const SRT_PATIENCE_MS = 30_000;
 /** The buffer of the viewer is full, and frames come. */
@@ -105,17 +109,16 @@ export class Break {
     const injected = `${what} ${this.ms / 1000} s${closed}`;
     const seen = { protocol: this.protocol, part, injected, samples: videos.length } as const;
     const one = FRAME_MS + WRITE_MS;
-    const own = this.protocol === 'hls' ? SEGMENT_MS : this.protocol === 'srt' ? SRT_LATENCY_MS : 0;
-    const hole = part === 'cuts' && this.protocol.startsWith('whep') ? REORDER_MS : 0;
+    const { expectedMore, tolerance } = this.#grain(part);
     return [
       {
         ...seen,
         figure: 'gap',
         unit: 'ms',
         // Without a break a segment is as far from the next.
-        expected: Math.max(over - this.#from + hole, this.protocol === 'hls' ? SEGMENT_MS : 0),
+        expected: Math.max(over - this.#from + expectedMore, this.protocol === 'hls' ? SEGMENT_MS : 0),
         reported: course.gap,
-        tolerance: one + own,
+        tolerance: one + tolerance,
       },
       {
         ...seen,
@@ -142,6 +145,23 @@ export class Break {
         tolerance: one,
       },
     ];
+  }
+
+  /** What the gap of a protocol is longer by, by its design, and to what it is known. */
+  #grain(part: TruthPart): { readonly expectedMore: number; readonly tolerance: number } {
+    switch (this.protocol) {
+      case 'hls':
+        return { expectedMore: 0, tolerance: SEGMENT_MS };
+      case 'srt':
+        return { expectedMore: 0, tolerance: SRT_LATENCY_MS };
+      case 'whep-lite':
+      case 'whep-datachannel':
+        return part === 'cuts'
+          ? { expectedMore: REORDER_MS, tolerance: REORDER_LOOK_MS }
+          : { expectedMore: 0, tolerance: 0 };
+      default:
+        return { expectedMore: 0, tolerance: 0 };
+    }
   }
 }
 
