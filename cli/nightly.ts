@@ -39,6 +39,12 @@ export const NIGHT: readonly Step[] = [
     timeoutMs: 20 * MINUTE,
   },
   {
+    name: 'tests-long',
+    says: 'tests that are too long for every day: ten thousand connections, a gate that is killed, a disk that is full',
+    command: npm('test:long'),
+    timeoutMs: 15 * MINUTE,
+  },
+  {
     name: 'gate',
     says: 'every check on every cluster, built in',
     command: npm('gate', '--out', '{out}'),

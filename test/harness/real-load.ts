@@ -11,13 +11,13 @@ import { commandOf, descendantsOf } from '../support/processes.ts';
 export const FRAMES = 100;
 
 /** FLV of so many stamped frames at once; the connection stays open. */
-function stamped(): Buffer {
-  const source = MediaSource.load('fixtures/media/av-480k.flv');
+function stamped(source: MediaSource, frames: number): Buffer {
   const parts: Uint8Array[] = [flvHeader({ audio: true, video: true })];
   for (const { type, body } of source.headers) parts.push(encodeTag(type, 0, body));
   let frame = 0;
   for (const item of source.items) {
-    if (item.template === undefined || frame >= FRAMES) continue;
+    if (frame >= frames) break;
+    if (item.template === undefined) continue;
     parts.push(encodeTag(item.type, item.timestamp, item.template.write(7, frame++, Date.now())));
   }
   return Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\n\r\n'), ...parts]);
@@ -35,16 +35,32 @@ export interface RealLoad {
   ended(): Promise<number | null>;
 }
 
+export interface LoadRequest {
+  readonly clients: number;
+  readonly workers: number;
+  readonly duration: string;
+  readonly out: string;
+  /** That each client gets. Default FRAMES. */
+  readonly frames?: number;
+  /** Default all at once. */
+  readonly ramp?: string;
+  /** To join, and to end. Default 20 s. */
+  readonly withinMs?: number;
+}
+
 /** Resolves when every client has joined. */
 export async function startLoad(
   t: TestContext,
-  { clients, workers, duration, out }: { clients: number; workers: number; duration: string; out: string },
+  { clients, workers, duration, out, frames = FRAMES, ramp = '0', withinMs = 20_000 }: LoadRequest,
   env: Readonly<Record<string, string>> = {},
 ): Promise<RealLoad> {
-  const server = await scripted((socket) => void socket.once('data', () => socket.write(stamped())));
+  const source = MediaSource.load('fixtures/media/av-480k.flv');
+  const server = await scripted(
+    (socket) => void socket.once('data', () => socket.write(stamped(source, frames))),
+  );
   t.after(() => server.close());
   const url = `http://127.0.0.1:${server.port}/live/x.flv`;
-  const numbers = ['-n', String(clients), '--workers', String(workers), '--ramp', '0'];
+  const numbers = ['-n', String(clients), '--workers', String(workers), '--ramp', ramp];
   const args = ['load', url, ...numbers, '--duration', duration, '--out', out];
   const child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -58,7 +74,7 @@ export async function startLoad(
     });
   }
   const exit = once(child, 'exit');
-  await eventually(20_000, 'everybody to join', () => {
+  await eventually(withinMs, 'everybody to join', () => {
     if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${said}`);
     return said.includes(`${clients}/${clients} joined`);
   });
@@ -69,6 +85,6 @@ export async function startLoad(
     workers: descendants.filter(({ pid }) => commandOf(pid).includes('swarm/worker.ts')),
     descendants,
     said: () => said,
-    ended: async () => (await within(20_000, `the end; ${said}`, exit))[0] as number | null,
+    ended: async () => (await within(withinMs, `the end; ${said}`, exit))[0] as number | null,
   };
 }
