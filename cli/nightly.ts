@@ -84,6 +84,12 @@ export const NIGHT: readonly Step[] = [
     timeoutMs: 2 * HOUR,
   },
   {
+    name: 'truth',
+    says: 'what is injected into links and streams is what is reported',
+    command: npm('truth', '--json', '{out}/truth.json'),
+    timeoutMs: 10 * MINUTE,
+  },
+  {
     name: 'bench',
     says: 'latency, the largest crowds that hold the SLO, and what origins send for what viewers get',
     command: npm('bench', '--profile', 'nightly', '--out', '{out}'),

@@ -1,5 +1,6 @@
 /** `liveproof truth`: are the figures true? What is injected is held against what is reported. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Writable } from 'node:stream';
 import { type Command, Option } from 'commander';
 import { collectEnvironment } from '../reports/environment.ts';
@@ -87,6 +88,7 @@ export async function truth(
     );
     if (json !== undefined) {
       const environment = collectEnvironment({});
+      mkdirSync(dirname(json), { recursive: true });
       writeFileSync(json, `${JSON.stringify({ startedAt, verdict, environment, rows }, null, 2)}\n`);
     }
     return exitCodeOf(verdict);

@@ -149,18 +149,18 @@ export class Break {
 
   /** What the gap of a protocol is longer by, by its design, and to what it is known. */
   #grain(part: TruthPart): { readonly expectedMore: number; readonly tolerance: number } {
+    // A publisher that goes on where it stopped has its pause between two frames.
+    const paused = { expectedMore: part === 'pause' ? FRAME_MS : 0, tolerance: 0 };
     switch (this.protocol) {
       case 'hls':
-        return { expectedMore: 0, tolerance: SEGMENT_MS };
+        return { ...paused, tolerance: SEGMENT_MS };
       case 'srt':
-        return { expectedMore: 0, tolerance: SRT_LATENCY_MS };
+        return { ...paused, tolerance: SRT_LATENCY_MS };
       case 'whep-lite':
       case 'whep-datachannel':
-        return part === 'cuts'
-          ? { expectedMore: REORDER_MS, tolerance: REORDER_LOOK_MS }
-          : { expectedMore: 0, tolerance: 0 };
+        return part === 'cuts' ? { expectedMore: REORDER_MS, tolerance: REORDER_LOOK_MS } : paused;
       default:
-        return { expectedMore: 0, tolerance: 0 };
+        return paused;
     }
   }
 }
