@@ -146,10 +146,15 @@ async function loseOrigin(
   }
   boundStorm(t, ORIGIN, 2);
   const victim = t.cluster.nodes.get(first.holder)!;
-  if (action === 'cut') for (const proxy of namesOf(t, 'proxy')) t.link(proxy, first.holder, 'cut');
+  if (action === 'cut') for (const from of waysTo(t, first.holder)) t.link(from, first.holder, 'cut');
   else await t.control(victim, action);
   await settled(t, ORIGIN);
   return victim;
+}
+
+/** Whose links to an origin there are: of several proxies that the origin gives one address they are one. */
+function waysTo(t: CheckContext, origin: string): Set<string> {
+  return new Set(t.cluster.taps.filter(({ to }) => to === origin).map(({ from }) => from));
 }
 
 const proxiedOriginKilled = check({
@@ -209,7 +214,7 @@ const proxiedOriginCutOff = check({
     where: 'Register: the heartbeat of an origin; Design, Load balancer',
     says: 'The link breaks, and what went over it ends; the heartbeat, which goes the other way, says that the origin lives. An encoder that cannot be brought there is brought to another origin, and its viewers and edges follow.',
   },
-  topologies: ['proxy-cluster'],
+  topologies: PROXIED,
   needs: ORIGIN_NEEDS.filter((capability) => capability !== 'control.process'),
   mutants: ['proxy-never-repicks', 'edge-never-retries', 'edge-doubles-after-resume'],
   disrupts: 'cuts links',
