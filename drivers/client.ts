@@ -173,8 +173,18 @@ export interface WebRtcOptions {
   nack?: boolean;
 }
 
+/** Gets the bytes of a connection as they are read and written, valid during the call. */
+export interface ByteTape {
+  /** A connection is up: what follows is of that one. */
+  opened(): void;
+  read(bytes: Uint8Array, length: number): void;
+  wrote(bytes: Uint8Array): void;
+}
+
 export interface ClientOptions {
   id?: number;
+  /** Clients with one TCP connection: RTMP, HTTP-FLV, HTTP-TS. Default none. */
+  tape?: ByteTape;
   /** Source address; the system chooses when left out. */
   localAddress?: string;
   /** For each phase up to `play`. Default 10 s (SRS waits 30 s for a peer, a viewer does not). */

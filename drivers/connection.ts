@@ -72,6 +72,7 @@ export abstract class ConnectedClient extends LifecycleClient implements Deadlin
   }
 
   protected write(bytes: Uint8Array): boolean {
+    this.options.tape?.wrote(bytes);
     return this.wire?.socket.write(bytes) ?? false;
   }
 
@@ -134,11 +135,13 @@ export abstract class ConnectedClient extends LifecycleClient implements Deadlin
 
   wireOpened(): void {
     this.timing.tcp = this.now;
+    this.options.tape?.opened();
     this.connected();
   }
 
   wireRead(bytes: Uint8Array, length: number): void {
     this.bytesIn += length;
+    this.options.tape?.read(bytes, length);
     try {
       this.received(bytes, length);
     } catch (error) {

@@ -256,6 +256,7 @@ function beginToPublish(
   });
   const options = {
     ...ledBy(hand),
+    ...tapedBy(hand, label, url),
     ...(request.handshake ? { handshake: request.handshake } : {}),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   };
@@ -294,6 +295,11 @@ function ledBy({ allowRemote, allowHosts }: StageHand): Pick<ClientOptions, 'all
   return { ...(allowRemote === true && { allowRemote }), ...(allowHosts && { allowHosts }) };
 }
 
+function tapedBy(hand: StageHand, label: string, url: string): Pick<ClientOptions, 'tape'> {
+  const tape = hand.tape?.(label, url);
+  return tape === undefined ? {} : { tape };
+}
+
 class Spectator implements RecordedPlayer {
   readonly label: string;
   readonly client;
@@ -317,7 +323,7 @@ class Spectator implements RecordedPlayer {
       for (const rising of [this.#frames, this.#keyframes]) rising.end(why);
     });
     const { mediaTo, ...own } = options;
-    const playing = { ...ledBy(hand), ...own };
+    const playing = { ...ledBy(hand), ...tapedBy(hand, label, url), ...own };
     this.client =
       mediaTo === undefined
         ? createPlayer(url, recorder, playing, observer)

@@ -30,6 +30,7 @@ import type {
   WatchRequest,
 } from './stage.ts';
 import { fetchOnce } from './wire/fetch.ts';
+import { WireTape } from './wire-tape.ts';
 
 const APP = 'live';
 export const MAX_SEED = 2 ** 32 - 1;
@@ -54,6 +55,8 @@ export class GateContext implements CheckContext, StageHand {
   /** What ends the silence of a link. */
   readonly #silences = new Map<string, (() => void)[]>();
   readonly #awaited = new Set<string>();
+  /** By client, of its latest connection. */
+  readonly tapes = new Map<string, WireTape>();
   /** Nodes whose process this check ended or replaced itself. */
   readonly controlled = new Set<string>();
 
@@ -146,6 +149,12 @@ export class GateContext implements CheckContext, StageHand {
   async crowd(request: CrowdRequest): Promise<Crowd> {
     this.signal.throwIfAborted();
     return this.#stage.crowd(this, { ...request, label: this.#unique(request.label) });
+  }
+
+  tape(label: string, url: string): WireTape {
+    const tape = new WireTape(url);
+    this.tapes.set(label, tape);
+    return tape;
   }
 
   cleanUp(action: () => void | Promise<void>): void {

@@ -14,12 +14,15 @@ import type { Cluster, ClusterNode } from '../lab/cluster.ts';
 import type { Evidence, Finding } from '../reports/results.ts';
 import { maskSecrets } from '../reports/secrets.ts';
 import type { HistoryEvent } from './history.ts';
+import type { WireTape } from './wire-tape.ts';
 
 /** Of the events of a check: its first and its last ones. */
 const HEAD_EVENTS = 1000;
 const TAIL_EVENTS = 3000;
 /** Of the log of each node: the end of what it wrote while the check ran. Bytes. */
 const LOG_BYTES = 64 * 1024;
+/** Clients whose bytes are shown. */
+const MAX_TAPES = 6;
 
 export interface EvidenceRequest {
   /** Of the run; files go to `evidence` below it. */
@@ -42,6 +45,7 @@ export class EvidenceKeeper {
   #seen = 0;
   #firstLine = 0;
   #lastLine = 0;
+  #tapes: ReadonlyMap<string, WireTape> = new Map();
   /** By node, when the check began. */
   #logSizes = new Map<string, number>();
 
@@ -60,6 +64,7 @@ export class EvidenceKeeper {
     this.#head = [];
     this.#tail = [];
     this.#seen = 0;
+    this.#tapes = new Map();
     this.#logSizes = new Map(this.#nodes.map(({ spec, logFile }) => [spec.name, sizeOf(logFile)]));
   }
 
@@ -70,6 +75,11 @@ export class EvidenceKeeper {
     if (this.#head.length < HEAD_EVENTS) this.#head.push(event);
     else this.#tail.push(event);
     if (this.#tail.length > 2 * TAIL_EVENTS) this.#tail = this.#tail.slice(-TAIL_EVENTS);
+  }
+
+  /** What its clients sent and got. */
+  keep(tapes: ReadonlyMap<string, WireTape>): void {
+    this.#tapes = tapes;
   }
 
   /** The finding of the check that has just ended, with its evidence where there is something to prove. */
@@ -84,6 +94,15 @@ export class EvidenceKeeper {
       const file = this.#write(`${slug}.ndjson`, this.#slice());
       const detail = `lines ${this.#firstLine} to ${this.#lastLine} of history.ndjson, those of ${finding.check}`;
       evidence.push({ label: 'history', detail, file });
+    }
+    const tapes = this.#concerned(finding);
+    if (tapes.length > 0) {
+      const file = this.#write(
+        `${slug}.wire.txt`,
+        tapes.map(([client, tape]) => wireOf(client, tape)).join('\n'),
+      );
+      const detail = `the first and the last bytes of ${tapes.map(([client]) => client).join(', ')}`;
+      evidence.push({ label: 'wire', detail, file });
     }
     if (this.#cluster !== undefined) {
       const file = this.#write(`${slug}.nodes.txt`, this.#nodes.map((node) => this.#said(node)).join('\n'));
@@ -104,6 +123,14 @@ export class EvidenceKeeper {
 
   get #nodes(): ClusterNode[] {
     return [...(this.#cluster?.nodes.values() ?? [])];
+  }
+
+  /** Clients that the finding names, or whoever there is. */
+  #concerned({ expected, actual }: Finding): [string, WireTape][] {
+    const taped = [...this.#tapes].filter(([, tape]) => !tape.isEmpty);
+    const words = new Set(`${expected} ${actual}`.split(/[^\w-]+/));
+    const named = taped.filter(([client]) => words.has(client));
+    return (named.length > 0 ? named : taped).slice(0, MAX_TAPES);
   }
 
   #slice(): string {
@@ -127,6 +154,10 @@ export class EvidenceKeeper {
     writeFileSync(path, maskSecrets(text));
     return file;
   }
+}
+
+function wireOf(client: string, tape: WireTape): string {
+  return `== ${client}: ${tape.url}\n${tape.describe()}\n`;
 }
 
 function sizeOf(path: string): number {

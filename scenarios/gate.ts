@@ -18,6 +18,7 @@ import { History, type HistoryEvent } from './history.ts';
 import { Machine } from './machine.ts';
 import { restore } from './rest.ts';
 import type { Stage } from './stage.ts';
+import type { WireTape } from './wire-tape.ts';
 
 /** For `run` of a check that names no deadline of its own. */
 export const DEADLINE_MS = 15_000;
@@ -57,6 +58,8 @@ export interface GateRequest {
   readonly signal: AbortSignal;
   readonly onStart?: (check: Check) => void;
   readonly onFinding?: (finding: Finding) => void;
+  /** What the clients of a check sent and got first and last, before its finding. */
+  readonly onTapes?: (tapes: ReadonlyMap<string, WireTape>) => void;
   /** Every event of every check, as it happens. */
   readonly onEvent?: (check: string, event: HistoryEvent) => void;
 }
@@ -213,6 +216,7 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
   } catch (error) {
     ending.error ??= error;
   }
+  request.onTapes?.(context.tapes);
   if (!ending.interrupted) {
     const nodes = [...cluster.nodes].filter(([name]) => !context.controlled.has(name));
     const lives = await Promise.all(nodes.map(([name, node]) => livesOn(cluster, node, pids.get(name))));

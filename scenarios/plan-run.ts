@@ -129,6 +129,7 @@ function runOne(run: PlannedRun, plan: PlanRun, shared: Shared): Promise<Finding
       unrest: mutant === undefined ? 'error' : 'restart',
       onFinding: tell,
       onStart: () => keeper?.begin(),
+      onTapes: (tapes) => keeper?.keep(tapes),
       onEvent(check, event) {
         plan.onEvent?.(check, event, run);
         keeper?.see(event);

@@ -1,5 +1,5 @@
 /** The figures on the stage of a check: recorded publishers and players, and crowds. */
-import type { ClientOptions, Player, Publisher } from '../drivers/client.ts';
+import type { ByteTape, ClientOptions, Player, Publisher } from '../drivers/client.ts';
 import type { Habit } from './habits.ts';
 import type { CrowdFigures, History } from './history.ts';
 
@@ -121,6 +121,8 @@ export interface StageHand {
   readonly allowRemote?: boolean;
   /** Where clients may be led, beside the host of their URL. Default nowhere. */
   readonly allowHosts?: readonly string[];
+  /** Keeps the first and last bytes of a client's connection, should somebody ask. Default nobody does. */
+  tape?(label: string, url: string): ByteTape;
   /** See CheckContext.within. */
   within<T>(what: string, withinMs: number, promise: Promise<T>): Promise<T>;
   /** See CheckContext.cleanUp. Every figure gives it its own `stop`, before anything of it can be awaited. */
