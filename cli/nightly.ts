@@ -101,6 +101,12 @@ export const NIGHT: readonly Step[] = [
     command: npm('fuzz', '--inputs', '1000000', '--jobs', '2'),
     timeoutMs: 4 * HOUR,
   },
+  {
+    name: 'soak',
+    says: 'a thousand players for an hour: memory and descriptors stay flat, every frame is counted once',
+    command: npm('soak', '--duration', '1h', '--out', '{out}'),
+    timeoutMs: 75 * MINUTE,
+  },
 ];
 
 interface NightlyOptions {
