@@ -1,10 +1,10 @@
-/** The only media node of an nginx-rtmp cluster dies and comes back: everybody has to come back, the ladder too. */
-import { HLS_FRAGMENT_MS, HLS_UPDATE_TARGETS, PLAYING_WITHIN_MS } from '../bounds.ts';
-import { type Check, check } from '../check.ts';
+/** The only media node of an nginx-rtmp cluster dies or freezes and comes back: so does everybody, and the ladder. */
+import { HLS_FRAGMENT_MS, HLS_UPDATE_TARGETS, PLAYING_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
+import { type Check, type CheckContext, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG, VIEWER } from '../habits.ts';
 import { cured, judgeFailover, settled, watchFor } from './failover-judging.ts';
-import { RELOADS, viewersOf } from './failover-setting.ts';
+import { playersAt, RELOADS, viewersOf } from './failover-setting.ts';
 import { FIRST_SEGMENT_WITHIN_MS } from './nginx-rtmp-watch.ts';
 
 const GROUP = 'ladder';
@@ -40,22 +40,9 @@ const ladderOriginKilled = check({
       boundMs: ENCODER_BACK_MS,
       why: 'it tries every second',
     });
-    const hls = { hls: { start: 'live-edge', maxRetries: 0, variant: 'highest' } } as const;
     const [rtmp, ladder] = await Promise.all([
       viewersOf(t, [{ url: t.playUrl('rtmp', stream), label: 'viewer-rtmp' }]),
-      viewersOf(
-        t,
-        [
-          {
-            url: t.playUrl('hls', stream),
-            label: 'viewer-hls',
-            habit: RELOADS,
-            patienceMs: FIRST_SEGMENT_WITHIN_MS,
-            options: hls,
-          },
-        ],
-        FIRST_SEGMENT_WITHIN_MS + PLAYING_WITHIN_MS,
-      ),
+      ladderViewer(t, stream),
     ]);
     const rtmpMs = ENCODER_BACK_MS + VIEWER.waitMs(2) + PLAYING_WITHIN_MS;
     watchFor(t, {
@@ -84,4 +71,87 @@ const ladderOriginKilled = check({
   timeline: (history) => timelineOf(history, GROUP),
 });
 
-export const FAILOVER_LADDER: readonly Check[] = [ladderOriginKilled];
+// ladder-origin-frozen
+
+const FROZEN = 'frozen-ladder';
+/** Shorter than anybody's patience. */
+const FREEZE_MS = 2000;
+/** What has piled up passes at once; half a second for the encoders, who have as much to do. */
+const CAUGHT_UP_MS = TWO_HOPS_MS + 500;
+
+const ladderOriginFrozen = check({
+  id: 'failover/ladder-origin-frozen',
+  title: 'When nginx-rtmp freezes for 2 s and goes on, nobody is sent away, and the ladder goes on',
+  level: 'must',
+  spec: {
+    source: 'nginx-rtmp on Kubernetes (seeds/004)',
+    where: 'nginx-rtmp.conf, live and show; the Nginx that serves their files',
+    says: 'There is one media node, and nothing is broken: what its clients and encoders send waits in the buffers of the system. Players over RTMP get every frame once; the Nginx of the folder serves what is there, and new segments follow.',
+  },
+  topologies: ['nginx-rtmp'],
+  needs: ['publish.rtmp', 'play.rtmp', 'play.hls', 'control.process'],
+  mutants: ['web-keeps-open-files'],
+  deadlineMs: 45_000,
+
+  async run(t) {
+    const stream = t.stream();
+    const [live] = t.nodes('origin');
+    const { label: publisher } = await t.encode({ url: t.publishUrl(stream), habit: FFMPEG });
+    const asked = { publisher, group: FROZEN } as const;
+    watchFor(t, {
+      ...asked,
+      client: publisher,
+      part: 'untouched',
+      since: 'fault',
+      boundMs: TWO_HOPS_MS,
+      why: 'the buffers of the system take what it sends',
+      lossless: true,
+    });
+    const [rtmp, [hls]] = await Promise.all([
+      playersAt(t, stream, [live!.spec.name], { protocols: ['rtmp'] }),
+      ladderViewer(t, stream),
+    ]);
+    for (const client of rtmp) {
+      watchFor(t, {
+        ...asked,
+        client,
+        part: 'waits',
+        since: 'cure',
+        boundMs: CAUGHT_UP_MS,
+        why: 'what has piled up is there at once',
+        lossless: true,
+      });
+    }
+    watchFor(t, {
+      ...asked,
+      client: hls!,
+      part: 'returns',
+      since: 'cure',
+      boundMs: CAUGHT_UP_MS + HLS_FRAGMENT_MS + PLAYER_LOOKS_MS,
+      why: 'the next segment of a ladder, a look at the playlist',
+      lossless: false,
+    });
+    await t.control(live!, 'freeze');
+    await t.observe(FREEZE_MS, 'the media node says nothing');
+    await t.control(live!, 'thaw');
+    cured(t, `${live!.spec.name} goes on`);
+    await settled(t, FROZEN);
+  },
+
+  judge: (history) => judgeFailover(history, FROZEN),
+  timeline: (history) => timelineOf(history, FROZEN),
+});
+
+/** Of the highest rung, from its first segment on. */
+function ladderViewer(t: CheckContext, stream: string): Promise<string[]> {
+  const hls = { start: 'live-edge', maxRetries: 0, variant: 'highest' } as const;
+  const url = t.playUrl('hls', stream);
+  const patience = { habit: RELOADS, patienceMs: FIRST_SEGMENT_WITHIN_MS };
+  return viewersOf(
+    t,
+    [{ url, label: 'viewer-hls', ...patience, options: { hls } }],
+    FIRST_SEGMENT_WITHIN_MS + PLAYING_WITHIN_MS,
+  );
+}
+
+export const FAILOVER_LADDER: readonly Check[] = [ladderOriginKilled, ladderOriginFrozen];
