@@ -36,6 +36,7 @@ import {
   painter,
   paintVerdict,
   printable,
+  shown,
   table,
   UsageError,
 } from './output.ts';
@@ -590,7 +591,7 @@ function lineOf(finding: Finding): string {
 
 /** For a finding that is not what it should be. */
 export function detailOf({ expected, actual }: Finding): string {
-  return `\n    expected  ${printable(expected)}\n    actual    ${printable(actual)}`;
+  return `\n    expected  ${shown(expected)}\n    actual    ${shown(actual)}`;
 }
 
 function listOf(checks: readonly Check[]): string {

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { LabError, LabErrorCode } from '../lab/errors.ts';
+import { maskSecrets } from '../reports/secrets.ts';
 import { ReportError } from '../reports/write.ts';
-import { CommandError, ExitCode, painter, printable } from './output.ts';
+import { CommandError, ExitCode, painter, printable, shown } from './output.ts';
 
 /** What a file of a command exports: it adds itself, with its options and its action, to the program. */
 interface CommandFile {
@@ -78,10 +79,10 @@ function explain(error: unknown): ExitCode {
     return error.exitCode;
   }
   if (error instanceof LabError) {
-    say(error.message);
+    say(maskSecrets(error.message));
     if (error.log.length > 0) {
       console.error(`the last lines of ${error.node ?? 'the lab'}:`);
-      for (const line of error.log) console.error(paint('dim', `  ${printable(line)}`));
+      for (const line of error.log) console.error(paint('dim', `  ${shown(line)}`));
     }
     const hint = HINTS[error.code];
     if (hint !== undefined) console.error(hint);

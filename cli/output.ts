@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { Results, Verdict } from '../reports/results.ts';
+import { maskSecrets } from '../reports/secrets.ts';
 
 export const ExitCode = {
   pass: 0,
@@ -102,6 +103,11 @@ export function printable(text: string): string {
   );
 }
 
+/** Of a server, or about one: safe to print, and without what lets people in. */
+export function shown(text: string): string {
+  return printable(maskSecrets(text));
+}
+
 /** The end of every run: what did not pass, the verdict in one line, where the report is. */
 export function printFindings(
   results: Results,
@@ -113,17 +119,15 @@ export function printFindings(
   for (const { check, verdict, expected, actual, evidence } of results.findings) {
     if (verdict === 'pass') continue;
     const lines = [
-      `${paintVerdict(paint, verdict)}  ${paint('bold', printable(check))}`,
-      `  expected  ${printable(expected)}`,
-      `  actual    ${printable(actual)}`,
-      ...evidence.map(
-        ({ label, detail }) => `  ${paint('dim', `${printable(label)}: ${printable(detail)}`)}`,
-      ),
+      `${paintVerdict(paint, verdict)}  ${paint('bold', shown(check))}`,
+      `  expected  ${shown(expected)}`,
+      `  actual    ${shown(actual)}`,
+      ...evidence.map(({ label, detail }) => `  ${paint('dim', `${shown(label)}: ${shown(detail)}`)}`),
     ];
     stdout.write(`${lines.join('\n')}\n`);
   }
   const note = results.interrupted ? ' (interrupted)' : '';
-  stdout.write(`${paint('bold', paintVerdict(paint, results.verdict))}  ${printable(headline)}${note}\n`);
+  stdout.write(`${paint('bold', paintVerdict(paint, results.verdict))}  ${shown(headline)}${note}\n`);
   if (directory !== undefined) stdout.write(`report: ${join(directory, 'report.html')}\n`);
 }
 
