@@ -251,6 +251,16 @@ describe('rejoin-race', () => {
     assert.match(says, /p-2, who came after 100 ms/);
   });
 
+  test('a tap that saw nothing says nothing, and neither does a history without edges', () => {
+    const joined = new Timeline().step(1100, 'join', { edge: 'edge-1', offset: 100, player: 'p-2' });
+    assert.equal(judge('rejoin-race', served(joined)).verdict, 'inconclusive');
+    const unseen = new Timeline()
+      .step(0, 'edges', { edges: 'edge-1' })
+      .step(1100, 'join', { edge: 'edge-1', offset: 100, player: 'p-2' });
+    const { verdict, says } = judge('rejoin-race', served(unseen));
+    assert.deepEqual([verdict, says], ['inconclusive', 'the tap saw none']);
+  });
+
   test('one whose check ended because of another edge does not count', () => {
     const { verdict } = judge('rejoin-race', join().missed(2700, 'q-2: 8 further video frames'));
     assert.equal(verdict, 'pass', 'the gate adds that the check did not get to its end');

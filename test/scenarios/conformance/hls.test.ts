@@ -336,8 +336,10 @@ describe('end-of-stream', () => {
 describe('republish-discontinuity', () => {
   const id = 'hls/republish-discontinuity';
 
-  function republished(changes: { isMarked?: boolean; isMixed?: boolean; isReset?: boolean } = {}): History {
-    const { isMarked = true, isMixed = false, isReset = false } = changes;
+  function republished(
+    changes: { isMarked?: boolean; isMixed?: boolean; isReset?: boolean; isLost?: boolean } = {},
+  ): History {
+    const { isMarked = true, isMixed = false, isReset = false, isLost = false } = changes;
     const line = new Timeline()
       .step(900, 'watched', { nodes: 'web' })
       .step(950, 'published', { publisher: 'first' })
@@ -345,7 +347,7 @@ describe('republish-discontinuity', () => {
       .sent('second', video({ stream: 2, count: 25 }));
     const first = isMixed
       ? [...video({ stream: 1, count: 25 }), ...video({ stream: 2, count: 2 })]
-      : video({ stream: 1, count: 25 });
+      : video({ stream: isLost ? 3 : 1, count: 25 });
     const head = '#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n';
     const entry = (sequence: number) => `#EXTINF:1.000,\n${uriOf(sequence)}\n`;
     const mark = isMarked ? '#EXT-X-DISCONTINUITY\n' : '';
@@ -375,5 +377,9 @@ describe('republish-discontinuity', () => {
   test('not marked', () =>
     assert.match(judge(id, republished({ isMarked: false })).says, /none before segment 5/));
   test('mixed', () => assert.match(judge(id, republished({ isMixed: true })).says, /frames of both/));
+  test('no segment of the first publisher', () => {
+    const { verdict, says } = judge(id, republished({ isLost: true }));
+    assert.deepEqual([verdict, says], ['fail', 'none']);
+  });
   test('counted anew', () => assert.equal(judge(id, republished({ isReset: true })).verdict, 'fail'));
 });
