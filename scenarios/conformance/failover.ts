@@ -1,5 +1,6 @@
 /** Faults and what becomes of the clients: nodes that are killed or frozen, links that are cut. */
 import type { Check } from '../check.ts';
+import { FAILOVER_BALANCER } from './failover-balancer.ts';
 import { FAILOVER_CACHE } from './failover-cache.ts';
 import { FAILOVER_COWORKER } from './failover-coworker.ts';
 import { FAILOVER_EDGE } from './failover-edge.ts';
@@ -16,6 +17,7 @@ export const FAILOVER_CHECKS: readonly Check[] = [
   ...FAILOVER_CACHE,
   ...FAILOVER_LINKS,
   ...FAILOVER_EDGE,
+  ...FAILOVER_BALANCER,
   ...FAILOVER_FORWARD,
   ...FAILOVER_WEB,
   ...FAILOVER_PROXY,

@@ -1,0 +1,91 @@
+/** The balancer, which is there once and in front of everybody, goes: whoever came through it comes back through it. */
+import { PLAYING_WITHIN_MS, RETURNED_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
+import { type Check, check } from '../check.ts';
+import { timelineOf } from '../failover-timeline.ts';
+import { VIEWER } from '../habits.ts';
+import { boundStorm, cured, judgeReturns, settled, watchFor } from './failover-judging.ts';
+import { EDGE_CLUSTER, ENCODERS, playersAt, viewersOf } from './failover-setting.ts';
+import { namesOf } from './masters-and-slaves.ts';
+
+const GROUP = 'balancer';
+const DOWN_MS = 500;
+const HANDSHAKE_MS = 1000;
+/** Who comes to the balancer is given to each edge in turn. */
+const PER_PROTOCOL = 3;
+
+const balancerRestarted = check({
+  id: 'failover/balancer-restarted',
+  title:
+    'When HAProxy dies and is started again, viewers and encoders, ffmpeg and OBS, come back through it, and nobody else notices',
+  level: 'must',
+  spec: {
+    source: 'Edge cluster on Kubernetes (seeds/000)',
+    where: 'step 6, the load balancer in front of the edges',
+    says: 'The balancer has no state that is missed. What went through it ends with it, also at the edges and the origin, so that a stream is free when its encoder comes back. Who is at an edge itself notices nothing.',
+  },
+  topologies: EDGE_CLUSTER,
+  needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'balancer', 'observe.upstream', 'control.process'],
+  mutants: ['origin-frees-on-unpublish-only', 'media-drops-frames'],
+  deadlineMs: 30_000,
+
+  async run(t) {
+    const [balancer] = t.nodes('balancer');
+    const front = balancer!.spec.name;
+    const stream = t.stream();
+    const { label: publisher } = await t.publish({ url: t.publishUrl(stream) });
+    const asked = { group: GROUP, lossless: false, since: 'cure' } as const;
+    for (const habit of ENCODERS) {
+      const own = t.stream(habit.name.toLowerCase());
+      const { label } = await t.encode({ url: t.publishUrl(own, front), label: habit.name, habit });
+      // It has failed twice, perhaps, by the time that the balancer is there.
+      watchFor(t, {
+        ...asked,
+        publisher: label,
+        client: label,
+        part: 'publishes',
+        boundMs: habit.waitMs(2) + HANDSHAKE_MS,
+        why: `${habit.name} waits up to ${habit.waitMs(2)} ms`,
+      });
+    }
+    const requests = Array.from({ length: PER_PROTOCOL }, () => ['rtmp', 'flv'] as const)
+      .flat()
+      .map((protocol) => ({ url: t.playUrl(protocol, stream, front), label: `viewer-${protocol}` }));
+    const [viewers, bystanders] = await Promise.all([
+      viewersOf(t, requests),
+      playersAt(t, stream, namesOf(t, 'edge'), { withinMs: 2 * PLAYING_WITHIN_MS }),
+    ]);
+    for (const client of viewers) {
+      watchFor(t, {
+        ...asked,
+        publisher,
+        client,
+        part: 'returns',
+        boundMs: VIEWER.waitMs(2) + RETURNED_WITHIN_MS,
+        why: `a viewer waits up to ${VIEWER.waitMs(2)} ms`,
+      });
+    }
+    for (const client of [publisher, ...bystanders]) {
+      watchFor(t, {
+        ...asked,
+        publisher,
+        client,
+        part: 'untouched',
+        since: 'fault',
+        boundMs: TWO_HOPS_MS,
+        why: 'two merged writes',
+        lossless: true,
+      });
+    }
+    boundStorm(t, GROUP, ENCODERS.length);
+    await t.control(balancer!, 'kill');
+    await t.observe(DOWN_MS, 'there is no balancer');
+    await t.control(balancer!, 'restart');
+    cured(t, `${front} is ready`);
+    await settled(t, GROUP);
+  },
+
+  judge: (history) => judgeReturns(history, GROUP, ['publishes', 'returns']),
+  timeline: (history) => timelineOf(history, GROUP),
+});
+
+export const FAILOVER_BALANCER: readonly Check[] = [balancerRestarted];
