@@ -49,8 +49,8 @@ export function judgeSoak(samples: readonly SoakSample[], outcome: SoakOutcome):
       ),
     ),
     ...(names.length === 0 ? [of('processes', 'inconclusive', 'nobody was looked at')] : []),
-    clients(outcome),
-    frames(outcome),
+    excused(clients(outcome), outcome),
+    excused(frames(outcome), outcome),
     histograms(outcome),
   ];
   const { healthy, reasons } = outcome.generator;
@@ -61,6 +61,11 @@ export function judgeSoak(samples: readonly SoakSample[], outcome: SoakOutcome):
 
 function of(name: string, verdict: Verdict, says: string): SoakFinding {
   return { name, verdict, says };
+}
+
+/** A generator that was held up may have lost them itself. */
+function excused(finding: SoakFinding, { generator }: SoakOutcome): SoakFinding {
+  return generator.healthy || finding.verdict !== 'fail' ? finding : { ...finding, verdict: 'inconclusive' };
 }
 
 function flat(name: string, samples: readonly SoakSample[]): SoakFinding[] {

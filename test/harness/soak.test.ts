@@ -63,5 +63,9 @@ test('a generator that is not in order, and an end before its time, are no pass'
   assert.deepEqual(wrong(looks(), { generator: { healthy: false, reasons: ['x'] } }), [
     'generator inconclusive',
   ]);
+  assert.deepEqual(wrong(looks(), { generator: { healthy: false, reasons: ['x'] }, framesOfWorst: 4900 }), [
+    'frames inconclusive',
+    'generator inconclusive',
+  ]);
   assert.deepEqual(wrong(looks(), { interrupted: true }), ['interrupted inconclusive']);
 });

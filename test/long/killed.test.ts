@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import { ExitCode } from '../../cli/output.ts';
 import { resultsIn, temporary } from '../cli/surroundings.ts';
 import { eventually } from '../drivers/support/observe.ts';
+import { FRAMES, startLoad } from '../harness/real-load.ts';
 import { gone } from '../support/processes.ts';
-import { FRAMES, startLoad } from './real-load.ts';
 
 describe('SIGKILL', { concurrency: true }, () => {
   it('of a worker is reported, blames nobody, and the rest is kept', async (t) => {
