@@ -134,7 +134,7 @@ export class Break {
         unit: '',
         expected: saw.stalls,
         reported: meter.model.stallsUntil(this.#end),
-        tolerance: 0,
+        tolerance: saw.close,
       },
       {
         ...seen,
