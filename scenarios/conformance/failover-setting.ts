@@ -17,8 +17,16 @@ export function encoderBackMs(habit: Habit, wayMs: number): number {
 }
 
 /**
+ * A balancer finds a node up that the check before has put down: HAProxy asks every 100 ms (`downinter`), once is enough
+ * (`rise 1`); and as much again for the answer.
+ */
+const FOUND_UP_MS = 200;
+/** So often a balancer is given the time to find all nodes up. */
+const ROUNDS = 10;
+
+/**
  * An encoder whose stream is at one of `holders`, of several that a balancer or a proxy gives streams to; those that
- * landed elsewhere are stopped. Not observed when none does in two turns.
+ * landed elsewhere are stopped. Not observed when none does in all rounds of two turns.
  */
 export async function encoderAt(
   t: CheckContext,
@@ -29,7 +37,9 @@ export async function encoderAt(
     wanted,
   }: { habit: Habit; entry: string; among: readonly string[]; wanted: (holder: string) => boolean },
 ): Promise<{ stream: string; label: string; holder: string }> {
-  for (let turn = 0; turn < 2 * among.length; turn++) {
+  for (let turn = 0; turn < 2 * among.length * ROUNDS; turn++) {
+    if (turn > 0 && turn % (2 * among.length) === 0)
+      await t.observe(FOUND_UP_MS, 'the balancer has not given a stream to the node yet');
     const stream = t.stream(habit.name.toLowerCase());
     const encoder = await t.encode({ url: t.publishUrl(stream, entry), label: habit.name, habit });
     const holder = await holderOf(t, stream, [...among]);
