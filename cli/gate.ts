@@ -15,7 +15,7 @@ import type { ClusterFigures } from '../reports/results-clusters.ts';
 import type { Bystander } from '../reports/results-mutants.ts';
 import { writeRun } from '../reports/write.ts';
 import type { Check } from '../scenarios/check.ts';
-import { clusterFigures } from '../scenarios/cluster-figures.ts';
+import { clusterFigures, figuresTogether } from '../scenarios/cluster-figures.ts';
 import { CHECKS } from '../scenarios/conformance/index.ts';
 import { MAX_SEED, randomSeed } from '../scenarios/context.ts';
 import { UNSUPPORTED_PART } from '../scenarios/gate.ts';
@@ -75,7 +75,9 @@ export function register(program: Command): void {
       .argument('[check...]', 'ids or globs, such as back-to-source/*; all when left out'),
   );
   addLiveOptions(command)
-    .addOption(jobsOption('clusters that run side by side'))
+    .addOption(
+      jobsOption('clusters that run side by side; a topology has several when no other is left to begin'),
+    )
     .addOption(seedOption())
     .addOption(proxyOption())
     .option('--list', 'show the checks and run nothing')
@@ -366,7 +368,7 @@ export function selected(
 /** What differs between the commands that run checks. */
 export interface Work {
   readonly plan: Plan;
-  /** How many clusters may run at a time. Default 1. */
+  /** See PlanRun. Default 1. */
   readonly jobs?: number;
   /** Default runner `process`. */
   readonly attach?: Attach;
@@ -409,18 +411,25 @@ async function carryOut(
 ): Promise<Results> {
   const startedAt = new Date();
   const began = performance.now();
-  // In the order of the plan, whichever ends first; those of no run come first.
+  // In the order of the plan, whichever run ends first; those of no run come first.
   const findingsOf = new Map<PlannedRun | undefined, Finding[]>([[undefined, []]]);
   for (const run of work.plan.runs) findingsOf.set(run, []);
   const environment = collectEnvironment();
   const programs: Record<string, string> = {};
   const notes = new Set<string>(work.notes);
   const bystanders: Bystander[] = [];
-  const clusters = new Map<PlannedRun, ClusterFigures>();
-  const clustersUp = new Map<PlannedRun, Cluster>();
+  const figures = new Map<PlannedRun, Map<Cluster, ClusterFigures>>();
+  const clustersUp = new Map<Cluster, PlannedRun>();
+  const measure = (cluster: Cluster, run: PlannedRun): void => {
+    const known = figures.get(run) ?? new Map<Cluster, ClusterFigures>();
+    figures.set(run, known.set(cluster, clusterFigures(cluster, run.checks)));
+  };
   let interrupted = false;
   const resultsNow = (): Results => {
-    const findings = [...findingsOf.values()].flat();
+    const findings = [...findingsOf].flatMap(([run, found]) => inOrder(found, run));
+    const clusters = work.plan.runs
+      .flatMap((run) => figures.get(run) ?? [])
+      .map((ofRun) => figuresTogether([...ofRun.values()]));
     return {
       schema: 'liveproof/results@1',
       kind,
@@ -433,12 +442,12 @@ async function carryOut(
       environment: { ...environment, programs: { ...programs } },
       findings,
       ...(bystanders.length === 0 ? {} : { bystanders: [...bystanders] }),
-      ...(clusters.size === 0 ? {} : { clusters: work.plan.runs.flatMap((run) => clusters.get(run) ?? []) }),
+      ...(clusters.length === 0 ? {} : { clusters }),
     };
   };
   const live = await show(resultsNow());
   const look = (): void => {
-    for (const [run, cluster] of clustersUp) clusters.set(run, clusterFigures(cluster, run.checks));
+    for (const [cluster, run] of clustersUp) measure(cluster, run);
     live?.update(resultsNow());
   };
   const looking = live && setInterval(look, LOOK_EVERY_MS).unref();
@@ -450,7 +459,6 @@ async function carryOut(
   const say = (line: string): boolean => process.stdout.write(`${line}\n`);
   let failure: Error | undefined;
   const pieces = new Pieces<PlannedRun | undefined>(say);
-  const startedRuns = new Map<PlannedRun, number>();
   const found = (finding: Finding, run?: PlannedRun): void => {
     findingsOf.get(run)?.push(finding);
     for (const { label, detail } of finding.evidence) {
@@ -482,28 +490,27 @@ async function carryOut(
     },
     ...(work.attach === undefined ? {} : { attach: work.attach }),
     onStart(run) {
-      startedRuns.set(run, performance.now());
       pieces.begin(run);
       const heading = work.heading?.(run);
       if (heading !== undefined) pieces.tell(run, heading);
     },
     onEnd: (run) => pieces.end(run),
-    async onUp(cluster, run) {
+    async onUp(cluster, run, { nth, afterMs }) {
       const { topology, engine, mutant } = run;
       if (mutant !== undefined) return;
-      clustersUp.set(run, cluster);
+      clustersUp.set(cluster, run);
       const versions = await versionsOf(cluster);
       Object.assign(programs, versions);
       for (const [image, version] of Object.entries(versions)) {
         if (version.startsWith(STANDIN))
           notes.add(`${image} is a ${version}: nothing is proven of the real one`);
       }
-      const seconds = (performance.now() - (startedRuns.get(run) ?? began)) / 1000;
-      pieces.tell(run, `${topology.name} of ${engine} is up after ${seconds.toFixed(1)} s`);
+      const which = nth === 1 ? '' : `, cluster ${nth} beside it,`;
+      pieces.tell(run, `${topology.name} of ${engine}${which} is up after ${(afterMs / 1000).toFixed(1)} s`);
     },
     onChecked(cluster, run) {
-      clustersUp.delete(run);
-      if (run.mutant === undefined) clusters.set(run, clusterFigures(cluster, run.checks));
+      clustersUp.delete(cluster);
+      if (run.mutant === undefined) measure(cluster, run);
     },
     onFinding: found,
     onBystander({ check, topology, engine, verdict }, { mutant }) {
@@ -561,6 +568,13 @@ function cannotRun({ topology, engine, reason }: LeftOut): Finding {
     evidence: [],
     durationMs: 0,
   };
+}
+
+/** As the run has its checks, whichever of its clusters ended one first; what the lab says comes before. */
+function inOrder(findings: readonly Finding[], run: PlannedRun | undefined): Finding[] {
+  const places = new Map(run?.checks.map(({ id }, place) => [id, place]));
+  const placeOf = ({ check }: Finding): number => places.get(check) ?? -1;
+  return findings.toSorted((a, b) => placeOf(a) - placeOf(b));
 }
 
 /** So that the report says, too, why there is nothing in it. */

@@ -8,15 +8,20 @@ export const ClusterNodeFigures = z
     name: z.string(),
     role: z.string().describe('`origin`, `edge`, `master`, `slave`, `balancer`, `web`, `proxy` …'),
     engine: z.string().describe('The program that plays the role.'),
-    host: z.string(),
-    state: z.string().describe('`ready`, `frozen` or `exited`, after the last check.'),
+    host: z.string().describe('Of several clusters: one in each, with commas between.'),
+    state: z
+      .string()
+      .describe('`ready`, `frozen` or `exited`, after the last check; of several, one that is not `ready`.'),
     publish: z.array(z.string()).describe('Protocols by which encoders come in here.'),
     play: z.array(z.string()).describe('Protocols by which players come in here.'),
     cpuSeconds: z
       .number()
       .nullable()
       .describe('CPU time since its process was last started; null when nobody knows.'),
-    rssMb: z.number().nullable().describe('Memory of its process; null when nobody knows.'),
+    rssMb: z
+      .number()
+      .nullable()
+      .describe('Memory of its process, of several the largest; null when nobody knows.'),
   })
   .meta({ id: 'ClusterNodeFigures', description: 'One node of a cluster.' });
 export type ClusterNodeFigures = z.infer<typeof ClusterNodeFigures>;
@@ -48,6 +53,9 @@ export const ClusterFigures = z
     topology: z.string(),
     title: z.string(),
     engine: z.string(),
+    clusters: Count.optional().describe(
+      'Clusters of this topology that shared the checks; left out when it was one. Figures are of all together.',
+    ),
     checks: z
       .array(z.string())
       .describe('The checks that were to run on it. Others are not for it, or were not asked for.'),

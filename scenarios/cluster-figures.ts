@@ -2,7 +2,12 @@
 import type { Cluster, ClusterNode } from '../lab/cluster.ts';
 import { LabError } from '../lab/errors.ts';
 import type { EntrySpec, NodeSpec } from '../lab/topology.ts';
-import type { ClusterFigures, ClusterLink, ClusterNodeFigures } from '../reports/results-clusters.ts';
+import type {
+  ClusterFigures,
+  ClusterLink,
+  ClusterNodeFigures,
+  ClusterTap,
+} from '../reports/results-clusters.ts';
 import type { Check } from './check.ts';
 
 /** `checks` are those that are to run on it. Call it while the cluster is up. */
@@ -15,6 +20,48 @@ export function clusterFigures(cluster: Cluster, checks: readonly Check[]): Clus
     checks: checks.map(({ id }) => id),
     nodes: [...nodes.values()].map((node) => nodeFigures(node, entries)),
     links: linksOf(cluster),
+  };
+}
+
+/** Of several clusters of one run, which have the same nodes and links: their figures in one. */
+export function figuresTogether(all: readonly ClusterFigures[]): ClusterFigures {
+  const [first, ...others] = all;
+  if (first === undefined) throw new Error('figures of no cluster');
+  if (others.length === 0) return first;
+  return {
+    ...first,
+    clusters: all.length,
+    nodes: first.nodes.map((node, at) => nodesTogether(all.map(({ nodes }) => nodes[at] ?? node))),
+    links: first.links.map((link, at) => ({
+      ...link,
+      taps: link.taps.map((tap, which) =>
+        tapsTogether(all.map(({ links }) => links[at]?.taps[which] ?? tap)),
+      ),
+    })),
+  };
+}
+
+function nodesTogether(nodes: readonly ClusterNodeFigures[]): ClusterNodeFigures {
+  const known = (of: (node: ClusterNodeFigures) => number | null) =>
+    nodes.map(of).filter((figure) => figure !== null);
+  const [cpuSeconds, rssMb] = [known((node) => node.cpuSeconds), known((node) => node.rssMb)];
+  return {
+    ...nodes[0]!,
+    host: nodes.map(({ host }) => host).join(', '),
+    state: nodes.find(({ state }) => state !== 'ready')?.state ?? 'ready',
+    cpuSeconds: cpuSeconds.length === 0 ? null : cpuSeconds.reduce((sum, seconds) => sum + seconds),
+    rssMb: rssMb.length === 0 ? null : Math.max(...rssMb),
+  };
+}
+
+function tapsTogether(taps: readonly ClusterTap[]): ClusterTap {
+  const sum = (of: (tap: ClusterTap) => number) => taps.reduce((total, tap) => total + of(tap), 0);
+  return {
+    carries: taps[0]!.carries,
+    open: sum(({ open }) => open),
+    connections: sum(({ connections }) => connections),
+    bytesUp: sum(({ bytesUp }) => bytesUp),
+    bytesDown: sum(({ bytesDown }) => bytesDown),
   };
 }
 

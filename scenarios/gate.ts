@@ -37,7 +37,8 @@ const CLOCK_JUMPED = {
 const INTERRUPTED = { expected: 'the check runs to its end', actual: 'interrupted' };
 
 export interface GateRequest {
-  readonly checks: readonly Check[];
+  /** Each is taken when the one before it has ended. */
+  readonly checks: Iterable<Check>;
   readonly cluster: Cluster;
   readonly stage: Stage;
   /** The mutant that the cluster was started with. */
@@ -330,7 +331,11 @@ function absent(expected: string, actual: string): Outcome {
   return { verdict: 'unsupported', expected, actual, evidence: [] };
 }
 
-function findingOf(check: Check, cluster: Cluster, outcome: Outcome): Omit<Finding, 'durationMs'> {
+export function findingOf(
+  check: Check,
+  cluster: Pick<Cluster, 'topology' | 'engine'>,
+  outcome: Outcome,
+): Omit<Finding, 'durationMs'> {
   return {
     check: check.id,
     title: check.title,

@@ -1,13 +1,24 @@
-/** Runs a plan: cluster after cluster, each with its checks; some of them side by side. */
+/** Runs a plan: cluster after cluster, some of them side by side, each with its checks or with a share of them. */
 import { join } from 'node:path';
 import type { Cluster } from '../lab/cluster.ts';
 import type { Finding } from '../reports/results.ts';
+import type { Check } from './check.ts';
 import { EvidenceKeeper, type EvidenceRequest } from './evidence.ts';
+import { findingOf } from './gate.ts';
 import type { HistoryEvent } from './history.ts';
 import { Machine } from './machine.ts';
 import { proofOf } from './mutants.ts';
 import type { PlannedRun } from './plan.ts';
 import { type Attach, runOnCluster } from './run.ts';
+import { RunUnderWay } from './run-under-way.ts';
+
+/** How a cluster came up. */
+export interface Start {
+  /** Among those of its run, from 1. */
+  readonly nth: number;
+  /** The wait for its turn included. */
+  readonly afterMs: number;
+}
 
 export interface PlanRun {
   readonly runs: readonly PlannedRun[];
@@ -25,22 +36,27 @@ export interface PlanRun {
   /** Default none is kept. */
   readonly evidence?: EvidenceRequest;
   /**
-   * How many clusters may run at a time; those with a mutant come after the healthy ones. Clusters share nothing but the
-   * machine: whether the gate itself kept up is in every history. Default 1.
+   * How many clusters may run at a time; those with a mutant come after the healthy ones. When no run is left to begin,
+   * a healthy one that is under way gets a further cluster, with a folder of its own, so that several share its checks.
+   * Clusters share nothing but the machine: whether the gate itself kept up is in every history. Default 1, as it must be
+   * with `basePort` and where `attach` finds a cluster instead of starting one.
    */
   readonly jobs?: number;
   readonly onStart?: (run: PlannedRun) => void;
-  readonly onUp?: (cluster: Cluster, run: PlannedRun) => Promise<void> | void;
+  readonly onUp?: (cluster: Cluster, run: PlannedRun, start: Start) => Promise<void> | void;
   /** After its last check, while it is still up. */
   readonly onChecked?: (cluster: Cluster, run: PlannedRun) => void;
-  /** Of a run with a mutant it is the proof. */
+  /**
+   * One of every check, unless `signal` aborts, and one only. Of a run with a mutant it is the proof, and there is none
+   * when its cluster fails.
+   */
   readonly onFinding: (finding: Finding, run: PlannedRun) => void;
   /** Of a check that stands by at a mutant. */
   readonly onBystander?: (finding: Finding, run: PlannedRun) => void;
   readonly onEvent?: (check: string, event: HistoryEvent, run: PlannedRun) => void;
-  /** Its cluster is down again. */
+  /** Its clusters are down again. */
   readonly onEnd?: (run: PlannedRun) => void;
-  /** A cluster did not come up, or the lab gave up in the middle. The next one is tried. */
+  /** A cluster did not come up, or the lab gave up in the middle. Others of its run take what is left; the next run is tried. */
   readonly onFailure: (failure: Error, run: PlannedRun) => void;
 }
 
@@ -51,9 +67,12 @@ export async function runPlan(plan: PlanRun): Promise<void> {
   const machine = new Machine();
   const oneStart = oneAtATime<Cluster>();
   const shared: Shared = { machine, inTurn: (start) => oneStart(() => machine.beside(start)) };
-  for (const runs of [healthy, spoiled]) {
+  // What takes longest is not to be what is left at the end.
+  const largestFirst = healthy.toSorted((a, b) => b.checks.length - a.checks.length);
+  for (const runs of [largestFirst, spoiled]) {
     const queue = runs.values();
-    await Promise.all(Array.from({ length: plan.jobs ?? 1 }, () => runQueue(queue, plan, shared)));
+    const underWay = new Set<RunUnderWay>();
+    await Promise.all(Array.from({ length: plan.jobs ?? 1 }, () => work(queue, underWay, plan, shared)));
   }
 }
 
@@ -75,33 +94,61 @@ function oneAtATime<T>(): InTurn<T> {
   };
 }
 
-async function runQueue(queue: Iterable<PlannedRun>, plan: PlanRun, shared: Shared): Promise<void> {
-  for (const run of queue) {
+/** Run after run; then it helps with those that others are at, as long as one is worth a further cluster. */
+async function work(
+  queue: Iterable<PlannedRun>,
+  underWay: Set<RunUnderWay>,
+  plan: PlanRun,
+  shared: Shared,
+): Promise<void> {
+  for (const planned of queue) {
     if (plan.signal.aborted) return;
-    plan.onStart?.(run);
-    try {
-      await runOne(run, plan, shared);
-    } catch (error) {
-      if (plan.signal.aborted) return;
-      plan.onFailure(error instanceof Error ? error : new Error(String(error)), run);
-    } finally {
-      plan.onEnd?.(run);
+    const run = new RunUnderWay(planned);
+    underWay.add(run);
+    plan.onStart?.(planned);
+    await useCluster(run, plan, shared);
+  }
+  while (!plan.signal.aborted) {
+    const [run] = [...underWay].toSorted((a, b) => b.share - a.share);
+    if (run === undefined || run.share === 0) return;
+    await useCluster(run, plan, shared);
+  }
+}
+
+/** Lets one more cluster work on the run, until nothing of it is left to begin. */
+async function useCluster(run: RunUnderWay, plan: PlanRun, shared: Shared): Promise<void> {
+  const { planned } = run;
+  const nth = run.enter();
+  try {
+    if (nth === 1 || (await run.firstIsUp)) await runOne(run, nth, plan, shared);
+  } catch (error) {
+    run.failed();
+    if (!plan.signal.aborted)
+      plan.onFailure(error instanceof Error ? error : new Error(String(error)), planned);
+  } finally {
+    if (run.leave()) {
+      if (!plan.signal.aborted && planned.mutant === undefined)
+        for (const check of run.open) plan.onFinding(notRun(check, planned), planned);
+      plan.onEnd?.(planned);
     }
   }
 }
 
-function runOne(run: PlannedRun, plan: PlanRun, shared: Shared): Promise<Finding[]> {
-  const { topology, engine, checks, mutant, bystanders = [] } = run;
-  const name = join(topology.name, mutant ?? 'healthy');
+function runOne(run: RunUnderWay, nth: number, plan: PlanRun, shared: Shared): Promise<Finding[]> {
+  const { planned, list } = run;
+  const { topology, engine, checks, mutant, bystanders = [] } = planned;
+  const began = performance.now();
+  const name = join(topology.name, `${mutant ?? 'healthy'}${nth === 1 ? '' : `-${nth}`}`);
   const runDir = join(plan.runDir, name);
   const keeper = plan.evidence && new EvidenceKeeper(plan.evidence, runDir, name);
   const standsBy = new Set(bystanders.map(({ id }) => id));
   const tell = (finding: Finding): void => {
-    if (standsBy.has(finding.check)) plan.onBystander?.(finding, run);
+    if (standsBy.has(finding.check)) plan.onBystander?.(finding, planned);
     else {
       const told = mutant === undefined ? finding : proofOf(finding, mutant);
-      plan.onFinding(keeper?.of(told) ?? told, run);
+      plan.onFinding(keeper?.of(told) ?? told, planned);
     }
+    run.found(finding.check);
   };
   const { srsPath, proxyPath, openUdp = false, basePort, attach, signal } = plan;
   return runOnCluster(
@@ -111,10 +158,11 @@ function runOne(run: PlannedRun, plan: PlanRun, shared: Shared): Promise<Finding
       runDir,
       inTurn: shared.inTurn,
       onUp(cluster) {
+        run.up();
         keeper?.watch(cluster);
-        return plan.onUp?.(cluster, run);
+        return plan.onUp?.(cluster, planned, { nth, afterMs: performance.now() - began });
       },
-      onChecked: (cluster) => plan.onChecked?.(cluster, run),
+      onChecked: (cluster) => plan.onChecked?.(cluster, planned),
       openUdp,
       ...(srsPath === undefined ? {} : { srsPath }),
       ...(proxyPath === undefined ? {} : { proxyPath }),
@@ -122,7 +170,8 @@ function runOne(run: PlannedRun, plan: PlanRun, shared: Shared): Promise<Finding
       ...(attach === undefined ? {} : { attach }),
     },
     {
-      checks: [...checks, ...bystanders],
+      checks:
+        mutant !== undefined ? [...checks, ...bystanders] : nth === 1 ? list.fromFront() : list.fromBack(),
       signal,
       machine: shared.machine,
       // A mutant's very defect may be that it never lets go.
@@ -131,11 +180,22 @@ function runOne(run: PlannedRun, plan: PlanRun, shared: Shared): Promise<Finding
       onStart: () => keeper?.begin(),
       onTapes: (tapes) => keeper?.keep(tapes),
       onEvent(check, event) {
-        plan.onEvent?.(check, event, run);
+        plan.onEvent?.(check, event, planned);
         keeper?.see(event);
       },
       ...(plan.seed === undefined ? {} : { seed: plan.seed }),
       ...(mutant === undefined ? {} : { mutant }),
     },
   );
+}
+
+/** Of a check that was begun on no cluster, or on one that gave up. What happened is the failure's to tell. */
+function notRun(check: Check, run: PlannedRun): Finding {
+  const outcome = {
+    verdict: 'inconclusive' as const,
+    expected: 'a cluster that stays up until the check has ended',
+    actual: 'none did: lab/up says why',
+    evidence: [],
+  };
+  return { ...findingOf(check, run, outcome), durationMs: 0 };
 }

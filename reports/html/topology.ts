@@ -14,12 +14,12 @@ ${clusters.map((cluster, index) => renderCluster(cluster, index + 1, clusters.le
 }
 
 function renderCluster(cluster: ClusterFigures, number: number, open: boolean): Html {
-  const { topology, engine, title, links } = cluster;
+  const { topology, engine, title, links, clusters = 1 } = cluster;
   const taps = links.flatMap((link) => link.taps);
   const passed = taps.reduce((sum, { bytesUp, bytesDown }) => sum + bytesUp + bytesDown, 0);
   return html`<details class="cluster" id="cluster-${number}"${open && html` open`}>
 <summary><span class="what"><span class="title">${topology} <span class="engine">${engine}</span></span>
-<span class="where"><span>${title}</span><span>${taps.length === 0 ? 'nothing counted on links' : `${formatBytes(passed)} on ${plural(taps.length, 'tap')}`}</span></span></span></summary>
+<span class="where"><span>${title}</span>${clusters > 1 && html`<span>${plural(clusters, 'cluster')} together</span>`}<span>${taps.length === 0 ? 'nothing counted on links' : `${formatBytes(passed)} on ${plural(taps.length, 'tap')}`}</span></span></span></summary>
 <div class="scroll" tabindex="0" role="region" aria-label="${`Picture of ${topology} of ${engine}`}">${picture(cluster)}</div>
 <details class="data"><summary>The links as a table</summary>${linkTable(cluster)}</details>
 </details>`;

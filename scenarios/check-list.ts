@@ -1,0 +1,32 @@
+/** The checks of a run that nobody has begun yet. Its clusters take from them, each when it has ended one. */
+import type { Check } from './check.ts';
+
+export class CheckList {
+  /** Checks with the same `run` share what it observes on a cluster (shared-observation.ts), and stay on one. */
+  readonly #groups: Check[][];
+
+  constructor(checks: readonly Check[]) {
+    const groups = new Map<Check['run'], Check[]>();
+    for (const check of checks) {
+      const group = groups.get(check.run);
+      if (group === undefined) groups.set(check.run, [check]);
+      else group.push(check);
+    }
+    this.#groups = [...groups.values()];
+  }
+
+  /** What can still be taken: a group counts as one. */
+  get left(): number {
+    return this.#groups.length;
+  }
+
+  /** Takes from the front for as long as there is something. */
+  *fromFront(): Generator<Check> {
+    for (let group = this.#groups.shift(); group !== undefined; group = this.#groups.shift()) yield* group;
+  }
+
+  /** The same from the back. */
+  *fromBack(): Generator<Check> {
+    for (let group = this.#groups.pop(); group !== undefined; group = this.#groups.pop()) yield* group;
+  }
+}
