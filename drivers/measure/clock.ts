@@ -38,6 +38,11 @@ export class WallClock {
     return this.#anchor + this.#monotonic();
   }
 
+  /** Epoch milliseconds of a moment that `monotonic` has told, with fraction. */
+  at(monotonic: number): number {
+    return this.#anchor + monotonic;
+  }
+
   /**
    * Holds the anchor against the system's clock. As that is truncated, `system - monotonic` lies in
    * (truth - 1 ms, truth]: more than the anchor corrects it at once, less corrects it only when a whole window

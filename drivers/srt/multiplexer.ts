@@ -1,11 +1,19 @@
 /** Thousands of SRT callers on a few UDP sockets, told apart by socket id (draft-sharabayko-srt-01 section 3). */
 import { randomBytes } from 'node:crypto';
-import { createSocket, type Socket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
+import { lookup } from 'node:dns';
+import { isIP } from 'node:net';
 import { SrtConnection, type SrtHandler } from '../../protocols/srt/connection.ts';
 import type { SrtOptions } from '../../protocols/srt/options.ts';
-import { destinationOf, HEADER_SIZE } from '../../protocols/srt/packet.ts';
+import {
+  ControlType,
+  controlTypeOf,
+  destinationOf,
+  HEADER_SIZE,
+  isControl,
+} from '../../protocols/srt/packet.ts';
 import { PacketPool } from '../../protocols/srt/packet-pool.ts';
+import type { DatagramReceiver, DatagramSocket, Endpoint } from '../udp/contract.ts';
+import { openDatagramSocket } from '../udp/open.ts';
 import { Scheduled, schedule } from './schedule.ts';
 
 /**
@@ -17,8 +25,6 @@ const CALLERS_PER_SOCKET = 64;
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 /** What 10 000 players of 480 kbit/s hold within 120 ms. */
 const POOL_BYTES = 100 * 1024 * 1024;
-/** A socket whose last caller is gone lets its last words out before it is closed. */
-const LINGER_MS = 50;
 
 export interface SrtTarget {
   readonly host: string;
@@ -110,35 +116,25 @@ function pick(events: SrtCallerEvents): Omit<SrtHandler, 'onPacketOut'> {
   };
 }
 
-class CallerSocket {
+class CallerSocket implements DatagramReceiver {
   open = true;
   readonly out: (connection: SrtConnection, bytes: Uint8Array) => void;
-  private readonly socket: Socket;
+  /** undefined before it is there. */
+  private socket: DatagramSocket | undefined = undefined;
   private readonly callers = new Map<number, Caller>();
   private readonly onGone: () => void;
-  private ready = false;
 
   constructor(target: SrtTarget, onGone: () => void) {
     this.onGone = onGone;
-    const family = isIPv6(target.host) ? 'udp6' : 'udp4';
-    this.socket = createSocket(family);
-    const { socket } = this;
-    this.out = (_connection, bytes) => {
-      if (this.ready) schedule.send(socket, bytes);
-    };
-    socket.on('message', (bytes) => this.received(bytes));
-    socket.on('error', (error: NodeJS.ErrnoException) => this.failed(error));
-    socket.bind({ address: target.localAddress, port: 0 }, () => {
-      try {
-        socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
-      } catch {
-        // What the system gives will do.
-      }
-      socket.connect(target.port, target.host, (error?: Error) => {
-        if (error !== undefined && error !== null) this.failed(error);
-        else this.connected();
+    this.out = (_connection, bytes) => this.socket?.send(bytes);
+    // Who calls is told of what happens when the call has returned.
+    if (isIP(target.host) !== 0) setImmediate(() => this.connect(target, target.host));
+    else {
+      lookup(target.host, (error, address) => {
+        if (error === null) this.connect(target, address);
+        else this.onError(error);
       });
-    });
+    }
   }
 
   get size(): number {
@@ -151,7 +147,7 @@ class CallerSocket {
       socketId = randomBytes(4).readUInt32BE() & 0x3fffffff;
     const caller = new Caller(this, events, options, socketId);
     this.callers.set(socketId, caller);
-    if (this.ready) {
+    if (this.socket !== undefined) {
       setImmediate(() => {
         if (this.callers.get(socketId) === caller) this.begin(caller);
       });
@@ -163,12 +159,22 @@ class CallerSocket {
     schedule.remove(caller.scheduled);
     if (!this.callers.delete(caller.connection.socketId) || this.callers.size > 0) return;
     this.abandon();
-    setTimeout(() => this.socket.close(), LINGER_MS);
+    this.socket?.close();
   }
 
-  private connected(): void {
+  private connect({ localAddress, port }: SrtTarget, address: string): void {
     if (!this.open) return;
-    this.ready = true;
+    const options = {
+      connectTo: { address, port },
+      receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+      ...(localAddress === undefined ? {} : { localAddress }),
+    };
+    try {
+      this.socket = openDatagramSocket(options, this);
+    } catch (error) {
+      this.onError(error as NodeJS.ErrnoException);
+      return;
+    }
     for (const caller of [...this.callers.values()]) this.begin(caller);
   }
 
@@ -180,24 +186,21 @@ class CallerSocket {
     if (this.callers.get(caller.connection.socketId) === caller) schedule.add(caller.scheduled);
   }
 
-  private received(bytes: Buffer): void {
+  onDatagram(bytes: Uint8Array, _from: Endpoint, at: number): void {
     if (bytes.length < HEADER_SIZE) return;
     const caller = this.callers.get(destinationOf(bytes));
     if (caller === undefined) return;
     caller.bytesIn += bytes.length;
-    caller.connection.receive(bytes, performance.now());
+    caller.connection.receive(isKept(bytes) ? bytes.slice() : bytes, at);
     schedule.wake(caller.scheduled);
   }
 
-  private failed(error: NodeJS.ErrnoException): void {
+  onError(error: NodeJS.ErrnoException): void {
     const callers = [...this.callers.values()];
     for (const { connection, events } of callers) events.onSocketError(connection, error);
-    if (this.callers.size === 0) return;
-    if (!this.ready) {
-      this.callers.clear();
-      this.abandon();
-      this.socket.close();
-    }
+    if (this.callers.size === 0 || this.socket !== undefined) return;
+    this.callers.clear();
+    this.abandon();
   }
 
   /** No more callers are put on it. */
@@ -206,4 +209,9 @@ class CallerSocket {
     this.open = false;
     this.onGone();
   }
+}
+
+/** Handshakes and keys may be looked at again later; data is copied to the pool. */
+function isKept(packet: Uint8Array): boolean {
+  return isControl(packet) && controlTypeOf(packet) !== ControlType.ackAck;
 }

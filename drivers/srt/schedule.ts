@@ -1,13 +1,9 @@
-/** When many connections are due: one timer and one look at all of them, and what they send leaves together. */
-import type { Socket } from 'node:dgram';
+/** When many connections are due: one timer and one look at all of them. */
 import type { SrtConnection } from '../../protocols/srt/connection.ts';
-import { PacketPool } from '../../protocols/srt/packet-pool.ts';
 
 /** Connections are looked at no oftener than this: acknowledgements are due every 10 ms. */
 const MIN_SWEEP_MS = 4;
 const START_CAPACITY = 64;
-/** Control packets, nearly all of one size. */
-const OUTBOX_BYTES = 256 * 1024;
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -22,10 +18,7 @@ export class Scheduled {
   }
 }
 
-/**
- * First all that is due is played, then all acknowledgements go out: code and memory of either stay in the processor's
- * cache, and a server on the same machine is woken once.
- */
+/** What connections send in a look leaves after it, together (drivers/udp). */
 export class Schedule {
   private readonly members: Scheduled[] = [];
   /** By slot, side by side: a look at a thousand takes a microsecond. */
@@ -35,9 +28,6 @@ export class Schedule {
   /** The soonest that a sweep has come across, also by what its callbacks did. */
   private next = NEVER;
   private sweeping = false;
-  private readonly pool = new PacketPool(OUTBOX_BYTES);
-  private readonly packets: Uint8Array[] = [];
-  private readonly sockets: Socket[] = [];
 
   add(member: Scheduled): void {
     member.slot = this.members.length;
@@ -80,18 +70,6 @@ export class Schedule {
     }
   }
 
-  /** Sends now, or at the end of the sweep that is under way. `bytes` may be reused after the call. */
-  send(socket: Socket, bytes: Uint8Array): void {
-    if (!this.sweeping) {
-      // Taken by the system at once, or else sent a little later: then with what was written over it by an
-      // acknowledgement of another connection, which is the loss of a datagram, as the system was too busy for it.
-      socket.send(bytes);
-      return;
-    }
-    this.sockets.push(socket);
-    this.packets.push(this.pool.copy(bytes));
-  }
-
   private sleep(due: number): void {
     this.timerDue = due;
     this.timer = setTimeout(() => this.sweep(), Math.max(MIN_SWEEP_MS, Math.ceil(due - performance.now())));
@@ -113,19 +91,8 @@ export class Schedule {
       if (slot < members.length && this.due[slot]! < this.next) this.next = this.due[slot]!;
     }
     this.sweeping = false;
-    this.flush();
     this.timerDue = NEVER;
     if (this.next < NEVER && members.length > 0) this.sleep(this.next);
-  }
-
-  private flush(): void {
-    const { sockets, packets } = this;
-    for (let index = 0; index < packets.length; index++) {
-      sockets[index]!.send(packets[index]!);
-      this.pool.release(packets[index]!);
-    }
-    sockets.length = 0;
-    packets.length = 0;
   }
 }
 

@@ -3,7 +3,8 @@
  * are counted, and acknowledged as often as a player does that. Nothing is held, ordered, parsed or measured.
  */
 import { randomBytes } from 'node:crypto';
-import { createSocket, type Socket } from 'node:dgram';
+import type { DatagramSocket } from '../../drivers/udp/contract.ts';
+import { openDatagramSocket } from '../../drivers/udp/open.ts';
 import { SrtConnection } from '../../protocols/srt/connection.ts';
 import { FULL_ACK_SIZE } from '../../protocols/srt/control.ts';
 import {
@@ -27,7 +28,7 @@ const FREE_PACKETS = 8192;
 
 interface Caller {
   readonly connection: SrtConnection;
-  readonly socket: Socket;
+  readonly socket: DatagramSocket;
   next: number;
   acks: number;
   pending: boolean;
@@ -41,7 +42,7 @@ export class BareSrtCallers {
   readonly #url: URL;
   readonly #callers = new Map<number, Caller>();
   readonly #pending: Caller[] = [];
-  #socket: Promise<Socket> | undefined;
+  #socket: DatagramSocket | undefined;
   #onSocket = 0;
 
   constructor(url: string, clients: number, rampMs: number) {
@@ -59,17 +60,17 @@ export class BareSrtCallers {
     for (let id = 1; id <= clients; id++) {
       const wait = began + (rampMs * id) / clients - performance.now();
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-      await this.#call(id);
+      this.#call(id);
     }
   }
 
-  async #call(socketId: number): Promise<void> {
+  #call(socketId: number): void {
     if (this.#socket === undefined || this.#onSocket === CALLERS_PER_SOCKET) {
       this.#socket = this.#open();
       this.#onSocket = 0;
     }
     this.#onSocket++;
-    const socket = await this.#socket;
+    const socket = this.#socket;
     const connection = new SrtConnection(
       { streamId: this.#url.searchParams.get('streamid') ?? '' },
       { onPacketOut: (_connection, bytes) => socket.send(bytes) },
@@ -80,23 +81,22 @@ export class BareSrtCallers {
     connection.tick(performance.now());
   }
 
-  #open(): Promise<Socket> {
-    return new Promise((resolve) => {
-      const socket = createSocket('udp4');
-      socket.on('message', (bytes) => this.#received(bytes));
-      socket.bind(0, () => {
-        socket.setRecvBufferSize(BUFFER_BYTES);
-        socket.connect(Number(this.#url.port), this.#url.hostname, () => resolve(socket));
-      });
-    });
+  #open(): DatagramSocket {
+    return openDatagramSocket(
+      {
+        connectTo: { address: this.#url.hostname, port: Number(this.#url.port) },
+        receiveBufferBytes: BUFFER_BYTES,
+      },
+      { onDatagram: (bytes) => this.#received(bytes), onError() {} },
+    );
   }
 
-  #received(bytes: Buffer): void {
+  #received(bytes: Uint8Array): void {
     this.total += bytes.length;
     const caller = this.#callers.get(destinationOf(bytes));
     if (caller === undefined) return;
     if (caller.connection.agreement === undefined) {
-      caller.connection.receive(bytes, performance.now());
+      caller.connection.receive(bytes.slice(), performance.now());
     } else if (!isControl(bytes)) {
       caller.next = sequenceAdd(sequenceOf(bytes), 1);
       if (!caller.pending) this.#pending.push(caller);

@@ -15,7 +15,7 @@ const TSX = import.meta.resolve('tsx');
 const STEADY = ['--no-memory-reducer'];
 
 /** For profiles: `LIVEPROOF_BENCH_NODE_ARGS='--cpu-prof --cpu-prof-dir=/tmp/prof'`. */
-const PROFILE = (process.env.LIVEPROOF_BENCH_NODE_ARGS ?? '').split(' ').filter((arg) => arg !== '');
+export const PROFILE = (process.env.LIVEPROOF_BENCH_NODE_ARGS ?? '').split(' ').filter((arg) => arg !== '');
 
 /** @param file beside this one. */
 export function startChild(file: string, args: string[] = []): ChildProcess {

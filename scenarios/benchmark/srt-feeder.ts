@@ -1,9 +1,9 @@
 /** The server of the SRT benchmark: a listener that sends one stamped stream to every caller, in a few phases. */
 import { randomBytes } from 'node:crypto';
-import { createSocket } from 'node:dgram';
 import { wallClock } from '../../drivers/measure/clock.ts';
 import { MediaSource, SourceCursor } from '../../drivers/measure/source.ts';
 import { TsPacketizer } from '../../drivers/srt/packetizer.ts';
+import { openDatagramSocket } from '../../drivers/udp/open.ts';
 import type { SrtConnection } from '../../protocols/srt/connection.ts';
 import { SrtListener, type SrtPeer } from '../../protocols/srt/listener.ts';
 
@@ -51,19 +51,14 @@ class Phase {
 const source = MediaSource.load(process.argv[2]!);
 const phases = Array.from({ length: PHASES }, (_, index) => new Phase(source, index));
 const peers = new Map<SrtConnection, SrtPeer>();
-const socket = createSocket({
-  type: 'udp4',
-  // Addresses are addresses: nothing is looked up, and what is sent is taken at once.
-  lookup: (address, _options, callback) => callback(null, address, 4),
-});
 let joined = 0;
 const listener = new SrtListener(
   {},
   {
-    onAnswer: (bytes, { port, address }) => socket.send(bytes, port, address),
+    onAnswer: (bytes, peer) => socket.send(bytes, peer),
     onPacketOut(connection, bytes) {
       const peer = peers.get(connection);
-      if (peer !== undefined) socket.send(bytes, peer.port, peer.address);
+      if (peer !== undefined) socket.send(bytes, peer);
     },
     onAccepted(connection, peer) {
       peers.set(connection, peer);
@@ -77,16 +72,15 @@ const listener = new SrtListener(
   randomBytes,
   { maxHalfOpen: 10_000 },
 );
-socket.on('message', (bytes, from) => listener.receive(bytes, from, performance.now()));
-socket.bind(0, '127.0.0.1', () => {
-  socket.setRecvBufferSize(BUFFER_BYTES);
-  socket.setSendBufferSize(BUFFER_BYTES);
-  setInterval(() => {
-    for (const phase of phases) phase.send();
-    listener.tick(performance.now());
-  }, TICK_MS);
-  const bitsPerSecond = (source.bytes * 8 * 1000) / source.duration;
-  process.send?.({ port: socket.address().port, bitsPerSecond } satisfies FromSrtFeeder);
-});
+const socket = openDatagramSocket(
+  { localAddress: '127.0.0.1', receiveBufferBytes: BUFFER_BYTES },
+  { onDatagram: (bytes, from, at) => listener.receive(bytes.slice(), from, at), onError() {} },
+);
+setInterval(() => {
+  for (const phase of phases) phase.send();
+  listener.tick(performance.now());
+}, TICK_MS);
+const bitsPerSecond = (source.bytes * 8 * 1000) / source.duration;
+process.send?.({ port: socket.port, bitsPerSecond } satisfies FromSrtFeeder);
 process.on('SIGINT', () => {});
 process.on('disconnect', () => process.exit());

@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -14,7 +14,8 @@ import { parseArgs } from 'node:util';
 import { LatencyHistogram } from '../../drivers/measure/histogram.ts';
 import { MAX_LOOP_LAG_P99_MS } from '../../drivers/swarm/health.ts';
 import type { StreamManagerConfig } from '../../lab/builtin/stream-manager/config.ts';
-import { median, startChild } from './children.ts';
+import { MANAGER_NODE_ARGS } from '../../lab/builtin/stream-manager/node-args.ts';
+import { median, PROFILE, startChild } from './children.ts';
 import type { AskResult, AskTask } from './stream-manager-asker.ts';
 import { CHANGES_PER_SECOND, Streams } from './stream-manager-streams.ts';
 
@@ -118,7 +119,8 @@ function changes(): () => Promise<void> {
 
 async function until(child: ChildProcess, line: RegExp): Promise<void> {
   for await (const text of createInterface({ input: child.stdout! })) if (line.test(text)) break;
-  child.stdout!.resume();
+  if (process.env.SM_TRACE) child.stdout!.pipe(createWriteStream(process.env.SM_TRACE, { flags: 'a' }));
+  else child.stdout!.resume();
 }
 
 async function end(child: ChildProcess): Promise<void> {
@@ -200,7 +202,7 @@ async function measure(redis: boolean): Promise<Result> {
       mutants: [],
     };
     const manager = fork(MAIN, [JSON.stringify(config)], {
-      execArgv: ['--import', import.meta.resolve('tsx')],
+      execArgv: [...MANAGER_NODE_ARGS, '--import', import.meta.resolve('tsx'), ...PROFILE],
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     });
     children.push(manager);

@@ -3,11 +3,12 @@
  * SRS has it, and one stamped stream in a few phases: H.264 and 50 Opus packets a second.
  */
 import { randomBytes } from 'node:crypto';
-import { createSocket } from 'node:dgram';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { wallClock } from '../../drivers/measure/clock.ts';
 import { MediaSource, SourceCursor } from '../../drivers/measure/source.ts';
+import type { Endpoint } from '../../drivers/udp/contract.ts';
+import { openDatagramSocket } from '../../drivers/udp/open.ts';
 import { hmacSha1, identityOfProcess, nodeCrypto, nodeSrtpCrypto } from '../../drivers/webrtc/lite/crypto.ts';
 import type { FingerprintHash } from '../../protocols/dtls/crypto.ts';
 import { isDtls } from '../../protocols/dtls/record.ts';
@@ -40,12 +41,10 @@ const OPUS_MS = 20;
 const OPUS_FRAME = new Uint8Array(100).fill(0xf8);
 const DTLS_TICK_MS = 100;
 
-interface Remote {
-  readonly address: string;
-  readonly port: number;
-}
-
-const socket = createSocket({ type: 'udp4', lookup: (host, _options, done) => done(null, host, 4) });
+const socket = openDatagramSocket(
+  { localAddress: HOST, receiveBufferBytes: BUFFER_BYTES },
+  { onDatagram: (bytes, remote) => received(bytes.slice(), remote), onError() {} },
+);
 const source = MediaSource.load(process.argv[2]!);
 const config = parseAvcConfig(
   source.headers.find(({ type }) => type === MediaType.video)!.body,
@@ -56,7 +55,7 @@ class Session {
   readonly id = randomBytes(8).toString('hex');
   readonly ufrag = randomBytes(4).toString('hex');
   readonly pwd = randomBytes(16).toString('hex');
-  remote: Remote | undefined;
+  remote: Endpoint | undefined;
   readonly dtls: DtlsServer;
   srtp: SrtpSender | undefined;
 
@@ -76,19 +75,15 @@ class Session {
   }
 
   send(bytes: Uint8Array): void {
-    if (this.remote !== undefined) socket.send(bytes, this.remote.port, this.remote.address);
+    if (this.remote !== undefined) socket.send(bytes, this.remote);
   }
 
-  stun(bytes: Uint8Array, remote: Remote): void {
+  stun(bytes: Uint8Array, remote: Endpoint): void {
     const { transactionId } = decodeStun(bytes);
-    this.remote ??= { ...remote };
+    this.remote ??= remote;
     const answer = { class: StunClass.success, method: StunMethod.binding, transactionId };
     const key = Buffer.from(this.pwd);
-    socket.send(
-      encodeStun({ ...answer, xorMappedAddress: remote }, { key, hmac: hmacSha1 }),
-      remote.port,
-      remote.address,
-    );
+    socket.send(encodeStun({ ...answer, xorMappedAddress: remote }, { key, hmac: hmacSha1 }), remote);
   }
 
   close(): void {
@@ -151,9 +146,9 @@ const byUfrag = new Map<string, Session>();
 const byRemote = new Map<string, Session>();
 let joined = 0;
 
-const keyOf = ({ address, port }: Remote): string => `${address}:${port}`;
+const keyOf = ({ address, port }: Endpoint): string => `${address}:${port}`;
 
-socket.on('message', (bytes, remote) => {
+function received(bytes: Uint8Array, remote: Endpoint): void {
   const key = keyOf(remote);
   let session = byRemote.get(key);
   if (isStun(bytes)) {
@@ -164,7 +159,7 @@ socket.on('message', (bytes, remote) => {
     }
     session.stun(bytes, remote);
   } else if (session !== undefined && isDtls(bytes)) session.dtls.receive(bytes, performance.now());
-});
+}
 
 function answer(offer: string, port: number): { session: Session; sdp: string } {
   const asked = parseSdp(offer);
@@ -206,26 +201,22 @@ async function signal(request: IncomingMessage, response: ServerResponse): Promi
   }
   let offer = '';
   for await (const part of request.setEncoding('utf8')) offer += part;
-  const { session, sdp } = answer(offer, socket.address().port);
+  const { session, sdp } = answer(offer, socket.port);
   response
     .writeHead(201, { 'Content-Type': 'application/sdp', Location: `/sessions/${session.id}` })
     .end(sdp);
 }
 
 const server = createServer((request, response) => void signal(request, response));
-socket.bind(0, HOST, () => {
-  socket.setRecvBufferSize(BUFFER_BYTES);
-  socket.setSendBufferSize(BUFFER_BYTES);
-  setInterval(() => {
-    for (const phase of phases) phase.send();
-  }, TICK_MS);
-  setInterval(() => {
-    for (const { dtls } of sessions.values()) dtls.tick(performance.now());
-  }, DTLS_TICK_MS);
-  server.listen(0, HOST, () => {
-    const { port } = server.address() as AddressInfo;
-    process.send?.({ port } satisfies FromWebRtcFeeder);
-  });
+setInterval(() => {
+  for (const phase of phases) phase.send();
+}, TICK_MS);
+setInterval(() => {
+  for (const { dtls } of sessions.values()) dtls.tick(performance.now());
+}, DTLS_TICK_MS);
+server.listen(0, HOST, () => {
+  const { port } = server.address() as AddressInfo;
+  process.send?.({ port } satisfies FromWebRtcFeeder);
 });
 process.on('SIGINT', () => {});
 process.on('disconnect', () => process.exit());

@@ -3,8 +3,9 @@
  * different remote addresses: a server with a port per session is played by hundreds from a few sockets; one with a
  * single port for all (SRS) tells its clients by their ports and needs one of ours for each.
  */
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { decodeStun, isStun } from '../../../protocols/stun/message.ts';
+import type { DatagramReceiver, DatagramSocket } from '../../udp/contract.ts';
+import { openDatagramSocket } from '../../udp/open.ts';
 import type { Remote } from './ice.ts';
 
 /** Asked for; the system grants what it is set to (net.core.rmem_max). */
@@ -16,43 +17,31 @@ const MAX_PLAYERS = 32;
 export interface SocketUser {
   /** In the username of the peer's checks. */
   readonly ufrag: string;
-  /** `bytes` may be changed, but is not kept. */
-  onDatagram(bytes: Uint8Array, remote: Remote, socket: SharedSocket): void;
+  /** `bytes` may be changed, but are not kept. `at` is when they came, on the clock of `performance.now()`. */
+  onDatagram(bytes: Uint8Array, remote: Remote, socket: SharedSocket, at: number): void;
 }
 
 const keyOf = ({ address, port }: Remote): string => `${address}:${port}`;
 
-export class SharedSocket {
+export class SharedSocket implements DatagramReceiver {
   readonly port: number;
   /** Players that play here, and offers that name this port. */
   users = 0;
-  readonly #socket: Socket;
+  readonly #socket: DatagramSocket;
   readonly #routes = new Map<string, SocketUser>();
   readonly #ufrags: ReadonlyMap<string, SocketUser>;
   /** The only route, or the one used last. */
   #last: SocketUser | undefined = undefined;
-  #lastAddress = '';
-  #lastPort = -1;
+  #lastRemote: Remote | undefined = undefined;
   readonly #capacity: number;
   #players = 0;
   #closed = false;
 
   constructor(localAddress: string, ufrags: ReadonlyMap<string, SocketUser>) {
     this.#ufrags = ufrags;
-    // Addresses are literals: without the resolver, binding and sending are done when the call returns.
-    const lookup = (
-      host: string,
-      _options: unknown,
-      done: (error: Error | null, address: string, family: number) => void,
-    ): void => done(null, host, 4);
-    this.#socket = createSocket({ type: 'udp4', lookup: lookup as never });
-    // What the network says of one datagram is nothing to the others: who is not answered has its timeouts.
-    this.#socket.on('error', () => undefined);
-    this.#socket.on('message', (bytes, remote) => this.#received(bytes, remote));
-    this.#socket.bind({ address: localAddress, port: 0 });
-    this.port = this.#socket.address().port;
-    this.#socket.setRecvBufferSize(RECEIVE_BUFFER);
-    const granted = this.#socket.getRecvBufferSize();
+    this.#socket = openDatagramSocket({ localAddress, receiveBufferBytes: RECEIVE_BUFFER }, this);
+    this.port = this.#socket.port;
+    const granted = this.#socket.receiveBufferBytes;
     this.#capacity = Math.max(1, Math.min(MAX_PLAYERS, Math.floor(granted / BUFFER_PER_PLAYER)));
   }
 
@@ -72,9 +61,8 @@ export class SharedSocket {
     if (this.#last === user) this.#last = undefined;
   }
 
-  send(bytes: Uint8Array, { address, port }: Remote): void {
-    // The callback takes what the system has against this datagram: it is lost, as any may be.
-    if (!this.#closed) this.#socket.send(bytes, port, address, ignore);
+  send(bytes: Uint8Array, remote: Remote): void {
+    this.#socket.send(bytes, remote);
   }
 
   close(): void {
@@ -83,16 +71,18 @@ export class SharedSocket {
     this.#socket.close();
   }
 
-  #received(bytes: Uint8Array, remote: RemoteInfo): void {
-    if (this.#last === undefined || remote.port !== this.#lastPort || remote.address !== this.#lastAddress) {
+  onDatagram(bytes: Uint8Array, remote: Remote, at: number): void {
+    if (this.#last === undefined || remote !== this.#lastRemote) {
       const user = this.#routes.get(keyOf(remote)) ?? this.#byUfrag(bytes);
       if (user === undefined) return;
       this.#last = user;
-      this.#lastPort = remote.port;
-      this.#lastAddress = remote.address;
+      this.#lastRemote = remote;
     }
-    this.#last.onDatagram(bytes, remote, this);
+    this.#last.onDatagram(bytes, remote, this, at);
   }
+
+  /** What the network says of one datagram is nothing to the others: who is not answered has its timeouts. */
+  onError(): void {}
 
   /** Checks of a peer come from wherever it has an address, and to the port that the offer named. */
   #byUfrag(bytes: Uint8Array): SocketUser | undefined {
@@ -104,8 +94,6 @@ export class SharedSocket {
     }
   }
 }
-
-function ignore(): void {}
 
 /** How many sockets a player that joins may be put on. */
 const ASKED = 8;

@@ -1,5 +1,5 @@
 /**
- * WebRTC in TypeScript on node:dgram, as little of it as a player by the thousand needs: ICE towards the candidates of
+ * WebRTC in TypeScript on UDP sockets, as little of it as a player by the thousand needs: ICE towards the candidates of
  * the answer, DTLS 1.2 with use_srtp, SRTP. UDP over IPv4, one bundle, no data channels.
  */
 import { randomInt } from 'node:crypto';
@@ -148,19 +148,20 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
     this.dtls?.tick(now);
   }
 
-  onDatagram(bytes: Uint8Array, remote: Remote, socket: SharedSocket): void {
+  onDatagram(bytes: Uint8Array, remote: Remote, socket: SharedSocket, at: number): void {
     const first = bytes[0];
     if (first === undefined || this.state === TransportState.closed) return;
-    if (first >= 128 && first < 192) this.media(bytes);
+    if (first >= 128 && first < 192) this.media(bytes, at);
     else if (isStun(bytes)) this.stun(bytes, remote, socket);
-    else if (isDtls(bytes)) this.dtls?.receive(bytes, monotonic());
+    // Parts of a handshake are kept until it is whole.
+    else if (isDtls(bytes)) this.dtls?.receive(bytes.slice(), monotonic());
   }
 
-  private media(bytes: Uint8Array): void {
+  private media(bytes: Uint8Array, at: number): void {
     const { gate } = this;
     // Before the keys nothing can be read.
     if (gate === undefined) return;
-    const now = wallClock.now();
+    const now = wallClock.at(at);
     if (!isRtcp(bytes)) {
       gate.push(bytes, now);
       return;

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import type { Socket } from 'node:dgram';
 import { test } from 'node:test';
 import { Schedule, Scheduled } from '../../../drivers/srt/schedule.ts';
 import type { SrtConnection } from '../../../protocols/srt/connection.ts';
@@ -55,25 +54,4 @@ test('each is called when it is due, whoever is added and removed meanwhile, and
   late.deadline = performance.now() + 5;
   schedule.wake(lateOne);
   await eventually(2000, 'the late one was called', () => late.ticks === 1);
-});
-
-test('what is sent in a sweep leaves after it, in order and as it was; else at once', async () => {
-  const schedule = new Schedule();
-  const sent: string[] = [];
-  const socket = {
-    send: (bytes: Uint8Array) => sent.push(Buffer.from(bytes).toString()),
-  } as unknown as Socket;
-  const shared = Buffer.from('a');
-  schedule.send(socket, shared);
-  assert.deepEqual(sent, ['a']);
-  const sends = (text: string) =>
-    new Pretend(performance.now(), () => {
-      shared.write(text);
-      schedule.send(socket, shared);
-      assert.deepEqual(sent, ['a']);
-      return NEVER;
-    });
-  for (const text of ['d', 'c', 'b']) schedule.add(sends(text).scheduled());
-  await eventually(2000, 'all was sent', () => sent.length === 4);
-  assert.deepEqual(sent, ['a', 'b', 'c', 'd']);
 });
