@@ -32,9 +32,16 @@ import {
   type Profile,
   type ProfileName,
 } from '../scenarios/bench/profile.ts';
-import { type BenchRequest, type BenchRun, runBench, START } from '../scenarios/bench/run.ts';
+import {
+  type BenchRequest,
+  type BenchRun,
+  nothingMeasured,
+  runBench,
+  START,
+} from '../scenarios/bench/run.ts';
 import { DEFAULT_SLO } from '../scenarios/bench/slo.ts';
 import { OPEN_UDP, proxyOption } from './gate.ts';
+import { addLiveOptions, goLive, type Live, type LiveArguments } from './live.ts';
 import { REAL_SURROUNDINGS, type Surroundings, writeOrTell } from './measured-run.ts';
 import {
   ExitCode,
@@ -50,7 +57,7 @@ import {
 } from './output.ts';
 import { versionsOf } from './programs.ts';
 
-export interface BenchArguments {
+export interface BenchArguments extends LiveArguments {
   readonly profile: ProfileName;
   /** Names. Empty: the profile's. */
   readonly topology: readonly string[];
@@ -70,8 +77,8 @@ export interface BenchArguments {
 }
 
 export function register(program: Command): void {
-  program
-    .command('bench')
+  const command = program.command('bench');
+  command
     .description('How far do clusters carry, at what latency? Measures, and compares with a baseline.')
     .addOption(
       new Option('--profile <name>', 'quick: within five minutes; nightly: longer, further, every topology')
@@ -108,7 +115,8 @@ export function register(program: Command): void {
     .option('--open-udp', OPEN_UDP)
     .option('--base-port <port>', 'first of the ports; free ones when left out')
     .option('--out <dir>', 'where the report goes; a new directory below out/ when left out')
-    .option('--json', 'print results.json on stdout, and nothing else')
+    .option('--json', 'print results.json on stdout, and nothing else');
+  addLiveOptions(command)
     .addHelpText(
       'after',
       `
@@ -129,7 +137,7 @@ Examples:
   liveproof bench --engine builtin --engine srs --srs ./objs/srs
   liveproof bench --only concurrency --slo joined=1,stalls=0.001,latency=1s
   liveproof bench --save-baseline baseline.json && liveproof bench --baseline baseline.json
-  liveproof bench --profile nightly --out out/nightly`,
+  liveproof bench --profile nightly --out out/nightly --dashboard :8090`,
     )
     .action(async (options: BenchArguments) => {
       process.exitCode = await bench(options);
@@ -169,27 +177,16 @@ export async function bench(
   const progress = new Progress(stderr);
   const interruption = listen();
   const programs: Record<string, string> = {};
-  try {
-    const figures = await run({
-      runs,
-      parts,
-      profile,
-      slo,
-      signal: interruption.signal,
-      show: (line) => progress.line(line),
-      start: startOf(options),
-      onUp: async (cluster: Cluster) => void Object.assign(programs, await versionsOf(cluster)),
-    });
-    progress.end();
+  const resultsOf = (measured: Bench): Results => {
     const interrupted = interruption.signal.aborted;
     const environment = collectEnvironment(programs);
     const durationMs = Math.round(performance.now() - began);
     const compared: Bench = {
-      ...figures,
-      ...(baseline && { comparison: compareWith(baseline, options.baseline!, figures, environment) }),
+      ...measured,
+      ...(baseline && { comparison: compareWith(baseline, options.baseline!, measured, environment) }),
     };
     const findings = judgeBench(compared, { interrupted, durationMs });
-    const results: Results = {
+    return {
       schema: 'liveproof/results@1',
       kind: 'bench',
       verdict: worstVerdict(findings.map(({ verdict }) => verdict)),
@@ -202,10 +199,30 @@ export async function bench(
       findings,
       bench: compared,
     };
+  };
+  let live: Live | undefined;
+  try {
+    live = await goLive(resultsOf(nothingMeasured({ profile, slo })), options, stderr);
+    const figures = await run({
+      runs,
+      parts,
+      profile,
+      slo,
+      signal: interruption.signal,
+      show: (line) => progress.line(line),
+      start: startOf(options),
+      onUp: async (cluster: Cluster) => void Object.assign(programs, await versionsOf(cluster)),
+      onMeasured: (measured) => live?.update(resultsOf(measured)),
+    });
+    progress.end();
+    const results = resultsOf(figures);
+    const compared = results.bench!;
+    await live?.finish(results);
     const unwritten = await writeOrTell(directory, results);
     const unfit = save === undefined ? undefined : unfitForBaseline(results);
     if (save !== undefined && unfit === undefined && unwritten === undefined) {
-      await writeBaseline(save, baselineOf(figures, { startedAt: results.startedAt, environment }, kept));
+      const { startedAt: at, environment } = results;
+      await writeBaseline(save, baselineOf(figures, { startedAt: at, environment }, kept));
     }
     if (options.json) stdout.write(`${JSON.stringify(maskDeep(results), null, 2)}\n`);
     else {
@@ -220,6 +237,7 @@ export async function bench(
   } finally {
     progress.end();
     interruption.release();
+    await live?.close();
   }
 }
 

@@ -32,13 +32,14 @@ export interface BenchRequest extends BenchContext {
   readonly start: Omit<SiteRequest, 'topology' | 'engine' | 'signal' | 'mutant'>;
   /** Once for each cluster that is up, but those of the claims. */
   readonly onUp?: (cluster: Cluster) => Promise<void> | void;
+  /** All that was measured so far, each time that it has become more. */
+  readonly onMeasured?: (bench: Bench) => void;
 }
 
-/** Never rejects: what could not be measured is in `problems`. */
-export async function runBench(request: BenchRequest): Promise<Bench> {
-  const { runs, parts, profile, slo, signal } = request;
+/** A benchmark that has not begun. */
+export function nothingMeasured({ profile, slo }: Pick<BenchRequest, 'profile' | 'slo'>): Bench {
   const { bytes, duration } = MediaSource.load(MEDIA);
-  const bench: Bench = {
+  return {
     profile: profile.name,
     slo,
     bitrate: Math.round((bytes * 8 * 1000) / duration),
@@ -48,10 +49,16 @@ export async function runBench(request: BenchRequest): Promise<Bench> {
     claims: [],
     problems: [],
   };
+}
+
+/** Never rejects: what could not be measured is in `problems`. */
+export async function runBench(request: BenchRequest): Promise<Bench> {
+  const { runs, parts, signal } = request;
+  const bench = nothingMeasured(request);
   for (const run of runs) {
     if (signal.aborted) break;
     const place = { topology: run.topology.name, engine: run.engine };
-    await noting(bench, { ...place, part: START }, signal, () => benchOne(run, request, bench));
+    await noting(bench, { ...place, part: START }, request, () => benchOne(run, request, bench));
   }
   if (parts.includes('claims')) {
     bench.claims.push(...capacityClaims(bench.ladders, bench.bitrate));
@@ -64,7 +71,7 @@ export async function runBench(request: BenchRequest): Promise<Bench> {
 async function noting(
   bench: Bench,
   where: { readonly topology: string; readonly engine: string; readonly part: string },
-  signal: AbortSignal,
+  { signal, onMeasured }: BenchRequest,
   work: () => Promise<void>,
 ): Promise<void> {
   if (signal.aborted) return;
@@ -74,6 +81,7 @@ async function noting(
     if (signal.aborted) return;
     bench.problems.push({ ...where, what: error instanceof Error ? error.message : String(error) });
   }
+  onMeasured?.(bench);
 }
 
 async function benchOne({ topology, engine }: BenchRun, request: BenchRequest, bench: Bench): Promise<void> {
@@ -85,7 +93,7 @@ async function benchOne({ topology, engine }: BenchRun, request: BenchRequest, b
   };
   const place = { topology: topology.name, engine };
   const attempt = (part: Part, work: () => Promise<void>): Promise<void> =>
-    noting(bench, { ...place, part }, signal, work);
+    noting(bench, { ...place, part }, request, work);
   const open = (mutant?: typeof UNMERGED): Promise<Site> =>
     Site.open({ ...request.start, topology, engine, signal, ...(mutant && { mutant }) });
 
@@ -172,6 +180,6 @@ async function claimsOf(engine: EngineName, request: BenchRequest, bench: Bench)
     },
   ];
   for (const one of work) {
-    await noting(bench, { topology: 'claims', engine, part: 'claims' }, signal, one);
+    await noting(bench, { topology: 'claims', engine, part: 'claims' }, request, one);
   }
 }

@@ -120,6 +120,26 @@ test('Ctrl-C keeps what was measured, says so, and saves no baseline', async (t)
   assert.match(around.stdout.text, /\(interrupted\)/);
 });
 
+test('--dashboard shows what was measured so far, while the rest is', async (t) => {
+  const around = surroundings();
+  const page = async (): Promise<string> => {
+    const address = /dashboard: (\S+)/.exec(around.stderr.text)?.[1];
+    assert.ok(address !== undefined, around.stderr.text);
+    return (await fetch(address)).text();
+  };
+  const run = async ({ onMeasured }: BenchRequest) => {
+    assert.equal((await page()).includes('<h2 id="latency"'), false);
+    onMeasured!(figures({ ladders: [], economics: [], claims: [] }));
+    const half = await page();
+    assert.equal(half.includes('<h2 id="latency"'), true);
+    assert.equal(half.includes('<h2 id="claims"'), false);
+    return figures();
+  };
+  const code = await bench({ ...ARGUMENTS, dashboard: true, out: temporary(t) }, { ...around, run });
+  assert.equal(code, ExitCode.pass);
+  await assert.rejects(page());
+});
+
 test('an unhealthy generator is nobody’s failure; a cluster that did not come up has a code of its own', async (t) => {
   const code = (of: ReturnType<typeof figures>) =>
     bench({ ...ARGUMENTS, out: temporary(t) }, { ...surroundings(), run: async () => of });
