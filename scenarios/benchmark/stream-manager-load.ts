@@ -79,17 +79,25 @@ class Asked {
     this.#dueAt = dueAt;
     this.#figures = figures;
     const coworker = `${at.host}:${at.port}`;
-    this.#socket = net.connect({
-      ...at,
-      localAddress,
-      onread: {
-        buffer: Asked.#buffer,
-        callback: (length) => {
-          this.#onRead(length);
-          return true;
-        },
+    const onread = {
+      buffer: Asked.#buffer,
+      callback: (length: number) => {
+        this.#onRead(length);
+        return true;
       },
-    });
+    };
+    // With what Node sets in its copy of them: see lab/builtin/stream-manager/accept.ts.
+    const options = {
+      host: at.host,
+      port: at.port,
+      localAddress,
+      onread,
+      allowHalfOpen: false,
+      emitClose: false,
+      autoDestroy: true,
+      decodeStrings: false,
+    };
+    this.#socket = net.connect(options);
     this.#socket.write(
       `POST /api/v1/clusters?vhost=__defaultVhost__&ip=127.0.0.1&app=live&stream=${stream}&coworker=${coworker} HTTP/1.1\r\n` +
         `Host: ${coworker}\r\nConnection: Keep-Alive\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n`,

@@ -5,6 +5,7 @@
  */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { acceptCheaply } from './accept.ts';
 import type { Questions } from './questions.ts';
 
 /** A whole request head of fields that SRS sends, without content, in one read. */
@@ -40,6 +41,7 @@ export function answerFirst(server: Server, questions: Questions): void {
     socket.resume();
   }
 
+  server.on('listening', () => acceptCheaply(server));
   server.removeAllListeners('connection');
   server.on('connection', (socket: Socket) => {
     socket.on('data', onData);
