@@ -7,7 +7,8 @@ export class CheckList {
 
   constructor(checks: readonly Check[]) {
     const groups = new Map<Check['run'], Check[]>();
-    for (const check of checks) {
+    // Those that need the machine for themselves come first, while other clusters have not begun: later all must wait.
+    for (const check of checks.toSorted((a, b) => Number(b.alone ?? false) - Number(a.alone ?? false))) {
       const group = groups.get(check.run);
       if (group === undefined) groups.set(check.run, [check]);
       else group.push(check);

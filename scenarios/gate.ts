@@ -92,9 +92,20 @@ export async function runGate(request: GateRequest): Promise<Finding[]> {
     findings.push(finding);
     request.onFinding?.(finding);
   };
-  for (const check of request.checks) {
-    if (request.signal.aborted) break;
-    await (check.alone ? machine.alone(() => runOne(check)) : machine.beside(() => runOne(check)));
+  const checks = request.checks[Symbol.iterator]();
+  let next = checks.next();
+  const runNext = async (): Promise<void> => {
+    await runOne(next.value);
+    next = checks.next();
+  };
+  while (!next.done && !request.signal.aborted) {
+    if (!next.value.alone) await machine.beside(runNext);
+    else {
+      // Those in a row keep the machine: in between nobody begins what they would have to wait for.
+      await machine.alone(async () => {
+        while (!next.done && next.value.alone && !request.signal.aborted) await runNext();
+      });
+    }
   }
   return findings;
 }

@@ -135,6 +135,16 @@ describe('two clusters of one run', () => {
     assert.equal(new Set(on.values()).size, 2);
   });
 
+  test('come after checks that want the machine for themselves, all in a row', async () => {
+    const begun: string[] = [];
+    const checks = ids(12).map((id, at) =>
+      pretendCheck({ id, alone: at > 8, run: async () => void begun.push(id) }),
+    );
+    const { findings } = await run([planned(checks), planned(checks)]);
+    assert.deepEqual(begun.slice(0, 3), ['a/9', 'a/10', 'a/11']);
+    assert.equal(findings.length, 24);
+  });
+
   test('that are not worth it are one', async () => {
     const { folders, findings } = await run([planned(ids(5).map((id) => pretendCheck({ id })))], { jobs: 3 });
     assert.deepEqual([folders.length, findings.length], [1, 5]);
