@@ -74,7 +74,7 @@ export const httpTs = check({
   },
   topologies: PROXY_TOPOLOGIES,
   needs: ['proxy', 'publish.rtmp', 'play.flv', 'play.ts'],
-  mutants: ['http-ts-no-tables', 'media-drops-frames'],
+  mutants: ['proxy-not-sticky', 'http-ts-no-tables', 'media-drops-frames'],
 
   async run(t) {
     const streams = streamsOf(t);
