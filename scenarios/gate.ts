@@ -18,6 +18,7 @@ import { History, type HistoryEvent } from './history.ts';
 import { Machine } from './machine.ts';
 import { restore } from './rest.ts';
 import type { Stage } from './stage.ts';
+import { CpuWatch, cpuSourceOf, unlessStarved } from './starvation.ts';
 import type { WireTape } from './wire-tape.ts';
 
 /** For `run` of a check that names no deadline of its own. */
@@ -126,9 +127,11 @@ async function judgeOne(check: Check, request: GateRequest, down: Set<string>): 
   const history = new History();
   history.subscribe((event) => request.onEvent?.(check.id, event));
 
+  const watch = new CpuWatch(cpuSourceOf(cluster));
   const unrest = await restore(request, down);
+  const before = watch.end();
   if (request.signal.aborted) return { verdict: 'inconclusive', ...INTERRUPTED, evidence: [] };
-  if (unrest !== undefined) return { verdict: 'error', ...unrest, evidence: [] };
+  if (unrest !== undefined) return unlessStarved({ verdict: 'error', ...unrest, evidence: [] }, [before]);
 
   const ending = await drive(check, request, history);
   for (const [name, node] of cluster.nodes) if (node.state === 'exited') down.add(name);
@@ -137,12 +140,13 @@ async function judgeOne(check: Check, request: GateRequest, down: Set<string>): 
     return absent('a cluster in which there is all that the check needs', error.message);
   }
   if (error !== undefined && ending.dead.length === 0) {
-    return {
+    const outcome: Outcome = {
       verdict: 'error',
       expected: 'the check runs to its end',
       actual: messageOf(error),
       evidence: [{ label: 'stack', detail: stackOf(error) }],
     };
+    return unlessStarved(outcome, history.of('machine'));
   }
   try {
     const timeline = check.timeline?.(history);
@@ -201,6 +205,7 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
   });
   const loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
   loop.enable();
+  const watch = new CpuWatch(cpuSourceOf(cluster));
   const running = check.run(context);
   try {
     await Promise.race([running, aborted]);
@@ -219,6 +224,7 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
     ending.clockJumped = clock.jumps > jumpsBefore;
     const loopLagMs = Math.max(0, loop.max / 1e6 - LOOP_RESOLUTION_MS);
     history.append({ t: wallClock.now(), type: 'generator', loopLagMs });
+    history.append({ t: wallClock.now(), type: 'machine', ...watch.end() });
   }
 
   // Upstreams that close from here on were closed by the gate.
@@ -312,7 +318,9 @@ function verdictOf(judgements: readonly Judgement[], history: History, ending: E
       actual: 'not observed, so that the check could not go on',
     });
   }
-  return sum(all, history);
+  const outcome = sum(all, history);
+  // Nobody dies of waiting.
+  return ending.dead.length > 0 ? outcome : unlessStarved(outcome, history.of('machine'));
 }
 
 function sum(all: readonly (Omit<Judgement, 'verdict'> & { verdict: Verdict })[], history: History): Outcome {

@@ -87,6 +87,8 @@ export type HistoryEvent = { readonly t: number } & (
   | ({ readonly type: 'crowd'; readonly crowd: string } & CrowdFigures)
   /** How long the gate's own event loop was kept from its events while the check ran, at the worst. */
   | { readonly type: 'generator'; readonly loopLagMs: number }
+  /** Whether the nodes and the gate had the machine's CPUs when they could have run, while the check ran. */
+  | ({ readonly type: 'machine' } & MachineSeen)
   /** What the check waited for did not happen in time; `run` ended there. */
   | { readonly type: 'not-observed'; readonly what: string; readonly withinMs: number }
   /**
@@ -163,6 +165,22 @@ export interface CrowdFigures {
   readonly corrupt: number;
   /** The least frames that any one player got. */
   readonly framesOfWorst: number;
+}
+
+/** Times in ms; by node, and `gate` is the process that runs the checks. */
+export interface MachineSeen {
+  /** The system tells who waits for a CPU. Where it does not, nothing is known. */
+  readonly watched: boolean;
+  /** For how long each could have run and did not; of several threads the one that waited the longest. */
+  readonly waitedMs: Readonly<Record<string, number>>;
+  /** The second in which others kept them from running the longest. */
+  readonly worst: {
+    readonly waitedMs: Readonly<Record<string, number>>;
+    /** Of the CPU time that processes used, what was used by others than these; 0 to 1. */
+    readonly othersShare: number;
+    /** By the hypervisor, of one CPU. */
+    readonly stolenMs: number;
+  };
 }
 
 export type HistoryEventType = HistoryEvent['type'];

@@ -6,6 +6,7 @@ import type { EngineName, MediaSettings, Topology } from '../lab/topology.ts';
 import type { Finding } from '../reports/results.ts';
 import { actors } from './actors.ts';
 import {
+  GATE_MERGED_WRITE_MS,
   HLS_FRAGMENT_MS,
   HLS_WINDOW_MS,
   ORIGIN_ALIVE_MS,
@@ -19,12 +20,9 @@ import {
 } from './bounds.ts';
 import { type GateRequest, runGate } from './gate.ts';
 
-/**
- * Merged write of the nodes that checks run on: they wait for frames all the time, and SRS's default of 350 ms would
- * be half of their duration. The bounds of judges hold for 350 ms.
- */
+/** Of the nodes that checks run on. The bounds of judges hold for merged writes of 350 ms. */
 const SETTINGS: Partial<MediaSettings> = {
-  mergedWriteMs: 100,
+  mergedWriteMs: GATE_MERGED_WRITE_MS,
   // Short, so that a check sees many segments; without sessions, as a cache and a balancer in front need it.
   hls: { fragmentSeconds: HLS_FRAGMENT_MS / 1000, windowSeconds: HLS_WINDOW_MS / 1000, sessions: false },
   srt: {

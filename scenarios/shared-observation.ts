@@ -4,6 +4,7 @@ import { wallClock } from '../drivers/measure/clock.ts';
 import type { Cluster } from '../lab/cluster.ts';
 import { type CheckContext, NotObservedError } from './check.ts';
 import type { HistoryEvent } from './history.ts';
+import { CpuWatch, cpuSourceOf } from './starvation.ts';
 
 const LOOP_RESOLUTION_MS = 10;
 
@@ -52,6 +53,7 @@ async function record(t: CheckContext, observe: () => Promise<void>): Promise<Ob
   const first = t.history.events.length;
   const loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
   loop.enable();
+  const watch = new CpuWatch(cpuSourceOf(t.cluster));
   let missed: NotObservedError | undefined;
   try {
     await observe();
@@ -61,8 +63,9 @@ async function record(t: CheckContext, observe: () => Promise<void>): Promise<Ob
   } finally {
     loop.disable();
   }
-  // The gate tells this of the run of a check; it belongs to the events, whoever judges them.
+  // The gate tells these of the run of a check; they belong to the events, whoever judges them.
   const loopLagMs = Math.max(0, loop.max / 1e6 - LOOP_RESOLUTION_MS);
   t.history.append({ t: wallClock.now(), type: 'generator', loopLagMs });
+  t.history.append({ t: wallClock.now(), type: 'machine', ...watch.end() });
   return { seenBy: t.check, first, events: t.history.events.slice(first), missed };
 }

@@ -70,7 +70,8 @@ export class PretendNode {
   readonly host = '127.0.0.1';
   readonly ports = { rtmp: 1935, http: 8080, api: 1985 };
   readonly logFile = '/dev/null';
-  pid = 1;
+  /** Above what Linux gives to processes. */
+  pid = 2 ** 23;
   state: NodeState = 'ready';
   restarts = 0;
   /** Its sockets are closed, its process is still there. */

@@ -77,7 +77,7 @@ test('the events are told once; whoever shares them refers to them', async () =>
   const meant = of('a/one').slice(reference.first, reference.first + reference.events);
   assert.deepEqual(
     meant.map((event) => (event.type === 'step' ? event.data.by : event.type)),
-    ['one', 'two', 'three', 'generator'],
+    ['one', 'two', 'three', 'generator', 'machine'],
   );
   assert.deepEqual(
     of('a/two').filter(({ type }) => type === 'step'),

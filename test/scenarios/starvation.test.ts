@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { allowedCpus } from '../../lab/runners/proc-cpu.ts';
+import type { Finding } from '../../reports/results.ts';
+import type { Check, Judgement } from '../../scenarios/check.ts';
+import { runGate } from '../../scenarios/gate.ts';
+import type { MachineSeen } from '../../scenarios/history.ts';
+import { type CpuLook, CpuWatch, MAX_WAIT_MS, unlessStarved } from '../../scenarios/starvation.ts';
+import { type PretendNode, pretendCheck, pretendCluster, request } from './pretend.ts';
+
+const fail: Judgement = { verdict: 'fail', expected: 'frames within 800 ms', actual: '1312 ms' };
+const FAILED: Pick<Finding, 'verdict' | 'expected' | 'actual' | 'evidence'> = { ...fail, evidence: [] };
+
+/** Of one second, after which everything is what is given. */
+function watched(...looks: readonly Partial<CpuLook>[]): MachineSeen {
+  const first = { at: 0, processesMs: 0, stolenMs: 0, own: new Map() };
+  const all = [first, ...looks.map((look, i) => ({ ...first, at: (i + 1) * 1000, ...look }))].values();
+  const watch = new CpuWatch(() => all.next().value);
+  for (const _ of looks.slice(1)) watch.look();
+  return watch.end();
+}
+
+function own(of: Record<string, readonly [usedMs: number, waitedMs: number]>, pid = 7): CpuLook['own'] {
+  return new Map(
+    Object.entries(of).map(([name, [usedMs, waitedMs]]) => [
+      name,
+      { pid, usedMs, waitedMs: new Map([[pid, waitedMs]]) },
+    ]),
+  );
+}
+
+function verdictAfter(seen: MachineSeen): string {
+  return unlessStarved(FAILED, [seen]).verdict;
+}
+
+describe('a failure', () => {
+  test('while others had the CPUs is none, and is told', () => {
+    const seen = watched({ processesMs: 2000, own: own({ gate: [100, 20], 'edge-1': [100, 600] }) });
+    const outcome = unlessStarved(FAILED, [seen]);
+    assert.equal(outcome.verdict, 'inconclusive');
+    assert.equal(outcome.expected, fail.expected);
+    assert.match(outcome.actual, /^1312 ms, but others had the CPUs: within a second edge-1 .* 600 ms/);
+    assert.deepEqual(
+      outcome.evidence.map(({ label }) => label),
+      ['would have been', 'starved'],
+    );
+    assert.equal(outcome.evidence[0]!.detail, 'fail: expected frames within 800 ms; got 1312 ms');
+    assert.match(outcome.evidence[1]!.detail, /edge-1 600, gate 20; .*90 % was others'/);
+  });
+
+  test('while the cluster and the gate had the CPUs is one', () => {
+    // A node that spins keeps the others waiting, on both CPUs.
+    const seen = watched({
+      processesMs: 2000,
+      own: own({ gate: [200, 900], origin: [1000, 500], 'edge-1': [700, 900] }),
+    });
+    assert.equal(seen.worst.waitedMs.gate, 900);
+    assert.equal(verdictAfter(seen), 'fail');
+  });
+
+  test('is one as long as the part of the waiting that is put on others is small', () => {
+    const waited = (ms: number) => watched({ processesMs: 1000, own: own({ origin: [500, ms] }) });
+    assert.equal(verdictAfter(waited(2 * MAX_WAIT_MS)), 'fail');
+    assert.equal(verdictAfter(waited(2 * MAX_WAIT_MS + 2)), 'inconclusive');
+  });
+
+  test('while the hypervisor had the CPU is none', () => {
+    const seen = watched({ processesMs: 100, stolenMs: 400, own: own({ origin: [100, 0] }) });
+    assert.equal(verdictAfter(seen), 'inconclusive');
+    assert.match(unlessStarved(FAILED, [seen]).actual, /the hypervisor took 400 ms/);
+  });
+
+  test('stays one where nobody tells who waits, which is told', () => {
+    const seen = new CpuWatch(() => undefined).end();
+    assert.deepEqual(seen.watched, false);
+    const outcome = unlessStarved(FAILED, [seen]);
+    assert.equal(outcome.verdict, 'fail');
+    assert.match(outcome.evidence[0]!.detail, /not known/);
+  });
+
+  test('of one second of many is none; each second counts by itself', () => {
+    const looks = [10, 700, 710].map((ms, i) => ({
+      processesMs: (i + 1) * 2000,
+      own: own({ origin: [0, ms] }),
+    }));
+    assert.equal(watched(...looks).worst.waitedMs.origin, 690);
+    const evenly = [200, 400, 600].map((ms, i) => ({
+      processesMs: (i + 1) * 2000,
+      own: own({ origin: [0, ms] }),
+    }));
+    const seen = watched(...evenly);
+    assert.deepEqual([seen.worst.waitedMs.origin, seen.waitedMs.origin], [200, 600]);
+    assert.equal(verdictAfter(seen), 'fail');
+  });
+
+  test('after a look that was late is judged by a second of what it saw', () => {
+    const seen = watched({ at: 4000, processesMs: 8000, own: own({ gate: [0, 800] }) });
+    assert.deepEqual([seen.worst.waitedMs.gate, seen.waitedMs.gate], [200, 800]);
+  });
+
+  test('of a node that was started anew counts what its new process waited', () => {
+    const seen = watched(
+      { processesMs: 100, own: own({ origin: [100, 5000] }, 7) },
+      { processesMs: 2100, own: own({ origin: [0, 300] }, 8) },
+    );
+    assert.equal(seen.worst.waitedMs.origin, 300);
+    assert.equal(verdictAfter(seen), 'inconclusive');
+  });
+});
+
+test('the deadline of a starved check is no error, and a pass stays one', () => {
+  const seen = watched({ processesMs: 2000, own: own({ gate: [0, 1000] }) });
+  assert.equal(unlessStarved({ ...FAILED, verdict: 'error' }, [seen]).verdict, 'inconclusive');
+  for (const verdict of ['pass', 'unsupported', 'inconclusive'] as const) {
+    const outcome = { ...FAILED, verdict };
+    assert.equal(unlessStarved(outcome, [seen]), outcome);
+  }
+});
+
+describe('in a gate', () => {
+  const SPINS = ['-e', 'for (;;);'];
+  /** Three neighbours leave a node a quarter of its CPU. */
+  const NEIGHBOURS = 3;
+
+  /** Runs a check beside a process that stands for edge-1 and has to share its CPU. */
+  async function beside(changes: Partial<Check>, then: (edge: PretendNode) => void = () => {}) {
+    const { cluster, nodes } = pretendCluster();
+    const edge = nodes.get('edge-1')!;
+    const [cpu] = allowedCpus();
+    const processes: ChildProcess[] = [];
+    try {
+      for (let i = 0; i <= NEIGHBOURS; i++) {
+        const one = spawn('taskset', ['-c', String(cpu), process.execPath, ...SPINS], { stdio: 'ignore' });
+        processes.push(one);
+        await once(one, 'spawn');
+      }
+      edge.pid = processes[0]!.pid!;
+      const run = async () => {
+        await delay(1200);
+        then(edge);
+      };
+      const [finding] = await runGate(request([pretendCheck({ run, ...changes })], { cluster }));
+      return finding!;
+    } finally {
+      for (const one of processes) one.kill('SIGKILL');
+    }
+  }
+
+  test('a node that has to share its CPU makes a failure inconclusive', async () => {
+    const finding = await beside({ judge: () => [fail] });
+    assert.equal(finding.verdict, 'inconclusive');
+    assert.match(finding.actual, /within a second (edge-1|gate) could have run for \d+ ms and did not/);
+    assert.match(finding.evidence.find(({ label }) => label === 'would have been')!.detail, /^fail: /);
+    assert.match(finding.evidence.find(({ label }) => label === 'starved')!.detail, /edge-1 [3-9]\d\d/);
+  });
+
+  test('a node that ends is a failure however busy the machine is', async () => {
+    const finding = await beside({}, (edge) => {
+      edge.state = 'exited';
+    });
+    assert.equal(finding.verdict, 'fail');
+    assert.match(finding.expected, /edge-1 goes on running/);
+  });
+});
