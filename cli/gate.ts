@@ -26,7 +26,7 @@ import type { Attach } from '../scenarios/run.ts';
 import { selectChecks } from '../scenarios/select.ts';
 import { attachTarget, noteOfTarget, targetOf } from './gate-target.ts';
 import { listenForInterrupt } from './interrupt.ts';
-import { jobsOption, Pieces } from './jobs.ts';
+import { HEALTHY_JOBS, jobsOption, Pieces } from './jobs.ts';
 import { addLiveOptions, goLive, type Live, type LiveArguments } from './live.ts';
 import {
   ExitCode,
@@ -76,7 +76,10 @@ export function register(program: Command): void {
   );
   addLiveOptions(command)
     .addOption(
-      jobsOption('clusters that run side by side; a topology has several when no other is left to begin'),
+      jobsOption(
+        'clusters that run side by side; a topology has several when no other is left to begin',
+        HEALTHY_JOBS,
+      ),
     )
     .addOption(seedOption())
     .addOption(proxyOption())

@@ -16,7 +16,7 @@ import {
   selected,
   verdictCell,
 } from './gate.ts';
-import { jobsOption } from './jobs.ts';
+import { jobsOption, MUTANT_JOBS } from './jobs.ts';
 import { addLiveOptions, type LiveArguments } from './live.ts';
 import { type Paint, painter, paintVerdict, printable, table, UsageError } from './output.ts';
 
@@ -28,7 +28,9 @@ export function register(program: Command): void {
       .argument('[check...]', 'ids or globs, such as back-to-source/*; all when left out'),
   );
   addLiveOptions(command)
-    .addOption(jobsOption('clusters that run side by side: the healthy ones, then those with a mutant'))
+    .addOption(
+      jobsOption('clusters that run side by side: the healthy ones, then those with a mutant', MUTANT_JOBS),
+    )
     .addOption(seedOption())
     .option(
       '--all-checks',

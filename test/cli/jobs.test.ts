@@ -39,7 +39,7 @@ describe('what runs side by side tell', () => {
 
 describe('--jobs', () => {
   it('is a whole number, and at least one', () => {
-    const parse = jobsOption('clusters').parseArg!;
+    const parse = jobsOption('clusters', 2).parseArg!;
     assert.equal(parse('3', undefined), 3);
     for (const text of ['0', '-1', '1.5', 'many', '17'])
       assert.throws(() => parse(text, undefined), /whole number/);
