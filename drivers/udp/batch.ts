@@ -36,6 +36,8 @@ const EVENTS = 256;
 /** A send buffer that is full is waited for once: then the datagram is lost. */
 const WRITABLE_WITHIN_MS = 2;
 const ANY_ADDRESS = '0.0.0.0';
+/** Said by systems before Linux 4.18, of devices that compute no checksums, and of segments beyond the path's MTU. */
+const CANNOT_SEGMENT: ReadonlySet<string | undefined> = new Set(['EINVAL', 'EIO', 'EMSGSIZE', 'ENOPROTOOPT']);
 /** `struct epoll_event` is packed on x86-64 only. */
 const EVENT_BYTES = process.arch === 'x64' ? 12 : 16;
 const EVENT_DATA = process.arch === 'x64' ? 4 : 8;
@@ -53,6 +55,8 @@ export class Batcher {
   private readonly time: { readonly address: bigint; readonly view: DataView };
   private readonly sockets = new Map<number, BatchSocket>();
   private timer: NodeJS.Timeout | undefined;
+  /** Until the system, or the device, says that it cannot. */
+  private canSegment = true;
   private isFlushDue = false;
   private readonly flushSoon = (): void => {
     this.isFlushDue = false;
@@ -63,7 +67,7 @@ export class Batcher {
   constructor(libc: Libc) {
     this.libc = libc;
     this.incoming = new MessageTable(libc, ROWS_IN, ROW_BYTES);
-    this.incoming.receives();
+    for (let row = 0; row < ROWS_IN; row++) this.incoming.prepare(row);
     this.outgoing = new MessageTable(libc, ROWS_OUT, ROW_BYTES);
     this.epoll = libc.epollCreate(EPOLL_CLOEXEC);
     if (this.epoll < 0) throw libc.error('epoll_create1');
@@ -177,25 +181,38 @@ export class Batcher {
 
   /** Rows of one socket. */
   private sendRun(socket: BatchSocket, first: number, end: number): void {
-    const { libc, outgoing } = this;
+    const { outgoing } = this;
     let hasWaited = false;
     while (first < end) {
+      // Acknowledgements are of one length, and callers of one socket have one peer: the system is asked once for all.
+      const segments = this.canSegment && socket.isConnected ? outgoing.segments(first, end) : 1;
+      if (segments > 1) outgoing.join(first, segments);
+      const count = segments > 1 ? 1 : this.plainUntil(socket, first, end) - first;
       const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-      const sent = libc.sendmmsg(socket.fd, outgoing.headers[first]!, end - first, flags);
-      if (sent > 0) {
-        first += sent;
+      const sent = this.libc.sendmmsg(socket.fd, outgoing.headers[first]!, count, flags);
+      const error = sent > 0 ? undefined : this.libc.error('sendmmsg');
+      if (segments > 1) outgoing.join(first, 1);
+      if (error === undefined) {
+        first += segments > 1 ? segments : sent;
         hasWaited = false;
-        continue;
-      }
-      const error = libc.error('sendmmsg');
-      if (error.code === 'EAGAIN' && !hasWaited) {
+      } else if (error.code === 'EAGAIN' && !hasWaited) {
         hasWaited = true;
-        libc.poll(new Int32Array([socket.fd, POLLOUT]), 1, WRITABLE_WITHIN_MS);
-        continue;
+        this.libc.poll(new Int32Array([socket.fd, POLLOUT]), 1, WRITABLE_WITHIN_MS);
+      } else if (segments > 1 && CANNOT_SEGMENT.has(error.code)) {
+        this.canSegment = false;
+      } else {
+        if (error.code !== 'EAGAIN') queueMicrotask(() => socket.failed(error));
+        first++;
       }
-      if (error.code !== 'EAGAIN') queueMicrotask(() => socket.failed(error));
-      first++;
     }
+  }
+
+  /** The row at which others begin that can be sent as one. */
+  private plainUntil(socket: BatchSocket, first: number, end: number): number {
+    if (!this.canSegment || !socket.isConnected) return end;
+    let row = first + 1;
+    while (row < end && this.outgoing.segments(row, end) === 1) row++;
+    return row;
   }
 
   close(socket: BatchSocket): void {
@@ -226,7 +243,7 @@ class BatchSocket implements DatagramSocket {
   readonly receiver: DatagramReceiver;
   isOpen = true;
   private readonly batcher: Batcher;
-  private readonly isConnected: boolean;
+  readonly isConnected: boolean;
   private peer: Endpoint;
   private peerKey = Number.NaN;
 

@@ -12,6 +12,9 @@ export const SO_RCVBUF = 8;
 export const SO_RCVBUFFORCE = 33;
 /** SO_TIMESTAMPNS; the ancillary message has the same number. */
 export const SO_TIMESTAMPNS = 35;
+export const SOL_UDP = 17;
+/** An ancillary message with a length: what is sent is cut into datagrams of it (Linux 4.18). */
+export const UDP_SEGMENT = 103;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_TRUNC = 0x20;

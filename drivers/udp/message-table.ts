@@ -4,13 +4,20 @@
  * `struct cmsghdr` on 64-bit machines.
  */
 import type { Endpoint } from './contract.ts';
-import { AF_INET, type Libc, MSG_TRUNC, SO_TIMESTAMPNS, SOL_SOCKET } from './libc.ts';
+import { AF_INET, type Libc, MSG_TRUNC, SO_TIMESTAMPNS, SOL_SOCKET, SOL_UDP, UDP_SEGMENT } from './libc.ts';
 
 const HEADER_BYTES = 64;
 const VECTOR_BYTES = 16;
 export const NAME_BYTES = 16;
 /** Of one ancillary message with a `struct timespec`. */
 const CONTROL_BYTES = 32;
+const CONTROL_HEADER_BYTES = 16;
+/** Of one with a length of 16 bits, and the room that it takes. */
+const SEGMENT_BYTES = CONTROL_HEADER_BYTES + 2;
+const SEGMENT_SPACE = CONTROL_HEADER_BYTES + 8;
+/** That the system cuts at a time (UDP_MAX_SEGMENTS), and that a datagram could hold. */
+const MAX_SEGMENTS = 64;
+const MAX_SEGMENTED_BYTES = 65_000;
 
 /** Words of 4 bytes in the header. */
 const NAME = 0;
@@ -24,8 +31,9 @@ const LENGTH = 14;
 /** And in the ancillary message. */
 const CONTROL_LEVEL = 2;
 const CONTROL_TYPE = 3;
-const SECONDS = 4;
-const NANOSECONDS = 6;
+const DATA = 4;
+const SECONDS = DATA;
+const NANOSECONDS = DATA + 2;
 
 /** Plain fields: every datagram passes here. */
 export class MessageTable {
@@ -62,6 +70,7 @@ export class MessageTable {
       pointers[header + NAME / 2] = address + BigInt(this.namesAt + row * NAME_BYTES);
       pointers[header + VECTOR / 2] = address + BigInt(this.vectorsAt + row * VECTOR_BYTES);
       pointers[header + VECTORS / 2] = 1n;
+      pointers[header + CONTROL / 2] = address + BigInt(this.controlsAt + row * CONTROL_BYTES);
       pointers[vector] = address + BigInt(this.dataAt + row * rowBytes);
       pointers[vector + 1] = BigInt(rowBytes);
       this.views.push(new Uint8Array(memory, this.dataAt + row * rowBytes, 0));
@@ -74,17 +83,6 @@ export class MessageTable {
     const header = (row * HEADER_BYTES) / 4;
     words[header + NAME_LENGTH] = NAME_BYTES;
     words[header + CONTROL_LENGTH] = CONTROL_BYTES;
-  }
-
-  /** Rows of which the table is told where their ancillary messages go; for a table that is received into. */
-  receives(): void {
-    const pointers = new BigUint64Array(this.memory, 0, this.dataAt / 8);
-    const address = this.headers[0]!;
-    for (let row = 0; row < this.rows; row++) {
-      pointers[(row * HEADER_BYTES) / 8 + CONTROL / 2] =
-        address + BigInt(this.controlsAt + row * CONTROL_BYTES);
-      this.prepare(row);
-    }
   }
 
   /** What was received; undefined for a datagram that is longer than a row. Valid until the row is received into again. */
@@ -128,6 +126,35 @@ export class MessageTable {
     const header = (row * HEADER_BYTES) / 4;
     words[header + NAME_LENGTH] = to === undefined ? 0 : NAME_BYTES;
     if (to !== undefined) writeName(this.bytes, this.namesAt + row * NAME_BYTES, to);
+  }
+
+  /** How many rows from `first` on, to `end` at the most, can be sent as one that is cut into datagrams of its length. */
+  segments(first: number, end: number): number {
+    const length = this.lengthOf(first);
+    if (length === 0) return 1;
+    const last = Math.min(end, first + MAX_SEGMENTS, first + Math.floor(MAX_SEGMENTED_BYTES / length));
+    let row = first + 1;
+    while (row < last && this.lengthOf(row) === length) row++;
+    return row - first;
+  }
+
+  /** The row stands for so many from it on, or for itself alone again. */
+  join(row: number, rows: number): void {
+    const { words } = this;
+    const header = (row * HEADER_BYTES) / 4;
+    words[header + VECTORS] = rows;
+    words[header + CONTROL_LENGTH] = rows === 1 ? 0 : SEGMENT_SPACE;
+    if (rows === 1) return;
+    const control = (this.controlsAt + row * CONTROL_BYTES) / 4;
+    words[control] = SEGMENT_BYTES;
+    words[control + 1] = 0;
+    words[control + CONTROL_LEVEL] = SOL_UDP;
+    words[control + CONTROL_TYPE] = UDP_SEGMENT;
+    words[control + DATA] = this.lengthOf(row);
+  }
+
+  private lengthOf(row: number): number {
+    return this.words[(this.vectorsAt + row * VECTOR_BYTES) / 4 + 2]!;
   }
 }
 

@@ -60,6 +60,7 @@ const TRAILING_AT = 58;
 /** In place of each digit of a checksum that there is nothing to compare with. */
 const DASH = 0x2d;
 
+const [ZERO, NINE, LETTER_A, LETTER_F] = [0x30, 0x39, 0x61, 0x66] as const;
 const HEX_DIGITS = Uint8Array.from([...'0123456789abcdef'], (digit) => digit.charCodeAt(0));
 const FOUR_DASHES = 0x2d2d2d2d;
 
@@ -522,7 +523,10 @@ function isCodedAvc(bytes: Uint8Array, at: number): boolean {
 
 /** Whether all are `0` to `9` or `a` to `f`: for a stamp without a checksum to tell. */
 function hasDigits(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) if (!HEX_DIGITS.includes(bytes[at]!)) return false;
+  for (let at = start; at < end; at++) {
+    const digit = bytes[at]!;
+    if (digit < ZERO || digit > LETTER_F || (digit > NINE && digit < LETTER_A)) return false;
+  }
   return true;
 }
 

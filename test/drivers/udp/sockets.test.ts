@@ -181,6 +181,45 @@ test('batch: a burst to many sockets, and an echo of a part of it: nothing is lo
   }
 });
 
+test('batch: datagrams of one length in a row are datagrams still, for whoever gets them', async (t) => {
+  const lengths = [
+    44,
+    44,
+    44,
+    0,
+    0,
+    7,
+    1316,
+    1316,
+    1315,
+    44,
+    ...new Array<number>(150).fill(1316),
+    1,
+    44,
+    44,
+    3,
+  ];
+  const sent = lengths.map((length) => randomBytes(length));
+  const got: Buffer[] = [];
+  const peer = createSocket('udp4').bind(0, LOCAL);
+  await once(peer, 'listening');
+  peer.setRecvBufferSize(BUFFER);
+  peer.on('message', (bytes) => got.push(bytes));
+  const connectTo = { address: LOCAL, port: peer.address().port };
+  const socket = batched().open({ connectTo, receiveBufferBytes: BUFFER }, new Keeper());
+  t.after(() => {
+    socket.close();
+    peer.close();
+  });
+  // As much at a time as a receive buffer holds that nobody may enlarge.
+  for (let first = 0; first < sent.length; first += 60) {
+    const part = sent.slice(first, first + 60);
+    for (const bytes of part) socket.send(bytes);
+    await eventually(2000, 'this part has come', () => got.length === first + part.length);
+  }
+  assert.deepEqual(got, sent);
+});
+
 test('batch: a datagram is as old as it is, however late it is looked at', async (t) => {
   const batcher = batched();
   const keeper = new Keeper();
