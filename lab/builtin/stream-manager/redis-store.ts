@@ -32,6 +32,8 @@ import {
 
 /** Changes of so long, in ms, go to Redis together. */
 const FLUSH_MS = 10;
+/** While changes go on and on they wait this long, in ms, for one another: writing a few costs no more than writing one. */
+const FLUSH_PAUSE_MS = 50;
 /** Commands of one pipeline. */
 const BATCH = 1000;
 const COMMAND_TIMEOUT_MS = 3000;
@@ -106,6 +108,8 @@ export class RedisStore implements RegistryListener {
   #losses = 0;
   #wasDown = false;
   #flushing = false;
+  /** When it last began. */
+  #flushedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -333,6 +337,9 @@ export class RedisStore implements RegistryListener {
   async #flush(): Promise<void> {
     if (this.#state !== 'up' || this.#flushing) return;
     if (this.#dirty.origins.size === 0 && this.#dirty.streams.size === 0) return;
+    const now = performance.now();
+    if (now - this.#flushedAt < FLUSH_PAUSE_MS) return;
+    this.#flushedAt = now;
     this.#flushing = true;
     try {
       await this.#write();
