@@ -1,5 +1,5 @@
 /** The balancer, which is there once and in front of everybody, goes: whoever came through it comes back through it. */
-import { PLAYING_WITHIN_MS, RETURNED_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
+import { PLAYING_WITHIN_MS, RESUMED_WITHIN_MS, RETURNED_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
 import { type Check, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { VIEWER } from '../habits.ts';
@@ -88,4 +88,99 @@ const balancerRestarted = check({
   timeline: (history) => timelineOf(history, GROUP),
 });
 
-export const FAILOVER_BALANCER: readonly Check[] = [balancerRestarted];
+const PROXIES = 'balancer-of-proxies';
+
+const proxyBalancerRestarted = check({
+  id: 'failover/proxy-balancer-restarted',
+  title:
+    'When HAProxy in front of proxies dies and is started again, clients, and edges, come back through it, and who is at a proxy itself notices nothing',
+  level: 'must',
+  spec: {
+    source: 'SRS origin cluster with proxy (seeds/001)',
+    where: 'Design: several proxies behind a load balancer share their state in a Redis',
+    says: 'What went through the balancer ends with it, also at the proxies and the origins, so that a stream is free when its encoder comes back. Origins, which tell through it that they live, are not dead so soon: their streams go on for whoever is at a proxy itself.',
+  },
+  topologies: ['proxy-redis'],
+  needs: [
+    'publish.rtmp',
+    'play.rtmp',
+    'play.flv',
+    'proxy',
+    'balancer',
+    'observe.upstream',
+    'control.process',
+  ],
+  mutants: ['proxy-keeps-backend', 'origin-frees-on-unpublish-only', 'edge-never-retries'],
+  deadlineMs: 40_000,
+
+  async run(t) {
+    const [balancer] = t.nodes('balancer');
+    const front = balancer!.spec.name;
+    const proxies = namesOf(t, 'proxy');
+    const stream = t.stream();
+    const { label: publisher } = await t.publish({ url: t.publishUrl(stream, proxies[0]) });
+    const asked = { group: PROXIES, lossless: false, since: 'cure' } as const;
+    for (const habit of ENCODERS) {
+      const own = t.stream(habit.name.toLowerCase());
+      const { label } = await t.encode({ url: t.publishUrl(own, front), label: habit.name, habit });
+      watchFor(t, {
+        ...asked,
+        publisher: label,
+        client: label,
+        part: 'publishes',
+        boundMs: habit.waitMs(2) + HANDSHAKE_MS,
+        why: `${habit.name} waits up to ${habit.waitMs(2)} ms`,
+      });
+    }
+    const requests = (['rtmp', 'flv'] as const).map((protocol) => ({
+      url: t.playUrl(protocol, stream, front),
+      label: `viewer-${protocol}`,
+    }));
+    const viewers = await viewersOf(t, requests);
+    const waiting = await playersAt(t, stream, namesOf(t, 'edge'));
+    const bystanders = await playersAt(t, stream, proxies);
+    for (const client of viewers) {
+      watchFor(t, {
+        ...asked,
+        publisher,
+        client,
+        part: 'returns',
+        boundMs: VIEWER.waitMs(2) + RETURNED_WITHIN_MS,
+        why: `a viewer waits up to ${VIEWER.waitMs(2)} ms`,
+      });
+    }
+    for (const client of waiting) {
+      watchFor(t, {
+        ...asked,
+        publisher,
+        client,
+        part: 'waits',
+        boundMs: RESUMED_WITHIN_MS,
+        why: 'the pause of an edge is 3 s',
+      });
+    }
+    for (const client of [publisher, ...bystanders]) {
+      watchFor(t, {
+        ...asked,
+        publisher,
+        client,
+        part: 'untouched',
+        since: 'fault',
+        boundMs: TWO_HOPS_MS,
+        why: 'two merged writes',
+        lossless: true,
+      });
+    }
+    boundStorm(t, PROXIES, 1);
+    await t.control(balancer!, 'kill');
+    await t.observe(DOWN_MS, 'there is no balancer');
+    await t.control(balancer!, 'restart');
+    cured(t, `${front} is ready`);
+    await settled(t, PROXIES);
+  },
+
+  judge: (history) => judgeReturns(history, PROXIES, ['publishes', 'returns']),
+  timeline: (history) => timelineOf(history, PROXIES),
+});
+
+export const FAILOVER_BALANCER: readonly Check[] = [balancerRestarted, proxyBalancerRestarted];
