@@ -170,8 +170,7 @@ function runOne(run: RunUnderWay, nth: number, plan: PlanRun, shared: Shared): P
       ...(attach === undefined ? {} : { attach }),
     },
     {
-      checks:
-        mutant !== undefined ? [...checks, ...bystanders] : nth === 1 ? list.fromFront() : list.fromBack(),
+      checks: mutant === undefined ? list.take() : [...checks, ...bystanders],
       signal,
       machine: shared.machine,
       // A mutant's very defect may be that it never lets go.
