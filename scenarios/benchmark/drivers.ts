@@ -166,7 +166,7 @@ const columns = [
   'lag p99',
   'valid',
 ];
-console.log(columns.map((column) => column.padStart(11)).join(''));
+console.log(columns.map((column) => column.padStart(13)).join(''));
 for (const row of rows) {
   const cells = [
     row.protocol,
@@ -181,7 +181,7 @@ for (const row of rows) {
     `${row.loopLagP99Ms.toFixed(0)} ms`,
     row.valid && row.missing === 0 && row.corrupt === 0 ? 'yes' : 'NO',
   ];
-  console.log(cells.map((cell) => String(cell).padStart(11)).join(''));
+  console.log(cells.map((cell) => String(cell).padStart(13)).join(''));
 }
 
 const findings = protocols.flatMap((protocol) => {
