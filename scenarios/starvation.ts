@@ -48,8 +48,8 @@ export interface OwnCpu {
 export type CpuSource = () => CpuLook | undefined;
 
 /**
- * The nodes of a cluster, and this process. Another cluster of the same gate is as strange to it as any other work of the
- * machine.
+ * The nodes of a cluster, and this process with all that it has started: what clusters of one gate take from each other is
+ * its own doing, as many of them as were asked for.
  */
 export function cpuSourceOf(cluster: Cluster): CpuSource {
   if (threadWaitMs(process.pid) === undefined) return () => undefined;
@@ -57,15 +57,17 @@ export function cpuSourceOf(cluster: Cluster): CpuSource {
   return () => {
     const gateWaitedMs = threadWaitMs(process.pid);
     if (gateWaitedMs === undefined) return undefined;
-    const { user, system } = process.cpuUsage();
+    const run = treeOf(process.pid);
     const gate = {
       pid: process.pid,
-      usedMs: (user + system) / 1000,
+      usedMs: treeCpuMs(process.pid) ?? 0,
       waitedMs: new Map([[process.pid, gateWaitedMs]]),
     };
     const own = new Map<string, OwnCpu>([[GATE, gate]]);
     for (const [name, { pid, state, engine }] of cluster.nodes) {
-      const usedMs = pid === 0 || state === 'exited' ? undefined : treeCpuMs(pid);
+      if (pid === 0 || state === 'exited') continue;
+      // What this process has started is in what it used itself.
+      const usedMs = run.has(pid) ? 0 : treeCpuMs(pid);
       if (usedMs === undefined) continue;
       // A builtin node does its work in one event loop, in the main thread.
       const threads = engine === 'builtin' ? [{ pid, thread: pid }] : threadsOfTree(pid);
@@ -74,6 +76,10 @@ export function cpuSourceOf(cluster: Cluster): CpuSource {
     }
     return { at: performance.now(), ...machineCpu(cpus), own };
   };
+}
+
+function treeOf(pid: number): Set<number> {
+  return new Set([pid, ...childrenOf(pid).flatMap((child) => [...treeOf(child)])]);
 }
 
 function threadsOfTree(pid: number): { pid: number; thread: number }[] {

@@ -125,19 +125,39 @@ describe('in a gate', () => {
   /** Three neighbours leave a node a quarter of its CPU. */
   const NEIGHBOURS = 3;
 
+  /** Started by a process that ends, so that they are nobody's of this one. Each ends by itself after 10 s. */
+  async function strangers(cpu: number): Promise<number[]> {
+    const loop = 'const t = Date.now(); while (Date.now() - t < 10_000);';
+    const starter = `
+      const { spawn } = require('node:child_process');
+      for (let i = 0; i < ${NEIGHBOURS}; i++) {
+        const args = ['-c', '${cpu}', process.execPath, '-e', ${JSON.stringify(loop)}];
+        const one = spawn('taskset', args, { stdio: 'ignore', detached: true });
+        one.unref();
+        console.log(one.pid);
+      }`;
+    const one = spawn(process.execPath, ['-e', starter], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let told = '';
+    one.stdout.on('data', (chunk) => {
+      told += chunk;
+    });
+    await once(one, 'close');
+    return told.trim().split('\n').map(Number);
+  }
+
   /** Runs a check beside a process that stands for edge-1 and has to share its CPU. */
   async function beside(changes: Partial<Check>, then: (edge: PretendNode) => void = () => {}) {
     const { cluster, nodes } = pretendCluster();
     const edge = nodes.get('edge-1')!;
     const [cpu] = allowedCpus();
     const processes: ChildProcess[] = [];
+    const neighbours: number[] = [];
     try {
-      for (let i = 0; i <= NEIGHBOURS; i++) {
-        const one = spawn('taskset', ['-c', String(cpu), process.execPath, ...SPINS], { stdio: 'ignore' });
-        processes.push(one);
-        await once(one, 'spawn');
-      }
-      edge.pid = processes[0]!.pid!;
+      const one = spawn('taskset', ['-c', String(cpu), process.execPath, ...SPINS], { stdio: 'ignore' });
+      processes.push(one);
+      await once(one, 'spawn');
+      edge.pid = one.pid!;
+      neighbours.push(...(await strangers(cpu!)));
       const run = async () => {
         await delay(1200);
         then(edge);
@@ -146,6 +166,7 @@ describe('in a gate', () => {
       return finding!;
     } finally {
       for (const one of processes) one.kill('SIGKILL');
+      for (const pid of neighbours) process.kill(pid, 'SIGKILL');
     }
   }
 
