@@ -14,8 +14,7 @@ import type { MachineSeen } from './history.ts';
 
 /**
  * Within a second, for one process. Bounds have a merged write of 350 ms in them and the gate's clusters write every 100 ms:
- * the difference is what a bound has to spare for one hop. The most that was seen with two clusters side by side on two
- * cores and nobody else is in docs/measuring.md.
+ * the difference is what a bound has to spare for one hop. What was seen is in docs/measuring.md.
  */
 export const MAX_WAIT_MS = MERGED_WRITE_MS - GATE_MERGED_WRITE_MS;
 
