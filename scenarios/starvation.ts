@@ -22,6 +22,7 @@ export const MAX_WAIT_MS = MERGED_WRITE_MS - GATE_MERGED_WRITE_MS;
 const LOOK_MS = 200;
 /** Waits are added up over so long. */
 const WINDOW_MS = 1000;
+const STARVED = 'starved';
 /** The name of this process among those of the nodes. */
 const GATE = 'gate';
 
@@ -176,6 +177,11 @@ function keptMs({ waitedMs, othersShare, stolenMs }: MachineSeen['worst']): numb
   return Math.max(0, ...Object.values(waitedMs)) * othersShare + stolenMs;
 }
 
+/** Whether it would have been a failure, had others not had the CPUs. */
+export function isStarved({ verdict, evidence }: Pick<Finding, 'verdict' | 'evidence'>): boolean {
+  return verdict === 'inconclusive' && evidence.some(({ label }) => label === STARVED);
+}
+
 /**
  * Of a check that went wrong while others had the CPUs nobody knows whether the cluster was late or was kept from being in
  * time. What passed all the same has passed. `seen` has what was observed while it ran, shared observations included.
@@ -188,7 +194,7 @@ export function unlessStarved<O extends Pick<Finding, 'verdict' | 'expected' | '
   if (verdict !== 'fail' && verdict !== 'error') return outcome;
   if (!seen.some(({ watched }) => watched)) {
     const detail = 'not known: this system does not tell who waits for a CPU';
-    return { ...outcome, evidence: [...evidence, { label: 'starved', detail }] };
+    return { ...outcome, evidence: [...evidence, { label: STARVED, detail }] };
   }
   const worst = seen.map((one) => one.worst).reduce((a, b) => (keptMs(b) > keptMs(a) ? b : a));
   if (keptMs(worst) <= MAX_WAIT_MS) return outcome;

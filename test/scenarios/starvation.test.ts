@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { MutantId } from '../../lab/builtin/mutants.ts';
 import { allowedCpus } from '../../lab/runners/proc-cpu.ts';
 import type { Finding } from '../../reports/results.ts';
 import type { Check, Judgement } from '../../scenarios/check.ts';
@@ -118,6 +119,33 @@ test('the deadline of a starved check is no error, and a pass stays one', () => 
     const outcome = { ...FAILED, verdict };
     assert.equal(unlessStarved(outcome, [seen]), outcome);
   }
+});
+
+test('a check that starves is asked again about a mutant, and only about that', async () => {
+  /** The first check of a run has no CPU for all of its time, later ones have it all. */
+  const source = () => {
+    let looks = 0;
+    return (): CpuLook => {
+      looks += 1;
+      const waitedMs = Math.min(looks, 4) * 1000;
+      return { at: looks * 1000, processesMs: looks * 2000, stolenMs: 0, own: own({ gate: [0, waitedMs] }) };
+    };
+  };
+  const found = async (mutant: MutantId | undefined) => {
+    let asked = 0;
+    const check = pretendCheck({
+      async run() {
+        asked += 1;
+      },
+      judge: () => [fail],
+    });
+    const [finding] = await runGate(
+      request([check], { cpu: source(), ...(mutant === undefined ? {} : { mutant, unrest: 'restart' }) }),
+    );
+    return [finding!.verdict, asked];
+  };
+  assert.deepEqual(await found(undefined), ['inconclusive', 1]);
+  assert.deepEqual(await found('edge-pulls-per-player'), ['fail', 2]);
 });
 
 describe('in a gate', () => {
