@@ -1,5 +1,6 @@
 /** `liveproof nightly`: everything that is too long for a pull request, one step after the other. */
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { findDocker } from '../lab/runners/docker.ts';
 import { findK6, K6_INSTALL } from '../scenarios/benchmark/k6-program.ts';
@@ -9,6 +10,7 @@ import { closeSteps, runSteps, type Step, verdictOfSteps } from './steps.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+const BENCH = 'bench';
 
 const npm = (script: string, ...args: string[]): string[] => [
   'npm',
@@ -90,7 +92,7 @@ export const NIGHT: readonly Step[] = [
     timeoutMs: 10 * MINUTE,
   },
   {
-    name: 'bench',
+    name: BENCH,
     says: 'latency, the largest crowds that hold the SLO, and what origins send for what viewers get',
     command: npm('bench', '--profile', 'nightly', '--out', '{out}'),
     timeoutMs: 6 * HOUR,
@@ -112,6 +114,7 @@ export const NIGHT: readonly Step[] = [
 interface NightlyOptions {
   readonly only: readonly string[];
   readonly without: readonly string[];
+  readonly baseline?: string;
   readonly list?: boolean;
   readonly out?: string;
 }
@@ -122,6 +125,10 @@ export function register(program: Command): void {
     .description('Everything that is too long for a pull request, one step after the other.')
     .addOption(stepOption('--only <step>', 'this step; may be given again (default: all)'))
     .addOption(stepOption('--without <step>', 'leave this step out; may be given again'))
+    .option(
+      '--baseline <file>',
+      'bench compares with the nights that are in there, and adds this one unless it failed',
+    )
     .option('--list', 'show the steps and run nothing')
     .option('--out <dir>', 'where logs and reports go; a new directory below out/ when left out')
     .addHelpText(
@@ -136,6 +143,7 @@ Exit codes: 0 every step passed; 1 a step failed; 2 wrong use; 3 a step was inco
 Examples:
   liveproof nightly
   liveproof nightly --only gate --only mutants
+  liveproof nightly --only bench --baseline nights.json
   SRS_BIN=./objs/srs liveproof nightly --without gate-compose`,
     )
     .action(nightly);
@@ -160,8 +168,16 @@ export function chosenSteps({ only, without }: Pick<NightlyOptions, 'only' | 'wi
   return steps;
 }
 
+/** The benchmark compares with what is in the file, if there is one already, and is kept there. */
+export function heldAgainst(file: string | undefined, steps: readonly Step[]): readonly Step[] {
+  if (file === undefined) return steps;
+  const path = resolve(file);
+  const more = ['--save-baseline', path, ...(existsSync(path) ? ['--baseline', path] : [])];
+  return steps.map((step) => (step.name === BENCH ? { ...step, command: [...step.command, ...more] } : step));
+}
+
 async function nightly(options: NightlyOptions): Promise<void> {
-  const steps = chosenSteps(options);
+  const steps = heldAgainst(options.baseline, chosenSteps(options));
   const say = (line: string): void => console.log(line);
   if (options.list) {
     say(

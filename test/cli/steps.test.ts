@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { chosenSteps, NIGHT } from '../../cli/nightly.ts';
+import { chosenSteps, heldAgainst, NIGHT } from '../../cli/nightly.ts';
 import { closeSteps, runSteps, type Step, verdictOfSteps } from '../../cli/steps.ts';
 
 let directory: string;
@@ -115,6 +115,17 @@ describe('steps', () => {
 });
 
 describe('nightly', () => {
+  it('bench is held against the nights before, as soon as there is one, and kept with them', () => {
+    const file = join(directory, 'nights.json');
+    const steps = chosenSteps({ only: ['gate', 'bench'], without: [] });
+    const added = () =>
+      heldAgainst(file, steps).map(({ command }, i) => command.slice(steps[i]!.command.length));
+    assert.deepEqual(added(), [[], ['--save-baseline', file]]);
+    writeFileSync(file, '{}');
+    assert.deepEqual(added(), [[], ['--save-baseline', file, '--baseline', file]]);
+    assert.equal(heldAgainst(undefined, steps), steps);
+  });
+
   it('chooses steps by name and refuses names that are none', () => {
     assert.equal(chosenSteps({ only: [], without: [] }).length, NIGHT.length);
     assert.deepEqual(
