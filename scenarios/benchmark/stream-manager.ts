@@ -32,6 +32,12 @@ const P99_MS = 10;
 const WARM_UP_MS = 10_000;
 /** What else the machine does for a moment is not the manager's. */
 const WINDOWS = 3;
+/**
+ * Of a window that the hypervisor took more of than this, nobody can tell the 99th percentile: who was asked meanwhile is
+ * beyond it. Such windows are told, and others measured in their place.
+ */
+const MAX_STOLEN = 0.01;
+const MAX_WINDOWS = 12;
 const STREAMS_PER_REPORT = 2000;
 /** Share of the machine that others may take before a missed limit is theirs. */
 const MAX_OTHERS = 0.1;
@@ -140,10 +146,15 @@ async function end(child: ChildProcess): Promise<void> {
 
 interface Window extends AskResult {
   readonly histogram: LatencyHistogram;
+  /** By the hypervisor, of all CPUs together, as a share of its time. */
+  readonly stolen: number;
 }
 
 interface Result {
+  /** That count: WINDOWS, or fewer when the hypervisor took too much of all others. */
   readonly windows: readonly Window[];
+  /** Shares that the hypervisor took of those that do not. */
+  readonly discarded: readonly number[];
   readonly reportedInMs: number;
   readonly rssMb: number;
   /** CPU time per question, heartbeats and changes included, in microseconds. */
@@ -153,13 +164,19 @@ interface Result {
   readonly others: number;
 }
 
-/** Seconds of CPU of the whole machine. */
-function machineTime(): number {
-  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = readFileSync('/proc/stat', 'latin1')
+/** Seconds of CPU of the whole machine, and those that its hypervisor took. */
+function machineTime(): { readonly used: number; readonly stolen: number } {
+  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = readFileSync(
+    '/proc/stat',
+    'latin1',
+  )
     .split('\n', 1)[0]!
     .split(/ +/)
     .map(Number);
-  return (user + nice + system + irq + softirq) / TICKS_PER_SECOND;
+  return {
+    used: (user + nice + system + irq + softirq) / TICKS_PER_SECOND,
+    stolen: steal / TICKS_PER_SECOND,
+  };
 }
 
 /** Seconds of CPU of a process. */
@@ -180,11 +197,13 @@ function rssOf(pid: number): number {
 
 async function ask(asker: ChildProcess, ms: number): Promise<Window> {
   const task: AskTask = { at: API, perSecond: rate, ms, streams: count, origins };
+  const before = machineTime();
   asker.send(task);
   const [result] = (await once(asker, 'message')) as [AskResult];
+  const stolen = (machineTime().stolen - before.stolen) / (ms / 1000);
   const histogram = new LatencyHistogram();
   histogram.mergeEncoded(result.latency);
-  return { ...result, histogram };
+  return { ...result, histogram, stolen };
 }
 
 async function measure(redis: boolean): Promise<Result> {
@@ -226,21 +245,23 @@ async function measure(redis: boolean): Promise<Result> {
     const pids = [process.pid, ...children.map((child) => child.pid!)];
     const times = () => ({ at: performance.now(), machine: machineTime(), of: pids.map(timeOf) });
     const before = times();
-    const windows: Window[] = [];
-    for (let i = 0; i < WINDOWS; i++) windows.push(await ask(asker, windowMs));
+    const all: Window[] = [];
+    const counting = (): Window[] => all.filter(({ stolen }) => stolen <= MAX_STOLEN);
+    while (counting().length < WINDOWS && all.length < MAX_WINDOWS) all.push(await ask(asker, windowMs));
     const after = times();
     const took = (pid: number): number => after.of[pids.indexOf(pid)]! - before.of[pids.indexOf(pid)]!;
     const own = pids.reduce((sum, pid) => sum + took(pid), 0);
     const machine = ((after.at - before.at) / 1000) * availableParallelism();
-    const asked = windows.reduce((sum, window) => sum + window.asked, 0);
+    const asked = all.reduce((sum, window) => sum + window.asked, 0);
     await endChanges();
     return {
-      windows,
+      windows: counting(),
+      discarded: all.flatMap(({ stolen }) => (stolen > MAX_STOLEN ? stolen : [])),
       reportedInMs,
       rssMb: rssOf(manager.pid!),
       managerUs: (took(manager.pid!) / asked) * 1e6,
       askerUs: (took(asker.pid!) / asked) * 1e6,
-      others: (after.machine - before.machine - own) / machine,
+      others: (after.machine.used - before.machine.used - own) / machine,
     };
   } finally {
     for (const child of children.reverse()) await end(child);
@@ -255,16 +276,18 @@ console.log(
 let missed = false;
 let heldUp = false;
 for (const redis of [false, true]) {
-  const { windows, reportedInMs, rssMb, managerUs, askerUs, others } = await measure(redis);
+  const { windows, discarded, reportedInMs, rssMb, managerUs, askerUs, others } = await measure(redis);
   const percentiles = (of: number) => windows.map(({ histogram }) => histogram.percentile(of) ?? Number.NaN);
   const percentile = (of: number): number => median(percentiles(of));
   const sum = (of: (window: Window) => number): number =>
     windows.reduce((total, window) => total + of(window), 0);
   const [asked, failed, wrong] = [sum((one) => one.asked), sum((one) => one.failed), sum((one) => one.wrong)];
   const loopLagMs = Math.max(...windows.map((window) => window.loopLagP99Ms));
-  const good = percentile(99) < P99_MS && failed + wrong === 0;
+  const whole = windows.length === WINDOWS;
+  const good = whole && percentile(99) < P99_MS && failed + wrong === 0;
   missed ||= !good;
-  heldUp ||= !good && failed + wrong === 0 && (loopLagMs > MAX_LOOP_LAG_P99_MS || others > MAX_OTHERS);
+  heldUp ||=
+    !good && failed + wrong === 0 && (!whole || loopLagMs > MAX_LOOP_LAG_P99_MS || others > MAX_OTHERS);
   const each = percentiles(99)
     .map((value) => value.toFixed(2))
     .join(', ');
@@ -273,7 +296,11 @@ for (const redis of [false, true]) {
       `windows ${each}), p50 ${percentile(50).toFixed(2)} ms, p99.9 ${percentile(99.9).toFixed(2)} ms; ${asked} asked, ` +
       `${failed} failed, ${wrong} wrong; all reported in ${(reportedInMs / 1000).toFixed(1)} s, ${rssMb.toFixed(0)} MB; ` +
       `CPU per question ${managerUs.toFixed(0)} us, asking it ${askerUs.toFixed(0)} us; ` +
-      `loop lag of who asks p99 ${loopLagMs.toFixed(0)} ms; others took ${(others * 100).toFixed(0)} % of the machine`,
+      `loop lag of who asks p99 ${loopLagMs.toFixed(0)} ms; others took ${(others * 100).toFixed(0)} % of the machine` +
+      (discarded.length === 0
+        ? ''
+        : `; not counted, as the hypervisor took more than ${MAX_STOLEN * 100} % of them: ${discarded.length} windows ` +
+          `(${discarded.map((share) => `${(share * 100).toFixed(0)} %`).join(', ')})`),
   );
 }
 if (heldUp) console.log('VOID the machine was busy with something else');
