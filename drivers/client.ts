@@ -173,17 +173,31 @@ export interface WebRtcOptions {
   nack?: boolean;
 }
 
-/** Gets the bytes of a connection as they are read and written, valid during the call. */
-export interface ByteTape {
-  /** A connection is up: what follows is of that one. */
-  opened(): void;
+/** Gets bytes as they are read and written, valid during the call. */
+export interface ByteStrip {
   read(bytes: Uint8Array, length: number): void;
   wrote(bytes: Uint8Array): void;
 }
 
+/**
+ * What a packet on a tape is: a datagram of SRT; one of WebRTC, that is STUN, DTLS, SRTP or SRTCP; or RTP or RTCP without
+ * SRTP, where a library keeps the datagrams to itself.
+ */
+export type PacketForm = 'srt' | 'webrtc' | 'rtp';
+
+/** Gets what a client sends and receives. Its own `read` and `wrote` are of clients with one TCP connection. */
+export interface ByteTape extends ByteStrip {
+  /** A connection is up: what follows is of that one. */
+  opened(): void;
+  /** Clients that make many requests, HLS, WHIP and WHEP: for one request and its answer. */
+  exchange(): ByteStrip;
+  /** Clients over UDP. `bytes` is one whole packet, valid during the call. */
+  packet(way: 'sent' | 'received', form: PacketForm, bytes: Uint8Array): void;
+}
+
 export interface ClientOptions {
   id?: number;
-  /** Clients with one TCP connection: RTMP, HTTP-FLV, HTTP-TS. Default none. */
+  /** Default none. */
   tape?: ByteTape;
   /** Source address; the system chooses when left out. */
   localAddress?: string;

@@ -30,7 +30,7 @@ Every run leaves a directory, \`out/<run>/\` or what \`--out\` names:
 | \`report.html\` | people | one page that needs no network; it carries \`results.json\` in its element \`#results\` |
 | \`summary.md\` | pull requests, chats | the verdict, the figures, what did not pass |
 | \`history.ndjson\` | anybody who doubts | one event per line with the check that saw it (a gate only) |
-| \`evidence/\` | whoever looks into it | of each finding that did not pass: the events of its check, the first and last bytes of its RTMP, HTTP-FLV and HTTP-TS clients, how each node was started and what it logged meanwhile |
+| \`evidence/\` | whoever looks into it | of each finding that did not pass: the events of its check, the first and last of what its clients sent and received, in hex and decoded (bytes of RTMP, HTTP-FLV and HTTP-TS; datagrams of SRT; requests of HLS; of WebRTC the signalling, and datagrams or, with libdatachannel, what is inside of SRTP), how each node was started and what it logged meanwhile |
 
 The command's exit code says the same: 0 \`pass\`; 1 \`fail\` or \`error\`; 2 wrong use or nothing selected; 3 \`inconclusive\` or
 \`unsupported\`; 4 the lab did not come up.

@@ -101,7 +101,7 @@ export class EvidenceKeeper {
         `${slug}.wire.txt`,
         tapes.map(([client, tape]) => wireOf(client, tape)).join('\n'),
       );
-      const detail = `the first and the last bytes of ${tapes.map(([client]) => client).join(', ')}`;
+      const detail = `the first and the last of what was sent and received by ${tapes.map(([client]) => client).join(', ')}`;
       evidence.push({ label: 'wire', detail, file });
     }
     if (this.#cluster !== undefined) {

@@ -1,15 +1,16 @@
-/** The first and the last bytes of a connection, each way, in hex and as what they mean. */
-import type { ByteTape } from '../drivers/client.ts';
+/** The first and the last of what a client sent and received, in hex and as what it means. */
+import type { ByteStrip, ByteTape, PacketForm } from '../drivers/client.ts';
 import { ChunkReader, type MessageHeader } from '../protocols/rtmp/chunk-reader.ts';
 import { decodeCommand } from '../protocols/rtmp/commands.ts';
 import { MessageTypeId } from '../protocols/rtmp/messages.ts';
-import { maskSecrets } from '../reports/secrets.ts';
+import { ExchangeTape } from './exchange-tape.ts';
+import { hexOf } from './hex.ts';
+import { PacketTape } from './packet-tape.ts';
 
 /** Kept of the beginning, and as much of the end, of each direction. */
 const KEPT_BYTES = 4096;
 /** C0 C1 C2, and S0 S1 S2: RTMP 1.0 section 5.2. */
 const HANDSHAKE_BYTES = 1 + 2 * 1536;
-const HEX_WIDTH = 16;
 const LONGEST_COMMAND = 16 * 1024;
 
 /** One direction. */
@@ -36,14 +37,22 @@ class Strip {
   }
 }
 
-/** Keeps the latest connection of a client: one that follows a redirect begins anew. */
+/**
+ * Of one TCP connection the latest: a client that follows a redirect begins anew. Of many requests, and of packets, those
+ * of the client's life.
+ */
 export class WireTape implements ByteTape {
   readonly url: string;
   #read = new Strip();
   #written = new Strip();
+  readonly #exchanges: ExchangeTape;
+  readonly #packets: PacketTape;
 
-  constructor(url: string) {
+  /** @param now in ms. Default a monotonic clock. */
+  constructor(url: string, now: () => number = () => performance.now()) {
     this.url = url;
+    this.#exchanges = new ExchangeTape(now);
+    this.#packets = new PacketTape(now);
   }
 
   opened(): void {
@@ -59,14 +68,30 @@ export class WireTape implements ByteTape {
     this.#written.add(bytes, bytes.length);
   }
 
+  exchange(): ByteStrip {
+    return this.#exchanges.begin();
+  }
+
+  packet(way: 'sent' | 'received', form: PacketForm, bytes: Uint8Array): void {
+    this.#packets.add(way, form, bytes);
+  }
+
   get isEmpty(): boolean {
-    return this.#read.total + this.#written.total === 0;
+    return !this.#isConnection && this.#exchanges.total + this.#packets.total === 0;
+  }
+
+  get #isConnection(): boolean {
+    return this.#read.total + this.#written.total > 0;
   }
 
   describe(): string {
-    return [directionOf('sent', this.#written, this.url), directionOf('received', this.#read, this.url)].join(
-      '\n',
-    );
+    return [
+      ...(this.#isConnection
+        ? [directionOf('sent', this.#written, this.url), directionOf('received', this.#read, this.url)]
+        : []),
+      ...(this.#exchanges.total > 0 ? [this.#exchanges.describe()] : []),
+      ...(this.#packets.total > 0 ? [this.#packets.describe()] : []),
+    ].join('\n');
   }
 }
 
@@ -126,19 +151,4 @@ function wordsOf(payload: Buffer): string {
   } catch (error) {
     return `no command: ${error instanceof Error ? error.message : String(error)}`;
   }
-}
-
-/** Offset, bytes, text; as `hexdump -C`. With secrets masked, bytes after them are not at their place any more. */
-function hexOf(kept: Buffer, offset: number): string {
-  const text = kept.toString('latin1');
-  const masked = maskSecrets(text);
-  const bytes = Buffer.from(masked, 'latin1');
-  const lines = masked === text ? [] : ['secrets are masked: what follows them is not at its place'];
-  for (let at = 0; at < bytes.length; at += HEX_WIDTH) {
-    const row = bytes.subarray(at, at + HEX_WIDTH);
-    const hex = [...row].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
-    const text = row.toString('latin1').replace(/[^ -~]/g, '.');
-    lines.push(`${(offset + at).toString(16).padStart(8, '0')}  ${hex.padEnd(3 * HEX_WIDTH - 1)}  |${text}|`);
-  }
-  return lines.join('\n');
 }

@@ -85,7 +85,7 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
     super(url, options, observer);
     this.options = options;
     this.sink = sink;
-    this.pool = new HttpPool(CONNECTIONS, options.localAddress);
+    this.pool = new HttpPool(CONNECTIONS, options.localAddress, options.tape);
     this.#reader = new SegmentReader(new MediaInlet(sink, this.timing), (code, detail, at) => {
       if (!this.#over) this.#problem(code, detail, at);
     });

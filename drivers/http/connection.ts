@@ -8,7 +8,7 @@ import {
   ResponseReader,
   type ResponseSink,
 } from '../../protocols/http1/response-reader.ts';
-import { CloseReason } from '../client.ts';
+import { type ByteStrip, type ByteTape, CloseReason } from '../client.ts';
 import { type Deadlined, forgetDeadline, watchDeadline } from '../deadlines.ts';
 import { wallClock } from '../measure/clock.ts';
 import { arrivalTime, type Target, Wire, type WireOwner } from '../socket.ts';
@@ -58,6 +58,9 @@ export class HttpConnection implements Deadlined, WireOwner, ResponseSink {
   /** Read from all sockets that this was. */
   bytesIn = 0;
   private readonly localAddress: string | undefined;
+  private readonly tape: ByteTape | undefined;
+  /** Of the present request. */
+  private strip: ByteStrip | undefined = undefined;
   private wire: Wire | undefined = undefined;
   private target: HttpTarget | undefined = undefined;
   private opened = false;
@@ -73,8 +76,9 @@ export class HttpConnection implements Deadlined, WireOwner, ResponseSink {
   private timeouts: HttpTimeouts = { headMs: 0, bodyMs: 0 };
   private reader = new ResponseReader(this);
 
-  constructor(localAddress?: string) {
+  constructor(localAddress?: string, tape?: ByteTape) {
     this.localAddress = localAddress;
+    this.tape = tape;
   }
 
   /** A request is under way. */
@@ -156,6 +160,8 @@ export class HttpConnection implements Deadlined, WireOwner, ResponseSink {
 
   private write(at: number): void {
     this.watch(this.timeouts.headMs);
+    this.strip = this.tape?.exchange();
+    this.strip?.wrote(this.request!);
     this.wire!.socket.write(this.request!);
     this.handler!.onSent(at);
   }
@@ -197,6 +203,7 @@ export class HttpConnection implements Deadlined, WireOwner, ResponseSink {
 
   wireRead(bytes: Uint8Array, length: number): void {
     this.bytesIn += length;
+    this.strip?.read(bytes, length);
     if (this.handler === undefined) {
       // An answer that nobody asked for: what comes after it could not be told from the next one.
       this.letGo();

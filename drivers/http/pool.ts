@@ -1,16 +1,19 @@
 /** The connections of one client: as many as it has requests at a time, and each is kept for the next request. */
+import type { ByteTape } from '../client.ts';
 import { HttpConnection, type HttpHandler, type HttpTarget, type HttpTimeouts } from './connection.ts';
 
 export class HttpPool {
   private readonly limit: number;
   private readonly localAddress: string | undefined;
+  private readonly tape: ByteTape | undefined;
   private readonly connections: HttpConnection[] = [];
   private paused = false;
 
   /** @param limit connections, and so requests at a time. */
-  constructor(limit: number, localAddress?: string) {
+  constructor(limit: number, localAddress?: string, tape?: ByteTape) {
     this.limit = limit;
     this.localAddress = localAddress;
+    this.tape = tape;
   }
 
   get bytesIn(): number {
@@ -42,7 +45,7 @@ export class HttpPool {
     }
     if (closed !== undefined) return closed;
     if (this.connections.length < this.limit) {
-      const connection = new HttpConnection(this.localAddress);
+      const connection = new HttpConnection(this.localAddress, this.tape);
       if (this.paused) connection.pause();
       this.connections.push(connection);
       return connection;

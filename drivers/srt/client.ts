@@ -69,6 +69,7 @@ export abstract class SrtClient extends LifecycleClient implements SrtCallerEven
           ...(url.peerIdleTimeoutMs === undefined ? {} : { peerIdleTimeoutMs: url.peerIdleTimeoutMs }),
         },
         this,
+        this.options.tape,
       );
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;

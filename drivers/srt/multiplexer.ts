@@ -12,6 +12,7 @@ import {
   isControl,
 } from '../../protocols/srt/packet.ts';
 import { PacketPool } from '../../protocols/srt/packet-pool.ts';
+import type { ByteTape } from '../client.ts';
 import type { DatagramReceiver, DatagramSocket, Endpoint } from '../udp/contract.ts';
 import { openDatagramSocket } from '../udp/open.ts';
 import { Scheduled, schedule } from './schedule.ts';
@@ -58,7 +59,12 @@ const pool = new PacketPool(POOL_BYTES);
  * Calls `target`: the connection's first packet leaves when its socket is ready. All calls to one target from one
  * address share sockets.
  */
-export function call(target: SrtTarget, options: Partial<SrtOptions>, events: SrtCallerEvents): SrtCall {
+export function call(
+  target: SrtTarget,
+  options: Partial<SrtOptions>,
+  events: SrtCallerEvents,
+  tape?: ByteTape,
+): SrtCall {
   const name = `${target.localAddress ?? ''}>${target.host}:${target.port}`;
   let group = groups.get(name);
   if (group === undefined) {
@@ -75,7 +81,7 @@ export function call(target: SrtTarget, options: Partial<SrtOptions>, events: Sr
     group.push(made);
     socket = made;
   }
-  return socket.add(options, events);
+  return socket.add(options, events, tape);
 }
 
 /** Plain fields: every datagram of every player passes here. */
@@ -84,15 +90,23 @@ class Caller implements SrtCall {
   readonly scheduled: Scheduled;
   readonly connection: SrtConnection;
   readonly events: SrtCallerEvents;
+  readonly tape: ByteTape | undefined;
   private readonly socket: CallerSocket;
 
-  constructor(socket: CallerSocket, events: SrtCallerEvents, options: Partial<SrtOptions>, socketId: number) {
+  constructor(
+    socket: CallerSocket,
+    events: SrtCallerEvents,
+    options: Partial<SrtOptions>,
+    socketId: number,
+    tape: ByteTape | undefined,
+  ) {
     this.socket = socket;
     this.events = events;
+    this.tape = tape;
     const identity = { socketId, initialSequence: randomBytes(4).readUInt32BE() >>> 1 };
     this.connection = new SrtConnection(
       { ...options, pool },
-      { ...pick(events), onPacketOut: socket.out },
+      { ...pick(events), onPacketOut: tape === undefined ? socket.out : taped(socket.out, tape) },
       identity,
       performance.now(),
     );
@@ -106,6 +120,13 @@ class Caller implements SrtCall {
   release(): void {
     this.socket.remove(this);
   }
+}
+
+function taped(out: SrtHandler['onPacketOut'], tape: ByteTape): SrtHandler['onPacketOut'] {
+  return (connection, bytes) => {
+    tape.packet('sent', 'srt', bytes);
+    out(connection, bytes);
+  };
 }
 
 function pick(events: SrtCallerEvents): Omit<SrtHandler, 'onPacketOut'> {
@@ -141,11 +162,11 @@ class CallerSocket implements DatagramReceiver {
     return this.callers.size;
   }
 
-  add(options: Partial<SrtOptions>, events: SrtCallerEvents): Caller {
+  add(options: Partial<SrtOptions>, events: SrtCallerEvents, tape: ByteTape | undefined): Caller {
     let socketId = 0;
     while (socketId === 0 || this.callers.has(socketId))
       socketId = randomBytes(4).readUInt32BE() & 0x3fffffff;
-    const caller = new Caller(this, events, options, socketId);
+    const caller = new Caller(this, events, options, socketId, tape);
     this.callers.set(socketId, caller);
     if (this.socket !== undefined) {
       setImmediate(() => {
@@ -191,6 +212,7 @@ class CallerSocket implements DatagramReceiver {
     const caller = this.callers.get(destinationOf(bytes));
     if (caller === undefined) return;
     caller.bytesIn += bytes.length;
+    caller.tape?.packet('received', 'srt', bytes);
     caller.connection.receive(isKept(bytes) ? bytes.slice() : bytes, at);
     schedule.wake(caller.scheduled);
   }

@@ -2,6 +2,7 @@
  * What carries RTP and RTCP of one WebRTC client: ICE, DTLS and SRTP, behind a door. Signalling, RTP and what is made of
  * it are on this side of it, alike for every transport.
  */
+import type { ByteTape } from '../client.ts';
 
 export const TransportState = {
   /** Made; `offer` may be asked for. */
@@ -30,6 +31,8 @@ export interface TransportSetup {
   readonly cname: string;
   /** Where the UDP socket is bound, and so the only host candidate; all interfaces when left out. */
   readonly localAddress: string | undefined;
+  /** Gets the packets. Default none. */
+  readonly tape?: ByteTape | undefined;
 }
 
 /**

@@ -98,6 +98,7 @@ export abstract class WebRtcClient
       allowRemote = false,
       allowHosts,
       maxRedirects = MAX_REDIRECTS,
+      tape,
       webrtc,
     } = this.options;
     const local = isLoopback(targetOf(url).host) && !allowRemote;
@@ -107,12 +108,13 @@ export abstract class WebRtcClient
         media: this.media(),
         cname: this.cname,
         localAddress: localAddress ?? (local ? LOOPBACK : undefined),
+        tape,
       },
       this,
     );
     this.transport = transport;
     const token = webrtc?.token;
-    const signalling = new Signalling(url, { token, localAddress, maxRedirects, allowHosts }, this);
+    const signalling = new Signalling(url, { token, localAddress, maxRedirects, allowHosts, tape }, this);
     this.signalling = signalling;
     const offer = await transport.offer();
     if (this.over) return;

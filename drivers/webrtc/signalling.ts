@@ -5,7 +5,7 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { SDP_LIMITS } from '../../protocols/sdp/description.ts';
-import { CloseReason, type HttpExchange } from '../client.ts';
+import { type ByteStrip, type ByteTape, CloseReason, type HttpExchange } from '../client.ts';
 import { targetOf } from '../http/url.ts';
 import { mayLead, sourceFor } from '../loopback.ts';
 import { wallClock } from '../measure/clock.ts';
@@ -30,6 +30,8 @@ export interface SignallingOptions {
   readonly maxRedirects: number;
   /** Where redirects and Location may lead, beside the first host. */
   readonly allowHosts: readonly string[] | undefined;
+  /** Default none. */
+  readonly tape?: ByteTape | undefined;
 }
 
 export interface SignallingObserver {
@@ -208,6 +210,8 @@ export class Signalling {
         },
       });
       this.#request = request;
+      const strip = this.#options.tape?.exchange();
+      if (strip !== undefined) wroteRequest(strip, request, body);
       request.once('socket', (socket) => {
         const open = (): void => {
           if (method === 'POST' && !this.#aborted) this.#observer.onSignallingOpen(wallClock.now());
@@ -226,6 +230,7 @@ export class Signalling {
         for (const [name, value] of Object.entries(response.headers)) {
           exchange.headers.set(name, Array.isArray(value) ? value.join(', ') : (value ?? ''));
         }
+        if (strip !== undefined) readAnswer(strip, response);
         readBody(response, exchange, (text, failure) => {
           done(failure);
           if (text === undefined) request.destroy();
@@ -238,6 +243,22 @@ export class Signalling {
       request.end(body);
     });
   }
+}
+
+/** Without Connection, which Node adds of its own. */
+function wroteRequest(strip: ByteStrip, request: ClientRequest, body = ''): void {
+  const fields = request.getRawHeaderNames().map((name) => `${name}: ${request.getHeader(name)}\r\n`);
+  const head = `${request.method} ${request.path} HTTP/1.1\r\n${fields.join('')}\r\n`;
+  strip.wrote(Buffer.from(head + body));
+}
+
+function readAnswer(strip: ByteStrip, response: IncomingMessage): void {
+  const { httpVersion, statusCode, statusMessage, rawHeaders } = response;
+  let head = `HTTP/${httpVersion} ${statusCode} ${statusMessage}\r\n`;
+  for (let at = 0; at < rawHeaders.length; at += 2) head += `${rawHeaders[at]}: ${rawHeaders[at + 1]}\r\n`;
+  const bytes = Buffer.from(`${head}\r\n`, 'latin1');
+  strip.read(bytes, bytes.length);
+  response.on('data', (part: Buffer) => strip.read(part, part.length));
 }
 
 function readBody(

@@ -92,6 +92,7 @@ class DatachannelTransport implements WebRtcTransport {
   #received(bytes: Uint8Array): void {
     if (this.state === TransportState.closed) return;
     const now = wallClock.now();
+    this.#setup.tape?.packet('received', 'rtp', bytes);
     if (isRtcp(bytes)) this.#observer.onRtcp(bytes, 0, bytes.length, now);
     else this.#observer.onRtp(bytes, 0, bytes.length, now);
   }
@@ -135,6 +136,7 @@ class DatachannelTransport implements WebRtcTransport {
     const index = this.#setup.media.findIndex((media) => kind === undefined || media.kind === kind);
     const track = this.#tracks[index];
     if (track === undefined || !track.isOpen()) return false;
+    this.#setup.tape?.packet('sent', 'rtp', packet);
     return track.sendMessageBinary(Buffer.from(packet.buffer, packet.byteOffset, packet.length));
   }
 

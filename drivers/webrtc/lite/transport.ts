@@ -151,6 +151,7 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
   onDatagram(bytes: Uint8Array, remote: Remote, socket: SharedSocket, at: number): void {
     const first = bytes[0];
     if (first === undefined || this.state === TransportState.closed) return;
+    this.setup.tape?.packet('received', 'webrtc', bytes);
     if (first >= 128 && first < 192) this.media(bytes, at);
     else if (isStun(bytes)) this.stun(bytes, remote, socket);
     // Parts of a handshake are kept until it is whole.
@@ -178,6 +179,7 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
   }
 
   sendTo(bytes: Uint8Array, remote: Remote): void {
+    this.setup.tape?.packet('sent', 'webrtc', bytes);
     (this.replySocket ?? this.socket)?.send(bytes, remote);
   }
 
@@ -206,6 +208,7 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
   send(datagram: Uint8Array): boolean {
     const { selected } = this.ice;
     if (selected === undefined || this.socket === undefined) return false;
+    this.setup.tape?.packet('sent', 'webrtc', datagram);
     this.socket.send(datagram, selected);
     return true;
   }
