@@ -17,13 +17,14 @@ import { GateContext } from './context.ts';
 import { History, type HistoryEvent } from './history.ts';
 import { Machine } from './machine.ts';
 import { restore } from './rest.ts';
+import { forgetObservations } from './shared-observation.ts';
 import type { Stage } from './stage.ts';
 import { type CpuSource, CpuWatch, cpuSourceOf, isStarved, unlessStarved } from './starvation.ts';
 import type { WireTape } from './wire-tape.ts';
 
 /**
- * How often a check is asked about a mutant, at the most, when others may have caused its failure: that proves nothing, in
- * either direction. A healthy cluster is asked once.
+ * How often a check is asked at the most when others had the CPUs while it failed: that says nothing about the cluster, and
+ * what is asked again is told. Any other verdict stands.
  */
 const ASKED = 3;
 /** For `run` of a check that names no deadline of its own. */
@@ -92,10 +93,13 @@ export async function runGate(request: GateRequest): Promise<Finding[]> {
     request.onStart?.(check);
     const started = performance.now();
     let outcome = await judgeOne(check, request, down);
-    if (request.mutant !== undefined) {
-      for (let asked = 1; isStarved(outcome) && asked < ASKED && !request.signal.aborted; asked++)
-        outcome = await judgeOne(check, request, down);
+    const starved: Evidence[] = [];
+    while (isStarved(outcome) && starved.length < ASKED - 1 && !request.signal.aborted) {
+      starved.push({ label: 'asked again', detail: outcome.actual });
+      forgetObservations(request.cluster);
+      outcome = await judgeOne(check, request, down);
     }
+    outcome = { ...outcome, evidence: [...outcome.evidence, ...starved] };
     const finding = {
       ...findingOf(check, request.cluster, outcome),
       ...(request.mutant === undefined ? {} : { mutant: request.mutant }),

@@ -49,6 +49,11 @@ export async function shareObservation(
   if (observation.missed !== undefined) throw observation.missed;
 }
 
+/** What was observed on the cluster is worth nothing: whoever asks next observes anew. */
+export function forgetObservations(cluster: Cluster): void {
+  observations.delete(cluster);
+}
+
 async function record(t: CheckContext, observe: () => Promise<void>): Promise<Observation> {
   const first = t.history.events.length;
   const loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });

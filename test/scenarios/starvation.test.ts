@@ -9,6 +9,7 @@ import type { Finding } from '../../reports/results.ts';
 import type { Check, Judgement } from '../../scenarios/check.ts';
 import { runGate } from '../../scenarios/gate.ts';
 import type { MachineSeen } from '../../scenarios/history.ts';
+import { shareObservation } from '../../scenarios/shared-observation.ts';
 import { type CpuLook, CpuWatch, MAX_WAIT_MS, unlessStarved } from '../../scenarios/starvation.ts';
 import { type PretendNode, pretendCheck, pretendCluster, request } from './pretend.ts';
 
@@ -121,31 +122,44 @@ test('the deadline of a starved check is no error, and a pass stays one', () => 
   }
 });
 
-test('a check that starves is asked again about a mutant, and only about that', async () => {
-  /** The first check of a run has no CPU for all of its time, later ones have it all. */
-  const source = () => {
+test('a check that starves is asked again, three times at the most, observes anew, and tells', async () => {
+  /** The first `starved` runs have no CPU for all of their time, later ones have it all. */
+  const source = (starved: number) => {
     let looks = 0;
     return (): CpuLook => {
       looks += 1;
-      const waitedMs = Math.min(looks, 4) * 1000;
+      // Two looks before a run, and two around it.
+      const waitedMs = Math.min(looks, 4 * starved) * 1000;
       return { at: looks * 1000, processesMs: looks * 2000, stolenMs: 0, own: own({ gate: [0, waitedMs] }) };
     };
   };
-  const found = async (mutant: MutantId | undefined) => {
-    let asked = 0;
+  const found = async (starved: number, judge: Check['judge'], mutant?: MutantId) => {
+    let observed = 0;
     const check = pretendCheck({
-      async run() {
-        asked += 1;
-      },
-      judge: () => [fail],
+      run: (t) =>
+        shareObservation(t, 'one', async () => {
+          observed += 1;
+        }),
+      judge,
     });
     const [finding] = await runGate(
-      request([check], { cpu: source(), ...(mutant === undefined ? {} : { mutant, unrest: 'restart' }) }),
+      request([check], {
+        cpu: source(starved),
+        ...(mutant === undefined ? {} : { mutant, unrest: 'restart' }),
+      }),
     );
-    return [finding!.verdict, asked];
+    const told = finding!.evidence.filter(({ label }) => label === 'asked again').length;
+    return [finding!.verdict, observed, told];
   };
-  assert.deepEqual(await found(undefined), ['inconclusive', 1]);
-  assert.deepEqual(await found('edge-pulls-per-player'), ['fail', 2]);
+  const fails = () => [fail];
+  let asked = 0;
+  const recovers = (): Judgement[] => [{ ...fail, verdict: asked++ === 0 ? 'fail' : 'pass' }];
+  assert.deepEqual(await found(0, fails), ['fail', 1, 0]);
+  assert.deepEqual(await found(1, fails), ['fail', 2, 1]);
+  assert.deepEqual(await found(1, fails, 'edge-pulls-per-player'), ['fail', 2, 1]);
+  assert.deepEqual(await found(1, recovers), ['pass', 2, 1]);
+  assert.deepEqual(await found(9, fails), ['inconclusive', 3, 2]);
+  assert.deepEqual(await found(9, () => [{ ...fail, verdict: 'pass' }]), ['pass', 1, 0]);
 });
 
 describe('in a gate', () => {
