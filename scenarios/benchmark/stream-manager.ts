@@ -37,7 +37,7 @@ const WINDOWS = 3;
  * beyond it. Such windows are told, and others measured in their place.
  */
 const MAX_STOLEN = 0.01;
-const MAX_WINDOWS = 12;
+const MAX_WINDOWS = 40;
 const STREAMS_PER_REPORT = 2000;
 /** Share of the machine that others may take before a missed limit is theirs. */
 const MAX_OTHERS = 0.1;
