@@ -10,14 +10,22 @@ const SECRET_PARAMETER =
 const PASSPHRASE = /([?&]passphrase=)[^&\s"\\]+/gi;
 /** RFC 6750 section 2.1, as a header of HTTP or in what a server says of it. */
 const BEARER = /(\bBearer\s+)[a-z0-9\-._~+/]+=*/gi;
+/** RFC 7617 and RFC 6265, as headers of HTTP. */
+const BASIC = /(\bAuthorization["\\]*:\s*["\\]*Basic\s+)[a-z0-9+/]+=*/gi;
+const COOKIE = /(\b(?:Set-)?Cookie:\s*)[^\r\n"\\]+/gi;
+/** Of SDP (RFC 8839 section 5.4). */
+const ICE_PASSWORD = /(\ba=ice-pwd:)[^\s"\\]+/gi;
 const USER_INFO = /(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s"'@<>\\]+@/gi;
 
-/** The text with the values of secret query parameters, bearer tokens, and what stands before the host of a URL as `***`. */
+/** The text with secret query parameters, tokens, passwords and cookies, and what stands before the host of a URL, as `***`. */
 export function maskSecrets(text: string): string {
   return text
     .replace(PASSPHRASE, '$1***')
     .replace(SECRET_PARAMETER, '$1***')
     .replace(BEARER, '$1***')
+    .replace(BASIC, '$1***')
+    .replace(COOKIE, '$1***')
+    .replace(ICE_PASSWORD, '$1***')
     .replace(USER_INFO, '$1***@');
 }
 

@@ -33,6 +33,20 @@ test('SRT passphrases whole, secrets in stream ids, and bearer tokens', () => {
   assert.equal(maskSecrets('whep://me:pw@h/x?token=abc'), 'whep://***@h/x?token=***');
 });
 
+test('passwords and cookies in heads of HTTP, and those of ICE', () => {
+  assert.equal(
+    maskSecrets('Authorization: Basic bWU6cHc=\r\nCookie: session=hunter2; a=b\r\nSet-Cookie: t=hunter2\r\n'),
+    'Authorization: Basic ***\r\nCookie: ***\r\nSet-Cookie: ***\r\n',
+  );
+  assert.equal(maskSecrets('{"authorization":"Basic bWU6cHc="}'), '{"authorization":"Basic ***"}');
+  assert.equal(
+    maskSecrets('a=ice-ufrag:abcd\r\na=ice-pwd:hunter2hunter2\r\n'),
+    'a=ice-ufrag:abcd\r\na=ice-pwd:***\r\n',
+  );
+  const plain = 'basic checks of cookies: two';
+  assert.equal(maskSecrets(plain), plain);
+});
+
 test('no file of a run carries a secret', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'liveproof-secrets-'));
   const url =
