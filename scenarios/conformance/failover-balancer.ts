@@ -1,6 +1,8 @@
 /** The balancer, which is there once and in front of everybody, goes: whoever came through it comes back through it. */
+
+import type { ClusterNode } from '../../lab/cluster.ts';
 import { PLAYING_WITHIN_MS, RESUMED_WITHIN_MS, RETURNED_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
-import { type Check, check } from '../check.ts';
+import { type Check, type CheckContext, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { VIEWER } from '../habits.ts';
 import { boundStorm, cured, judgeReturns, settled, watchFor } from './failover-judging.ts';
@@ -12,6 +14,50 @@ const DOWN_MS = 500;
 const HANDSHAKE_MS = 1000;
 /** Who comes to the balancer is given to each edge in turn. */
 const PER_PROTOCOL = 3;
+
+const VIEWER_RETURNS = {
+  part: 'returns',
+  boundMs: VIEWER.waitMs(2) + RETURNED_WITHIN_MS,
+  why: `a viewer waits up to ${VIEWER.waitMs(2)} ms`,
+} as const;
+
+const UNTOUCHED = {
+  part: 'untouched',
+  since: 'fault',
+  boundMs: TWO_HOPS_MS,
+  why: 'two merged writes',
+  lossless: true,
+} as const;
+
+interface Asked {
+  readonly group: string;
+  readonly lossless: false;
+  readonly since: 'cure';
+}
+
+/** An encoder of each kind, with a stream of its own. It has failed twice, perhaps, by the time that the balancer is there. */
+async function encodeThrough(t: CheckContext, front: string, asked: Asked): Promise<void> {
+  for (const habit of ENCODERS) {
+    const url = t.publishUrl(t.stream(habit.name.toLowerCase()), front);
+    const { label } = await t.encode({ url, label: habit.name, habit });
+    watchFor(t, {
+      ...asked,
+      publisher: label,
+      client: label,
+      part: 'publishes',
+      boundMs: habit.waitMs(2) + HANDSHAKE_MS,
+      why: `${habit.name} waits up to ${habit.waitMs(2)} ms`,
+    });
+  }
+}
+
+async function dieAndReturn(t: CheckContext, balancer: ClusterNode, group: string): Promise<void> {
+  await t.control(balancer, 'kill');
+  await t.observe(DOWN_MS, 'there is no balancer');
+  await t.control(balancer, 'restart');
+  cured(t, `${balancer.spec.name} is ready`);
+  await settled(t, group);
+}
 
 const balancerRestarted = check({
   id: 'failover/balancer-restarted',
@@ -34,19 +80,7 @@ const balancerRestarted = check({
     const stream = t.stream();
     const { label: publisher } = await t.publish({ url: t.publishUrl(stream) });
     const asked = { group: GROUP, lossless: false, since: 'cure' } as const;
-    for (const habit of ENCODERS) {
-      const own = t.stream(habit.name.toLowerCase());
-      const { label } = await t.encode({ url: t.publishUrl(own, front), label: habit.name, habit });
-      // It has failed twice, perhaps, by the time that the balancer is there.
-      watchFor(t, {
-        ...asked,
-        publisher: label,
-        client: label,
-        part: 'publishes',
-        boundMs: habit.waitMs(2) + HANDSHAKE_MS,
-        why: `${habit.name} waits up to ${habit.waitMs(2)} ms`,
-      });
-    }
+    await encodeThrough(t, front, asked);
     const requests = Array.from({ length: PER_PROTOCOL }, () => ['rtmp', 'flv'] as const)
       .flat()
       .map((protocol) => ({ url: t.playUrl(protocol, stream, front), label: `viewer-${protocol}` }));
@@ -54,34 +88,11 @@ const balancerRestarted = check({
       viewersOf(t, requests),
       playersAt(t, stream, namesOf(t, 'edge'), { withinMs: 2 * PLAYING_WITHIN_MS }),
     ]);
-    for (const client of viewers) {
-      watchFor(t, {
-        ...asked,
-        publisher,
-        client,
-        part: 'returns',
-        boundMs: VIEWER.waitMs(2) + RETURNED_WITHIN_MS,
-        why: `a viewer waits up to ${VIEWER.waitMs(2)} ms`,
-      });
-    }
-    for (const client of [publisher, ...bystanders]) {
-      watchFor(t, {
-        ...asked,
-        publisher,
-        client,
-        part: 'untouched',
-        since: 'fault',
-        boundMs: TWO_HOPS_MS,
-        why: 'two merged writes',
-        lossless: true,
-      });
-    }
+    for (const client of viewers) watchFor(t, { ...asked, ...VIEWER_RETURNS, publisher, client });
+    for (const client of [publisher, ...bystanders])
+      watchFor(t, { ...asked, ...UNTOUCHED, publisher, client });
     boundStorm(t, GROUP, ENCODERS.length);
-    await t.control(balancer!, 'kill');
-    await t.observe(DOWN_MS, 'there is no balancer');
-    await t.control(balancer!, 'restart');
-    cured(t, `${front} is ready`);
-    await settled(t, GROUP);
+    await dieAndReturn(t, balancer!, GROUP);
   },
 
   judge: (history) => judgeReturns(history, GROUP, ['publishes', 'returns']),
@@ -120,18 +131,7 @@ const proxyBalancerRestarted = check({
     const stream = t.stream();
     const { label: publisher } = await t.publish({ url: t.publishUrl(stream, proxies[0]) });
     const asked = { group: PROXIES, lossless: false, since: 'cure' } as const;
-    for (const habit of ENCODERS) {
-      const own = t.stream(habit.name.toLowerCase());
-      const { label } = await t.encode({ url: t.publishUrl(own, front), label: habit.name, habit });
-      watchFor(t, {
-        ...asked,
-        publisher: label,
-        client: label,
-        part: 'publishes',
-        boundMs: habit.waitMs(2) + HANDSHAKE_MS,
-        why: `${habit.name} waits up to ${habit.waitMs(2)} ms`,
-      });
-    }
+    await encodeThrough(t, front, asked);
     const requests = (['rtmp', 'flv'] as const).map((protocol) => ({
       url: t.playUrl(protocol, stream, front),
       label: `viewer-${protocol}`,
@@ -139,16 +139,7 @@ const proxyBalancerRestarted = check({
     const viewers = await viewersOf(t, requests);
     const waiting = await playersAt(t, stream, namesOf(t, 'edge'));
     const bystanders = await playersAt(t, stream, proxies);
-    for (const client of viewers) {
-      watchFor(t, {
-        ...asked,
-        publisher,
-        client,
-        part: 'returns',
-        boundMs: VIEWER.waitMs(2) + RETURNED_WITHIN_MS,
-        why: `a viewer waits up to ${VIEWER.waitMs(2)} ms`,
-      });
-    }
+    for (const client of viewers) watchFor(t, { ...asked, ...VIEWER_RETURNS, publisher, client });
     for (const client of waiting) {
       watchFor(t, {
         ...asked,
@@ -159,24 +150,10 @@ const proxyBalancerRestarted = check({
         why: 'the pause of an edge is 3 s',
       });
     }
-    for (const client of [publisher, ...bystanders]) {
-      watchFor(t, {
-        ...asked,
-        publisher,
-        client,
-        part: 'untouched',
-        since: 'fault',
-        boundMs: TWO_HOPS_MS,
-        why: 'two merged writes',
-        lossless: true,
-      });
-    }
+    for (const client of [publisher, ...bystanders])
+      watchFor(t, { ...asked, ...UNTOUCHED, publisher, client });
     boundStorm(t, PROXIES, 1);
-    await t.control(balancer!, 'kill');
-    await t.observe(DOWN_MS, 'there is no balancer');
-    await t.control(balancer!, 'restart');
-    cured(t, `${front} is ready`);
-    await settled(t, PROXIES);
+    await dieAndReturn(t, balancer!, PROXIES);
   },
 
   judge: (history) => judgeReturns(history, PROXIES, ['publishes', 'returns']),
