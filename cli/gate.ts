@@ -24,6 +24,7 @@ import { type LeftOut, type Plan, type PlannedRun, type PlanRequest, planGate } 
 import { runPlan } from '../scenarios/plan-run.ts';
 import type { Attach } from '../scenarios/run.ts';
 import { selectChecks } from '../scenarios/select.ts';
+import { MAX_WAIT_MS } from '../scenarios/starvation.ts';
 import { attachTarget, noteOfTarget, targetOf } from './gate-target.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { HEALTHY_JOBS, jobsOption, Pieces } from './jobs.ts';
@@ -35,6 +36,7 @@ import {
   type Paint,
   painter,
   paintVerdict,
+  parseDuration,
   printable,
   shown,
   table,
@@ -55,6 +57,8 @@ export interface ClusterOptions {
   readonly basePort?: number;
   readonly out?: string;
   readonly seed?: number;
+  /** In ms. */
+  readonly maxCpuWait?: number;
 }
 
 interface GateOptions extends ClusterOptions, LiveArguments {
@@ -147,6 +151,11 @@ export function addClusterOptions(command: Command): Command {
     .addOption(new Option('--srs <path>', 'the srs binary for engine srs').env('SRS_BIN'))
     .option('--open-udp', OPEN_UDP)
     .option('--base-port <port>', 'first of the ports; free ones when left out', parsePort)
+    .option(
+      '--max-cpu-wait <time>',
+      `what others may take from a process of the cluster, or the gate, within a second, before a failure says nothing (default: ${MAX_WAIT_MS}ms)`,
+      parseDuration,
+    )
     .option('--out <dir>', 'where the report goes; a new directory below out/ when left out');
 }
 
@@ -178,13 +187,14 @@ export function repeatOf(
   seed: number,
   { check, topology, engine, mutant }: Finding,
 ): string {
-  const { srs, proxy, openUdp, target, runner } = options;
+  const { srs, proxy, openUdp, target, runner, maxCpuWait } = options;
   const where = target === undefined ? ['--topology', topology] : ['--target', target];
   if (target === undefined && runner === 'compose') where.push('--runner', runner);
   else if (target === undefined && mutant === undefined) where.push('--engine', engine);
   if (engine === 'srs' && srs !== undefined && target === undefined) where.push('--srs', srs);
   if (proxy !== undefined) where.push('--proxy', proxy);
   if (openUdp) where.push('--open-udp');
+  if (maxCpuWait !== undefined) where.push('--max-cpu-wait', `${maxCpuWait}ms`);
   const only = kind === 'mutants' && mutant !== undefined ? ['--no-healthy'] : [];
   return ['liveproof', kind, check, ...where, ...only, '--seed', String(seed)].map(quoted).join(' ');
 }
@@ -486,6 +496,7 @@ async function carryOut(
     ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
     jobs: work.jobs ?? 1,
     seed,
+    ...(options.maxCpuWait === undefined ? {} : { maxWaitMs: options.maxCpuWait }),
     evidence: {
       directory,
       lines: () => history.lines,

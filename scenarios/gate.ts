@@ -63,6 +63,8 @@ export interface GateRequest {
   readonly seed?: number;
   /** Default that of this machine. */
   readonly cpu?: CpuSource;
+  /** How long others may keep the worst process from running, within a second. Default MAX_WAIT_MS of starvation.ts. */
+  readonly maxWaitMs?: number;
   /** Default this process's. */
   readonly clock?: Pick<WallClock, 'check' | 'jumps'>;
   readonly signal: AbortSignal;
@@ -146,7 +148,9 @@ async function judgeOne(check: Check, request: GateRequest, down: Set<string>): 
   const unrest = await restore(request, down);
   const before = watch.end();
   if (request.signal.aborted) return { verdict: 'inconclusive', ...INTERRUPTED, evidence: [] };
-  if (unrest !== undefined) return unlessStarved({ verdict: 'error', ...unrest, evidence: [] }, [before]);
+  const { maxWaitMs } = request;
+  if (unrest !== undefined)
+    return unlessStarved({ verdict: 'error', ...unrest, evidence: [] }, [before], maxWaitMs);
 
   const ending = await drive(check, request, history);
   for (const [name, node] of cluster.nodes) if (node.state === 'exited') down.add(name);
@@ -161,7 +165,7 @@ async function judgeOne(check: Check, request: GateRequest, down: Set<string>): 
       actual: messageOf(error),
       evidence: [{ label: 'stack', detail: stackOf(error) }],
     };
-    return unlessStarved(outcome, history.of('machine'));
+    return unlessStarved(outcome, history.of('machine'), maxWaitMs);
   }
   try {
     const timeline = check.timeline?.(history);
@@ -198,11 +202,14 @@ interface Ending {
   clockJumped: boolean;
   /** Nodes whose process ended without the check's doing. */
   dead: string[];
+  /** See GateRequest. */
+  readonly maxWaitMs: number | undefined;
 }
 
 async function drive(check: Check, request: GateRequest, history: History): Promise<Ending> {
   const { cluster, stage, signal, clock = wallClock } = request;
-  const ending: Ending = { interrupted: false, clockJumped: false, dead: [] };
+  const { maxWaitMs } = request;
+  const ending: Ending = { interrupted: false, clockJumped: false, dead: [], maxWaitMs };
   clock.check();
   const jumpsBefore = clock.jumps;
   const abort = new AbortController();
@@ -335,7 +342,7 @@ function verdictOf(judgements: readonly Judgement[], history: History, ending: E
   }
   const outcome = sum(all, history);
   // Nobody dies of waiting.
-  return ending.dead.length > 0 ? outcome : unlessStarved(outcome, history.of('machine'));
+  return ending.dead.length > 0 ? outcome : unlessStarved(outcome, history.of('machine'), ending.maxWaitMs);
 }
 
 function sum(all: readonly (Omit<Judgement, 'verdict'> & { verdict: Verdict })[], history: History): Outcome {

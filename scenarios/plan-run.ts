@@ -33,6 +33,8 @@ export interface PlanRun {
   readonly signal: AbortSignal;
   /** See GateRequest. */
   readonly seed?: number;
+  /** See GateRequest. */
+  readonly maxWaitMs?: number;
   /** Default none is kept. */
   readonly evidence?: EvidenceRequest;
   /**
@@ -183,6 +185,7 @@ function runOne(run: RunUnderWay, nth: number, plan: PlanRun, shared: Shared): P
         keeper?.see(event);
       },
       ...(plan.seed === undefined ? {} : { seed: plan.seed }),
+      ...(plan.maxWaitMs === undefined ? {} : { maxWaitMs: plan.maxWaitMs }),
       ...(mutant === undefined ? {} : { mutant }),
     },
   );

@@ -189,6 +189,7 @@ export function isStarved({ verdict, evidence }: Pick<Finding, 'verdict' | 'evid
 export function unlessStarved<O extends Pick<Finding, 'verdict' | 'expected' | 'actual' | 'evidence'>>(
   outcome: O,
   seen: readonly MachineSeen[],
+  maxWaitMs = MAX_WAIT_MS,
 ): O {
   const { verdict, expected, actual, evidence } = outcome;
   if (verdict !== 'fail' && verdict !== 'error') return outcome;
@@ -197,7 +198,7 @@ export function unlessStarved<O extends Pick<Finding, 'verdict' | 'expected' | '
     return { ...outcome, evidence: [...evidence, { label: STARVED, detail }] };
   }
   const worst = seen.map((one) => one.worst).reduce((a, b) => (keptMs(b) > keptMs(a) ? b : a));
-  if (keptMs(worst) <= MAX_WAIT_MS) return outcome;
+  if (keptMs(worst) <= maxWaitMs) return outcome;
   return {
     ...outcome,
     verdict: 'inconclusive',

@@ -16,7 +16,17 @@ describe('gate --target', () => {
     const out = temporary(t);
     const file = join(out, 'target.yaml');
     writeFileSync(file, describeTarget(there));
-    const run = await liveproof('gate', 'back-to-source/*', '--target', file, '--out', out);
+    // Other tests have the CPUs meanwhile.
+    const run = await liveproof(
+      'gate',
+      'back-to-source/*',
+      '--target',
+      file,
+      '--out',
+      out,
+      '--max-cpu-wait',
+      '1m',
+    );
     assert.equal(run.code, 1, run.stdout + run.stderr);
     const { findings, notes = [] } = resultsIn(out);
     const verdicts = new Map(findings.map(({ check, verdict }) => [check, verdict]));

@@ -207,6 +207,8 @@ describe('mutants', () => {
     const directory = temporary(t);
     const { code, stdout } = await liveproof(
       ...['mutants', 'flv/structure', '--no-healthy', '--jobs', '2', '--out', directory],
+      // Other tests have the CPUs meanwhile.
+      ...['--max-cpu-wait', '1m'],
     ).ended;
     assert.equal(code, 0, stdout);
     const listed = CHECKS.find(({ id }) => id === 'flv/structure')!.mutants;
