@@ -26,7 +26,7 @@ import { findK6, K6_INSTALL, K6_VERSION, runK6, versionOfK6 } from './k6-program
 import { UsageWindow } from './tree-usage.ts';
 
 const USAGE = `bench:k6: the scripts of scenarios/k6, run by k6 against clusters of the lab
-  --viewers N         HLS viewers, of k6 and of our swarm          (30)
+  --viewers N         HLS viewers, of k6 and of our swarm          (20)
   --ramp SECONDS      over which they join                         (5)
   --duration SECONDS  after the ramp                               (20)
   --rate N            requests and joins per second of the others  (10)
@@ -65,7 +65,7 @@ function usage(message?: string): never {
 
 const { values } = parseArgs({
   options: {
-    viewers: { type: 'string', default: '30' },
+    viewers: { type: 'string', default: '20' },
     ramp: { type: 'string', default: '5' },
     duration: { type: 'string', default: '20' },
     rate: { type: 'string', default: '10' },
