@@ -171,14 +171,16 @@ describe('in a gate', () => {
   async function strangers(cpu: number): Promise<number[]> {
     const loop = 'const t = Date.now(); while (Date.now() - t < 10_000);';
     const starter = `
-      const { spawn } = require('node:child_process');
+      import { spawn } from 'node:child_process';
       for (let i = 0; i < ${NEIGHBOURS}; i++) {
         const args = ['-c', '${cpu}', process.execPath, '-e', ${JSON.stringify(loop)}];
         const one = spawn('taskset', args, { stdio: 'ignore', detached: true });
         one.unref();
         console.log(one.pid);
       }`;
-    const one = spawn(process.execPath, ['-e', starter], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const one = spawn(process.execPath, ['--input-type=module', '-e', starter], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let told = '';
     one.stdout.on('data', (chunk) => {
       told += chunk;

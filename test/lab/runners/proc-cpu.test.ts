@@ -33,10 +33,12 @@ test('the CPUs that are ours', () => {
 test('a process is asked with what it started, also when that has ended', async () => {
   const grandchild = 'const t = Date.now(); while (Date.now() - t < 60);';
   const child = `
-    const { spawn } = require('node:child_process');
+    import { spawn } from 'node:child_process';
     spawn(process.execPath, ['-e', ${JSON.stringify(grandchild)}]).on('exit', () => console.log('ended'));
     process.stdin.resume().on('end', () => process.exit());`;
-  const one = spawn(process.execPath, ['-e', child], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const one = spawn(process.execPath, ['--input-type=module', '-e', child], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const pid = one.pid!;
   await eventually(5000, 'a child of the child', () => childrenOf(pid).length === 1);
   const ended = once(one.stdout, 'data');
