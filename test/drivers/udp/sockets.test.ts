@@ -141,6 +141,18 @@ for (const [kind, opener] of KINDS) {
   });
 }
 
+/** A batched socket, and one of Node's that sends to it. */
+function strangerTo(t: TestContext) {
+  const keeper = new Keeper();
+  const socket = batched().open({ localAddress: LOCAL, receiveBufferBytes: BUFFER }, keeper);
+  const sender = createSocket('udp4');
+  t.after(() => {
+    socket.close();
+    sender.close();
+  });
+  return { socket, keeper, sender };
+}
+
 test('batch: a burst to many sockets, and an echo of a part of it: nothing is lost, doubled or changed', async (t) => {
   const batcher = batched();
   const hash = (buffers: readonly Uint8Array[]): string =>
@@ -221,14 +233,7 @@ test('batch: datagrams of one length in a row are datagrams still, for whoever g
 });
 
 test('batch: a datagram is as old as it is, however late it is looked at', async (t) => {
-  const batcher = batched();
-  const keeper = new Keeper();
-  const socket = batcher.open({ localAddress: LOCAL, receiveBufferBytes: BUFFER }, keeper);
-  const sender = createSocket('udp4');
-  t.after(() => {
-    socket.close();
-    sender.close();
-  });
+  const { socket, keeper, sender } = strangerTo(t);
   const sentFrom = performance.now();
   await new Promise((sent) => sender.send('x', socket.port, LOCAL, sent));
   const sentBy = performance.now();
@@ -240,14 +245,7 @@ test('batch: a datagram is as old as it is, however late it is looked at', async
 });
 
 test('batch: a datagram that is too long is lost, and not those around it', async (t) => {
-  const batcher = batched();
-  const keeper = new Keeper();
-  const socket = batcher.open({ localAddress: LOCAL, receiveBufferBytes: BUFFER }, keeper);
-  const sender = createSocket('udp4');
-  t.after(() => {
-    socket.close();
-    sender.close();
-  });
+  const { socket, keeper, sender } = strangerTo(t);
   for (const length of [10, 2049, 60_000, 2048]) sender.send(Buffer.alloc(length), socket.port, LOCAL);
   await eventually(2000, 'the last one has come', () => keeper.got.length === 2);
   assert.deepEqual(
