@@ -7,6 +7,7 @@ import { type CheckContext, check, type Judgement } from '../check.ts';
 import type { History, StepData } from '../history.ts';
 import { failed, inconclusive, judged, notSeen } from '../judging.ts';
 import { FRAME_MS } from '../stage.ts';
+import { describeBoxes } from '../wire/boxes.ts';
 import { FIRST_SEGMENT_WITHIN_MS, poll } from './nginx-rtmp-watch.ts';
 
 /** So many segments are there at first, and so many more are to come. */
@@ -140,57 +141,12 @@ async function fetchAll(t: CheckContext, url: string, manifest: Manifest): Promi
     const fetchOne = async (uri: string, segment: TimelineSegment | undefined): Promise<void> => {
       const { status, body } = await t.http(new URL(uri, url).href, { label: id });
       const time = segment?.time ?? null;
-      t.step('dash', { representation: id, uri, status, time, ...describe(body) });
+      t.step('dash', { representation: id, uri, status, time, ...describeBoxes(body) });
     };
     const initialization = initializationUrl(representation);
     if (initialization !== undefined) await fetchOne(initialization, undefined);
     for (const segment of expandTimeline(representation)) await fetchOne(segment.url, segment);
   }
-}
-
-/**
- * The boxes of a file (ISO/IEC 14496-12 4.2), and the decode time of its first fragment (8.8.12), null where there is
- * none.
- */
-function describe(bytes: Uint8Array): StepData {
-  const boxes = boxesOf(bytes, 0, bytes.length);
-  const moof = boxes.find(({ type }) => type === 'moof');
-  const traf = moof && boxesOf(bytes, moof.start, moof.end).find(({ type }) => type === 'traf');
-  const tfdt = traf && boxesOf(bytes, traf.start, traf.end).find(({ type }) => type === 'tfdt');
-  return {
-    boxes: boxes.map(({ type }) => type).join(' '),
-    decodeTime: tfdt ? decodeTimeOf(bytes, tfdt) : null,
-  };
-}
-
-interface Box {
-  readonly type: string;
-  /** Of what is in it. */
-  readonly start: number;
-  readonly end: number;
-}
-
-const BOX_HEADER = 8;
-
-/** Up to the first that does not fit, which is called `?`. */
-function boxesOf(bytes: Uint8Array, from: number, to: number): Box[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const boxes: Box[] = [];
-  for (let at = from; at < to; ) {
-    const size = to - at >= BOX_HEADER ? view.getUint32(at) : 0;
-    if (size < BOX_HEADER || at + size > to) return [...boxes, { type: '?', start: at, end: to }];
-    const type = String.fromCharCode(...bytes.subarray(at + 4, at + BOX_HEADER));
-    boxes.push({ type, start: at + BOX_HEADER, end: at + size });
-    at += size;
-  }
-  return boxes;
-}
-
-function decodeTimeOf(bytes: Uint8Array, { start, end }: Box): number | null {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const isLong = bytes[start] === 1;
-  if (end - start < (isLong ? 12 : 8)) return null;
-  return isLong ? Number(view.getBigUint64(start + 4)) : view.getUint32(start + 4);
 }
 
 function judgeHead(manifest: Manifest): Judgement[] {

@@ -43,6 +43,9 @@ describe('ladder-complete', () => {
     readonly seconds?: number;
     readonly bytes?: number;
     readonly problem?: string;
+    /** Its segment was not fetched, or its pictures were of no size. */
+    readonly unmeasured?: string;
+    readonly sizeless?: string;
   }
 
   const ladder = (changes: Ladder) => {
@@ -66,19 +69,16 @@ describe('ladder-complete', () => {
       const media = `#EXTM3U\n#EXT-X-TARGETDURATION:${seconds}\n#EXTINF:${seconds.toFixed(3)},\n`;
       const playlist = { url, sentAt: 1, text: `${media}s_${suffix}-0.ts\n` };
       script.event({ type: 'hls.playlist', client: suffix, kind: 'media', ...playlist });
-      exchange(
-        script,
-        suffix,
-        `${BASE}/s_${suffix}-0.ts`,
-        200,
-        bytes ?? Math.floor((declared * seconds) / 8),
-      );
+      if (changes.unmeasured !== suffix) {
+        const size = bytes ?? Math.floor((declared * seconds) / 8);
+        exchange(script, suffix, `${BASE}/s_${suffix}-0.ts`, 200, size);
+      }
       script.got(suffix, video({ count: 25 }));
       if (changes.silent !== suffix) script.got(suffix, audio({ count: 25 }));
       if (problem === suffix) {
         script.event({ type: 'client.problem', client: suffix, code: 'mpegts.packet', detail: 'x' });
       }
-      const width = changes.width ?? encoded?.width ?? 640;
+      const width = changes.sizeless === suffix ? 0 : (changes.width ?? encoded?.width ?? 640);
       const height = (suffix === 'mid' && changes.height) || 2 * Math.trunc((width * 360) / 640 / 2);
       script.step('rung', { rung: suffix, segments: 2, width, height });
     }
@@ -108,6 +108,15 @@ describe('ladder-complete', () => {
     assert.equal(ladder({ height: 480 }).says, '720x480 of 640x360');
     assert.equal(ladder({ silent: 'low' }).says, '0 PES packets of audio');
     assert.match(ladder({ seconds: 3 }).says, /^one of 3000 ms/);
+  });
+  test('a segment that was not fetched, and a source of no size, tell nothing', () => {
+    assert.deepEqual(ladder({ unmeasured: 'low' }), {
+      verdict: 'inconclusive',
+      says: 'no segment was measured',
+    });
+    const { verdict, says } = ladder({ sizeless: 'src' });
+    assert.equal(verdict, 'inconclusive');
+    assert.match(says, /480x270 of 0x0/);
   });
   test('a segment that is no transport stream fails', () =>
     assert.match(ladder({ problem: 'low' }).says, /mpegts\.packet/));
@@ -283,6 +292,17 @@ describe('dash-advances', () => {
       /without minimumUpdatePeriodMs/,
     );
   });
+  test('segments that were not fetched, and a manifest that was not asked for again, tell nothing', () => {
+    assert.deepEqual(dash(early, late, []), { verdict: 'inconclusive', says: 'none was fetched' });
+    const { verdict, says } = dash(early, undefined);
+    assert.deepEqual([verdict, says], ['inconclusive', 'the manifest was not asked for again']);
+  });
+  test('an initialization is of other boxes than a segment, and of no time', () => {
+    const initialization = { ...segment, uri: 'video-init', time: null, decodeTime: null };
+    const holding = (boxes: string) => dash(early, late, [segment, { ...initialization, boxes }]);
+    assert.deepEqual(holding('ftyp moov'), { verdict: 'pass', says: '' });
+    assert.match(holding('moof mdat').says, /video-init: boxes moof mdat/);
+  });
   for (const [what, flaw, says] of [
     ['is not there', { status: 404 }, /HTTP 404/],
     ['is something else', { boxes: 'ftyp' }, /boxes ftyp/],
@@ -338,6 +358,13 @@ describe('stat-counts', () => {
   });
   test('players who are counted after they have left fail', () =>
     assert.match(stat({ left: { players: 4 } }).says, /^1 and 4$/));
+  test('no reading, and nothing sent between two, tell nothing', () => {
+    const setting = () => new Timeline().step(0, 'players', { players: 'a', publisher: 'p' });
+    assert.equal(judge('stat-counts', setting()).verdict, 'inconclusive');
+    const idle = setting().sent('p', early).step(1100, 'stat', reading('all there', {}));
+    idle.step(1200, 'stat', reading('before', {})).step(1300, 'stat', reading('after', {}));
+    assert.equal(judge('stat-counts', idle).says, 'nothing was sent between the readings');
+  });
 });
 
 describe('vod-whole', () => {
@@ -423,4 +450,11 @@ describe('served-to-browsers', () => {
     assert.equal(of('segment', kept).verdict, 'pass');
   });
   test('what is not there fails', () => assert.match(of('recording', { status: 404 }).says, /HTTP 404/));
+  test('what was not asked for tells nothing', () => {
+    const script = new Script();
+    exchange(script, 'master', `${BASE}/s.m3u8`);
+    const { verdict, says } = judge('served-to-browsers', script);
+    assert.match(says, /did not get that far/);
+    assert.equal(verdict, 'inconclusive');
+  });
 });

@@ -26,13 +26,20 @@ describe('dead-origin', () => {
     readonly again?: number;
     /** Of each request once the dead origin is out of the rotation. */
     readonly statuses?: readonly number[];
+    /** Whether the new streams were counted. Default true. */
+    readonly counted?: boolean;
   }
   const ABSENT = Array.from({ length: 30 }, () => 404);
-  const of = ({ node = 'origin-1', taken = 30, again = 25, statuses = ABSENT }: Course = {}) => {
-    const timeline = new Timeline()
-      .step(0, 'changes.dead', { node })
-      .step(10, 'changes.published', { taken })
-      .sent('again', video({ count: again }));
+  const of = ({
+    node = 'origin-1',
+    taken = 30,
+    again = 25,
+    statuses = ABSENT,
+    counted = true,
+  }: Course = {}) => {
+    const timeline = new Timeline().step(0, 'changes.dead', { node });
+    if (counted) timeline.step(10, 'changes.published', { taken });
+    timeline.sent('again', video({ count: again }));
     for (const status of statuses) asked(timeline, 5000, 'after', { status });
     return verdict('dead-origin', timeline);
   };
@@ -48,6 +55,8 @@ describe('dead-origin', () => {
     assert.equal(of({ statuses: ABSENT.slice(1) }), 'inconclusive');
     assert.equal(of({ node: null }), 'inconclusive');
   });
+  test('new streams that were not counted tell nothing', () =>
+    assert.equal(of({ counted: false }), 'inconclusive'));
 });
 
 describe('restarted-origin', () => {
@@ -64,15 +73,16 @@ describe('restarted-origin', () => {
 
 describe('flapping-origin', () => {
   const media = video({ count: 60 });
-  const of = ({ node = 'origin-2' as string | null, taken = 18, got = media as readonly MediaItem[] } = {}) =>
-    verdict(
-      'flapping-origin',
-      new Timeline()
-        .step(0, 'changes.flapping', { node })
-        .step(10, 'changes.published', { taken })
-        .sent('steady', media)
-        .got('player', got),
-    );
+  const of = ({
+    node = 'origin-2' as string | null,
+    taken = 18,
+    got = media as readonly MediaItem[],
+    counted = true,
+  } = {}) => {
+    const timeline = new Timeline().step(0, 'changes.flapping', { node });
+    if (counted) timeline.step(10, 'changes.published', { taken });
+    return verdict('flapping-origin', timeline.sent('steady', media).got('player', got));
+  };
 
   test('everybody is let in, and the player of another origin gets every frame', () =>
     assert.equal(of(), 'pass'));
@@ -84,6 +94,7 @@ describe('flapping-origin', () => {
   test('too few frames, or no origin with the stream, tell nothing', () => {
     assert.equal(of({ got: media.slice(0, 10) }), 'inconclusive');
     assert.equal(of({ node: null }), 'inconclusive');
+    assert.equal(of({ counted: false }), 'inconclusive');
   });
 });
 

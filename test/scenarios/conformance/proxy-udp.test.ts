@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { webrtcThrough } from '../../../scenarios/conformance/proxy-udp.ts';
-import type { MediaItem } from '../../../scenarios/history.ts';
+import {
+  exporter,
+  srtThrough,
+  webrtcThrough,
+  whipRequests,
+} from '../../../scenarios/conformance/proxy-udp.ts';
+import type { MediaItem, StepData } from '../../../scenarios/history.ts';
+import { asked } from './proxy-story.ts';
 import { judgeWith, Timeline, video } from './timeline.ts';
 
 /** Of one stream, whose player got these; it has left, and its origin is free. */
@@ -41,5 +47,154 @@ describe('proxy/webrtc: frames of a player', () => {
   test('too few fail, and so does one that is missing', () => {
     assert.equal(judge(got.slice(0, 49)).verdict, 'fail');
     assert.equal(judge(got.toSpliced(5, 1)).verdict, 'fail');
+  });
+});
+
+/** Every frame came, and the origins are free. */
+function watched(): Timeline {
+  return new Timeline()
+    .sent('to-s', video({ count: 200 }))
+    .step(10, 'udp.playing', { streams: 's' })
+    .got('of-s', video({ count: 80 }))
+    .step(9000, 'udp.left', { homes: 'origin-1', freed: true });
+}
+
+describe('proxy/webrtc: what became of it', () => {
+  const ended = (timeline: Timeline) => judgeWith([webrtcThrough], 'proxy/webrtc', timeline);
+  const sent = video({ count: 200 });
+
+  test('a player whom its origin still knows fails', () => {
+    const kept = watched().step(9001, 'udp.left', { homes: 'origin-1' });
+    assert.deepEqual(ended(kept), { verdict: 'fail', says: 'one does' });
+  });
+
+  test('players who did not leave, and streams that nobody published, tell nothing', () => {
+    const playing = new Timeline().sent('to-s', sent).step(10, 'udp.playing', { streams: 's' });
+    assert.equal(ended(playing.got('of-s', sent)).verdict, 'inconclusive');
+    const unpublished = new Timeline().step(10, 'udp.playing', { streams: 's' }).got('of-s', sent);
+    assert.match(ended(unpublished).says, /nothing was published/);
+    assert.equal(ended(new Timeline()).verdict, 'inconclusive');
+  });
+});
+
+describe('proxy/srt', () => {
+  const of = (answers: number | undefined, type: number | null | undefined) => {
+    const timeline = watched();
+    if (answers !== undefined) timeline.step(1, 'udp.unknown-cookie', { answers });
+    if (type !== undefined) timeline.step(2, 'udp.rejected', { type });
+    return judgeWith([srtThrough], 'proxy/srt', timeline);
+  };
+
+  test('an unknown cookie is not answered, a caller without an origin is rejected', () =>
+    assert.deepEqual(of(0, 1000), { verdict: 'pass', says: '' }));
+  test('an answer to an unknown cookie fails', () => assert.equal(of(1, 1000).says, '1 answers'));
+  test('anything but a rejection fails', () => {
+    // The conclusion that lets in, the induction, an answer that is none.
+    for (const type of [0xffffffff, 1, 999]) assert.equal(of(0, type).verdict, 'fail', `${type}`);
+    assert.equal(of(0, null).verdict, 'fail');
+  });
+  test('what was not tried tells nothing', () => {
+    assert.equal(of(undefined, 1000).verdict, 'inconclusive');
+    assert.equal(of(0, undefined).verdict, 'inconclusive');
+  });
+});
+
+describe('proxy/whip-requests', () => {
+  const SESSION = '/rtc/v1/whip/?action=delete&token=17&session=fake';
+  interface Course {
+    readonly refused?: number;
+    readonly created?: number;
+    readonly location?: string;
+    readonly exchange?: StepData | undefined;
+    readonly checks?: StepData | undefined;
+  }
+  const of = (changes: Course = {}) => {
+    const {
+      refused = 401,
+      created = 201,
+      location = SESSION,
+      exchange,
+      checks,
+    } = {
+      exchange: { host: '127.0.0.1', port: '8000', origin: 9000 },
+      checks: { strange: 0, genuine: true },
+      ...changes,
+    };
+    const timeline = new Timeline().step(1, 'udp.found', { found: true });
+    asked(timeline, 2, 'refused', { status: refused });
+    asked(timeline, 3, 'created', { status: created, headers: location === '' ? {} : { location } });
+    if (exchange !== undefined) timeline.step(4, 'udp.exchange', exchange);
+    if (checks !== undefined) timeline.step(5, 'udp.checks', checks);
+    return judgeWith([whipRequests], 'proxy/whip-requests', timeline);
+  };
+
+  test('by the book', () => assert.deepEqual(of(), { verdict: 'pass', says: '' }));
+  test('a token that is not passed on, another status, another session, none', () => {
+    assert.equal(of({ refused: 201 }).says, '201');
+    assert.equal(of({ created: 200 }).says, '200');
+    assert.equal(of({ location: '/rtc/v1/whip/?session=fake' }).verdict, 'fail');
+    assert.equal(of({ location: '' }).says, 'none');
+  });
+  test('the candidate of the origin, and none', () => {
+    assert.equal(of({ exchange: { host: '127.0.0.1', port: '9000', origin: 9000 } }).verdict, 'fail');
+    assert.equal(of({ exchange: { host: '', port: '', origin: 9000 } }).verdict, 'fail');
+  });
+  test('a STUN check passes without its password, or does not with it', () => {
+    assert.match(of({ checks: { strange: 1, genuine: true } }).says, /^1 packets/);
+    assert.match(of({ checks: { strange: 0, genuine: false } }).says, /did not come/);
+  });
+  test('what was not tried tells nothing', () => {
+    assert.equal(of({ exchange: undefined }).verdict, 'inconclusive');
+    assert.equal(of({ checks: undefined }).verdict, 'inconclusive');
+    const judgeOf = (timeline: Timeline) => judgeWith([whipRequests], 'proxy/whip-requests', timeline);
+    assert.equal(judgeOf(new Timeline()).verdict, 'inconclusive');
+    const elsewhere = new Timeline().step(1, 'udp.found', { found: false });
+    assert.deepEqual(judgeOf(elsewhere), { verdict: 'inconclusive', says: 'none did' });
+  });
+});
+
+describe('proxy/exporter', () => {
+  const NONE = { rtmp: 0, http: 0, srt: 0, webrtc: 0 };
+  interface Course {
+    readonly before?: StepData;
+    readonly during?: StepData | undefined;
+    readonly after?: StepData | undefined;
+    readonly told?: StepData;
+  }
+  const of = (changes: Course = {}) => {
+    const { before, during, after, told } = {
+      before: NONE,
+      during: { rtmp: 1, http: 1, srt: 2, webrtc: 0 },
+      after: NONE,
+      told: { first: true, second: true },
+      ...changes,
+    };
+    const timeline = new Timeline().step(0, 'udp.metrics', { when: 'before', ...before });
+    // Nobody plays WebRTC: nothing need be counted.
+    for (const protocol of ['rtmp', 'http', 'srt']) timeline.got(protocol, video({ count: 3 }));
+    if (during !== undefined) timeline.step(500, 'udp.metrics', { when: 'during', ...during });
+    timeline.step(501, 'udp.exchange', told);
+    if (after !== undefined) timeline.step(900, 'udp.metrics', { when: 'after', ...after });
+    return judgeWith([exporter], 'proxy/exporter', timeline);
+  };
+
+  test('all who play are counted, and nobody afterwards', () =>
+    assert.deepEqual(of(), { verdict: 'pass', says: '' }));
+  test('a protocol that is not counted fails', () => {
+    const { verdict, says } = of({ during: { rtmp: 1, http: 1, srt: 0, webrtc: 0 } });
+    assert.deepEqual([verdict, says], ['fail', 'not those of srt']);
+    assert.equal(of({ before: { ...NONE, rtmp: 1 }, after: { ...NONE, rtmp: 1 } }).says, 'not those of rtmp');
+  });
+  test('a client that is kept fails', () => {
+    assert.deepEqual(of({ after: { ...NONE, srt: 1 } }), { verdict: 'fail', says: 'srt: 1' });
+  });
+  test('streams of which the API does not tell fail', () => {
+    assert.equal(of({ told: { first: false, second: true } }).says, 'one is missing');
+    assert.equal(of({ told: { first: true, second: false } }).verdict, 'fail');
+  });
+  test('readings that were not made tell nothing', () => {
+    assert.equal(of({ during: undefined }).verdict, 'inconclusive');
+    assert.equal(of({ after: undefined }).verdict, 'inconclusive');
+    assert.equal(judgeWith([exporter], 'proxy/exporter', new Timeline()).verdict, 'inconclusive');
   });
 });

@@ -149,6 +149,11 @@ describe('stream-id-routing', () => {
     assert.equal(judge('stream-id-routing', routed(2)).verdict, 'pass');
     assert.match(judge('stream-id-routing', routed(1)).says, /another stream/);
     assert.match(judge('stream-id-routing', routed(2, 0)).says, /no frame/);
+    const unpublished = [routed(2)[0]!, ...got('path', [0], { stream: 2 })];
+    assert.deepEqual(judge('stream-id-routing', unpublished), {
+      verdict: 'inconclusive',
+      says: 'nothing was published',
+    });
   });
 
   test('a publisher who is refused', () => {
@@ -187,6 +192,20 @@ describe('missing-and-refused', () => {
     assert.match(judge('missing-and-refused', story(refused, ...got('waiting', [0]))).says, /1 frames/);
     assert.match(judge('missing-and-refused', story(refused, reading(1590, 0))).says, /0 clients/);
     assert.match(judge('missing-and-refused', [reading(3, 1)]).says, /not let in/);
+  });
+
+  test('what was not looked at to the end tells nothing', () => {
+    const verdictWithout = (...steps: string[]) =>
+      judge(
+        'missing-and-refused',
+        story(closed(30, 'busy')).filter(
+          (event) => !steps.includes(event.type === 'step' ? event.step : event.type),
+        ),
+      ).verdict;
+    assert.equal(verdictWithout('api.stream'), 'inconclusive');
+    assert.equal(verdictWithout('waited'), 'inconclusive');
+    // Nobody was there for as long as the server may take.
+    assert.equal(judge('missing-and-refused', story().slice(0, 4)).verdict, 'inconclusive');
   });
 });
 
@@ -239,6 +258,8 @@ describe('without-encryption', () => {
   test('a publisher who is rejected, and one of whom nothing is known', () => {
     assert.match(judge('without-encryption', [closed(1, 'p', 'rejected')]).says, /badsecret/);
     assert.equal(judge('without-encryption', []).verdict, 'inconclusive');
+    const nobodyElse = story(range(120, 200)).filter((event) => event !== stranger);
+    assert.equal(judge('without-encryption', nobodyElse).verdict, 'inconclusive');
   });
 });
 
@@ -292,6 +313,11 @@ describe('publish-play-exact', () => {
       judge('publish-play-exact', [...early, ...got('srt', range(0, 15))]).verdict,
       'inconclusive',
     );
+    const unsent = story(packets).filter(({ type }) => type !== 'publisher.sent');
+    assert.deepEqual(judge('publish-play-exact', unsent), {
+      verdict: 'inconclusive',
+      says: 'nothing was published; nothing was published',
+    });
   });
 });
 
@@ -391,6 +417,11 @@ describe('peer-idle', () => {
     assert.match(judge('peer-idle', story(2, 1)).says, /1 clients/);
     assert.equal(judge('peer-idle', story(0, 0)).verdict, 'fail');
     assert.equal(judge('peer-idle', []).verdict, 'inconclusive');
+    const unread = story(2, 0).filter(({ type }) => type !== 'api.stream');
+    assert.equal(
+      judge('peer-idle', [reading(5, 'a', 2), reading(5, 'b', 0), ...unread]).verdict,
+      'inconclusive',
+    );
   });
 });
 
