@@ -60,7 +60,10 @@ export class GateContext implements CheckContext, StageHand {
   /** Nodes whose process this check ended or replaced itself. */
   readonly controlled = new Set<string>();
 
-  /** @param seed decides the names of streams, together with the check */
+  /**
+   * @param seed decides the names of streams, together with the check and how often it was asked before: an edge goes on
+   *   with the next of its origins where it has had a stream.
+   */
   constructor(
     check: Check,
     cluster: Cluster,
@@ -68,8 +71,9 @@ export class GateContext implements CheckContext, StageHand {
     stage: Stage,
     signal: AbortSignal,
     seed = randomSeed(),
+    askedBefore = 0,
   ) {
-    this.#nonce = nonceOf(`${seed} ${check.id}`);
+    this.#nonce = nonceOf(`${seed} ${check.id}${' again'.repeat(askedBefore)}`);
     this.check = check.id;
     this.cluster = cluster;
     this.history = history;

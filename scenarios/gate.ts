@@ -94,12 +94,12 @@ export async function runGate(request: GateRequest): Promise<Finding[]> {
     if (request.signal.aborted) return;
     request.onStart?.(check);
     const started = performance.now();
-    let outcome = await judgeOne(check, request, down);
+    let outcome = await judgeOne(check, request, down, 0);
     const starved: Evidence[] = [];
     while (isStarved(outcome) && starved.length < ASKED - 1 && !request.signal.aborted) {
       starved.push({ label: 'asked again', detail: outcome.actual });
       forgetObservations(request.cluster);
-      outcome = await judgeOne(check, request, down);
+      outcome = await judgeOne(check, request, down, starved.length);
     }
     outcome = { ...outcome, evidence: [...outcome.evidence, ...starved] };
     const finding = {
@@ -130,7 +130,12 @@ export async function runGate(request: GateRequest): Promise<Finding[]> {
 
 type Outcome = Pick<Finding, 'verdict' | 'expected' | 'actual' | 'evidence' | 'timeline'>;
 
-async function judgeOne(check: Check, request: GateRequest, down: Set<string>): Promise<Outcome> {
+async function judgeOne(
+  check: Check,
+  request: GateRequest,
+  down: Set<string>,
+  askedBefore: number,
+): Promise<Outcome> {
   const { cluster } = request;
   const missing = check.needs.filter((capability) => !cluster.capabilities.has(capability));
   if (missing.length > 0) return unsupported(missing, cluster);
@@ -152,7 +157,7 @@ async function judgeOne(check: Check, request: GateRequest, down: Set<string>): 
   if (unrest !== undefined)
     return unlessStarved({ verdict: 'error', ...unrest, evidence: [] }, [before], maxWaitMs);
 
-  const ending = await drive(check, request, history);
+  const ending = await drive(check, request, history, askedBefore);
   for (const [name, node] of cluster.nodes) if (node.state === 'exited') down.add(name);
   const { error } = ending;
   if (error instanceof LabError && error.code === LabErrorCode.Absent && ending.dead.length === 0) {
@@ -206,7 +211,12 @@ interface Ending {
   readonly maxWaitMs: number | undefined;
 }
 
-async function drive(check: Check, request: GateRequest, history: History): Promise<Ending> {
+async function drive(
+  check: Check,
+  request: GateRequest,
+  history: History,
+  askedBefore: number,
+): Promise<Ending> {
   const { cluster, stage, signal, clock = wallClock } = request;
   const { maxWaitMs } = request;
   const ending: Ending = { interrupted: false, clockJumped: false, dead: [], maxWaitMs };
@@ -219,7 +229,7 @@ async function drive(check: Check, request: GateRequest, history: History): Prom
   signal.addEventListener('abort', onAbort, { once: true });
   const withinMs = check.deadlineMs ?? DEADLINE_MS;
   const timer = setTimeout(() => abort.abort(new DeadlineError()), withinMs);
-  const context = new GateContext(check, cluster, history, stage, abort.signal, request.seed);
+  const context = new GateContext(check, cluster, history, stage, abort.signal, request.seed, askedBefore);
   const pids = new Map([...cluster.nodes].map(([name, node]) => [name, node.pid]));
   const endTaps = cluster.taps.map((tap) => tap.subscribe((event) => recordTap(history, tap.from, event)));
   const aborted = new Promise<never>((_, reject) => {

@@ -133,18 +133,23 @@ test('a check that starves is asked again, three times at the most, observes ane
       return { at: looks * 1000, processesMs: looks * 2000, stolenMs: 0, own: own({ gate: [0, waitedMs] }) };
     };
   };
+  const streams = new Set<string>();
   const found = async (starved: number, judge: Check['judge'], mutant?: MutantId) => {
     let observed = 0;
+    streams.clear();
     const check = pretendCheck({
-      run: (t) =>
-        shareObservation(t, 'one', async () => {
+      run: (t) => {
+        streams.add(t.stream());
+        return shareObservation(t, 'one', async () => {
           observed += 1;
-        }),
+        });
+      },
       judge,
     });
     const [finding] = await runGate(
       request([check], {
         cpu: source(starved),
+        seed: 1,
         ...(mutant === undefined ? {} : { mutant, unrest: 'restart' }),
       }),
     );
@@ -159,6 +164,7 @@ test('a check that starves is asked again, three times at the most, observes ane
   assert.deepEqual(await found(1, fails, 'edge-pulls-per-player'), ['fail', 2, 1]);
   assert.deepEqual(await found(1, recovers), ['pass', 2, 1]);
   assert.deepEqual(await found(9, fails), ['inconclusive', 3, 2]);
+  assert.equal(streams.size, 3, 'each time other streams: nodes may remember those of before');
   assert.deepEqual(await found(9, () => [{ ...fail, verdict: 'pass' }]), ['pass', 1, 0]);
 });
 
