@@ -40,7 +40,7 @@ import {
   START,
 } from '../scenarios/bench/run.ts';
 import { DEFAULT_SLO } from '../scenarios/bench/slo.ts';
-import { OPEN_UDP, proxyOption } from './gate.ts';
+import { OPEN_UDP, proxyOption } from './gate-options.ts';
 import { addLiveOptions, goLive, type Live, type LiveArguments } from './live.ts';
 import { REAL_SURROUNDINGS, type Surroundings, writeOrTell } from './measured-run.ts';
 import {

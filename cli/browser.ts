@@ -10,7 +10,7 @@ import type { EngineName } from '../lab/topology.ts';
 import { findChromium } from '../scenarios/browser/chromium.ts';
 import { BROWSER_PROTOCOLS, type BrowserProtocol } from '../scenarios/browser/record.ts';
 import { type BrowserRequest, environmentOf, planOf } from '../scenarios/browser/request.ts';
-import { engineOption } from './gate.ts';
+import { engineOption } from './gate-options.ts';
 import { CommandError, ExitCode, exitCodeOf, makeRunDirectory, UsageError } from './output.ts';
 import { readResults } from './report.ts';
 

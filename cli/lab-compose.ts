@@ -4,7 +4,7 @@ import { profileOf } from '../lab/render/compose-plan.ts';
 import { composeStatus, composeUp, standinsIn } from '../lab/runners/compose-lab.ts';
 import { findDocker } from '../lab/runners/docker.ts';
 import { topologyByName } from '../lab/topologies/index.ts';
-import type { RunnerName } from './gate.ts';
+import type { RunnerName } from './gate-options.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { EXIT_INTERRUPTED, noteOnHls, type UpCommandOptions, urls } from './lab-words.ts';
 import { ExitCode, painter, table, UsageError } from './output.ts';

@@ -1,7 +1,7 @@
 /** What the commands of a lab share, whichever runner brings it up. */
 import type { ComposeLabState } from '../lab/runners/compose-lab.ts';
 import type { EngineName, Topology } from '../lab/topology.ts';
-import type { RunnerName } from './gate.ts';
+import type { RunnerName } from './gate-options.ts';
 import { painter, table } from './output.ts';
 
 export interface DirectoryOption {

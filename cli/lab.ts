@@ -3,7 +3,7 @@ import { labDown, labStatus, labUp } from '../lab/daemon.ts';
 import { composeDown, refuseWhileComposed } from '../lab/runners/compose-lab.ts';
 import { DEFAULT_TOPOLOGY, TOPOLOGIES, topologyByName } from '../lab/topologies/index.ts';
 import { enginesOf } from '../lab/topology.ts';
-import { engineOption, OPEN_UDP, proxyOption, runnerOption } from './gate.ts';
+import { engineOption, OPEN_UDP, proxyOption, runnerOption } from './gate-options.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { chooseRunner, composedStatus, upInContainers } from './lab-compose.ts';
 import {

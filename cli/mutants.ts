@@ -6,16 +6,9 @@ import { type Bystander, killersOf } from '../reports/results-mutants.ts';
 import type { Check } from '../scenarios/check.ts';
 import { CHECKS } from '../scenarios/conformance/index.ts';
 import { mutantsOf, type PlannedRun, partOf, planMutants } from '../scenarios/plan.ts';
-import {
-  addClusterOptions,
-  type ClusterOptions,
-  detailOf,
-  planRequest,
-  runAndReport,
-  seedOption,
-  selected,
-  verdictCell,
-} from './gate.ts';
+import { selected } from './gate.ts';
+import { addClusterOptions, type ClusterOptions, planRequest, seedOption } from './gate-options.ts';
+import { detailOf, runAndReport, verdictCell } from './gate-run.ts';
 import { jobsOption, MUTANT_JOBS } from './jobs.ts';
 import { addLiveOptions, type LiveArguments } from './live.ts';
 import { type Paint, painter, paintVerdict, printable, table, UsageError } from './output.ts';

@@ -3,7 +3,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { repeatOf } from '../../cli/gate.ts';
+import { repeatOf } from '../../cli/gate-options.ts';
 import { EvidenceKeeper } from '../../scenarios/evidence.ts';
 import type { HistoryEvent } from '../../scenarios/history.ts';
 import { finding } from '../reports/samples.ts';
