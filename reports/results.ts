@@ -256,7 +256,7 @@ export const WebRtcLoad = z
     srtp: z
       .object({
         opened: Counter.describe('Authenticated and decrypted as a whole.'),
-        peeked: Counter.describe('Only their first bytes were decrypted, without authentication.'),
+        peeked: Counter.describe('Their first bytes were decrypted at the most, without authentication.'),
         forged: Counter.describe('Of those to be opened: could not be authenticated.'),
         replayed: Counter.describe('Of those to be opened: had come before.'),
         malformed: Counter.describe('Too short for a tag, or of no version of RTP.'),

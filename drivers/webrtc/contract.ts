@@ -60,7 +60,7 @@ export interface TransportObserver {
 export interface SrtpFigures {
   /** Authenticated and decrypted as a whole. */
   opened: number;
-  /** Of which only the first bytes were decrypted, without authentication. */
+  /** Of which the first bytes were decrypted at the most, without authentication. */
   peeked: number;
   /** Of those to be opened: the tag did not fit. They are not handed on. */
   forged: number;

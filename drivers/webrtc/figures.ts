@@ -30,10 +30,27 @@ export interface RtpReceived {
   restarts: number;
 }
 
+/**
+ * Written out, as each player counts every packet in one: objects that are spread from others have a hidden class of
+ * their own each in V8 of Node 20, and every count would be looked up.
+ */
 export function rtpReceived(): RtpReceived {
   return {
-    ...{ packets: 0, bytes: 0, videoPackets: 0, audioPackets: 0, lost: 0, recovered: 0, late: 0 },
-    ...{ duplicated: 0, audioLost: 0, damaged: 0, nacked: 0, plis: 0, malformed: 0, unknown: 0, restarts: 0 },
+    packets: 0,
+    bytes: 0,
+    videoPackets: 0,
+    audioPackets: 0,
+    lost: 0,
+    recovered: 0,
+    late: 0,
+    duplicated: 0,
+    audioLost: 0,
+    damaged: 0,
+    nacked: 0,
+    plis: 0,
+    malformed: 0,
+    unknown: 0,
+    restarts: 0,
   };
 }
 
@@ -58,8 +75,16 @@ export interface RtpSent {
 
 export function rtpSent(): RtpSent {
   return {
-    ...{ packets: 0, bytes: 0, refused: 0, retransmitted: 0, naks: 0, forgotten: 0 },
-    ...{ keyframeRequests: 0, senderReports: 0, reportedLost: 0, malformed: 0 },
+    packets: 0,
+    bytes: 0,
+    refused: 0,
+    retransmitted: 0,
+    naks: 0,
+    forgotten: 0,
+    keyframeRequests: 0,
+    senderReports: 0,
+    reportedLost: 0,
+    malformed: 0,
   };
 }
 

@@ -16,6 +16,10 @@ const REPORT_MS = 1000;
 /** Servers pass a PLI on to the publisher: one a second is what browsers, too, ask for at most. */
 const PLI_INTERVAL_MS = 1000;
 
+const PAYLOAD_TYPES = 128;
+/** What a payload type is to us; Opus is the only audio that is asked for. */
+const Payload = { unknown: 0, video: 1, audio: 2 } as const;
+
 /** Reports and keyframes. */
 const slow = new Ticker(250, () => wallClock.now());
 /** Gaps: soon enough for a retransmission to be of use. */
@@ -57,6 +61,8 @@ export class MediaReceiver implements VideoFeedback {
   private readonly options: ReceiverOptions;
   private readonly owner: ReceiverOwner;
   private readonly packet = new RtpPacket();
+  /** By payload type. */
+  private readonly payloads = new Uint8Array(PAYLOAD_TYPES);
   /** The last sender report of each of our two sources. */
   private readonly senderReports = new Map<number, SeenReport>();
   private pliAt = Number.NEGATIVE_INFINITY;
@@ -67,6 +73,8 @@ export class MediaReceiver implements VideoFeedback {
     this.sink = sink;
     this.options = options;
     this.owner = owner;
+    for (const type of options.videoPayloadTypes) this.payloads[type] = Payload.video;
+    for (const type of options.audioPayloadTypes) this.payloads[type] = Payload.audio;
     this.video = new VideoReceiver(sink, this.figures, this, options.nack);
     this.reportAt = wallClock.now() + REPORT_MS;
     slow.add(this);
@@ -88,21 +96,22 @@ export class MediaReceiver implements VideoFeedback {
    * @param size when it is more than what can be read of it.
    */
   rtp(bytes: Uint8Array, start: number, end: number, now: number, size = end - start): void {
-    const { packet, figures, options } = this;
+    const { packet, figures } = this;
     try {
       packet.read(bytes, start, end);
     } catch (error) {
       this.malformed(error);
       return;
     }
-    if (options.videoPayloadTypes.has(packet.payloadType)) {
+    const payload = this.payloads[packet.payloadType];
+    if (payload === Payload.video) {
       figures.videoPackets++;
       this.video.push(packet, start, end, now);
       // A frame is complete and no keyframe among what came: the server may have to be asked for one.
       if (packet.marker && !this.owner.joined) this.needKeyframe(packet.ssrc);
-    } else if (options.audioPayloadTypes.has(packet.payloadType)) {
+    } else if (payload === Payload.audio) {
       figures.audioPackets++;
-      this.opus(packet, now);
+      this.opus(packet, size > end - start, now);
     } else {
       figures.unknown++;
       return;
@@ -154,8 +163,11 @@ export class MediaReceiver implements VideoFeedback {
     this.send([{ type: 'picture-loss', ssrc: this.options.ssrc, mediaSsrc: ssrc }]);
   }
 
-  /** One Opus packet per RTP packet (RFC 7587 section 4.2), in the order of arrival. */
-  private opus(packet: RtpPacket, now: number): void {
+  /**
+   * One Opus packet per RTP packet (RFC 7587 section 4.2), in the order of arrival.
+   * @param sealed its payload was left encrypted: the sink gets a packet without bytes.
+   */
+  private opus(packet: RtpPacket, sealed: boolean, now: number): void {
     const { audio, figures, sink } = this;
     if (packet.ssrc !== audio.ssrc) {
       if (audio.ssrc !== -1) figures.restarts++;
@@ -172,9 +184,9 @@ export class MediaReceiver implements VideoFeedback {
     audio.ticks += (packet.timestamp - audio.timestamp) | 0;
     audio.timestamp = packet.timestamp;
     const length = packet.payloadEnd - packet.payloadStart;
-    if (length === 0) return;
+    if (length === 0 && !sealed) return;
     sink.begin(MediaType.audio, Math.floor(audio.ticks / (OPUS_CLOCK / 1000)) >>> 0, length, now);
-    sink.data(MediaType.audio, packet.bytes, packet.payloadStart, packet.payloadEnd);
+    if (length > 0) sink.data(MediaType.audio, packet.bytes, packet.payloadStart, packet.payloadEnd);
     sink.end(MediaType.audio, now);
   }
 

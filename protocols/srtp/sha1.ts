@@ -80,6 +80,11 @@ function padded(key: Uint8Array, pad: number): Int32Array {
   return state.slice();
 }
 
+/** By hand: for five words a call of the library costs more than all of it. */
+function begin(from: Int32Array): void {
+  for (let i = 0; i < 5; i++) state[i] = from[i]!;
+}
+
 export class HmacSha1 {
   readonly #inner: Int32Array;
   readonly #outer: Int32Array;
@@ -95,7 +100,7 @@ export class HmacSha1 {
    * @returns five words, overwritten by the next call of any HmacSha1.
    */
   digest(bytes: Uint8Array, start: number, end: number, suffix: number): Int32Array {
-    state.set(this.#inner);
+    begin(this.#inner);
     let at = start;
     for (; end - at >= BLOCK_SIZE; at += BLOCK_SIZE) compress(bytes, at);
     let length = 0;
@@ -106,7 +111,7 @@ export class HmacSha1 {
     tail[length++] = suffix;
     tail[length++] = 0x80;
     const size = length + 8 <= BLOCK_SIZE ? BLOCK_SIZE : 2 * BLOCK_SIZE;
-    tail.fill(0, length, size - 4);
+    while (length < size - 4) tail[length++] = 0;
     const bits = 8 * (BLOCK_SIZE + end - start + 4);
     tail[size - 4] = bits >>> 24;
     tail[size - 3] = bits >>> 16;
@@ -116,9 +121,9 @@ export class HmacSha1 {
     if (size > BLOCK_SIZE) compress(tail, BLOCK_SIZE);
     for (let i = 0; i < 5; i++) words[i] = state[i]!;
     words[5] = 0x80000000 | 0;
-    words.fill(0, 6, 15);
+    for (let i = 6; i < 15; i++) words[i] = 0;
     words[15] = 8 * (BLOCK_SIZE + SHA1_SIZE);
-    state.set(this.#outer);
+    begin(this.#outer);
     rounds();
     return state;
   }

@@ -4,7 +4,8 @@
  * | packet | what is done with it |
  * |---|---|
  * | that can carry the stamp: H.264 of at most 90 bytes, or anything but a slice | authenticated and decrypted |
- * | slices of an access unit, and audio | the first bytes are decrypted, for their type; nothing is authenticated |
+ * | slices of an access unit | the first bytes are decrypted, for their type; nothing is authenticated |
+ * | audio | nothing is decrypted: what there is to know of it stands in its header |
  * | of a sample of access units (the first ones, then one of 50), and of audio packets | authenticated and decrypted |
  * | of unknown payload types, or padded | authenticated and decrypted |
  *
@@ -78,7 +79,7 @@ export class MediaGate {
     const kind = this.kinds[bytes[1]! & 0x7f]!;
     const sealed = (bytes[0]! & PADDING) === 0 && kind !== PayloadKind.other && !this.isSampled(bytes, kind);
     if (!sealed) this.open(bytes, start, now, false);
-    else if (kind === PayloadKind.audio) this.pass(bytes, this.srtp.peek(bytes, 0, end, start, PEEK), now);
+    else if (kind === PayloadKind.audio) this.audio(bytes, start, now);
     else if (end - start - this.srtp.tagSize <= STAMP_PAYLOAD) this.open(bytes, start, now, true);
     else this.video(bytes, start, now);
   }
@@ -96,6 +97,11 @@ export class MediaGate {
       }
     }
     return (Math.imul(timestamp ^ offset, 0x9e3779b1) >>> 4) % sample === 0;
+  }
+
+  private audio(bytes: Uint8Array, start: number, now: number): void {
+    if (start + this.srtp.tagSize <= bytes.length) this.pass(bytes, start, now);
+    else this.malformed++;
   }
 
   private video(bytes: Uint8Array, start: number, now: number): void {
