@@ -58,6 +58,23 @@ describe('merged-per-edge', () => {
     assert.equal(judge('merged-per-edge', timeline).verdict, 'inconclusive');
   });
 
+  test('where there are no taps the API counts', () => {
+    const told = (count: number | undefined) => {
+      const setting = { stream: 's', edges: 'edge-1', taps: false };
+      const timeline = new Timeline().step(100, 'all-play', setting);
+      if (count !== undefined)
+        timeline.api(110, 's', { upstreamsOf: count === 0 ? {} : { 'edge-1': count } });
+      return judge('merged-per-edge', timeline);
+    };
+    assert.equal(told(1).verdict, 'pass');
+    assert.equal(told(2).verdict, 'fail');
+    assert.deepEqual(told(0), {
+      verdict: 'inconclusive',
+      says: "the origin's API saw none, yet its players got frames",
+    });
+    assert.deepEqual(told(undefined), { verdict: 'inconclusive', says: 'the API was not read' });
+  });
+
   test('players who do not play are inconclusive', () => {
     const timeline = new Timeline().open(1, 'edge-1').missed(5000, 'edge-1-rtmp: a video keyframe');
     const { verdict, says } = judge('merged-per-edge', timeline);
@@ -81,6 +98,16 @@ describe('merged-under-herd', () => {
     assert.equal(herd(1, 1, { joined: 0, failed: 10 }), 'fail'));
   test('some not served fail', () => assert.equal(herd(1, 1, { joined: 9, failed: 1 }), 'fail'));
   test('all served and no pull seen is inconclusive', () => assert.equal(herd(0, 0, {}), 'inconclusive'));
+  test('a herd that nobody counted is inconclusive', () => {
+    const timeline = new Timeline()
+      .step(0, 'herd', { stream: 's', edge: 'edge-1' })
+      .open(1, 'edge-1')
+      .api(50, 's', { upstreamsOf: { 'edge-1': 1 } });
+    assert.deepEqual(judge('merged-under-herd', timeline), {
+      verdict: 'inconclusive',
+      says: 'they were not counted',
+    });
+  });
 });
 
 describe('one-per-edge-and-stream', () => {
@@ -127,6 +154,33 @@ describe('one-per-edge-and-stream', () => {
       .api(4, 'a', { upstreamsOf: { 'edge-1': 2 } })
       .api(4, 'b', { upstreamsOf: { 'edge-1': 1 } });
     assert.equal(judge('one-per-edge-and-stream', timeline).verdict, 'inconclusive');
+  });
+
+  test('two of one stream and none of the other fail', () => {
+    const timeline = frames(start().open(1, 'edge-1').open(2, 'edge-1'), 2)
+      .step(3, 'all-play')
+      .api(4, 'a', { upstreamsOf: { 'edge-1': 2 } })
+      .api(4, 'b', {});
+    assert.deepEqual(judge('one-per-edge-and-stream', timeline), { verdict: 'fail', says: '2, 0' });
+  });
+
+  test('players who do not play are inconclusive', () => {
+    const timeline = frames(start().open(1, 'edge-1').open(2, 'edge-1'), 2);
+    assert.equal(judge('one-per-edge-and-stream', timeline).verdict, 'inconclusive');
+  });
+
+  test('where there are no taps the API counts', () => {
+    const told = (a: number, b?: number) => {
+      const setting = { edges: 'edge-1', streams: 'a b', taps: false };
+      const timeline = frames(new Timeline().step(0, 'published', setting), 2).step(3, 'all-play');
+      timeline.api(4, 'a', { upstreamsOf: { 'edge-1': a } });
+      if (b !== undefined) timeline.api(4, 'b', { upstreamsOf: b === 0 ? {} : { 'edge-1': b } });
+      return judge('one-per-edge-and-stream', timeline);
+    };
+    assert.deepEqual(told(1, 1), { verdict: 'pass', says: '' });
+    assert.deepEqual(told(2, 1), { verdict: 'fail', says: '2, 1' });
+    assert.equal(told(2, 0).verdict, 'inconclusive');
+    assert.deepEqual(told(1), { verdict: 'inconclusive', says: 'the API was not read' });
   });
 
   test('two of a stream fail', () => {
@@ -196,6 +250,11 @@ describe('released', () => {
     assert.equal(judge('released', last(leaving().close(300, 'edge-1'))).verdict, 'fail');
   });
 
+  test('the pull of another edge may end before', () => {
+    const timeline = last(leaving().open(2, 'edge-2').close(300, 'edge-2')).close(1100, 'edge-1');
+    assert.equal(judge('released', timeline).verdict, 'pass');
+  });
+
   test('a pull that was never seen is inconclusive', () => {
     const timeline = new Timeline().step(100, 'all-play').step(1000, 'last-leaves', { edge: 'edge-1' });
     assert.equal(judge('released', timeline).verdict, 'inconclusive');
@@ -262,8 +321,13 @@ describe('rejoin-race', () => {
   });
 
   test('one whose check ended because of another edge does not count', () => {
-    const { verdict } = judge('rejoin-race', join().missed(2700, 'q-2: 8 further video frames'));
-    assert.equal(verdict, 'pass', 'the gate adds that the check did not get to its end');
+    const { history } = join().missed(2700, 'q-2: 8 further video frames');
+    const rejoinRace = backToSource.find(({ id }) => id === 'back-to-source/rejoin-race')!;
+    // The gate adds that the check did not get to its end.
+    assert.deepEqual(
+      rejoinRace.judge(history).map(({ verdict, actual }) => [verdict, actual]),
+      [['pass', 'never two']],
+    );
   });
 });
 

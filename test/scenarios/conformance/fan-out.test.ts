@@ -51,6 +51,12 @@ describe('every-player-every-frame', () => {
   test('no frame of all that were sent fails: SRS 7.0.18 can lose a publisher (ossrs/srs#4656)', () =>
     assert.equal(crowd({ frames: 0, joined: 0, framesOfWorst: 0 }).verdict, 'fail'));
   test('nothing sent is inconclusive', () => assert.equal(crowd({ frames: 0 }, 0).verdict, 'inconclusive'));
+  test('nobody who comes when the crowd has gone is inconclusive', () => {
+    const timeline = new Timeline().sent('publisher', video({ count: 60 })).crowd(9000, 'crowd', {});
+    const { verdict, says } = judge('every-player-every-frame', timeline);
+    assert.equal(verdict, 'inconclusive');
+    assert.match(says, /did not get that far/);
+  });
   test('who comes when the crowd has gone, and is refused or gets nothing, fails', () => {
     assert.equal(
       after((timeline) => timeline.lost(9100, 'late')),
@@ -157,6 +163,25 @@ describe('spread', () => {
   });
   test('players whom no edge knows are inconclusive', () =>
     assert.equal(both({ 'edge-1': 5, 'edge-2': 4 }).verdict, 'inconclusive'));
+  test('what the edges say before or after the counting is not counted', () => {
+    const timeline = new Timeline().api(0, 's', { clients: 7, publishers: 0 }, 'edge-3');
+    for (const [i, protocol] of ['rtmp', 'flv'].entries()) {
+      timeline
+        .crowd(10 * i + 1, protocol, {})
+        .step(10 * i + 2, 'counting', { protocol, edges: 'edge-1 edge-2' })
+        .api(10 * i + 3, 's', { clients: 5, publishers: 0 }, 'edge-1')
+        .api(10 * i + 3, 's', { clients: 5, publishers: 0 }, 'edge-2')
+        .step(10 * i + 4, 'counted', { protocol })
+        .api(10 * i + 5, 's', { clients: 0, publishers: 0 }, 'edge-1');
+    }
+    assert.deepEqual(judge('spread', timeline), { verdict: 'pass', says: '' });
+  });
+  test('a crowd of whom nobody got a frame is inconclusive', () => {
+    const timeline = counted(new Timeline(), 'rtmp', { 'edge-1': 5, 'edge-2': 5 });
+    timeline.step(12, 'counting', { protocol: 'flv', edges: 'edge-1 edge-2' });
+    timeline.crowd(13, 'flv', { joined: 0, failed: 10 }).step(14, 'counted', { protocol: 'flv' });
+    assert.deepEqual(judge('spread', timeline), { verdict: 'inconclusive', says: 'none got a frame' });
+  });
   test('one protocol only is inconclusive', () => {
     const timeline = counted(new Timeline(), 'rtmp', { 'edge-1': 5, 'edge-2': 5 });
     assert.equal(judge('spread', timeline).verdict, 'inconclusive');
@@ -202,6 +227,11 @@ describe('slow-reader', () => {
     assert.equal(watch((h) => h.got('p', all.toSpliced(100, 1))).verdict, 'fail');
   });
 
+  test('one who got no frame before proves nothing', () => {
+    const { verdict, says } = watch((h) => h.got('p', all.slice(50)));
+    assert.deepEqual([verdict, says], ['inconclusive', 'none was seen']);
+  });
+
   test('a slow player who reads proves nothing', () => {
     assert.equal(watch((h) => h.got('p', all), 5).verdict, 'inconclusive');
   });
@@ -227,6 +257,8 @@ describe('late-join', () => {
   test('a hole between cache and live fails', () => assert.equal(join(since(75).toSpliced(20, 2)), 'fail'));
   test('no headers fail', () => assert.equal(join(since(75).slice(3)), 'fail'));
   test('nothing fails: that is what the check is about', () => assert.equal(join([]), 'fail'));
+  test('one who watched and got no picture proves nothing', () =>
+    assert.equal(join(since(75), headers), 'inconclusive'));
   test('one who watched and lost a frame fails', () => {
     assert.equal(join(since(75), sent.toSpliced(100, 1)), 'fail');
   });

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { FLV_CHECKS } from '../../../scenarios/conformance/flv.ts';
 import type { StepData } from '../../../scenarios/history.ts';
 import { frames, Script, verdictOf } from './histories.ts';
+import { judgeWith, Timeline, video } from './timeline.ts';
 
 function judge(id: string, script: Script): { verdict: string; says: string } {
   const check = FLV_CHECKS.find((one) => one.id === id);
@@ -95,6 +96,11 @@ describe('structure', () => {
 
   test('few tags prove nothing', () => assert.equal(verdict({ tags: 39 }), 'inconclusive'));
 
+  test('an answer without a header fails', () => {
+    const script = new Script().step('files', { nodes: 'edge' }).step('http-head', head);
+    assert.deepEqual(judge('flv/structure', script), { verdict: 'fail', says: 'none' });
+  });
+
   test('an answer that never came proves nothing, a broken exchange fails', () => {
     const none = new Script().step('files', { nodes: 'edge' });
     assert.equal(judge('flv/structure', none).verdict, 'inconclusive');
@@ -111,26 +117,23 @@ describe('structure', () => {
 describe('malformed', () => {
   const refused = { name: 'noise at origin', ending: 'server', against: '3', refused: 400, afterMs: 2 };
 
-  function verdict(attacks: readonly StepData[], clients = 2): string {
+  /** @param options `count`: how many attacks were to be made; `read`: whether the API was read. */
+  function verdict(
+    attacks: readonly StepData[],
+    { clients = 2, count = attacks.length, read = true } = {},
+  ): string {
     const script = new Script()
       .step('witness', { client: 'w', publisher: 'witnessed', node: 'origin', protocol: 'flv' })
       .sent('witnessed', frames(60))
       .got('w', frames(30))
       .step('witnesses.before')
-      .step('attacks', { count: attacks.length })
+      .step('attacks', { count })
       .steps('attack', attacks)
       .step('witnesses.after')
       .got('w', frames(30, 30))
-      .step('own', { node: 'origin', own: 2 })
-      .event({
-        type: 'api.stream',
-        node: 'origin',
-        stream: 's',
-        clients,
-        upstreams: 0,
-        upstreamsOf: {},
-        publishers: 1,
-      });
+      .step('own', { node: 'origin', own: 2 });
+    const reading = { stream: 's', clients, upstreams: 0, upstreamsOf: {}, publishers: 1 };
+    if (read) script.event({ type: 'api.stream', node: 'origin', ...reading });
     return judge('flv/malformed', script).verdict;
   }
 
@@ -145,5 +148,87 @@ describe('malformed', () => {
       assert.equal(verdict([{ ...refused, refused: how }]), 'fail', `${how}`);
   });
 
-  test('a client that is left behind fails it', () => assert.equal(verdict([refused], 3), 'fail'));
+  test('a client that is left behind fails it', () =>
+    assert.equal(verdict([refused], { clients: 3 }), 'fail'));
+
+  test('who breaks off by itself needs no status, who does not must not end it', () => {
+    assert.equal(verdict([{ ...refused, ending: 'rst', refused: 'local' }]), 'pass');
+    assert.equal(verdict([{ ...refused, ending: 'server', refused: 'local' }]), 'fail');
+  });
+
+  test('attacks that were not made, and an API that was not read, tell nothing', () => {
+    assert.equal(verdict([refused], { count: 2 }), 'inconclusive');
+    assert.equal(verdict([refused], { read: false }), 'inconclusive');
+  });
+});
+
+describe('cors', () => {
+  const of = (answer?: StepData) => {
+    const script = new Script().step('asked', { nodes: 'origin edge-1' });
+    script.step('flv-cors', { name: 'origin', status: 200, allowed: '*' });
+    if (answer !== undefined) script.step('flv-cors', { name: 'edge-1', ...answer });
+    return judge('flv/cors', script);
+  };
+
+  test('for any origin, and for the page’s', () => {
+    assert.equal(of({ status: 200, allowed: '*' }).verdict, 'pass');
+    assert.equal(of({ status: 200, allowed: 'http://player.liveproof.test' }).verdict, 'pass');
+  });
+
+  test('another origin, none, another status', () => {
+    assert.match(of({ status: 200, allowed: 'http://other.test' }).says, /for origin http:\/\/other\.test/);
+    assert.match(of({ status: 200, allowed: null }).says, /for origin none/);
+    assert.equal(of({ status: 206, allowed: '*' }).verdict, 'fail');
+  });
+
+  test('a node that did not answer tells nothing', () => {
+    assert.deepEqual(of(), { verdict: 'inconclusive', says: 'no answer' });
+  });
+});
+
+describe('absent streams', () => {
+  interface Course {
+    readonly media?: boolean;
+    readonly seekers?: number;
+    /** Upstream connections of edge-1, and when. */
+    readonly opened?: readonly number[];
+    /** Clients of the stream at the origin and at the edge, once all have left. */
+    readonly left?: number;
+    readonly until?: 'seeking' | 'leaving' | 'gone';
+  }
+  /** Seekers come at 1 s and leave at 3 s. */
+  const course = ({ media = false, seekers = 6, opened = [1100], left = 0, until = 'gone' }: Course = {}) => {
+    const timeline = new Timeline()
+      .step(1, 'witness', { client: 'w', publisher: 'witnessed', node: 'origin', protocol: 'flv' })
+      .sent('witnessed', video({ count: 200 }))
+      .got('w', video({ count: 200 }))
+      .step(2, 'witnesses.before')
+      .step(1000, 'absent.seeking', { stream: 'absent', nodes: 'origin edge-1', edges: 'edge-1' });
+    for (const t of opened) timeline.open(t, 'edge-1').open(t, 'edge-2');
+    timeline.api(1500, 'absent', { clients: 3 }, 'edge-1');
+    for (let i = 0; i < seekers; i++)
+      timeline.step(2900, 'absent.seeker', { node: 'edge-1', answer: '404', media: media && i === 0 });
+    if (until !== 'seeking')
+      timeline.step(3000, 'absent.leaving').api(3100, 'absent', { clients: left }, 'edge-1');
+    if (until === 'gone') timeline.step(3200, 'absent.gone');
+    timeline.api(3300, 'other', { clients: 2 }, 'edge-1').step(3300, 'witnesses.after');
+    return judgeWith(FLV_CHECKS, 'flv/missing-stream', timeline);
+  };
+
+  test('no media, one pull, nobody left', () => assert.deepEqual(course(), { verdict: 'pass', says: '' }));
+  test('media of a stream that nobody publishes', () =>
+    assert.match(course({ media: true }).says, /^media from/));
+  test('a pull for every player', () => {
+    assert.equal(course({ opened: [1100, 1200] }).says, '2 upstream connections');
+    assert.equal(course({ opened: [1100, 1200], until: 'seeking' }).verdict, 'fail');
+  });
+  test('pulls before and after do not count', () =>
+    assert.equal(course({ opened: [900, 1100, 3050] }).verdict, 'pass'));
+  test('a client that is left behind', () => assert.equal(course({ left: 1 }).says, 'edge-1: 1'));
+  test('what was not watched to its end tells nothing', () => {
+    assert.match(course({ seekers: 0 }).says, /^no player was seen to ask/);
+    assert.match(course({ until: 'seeking' }).says, /not watched long enough; .*never all seen/);
+    assert.equal(course({ until: 'leaving' }).says, 'the API was not read to the end');
+    assert.match(course({ opened: [] }).says, /no upstream connection at all/);
+  });
 });

@@ -324,6 +324,21 @@ describe('duplicate-pull', () => {
       'inconclusive',
     );
   });
+  test('each origin tells of its own, and of this stream', () => {
+    const timeline = course();
+    timeline.api(29, 'other', { upstreamsOf: { a1: 4 } }, 'o1');
+    const elsewhere = { a1: 1, a2: 0, local: 1 };
+    timeline.api(38, 's', { upstreamsOf: elsewhere }, 'o1').api(39, 's', { upstreamsOf: { a2: 1 } }, 'o2');
+    timeline.api(39, 'other', { upstreamsOf: { a1: 4 } }, 'o2');
+    assert.equal(judgeWith(DUPLICATE_PULL, 'back-to-source/duplicate-pull', timeline).verdict, 'pass');
+  });
+  test('what was not counted tells nothing', () => {
+    const timeline = new Timeline().step(0, 'hosts', { stream: 's', origins: 'o1', fronts: '' });
+    timeline.step(1, 'players', { players: 'front-a' }).sent('publisher', media).got('front-a', media);
+    const { verdict, says } = judgeWith(DUPLICATE_PULL, 'back-to-source/duplicate-pull', timeline);
+    assert.equal(verdict, 'inconclusive');
+    assert.match(says, /did not get that far/);
+  });
   test('opened in vain is opened', () => {
     const timeline = course();
     timeline.open(5, 'a2', 'o2').close(6, 'a2', 'o2');

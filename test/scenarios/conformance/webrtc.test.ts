@@ -351,6 +351,23 @@ describe('all-protocols', () => {
     );
     const parts = judgements.filter(({ verdict }) => verdict === 'unsupported');
     assert.deepEqual(parts, [{ verdict: 'unsupported', expected: 'RTMP to SRT', actual: 'no bridge' }]);
+    const [common] = judgements.slice(-1);
+    assert.deepEqual(
+      [common!.expected, common!.actual],
+      ['players of 2 protocols have the same frames', 'frames 25 to 99 were'],
+    );
+  });
+
+  test('ways that have no frame in common compare nothing', () => {
+    const apart = [...story([]).filter(({ t }) => t < sentAt(25)), ...got('rtmp>flv', range(0, 60))];
+    const later = [...sent('p', 160), ...got('rtmp>hls', range(75, 140))];
+    const { verdict, says } = judge(id, [
+      ...apart.filter(({ type }) => type === 'step'),
+      ...later,
+      ...got('rtmp>flv', range(0, 70)),
+    ]);
+    assert.equal(verdict, 'inconclusive');
+    assert.match(says, /no frame was seen by all of them/);
   });
 
   test('other publications are not looked at, and none proves nothing', () => {
