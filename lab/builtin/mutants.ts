@@ -573,6 +573,16 @@ export const MUTANTS = {
     web: 'balancer',
     says: 'A request is never passed on to another edge than that of its stream, also when that one is down',
   },
+  'web-impatient': {
+    role: 'web',
+    web: 'balancer',
+    says: 'An edge that is silent for a second, and be it for a standstill of Nginx itself, loses its HTTP-FLV players',
+  },
+  'front-impatient': {
+    role: 'web',
+    web: 'stream',
+    says: 'Connections end on which nothing passes for a second, and be it for a standstill of Nginx itself',
+  },
   'front-stays-with-edge': {
     role: 'web',
     web: 'stream',

@@ -43,7 +43,7 @@ ${upstream(
     # An edge that is down refuses at once; one whose host is gone is given up, and the next one is tried.
     proxy_connect_timeout   1s;
     # An edge that hangs takes connections and says nothing, which no live stream does for long.
-    proxy_timeout           ${input.mutants.has('front-waits-for-edges') ? '1h' : `${SILENCE_SECONDS}s`};
+    proxy_timeout           ${silence(input.mutants)};
 ${nextUpstream(input.mutants)}
     server {
         listen      ${input.host}:${input.rtmpPort};
@@ -55,6 +55,11 @@ ${nextUpstream(input.mutants)}
     }
 }
 `;
+}
+
+function silence(mutants: ReadonlySet<MutantId>): string {
+  if (mutants.has('front-waits-for-edges')) return '1h';
+  return mutants.has('front-impatient') ? '1s' : `${SILENCE_SECONDS}s`;
 }
 
 function upstream(name: string, servers: readonly string[], mutants: ReadonlySet<MutantId>): string {

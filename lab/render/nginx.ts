@@ -324,7 +324,7 @@ function flvPassing({ host, statusPort, mutants }: NginxInput): string[] {
       ...UNBUFFERED,
       '# An edge is not silent for longer, not even when it has to find another origin: it hangs, and the player has to',
       '# come back.',
-      `proxy_read_timeout  ${FLV_SILENCE_SECONDS}s;`,
+      `proxy_read_timeout  ${mutants.has('web-impatient') ? 1 : FLV_SILENCE_SECONDS}s;`,
     ];
   }
   return [

@@ -1,17 +1,25 @@
 /** The balancer, which is there once and in front of everybody, goes: whoever came through it comes back through it. */
 
-import type { ClusterNode } from '../../lab/cluster.ts';
-import { PLAYING_WITHIN_MS, RESUMED_WITHIN_MS, RETURNED_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
+import {
+  ABSENT_ORIGIN_MS,
+  FORWARD_DELAY_MS,
+  FORWARD_RESUMED_WITHIN_MS,
+  PLAYING_WITHIN_MS,
+  PULL_RETRY_MS,
+  RESUMED_WITHIN_MS,
+  RETURNED_WITHIN_MS,
+  TWO_HOPS_MS,
+} from '../bounds.ts';
 import { type Check, type CheckContext, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
-import { VIEWER } from '../habits.ts';
-import { boundStorm, cured, judgeReturns, settled, watchFor } from './failover-judging.ts';
-import { EDGE_CLUSTER, ENCODERS, playersAt, viewersOf } from './failover-setting.ts';
-import { namesOf } from './masters-and-slaves.ts';
+import { type Habit, VIEWER } from '../habits.ts';
+import { dieAndReturn } from './failover-faults.ts';
+import { boundStorm, judgeReturns, watchFor } from './failover-judging.ts';
+import { EDGE_CLUSTER, ENCODERS, encoderAt, HANDSHAKE_MS, playersAt, viewersOf } from './failover-setting.ts';
+import { FORWARD_CLUSTER, SEED as FORWARD_SEED, namesOf } from './masters-and-slaves.ts';
 
 const GROUP = 'balancer';
-const DOWN_MS = 500;
-const HANDSHAKE_MS = 1000;
+const DOWN = { forMs: 500, why: 'there is no balancer' } as const;
 /** Who comes to the balancer is given to each edge in turn. */
 const PER_PROTOCOL = 3;
 
@@ -35,28 +43,35 @@ interface Asked {
   readonly since: 'cure';
 }
 
-/** An encoder of each kind, with a stream of its own. It has failed twice, perhaps, by the time that the balancer is there. */
+/** An encoder of each kind, with a stream of its own. */
 async function encodeThrough(t: CheckContext, front: string, asked: Asked): Promise<void> {
   for (const habit of ENCODERS) {
     const url = t.publishUrl(t.stream(habit.name.toLowerCase()), front);
     const { label } = await t.encode({ url, label: habit.name, habit });
-    watchFor(t, {
-      ...asked,
-      publisher: label,
-      client: label,
-      part: 'publishes',
-      boundMs: habit.waitMs(2) + HANDSHAKE_MS,
-      why: `${habit.name} waits up to ${habit.waitMs(2)} ms`,
-    });
+    watchEncoder(t, { habit, label, asked });
   }
 }
 
-async function dieAndReturn(t: CheckContext, balancer: ClusterNode, group: string): Promise<void> {
-  await t.control(balancer, 'kill');
-  await t.observe(DOWN_MS, 'there is no balancer');
-  await t.control(balancer, 'restart');
-  cured(t, `${balancer.spec.name} is ready`);
-  await settled(t, group);
+interface Encoding {
+  readonly habit: Habit;
+  readonly label: string;
+  readonly asked: Asked;
+}
+
+/** It has failed twice, perhaps, by the time that the balancer is there. */
+function backMs(habit: Habit): number {
+  return habit.waitMs(2) + HANDSHAKE_MS;
+}
+
+function watchEncoder(t: CheckContext, { habit, label, asked }: Encoding): void {
+  watchFor(t, {
+    ...asked,
+    publisher: label,
+    client: label,
+    part: 'publishes',
+    boundMs: backMs(habit),
+    why: `${habit.name} waits up to ${habit.waitMs(2)} ms`,
+  });
 }
 
 const balancerRestarted = check({
@@ -92,7 +107,7 @@ const balancerRestarted = check({
     for (const client of [publisher, ...bystanders])
       watchFor(t, { ...asked, ...UNTOUCHED, publisher, client });
     boundStorm(t, GROUP, ENCODERS.length);
-    await dieAndReturn(t, balancer!, GROUP);
+    await dieAndReturn(t, [balancer!], { group: GROUP, ...DOWN });
   },
 
   judge: (history) => judgeReturns(history, GROUP, ['publishes', 'returns']),
@@ -153,11 +168,113 @@ const proxyBalancerRestarted = check({
     for (const client of [publisher, ...bystanders])
       watchFor(t, { ...asked, ...UNTOUCHED, publisher, client });
     boundStorm(t, PROXIES, 1);
-    await dieAndReturn(t, balancer!, PROXIES);
+    await dieAndReturn(t, [balancer!], { group: PROXIES, ...DOWN });
   },
 
   judge: (history) => judgeReturns(history, PROXIES, ['publishes', 'returns']),
   timeline: (history) => timelineOf(history, PROXIES),
 });
 
-export const FAILOVER_BALANCER: readonly Check[] = [balancerRestarted, proxyBalancerRestarted];
+const MASTERS = 'balancer-of-masters';
+
+const masterBalancerRestarted = check({
+  id: 'failover/master-balancer-restarted',
+  title:
+    'When HAProxy in front of masters dies and is started again, encoders, ffmpeg and OBS, come back through it, and no player is sent away',
+  level: 'must',
+  spec: {
+    source: FORWARD_SEED,
+    where: 'haproxy.cfg; edge.conf: origin, all masters and slaves',
+    says: 'The balancer has no state that is missed. A publication ends with it, at the master and at the slaves, so that the stream is free when its encoder comes back, at either master. Players pass no HAProxy: they stay, and wait for the stream; those of a publisher who is at a master itself notice nothing.',
+  },
+  topologies: FORWARD_CLUSTER,
+  needs: [
+    'publish.rtmp',
+    'play.rtmp',
+    'play.flv',
+    'balancer',
+    'forward',
+    'observe.api',
+    'observe.upstream',
+    'control.process',
+  ],
+  mutants: ['origin-frees-on-unpublish-only', 'edge-never-retries', 'edge-closes-players-with-origin'],
+  deadlineMs: 40_000,
+
+  async run(t) {
+    const [balancer] = t.nodes('balancer');
+    const [first, second] = namesOf(t, 'master') as [string, string];
+    const [slave, otherSlave] = namesOf(t, 'slave') as [string, string];
+    const [edge, otherEdge] = namesOf(t, 'edge') as [string, string];
+    const aside = t.stream('aside');
+    const { label: publisher } = await t.publish({ url: t.publishUrl(aside, first), label: 'aside' });
+    const asked = { group: MASTERS, lossless: false, since: 'cure' } as const;
+    const bystanders = await playersAt(t, aside, [otherSlave, otherEdge], { prefix: 'aside-' });
+    for (const habit of ENCODERS) {
+      const { stream, label } = await encoderAt(t, {
+        habit,
+        entry: balancer!.spec.name,
+        among: [first, second],
+        wanted: (holder) => holder === first,
+      });
+      watchEncoder(t, { habit, label, asked });
+      await watchWaiting(t, { habit, label, asked, stream, slave, edge });
+    }
+    for (const client of [publisher, ...bystanders]) {
+      watchFor(t, {
+        ...asked,
+        ...UNTOUCHED,
+        publisher,
+        client,
+        boundMs: FORWARD_DELAY_MS,
+        why: 'a pulse of the forwarder, two merged writes',
+      });
+    }
+    boundStorm(t, MASTERS, ENCODERS.length);
+    await dieAndReturn(t, [balancer!], { group: MASTERS, ...DOWN });
+  },
+
+  judge: (history) => judgeReturns(history, MASTERS, ['publishes']),
+  timeline: (history) => timelineOf(history, MASTERS),
+});
+
+interface Waiting extends Encoding {
+  readonly stream: string;
+  readonly slave: string;
+  readonly edge: string;
+}
+
+/** Players of an encoder's stream, at a slave and at an edge. HTTP-FLV players of a slave lose their connection with the stream (facts/srs.md 7.3). */
+async function watchWaiting(
+  t: CheckContext,
+  { habit, label: publisher, asked, stream, slave, edge }: Waiting,
+): Promise<void> {
+  const prefix = `${habit.name}-`;
+  const back = `${habit.name} waits up to ${habit.waitMs(2)} ms`;
+  for (const client of await playersAt(t, stream, [slave], { prefix, protocols: ['rtmp'] })) {
+    watchFor(t, {
+      ...asked,
+      publisher,
+      client,
+      part: 'waits',
+      boundMs: backMs(habit) + FORWARD_RESUMED_WITHIN_MS,
+      why: `${back}, the forward is tried again after 3 s`,
+    });
+  }
+  for (const client of await playersAt(t, stream, [edge], { prefix })) {
+    watchFor(t, {
+      ...asked,
+      publisher,
+      client,
+      part: 'waits',
+      boundMs: PULL_RETRY_MS + ABSENT_ORIGIN_MS + PLAYING_WITHIN_MS,
+      why: 'the pause of an edge is 3 s, the other master may have nothing for 5 s, then a slave',
+    });
+  }
+}
+
+export const FAILOVER_BALANCER: readonly Check[] = [
+  balancerRestarted,
+  proxyBalancerRestarted,
+  masterBalancerRestarted,
+];

@@ -1,26 +1,17 @@
 /** The cache in front of an origin's HLS goes: its viewers come back to what is new, and nobody else notices. */
-import {
-  HLS_AVAILABLE_MS,
-  HLS_FRAGMENT_MS,
-  HLS_LISTED_MS,
-  HLS_PLAYLIST_LIFE_MS,
-  HLS_UPDATE_TARGETS,
-  PLAYING_WITHIN_MS,
-  TWO_HOPS_MS,
-} from '../bounds.ts';
+import { HLS_AVAILABLE_MS, HLS_PLAYLIST_LIFE_MS, PLAYING_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
 import { type Check, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG } from '../habits.ts';
-import { boundStorm, cured, judgeFailover, settled, watchFor } from './failover-judging.ts';
-import { EDGE_CLUSTER, hlsViewers, RELOADS, viewersOf } from './failover-setting.ts';
+import { dieAndReturn, standStill } from './failover-faults.ts';
+import { boundStorm, judgeFailover, watchFor } from './failover-judging.ts';
+import { EDGE_CLUSTER, hlsViewers, RELOADS, SEGMENT_MS, viewersOf } from './failover-setting.ts';
 import { namesOf } from './masters-and-slaves.ts';
 
 const GROUP = 'cache';
 const STALL_MS = 1000;
 /** Longer than a cache may keep a playlist: the one that it has on its disk is old when it comes back. */
 const DOWN_MS = 2 * HLS_PLAYLIST_LIFE_MS;
-/** Frames of HLS come by the segment: the next one is listed in time, found and loaded. */
-const SEGMENT_MS = HLS_UPDATE_TARGETS * HLS_FRAGMENT_MS + HLS_FRAGMENT_MS + HLS_LISTED_MS;
 const BACK_MS = RELOADS.waitMs(0) + HLS_PLAYLIST_LIFE_MS + SEGMENT_MS;
 
 const cacheKilled = check({
@@ -79,14 +70,8 @@ const cacheKilled = check({
       lossless: true,
     });
     boundStorm(t, GROUP, 0);
-    await t.control(cache, 'freeze');
-    await t.observe(STALL_MS, 'the cache says nothing');
-    await t.control(cache, 'thaw');
-    await t.control(cache, 'kill');
-    await t.observe(DOWN_MS, 'there is no cache');
-    await t.control(cache, 'restart');
-    cured(t, `${cache.spec.name} is ready`);
-    await settled(t, GROUP);
+    await standStill(t, [cache], { forMs: STALL_MS, why: 'the cache says nothing' });
+    await dieAndReturn(t, [cache], { group: GROUP, forMs: DOWN_MS, why: 'there is no cache' });
   },
 
   judge: (history) => judgeFailover(history, GROUP),

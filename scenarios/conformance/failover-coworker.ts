@@ -13,12 +13,12 @@ import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG } from '../habits.ts';
 import type { History } from '../history.ts';
 import { judged, notSeen } from '../judging.ts';
-import { boundStorm, cured, judgeFailover, settled, watchFor } from './failover-judging.ts';
-import { encoderAt, encoderBackMs, playersAt } from './failover-setting.ts';
+import { dieAndReturn, standStill, standStillAndGoOn } from './failover-faults.ts';
+import { boundStorm, judgeFailover, settled, watchFor } from './failover-judging.ts';
+import { encoderAt, encoderBackMs, HANDSHAKE_MS, playersAt } from './failover-setting.ts';
 import { missedBy, namesOf } from './masters-and-slaves.ts';
 
 const SEED = 'SRS clusters with coworkers (seeds/002)';
-const HANDSHAKE_MS = 1000;
 
 // coworker-killed
 
@@ -168,11 +168,11 @@ const coworkerFrozen = check({
       });
     }
     boundStorm(t, FROZEN, 2);
-    await t.control(victim, 'freeze');
-    await t.observe(FREEZE_MS, 'an origin that stands still');
-    await t.control(victim, 'thaw');
-    cured(t, `${victim.spec.name} goes on`);
-    await settled(t, FROZEN);
+    await standStillAndGoOn(t, [victim], {
+      group: FROZEN,
+      forMs: FREEZE_MS,
+      why: 'an origin that stands still',
+    });
   },
 
   judge: (history) => judgeFailover(history, FROZEN),
@@ -227,14 +227,12 @@ const managerKilled = check({
     for (const client of [encoder.label, ...clients])
       watchFor(t, { ...asked, publisher: encoder.label, client });
     boundStorm(t, MANAGER, 0, [north!.spec.name]);
-    await t.control(manager!, 'freeze');
-    await t.observe(GONE_MS, 'the stream manager says nothing');
-    await t.control(manager!, 'thaw');
-    await t.control(manager!, 'kill');
-    await t.observe(GONE_MS, 'there is no stream manager');
-    await t.control(manager!, 'restart');
-    cured(t, 'the stream manager is ready');
-    await settled(t, MANAGER);
+    await standStill(t, [manager!], { forMs: GONE_MS, why: 'the stream manager says nothing' });
+    await dieAndReturn(t, [manager!], {
+      group: MANAGER,
+      forMs: GONE_MS,
+      why: 'there is no stream manager',
+    });
     t.step('asked', { edge: south!.spec.name });
     await t
       .play(t.playUrl('rtmp', stream, south!.spec.name), 'newcomer')

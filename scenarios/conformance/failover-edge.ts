@@ -14,6 +14,7 @@ import {
   EDGE_CLUSTER,
   ENCODERS,
   encoderBackMs,
+  HANDSHAKE_MS,
   PATIENT_MS,
   playersAt,
   viewersOf,
@@ -25,7 +26,6 @@ const WHERE = 'step 6, the load balancer in front of the edges';
 const GROUP = 'edge';
 /** Enough for each edge to have some, also where the balancer has only just found one to be up again. */
 const MOST_VIEWERS = 12;
-const HANDSHAKE_MS = 1000;
 /** Encoders until one of each habit is at the same edge: the balancer gives one to each edge in turn, or nearly so. */
 const MOST_ENCODERS = 9;
 

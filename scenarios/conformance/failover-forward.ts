@@ -19,10 +19,16 @@ import { type Check, type CheckContext, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG } from '../habits.ts';
 import { boundStorm, cured, judgeFailover, settled, watchFor } from './failover-judging.ts';
-import { ENCODERS, encoderAt, encoderBackMs, playersAt, viewersOf } from './failover-setting.ts';
+import {
+  ENCODERS,
+  encoderAt,
+  encoderBackMs,
+  HANDSHAKE_MS,
+  playersAt,
+  viewersOf,
+} from './failover-setting.ts';
 import { FORWARD_CLUSTER, namesOf, SEED } from './masters-and-slaves.ts';
 
-const HANDSHAKE_MS = 1000;
 const JOINED_MS = FORWARDED_WITHIN_MS + ABSENT_ORIGIN_MS;
 
 // master-killed, master-frozen

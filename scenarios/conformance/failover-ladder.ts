@@ -3,7 +3,8 @@ import { HLS_FRAGMENT_MS, HLS_UPDATE_TARGETS, PLAYING_WITHIN_MS, TWO_HOPS_MS } f
 import { type Check, type CheckContext, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG, VIEWER } from '../habits.ts';
-import { cured, judgeFailover, settled, watchFor } from './failover-judging.ts';
+import { CAUGHT_UP_MS, dieAndReturn, standStillAndGoOn } from './failover-faults.ts';
+import { judgeFailover, watchFor } from './failover-judging.ts';
 import { playersAt, RELOADS, viewersOf } from './failover-setting.ts';
 import { FIRST_SEGMENT_WITHIN_MS } from './nginx-rtmp-watch.ts';
 
@@ -60,11 +61,7 @@ const ladderOriginKilled = check({
       boundMs: hlsMs,
       why: `${why}; the first segment of a ladder, a look at the playlist`,
     });
-    await t.control(live!, 'kill');
-    await t.observe(DOWN_MS, 'there is no media node');
-    await t.control(live!, 'restart');
-    cured(t, `${live!.spec.name} is ready`);
-    await settled(t, GROUP);
+    await dieAndReturn(t, [live!], { group: GROUP, forMs: DOWN_MS, why: 'there is no media node' });
   },
 
   judge: (history) => judgeFailover(history, GROUP),
@@ -76,8 +73,6 @@ const ladderOriginKilled = check({
 const FROZEN = 'frozen-ladder';
 /** Shorter than anybody's patience. */
 const FREEZE_MS = 2000;
-/** What has piled up passes at once; half a second for the encoders, who have as much to do. */
-const CAUGHT_UP_MS = TWO_HOPS_MS + 500;
 
 const ladderOriginFrozen = check({
   id: 'failover/ladder-origin-frozen',
@@ -131,11 +126,11 @@ const ladderOriginFrozen = check({
       why: 'the next segment of a ladder, a look at the playlist',
       lossless: false,
     });
-    await t.control(live!, 'freeze');
-    await t.observe(FREEZE_MS, 'the media node says nothing');
-    await t.control(live!, 'thaw');
-    cured(t, `${live!.spec.name} goes on`);
-    await settled(t, FROZEN);
+    await standStillAndGoOn(t, [live!], {
+      group: FROZEN,
+      forMs: FREEZE_MS,
+      why: 'the media node says nothing',
+    });
   },
 
   judge: (history) => judgeFailover(history, FROZEN),

@@ -17,6 +17,7 @@ import { FFMPEG, VIEWER } from '../habits.ts';
 import type { EventOf, History } from '../history.ts';
 import { failed, judged, notSeen } from '../judging.ts';
 import { shareObservation } from '../shared-observation.ts';
+import { standStillAndGoOn } from './failover-faults.ts';
 import { boundStorm, cured, judgeFailover, settled, watchFor } from './failover-judging.ts';
 import { EDGE_CLUSTER, hlsViewers, playersAt, RELOADS, SRS, viewersOf } from './failover-setting.ts';
 import { namesOf } from './masters-and-slaves.ts';
@@ -292,11 +293,7 @@ async function freezeOrigin(
         },
   );
   boundStorm(t, group, lossless ? 0 : 1);
-  await t.control(origin, 'freeze');
-  await t.observe(ms, 'an origin that stands still');
-  await t.control(origin, 'thaw');
-  cured(t, `${origin.spec.name} goes on`);
-  await settled(t, group);
+  await standStillAndGoOn(t, [origin], { group, forMs: ms, why: 'an origin that stands still' });
 }
 
 export const FAILOVER_ORIGIN: readonly Check[] = [

@@ -20,14 +20,22 @@ import { FFMPEG, type Habit, OBS, VIEWER } from '../habits.ts';
 import type { History } from '../history.ts';
 import { judged, notSeen } from '../judging.ts';
 import { GOP_FRAMES } from '../stage.ts';
-import { boundStorm, cured, judgeFailover, judgeReturns, settled, watchFor } from './failover-judging.ts';
-import { ENCODERS, encoderAt, encoderBackMs, PATIENT_MS, playersAt, viewersOf } from './failover-setting.ts';
+import { CAUGHT_UP_MS, dieAndReturn, standStill, standStillAndGoOn } from './failover-faults.ts';
+import { boundStorm, judgeFailover, judgeReturns, settled, watchFor } from './failover-judging.ts';
+import {
+  ENCODERS,
+  encoderAt,
+  encoderBackMs,
+  HANDSHAKE_MS,
+  PATIENT_MS,
+  playersAt,
+  viewersOf,
+} from './failover-setting.ts';
 import { missedBy, namesOf } from './masters-and-slaves.ts';
 
 const SEED = 'SRS origin cluster with proxy (seeds/001)';
 const PROXIED = ['proxy-cluster', 'proxy-redis'] as const;
 const SHARED = ['proxy-redis'] as const;
-const HANDSHAKE_MS = 1000;
 
 /** Where clients come in. */
 function entryOf(t: CheckContext): string {
@@ -286,11 +294,7 @@ const proxyRestarted = check({
       }
     }
     boundStorm(t, ALONE, ENCODERS.length);
-    await t.control(proxy!, 'kill');
-    await t.observe(AWAY_MS, 'there is no proxy');
-    await t.control(proxy!, 'restart');
-    cured(t, `${proxy!.spec.name} is ready`);
-    await settled(t, ALONE);
+    await dieAndReturn(t, [proxy!], { group: ALONE, forMs: AWAY_MS, why: 'there is no proxy' });
   },
   judge: (history) => judgeFailover(history, ALONE),
   timeline: (history) => timelineOf(history, ALONE),
@@ -301,8 +305,6 @@ const proxyRestarted = check({
 const STALLED = 'stalled-proxy';
 /** Longer than the life of an origin: its heartbeats are heard when the proxy goes on. */
 const STALL_MS = ORIGIN_ALIVE_MS + 1000;
-/** What has piled up is there at once, and heartbeats with it. */
-const CAUGHT_UP_MS = TWO_HOPS_MS + 500;
 
 const proxyStalled = check({
   id: 'failover/proxy-stalled',
@@ -343,25 +345,27 @@ const proxyStalled = check({
       why: 'the buffers of the system take what it sends',
     });
     boundStorm(t, STALLED, 0);
-    await t.control(proxy!, 'freeze');
-    const newcomer = t.watch({
-      url: t.playUrl('rtmp', stream, entry),
-      label: 'newcomer',
-      habit: VIEWER,
-      patienceMs: PATIENT_MS,
+    await standStillAndGoOn(t, [proxy!], {
+      group: STALLED,
+      forMs: STALL_MS,
+      why: 'the proxy says nothing',
+      meanwhile: () => {
+        const { label: client } = t.watch({
+          url: t.playUrl('rtmp', stream, entry),
+          label: 'newcomer',
+          habit: VIEWER,
+          patienceMs: PATIENT_MS,
+        });
+        watchFor(t, {
+          ...asked,
+          client,
+          part: 'waits',
+          since: 'cure',
+          boundMs: PLAYING_WITHIN_MS,
+          why: 'it comes while the proxy says nothing',
+        });
+      },
     });
-    watchFor(t, {
-      ...asked,
-      client: newcomer.label,
-      part: 'waits',
-      since: 'cure',
-      boundMs: PLAYING_WITHIN_MS,
-      why: 'it comes while the proxy says nothing',
-    });
-    await t.observe(STALL_MS, 'the proxy says nothing');
-    await t.control(proxy!, 'thaw');
-    cured(t, `${proxy!.spec.name} goes on`);
-    await settled(t, STALLED);
     await t.observe(ORIGIN_ALIVE_MS, 'the proxy looks who is dead');
   },
   judge: (history) => judgeFailover(history, STALLED),
@@ -568,14 +572,8 @@ const redisGone = check({
     for (const client of [encoder.label, ...clients])
       watchFor(t, { ...asked, publisher: encoder.label, client });
     boundStorm(t, REDIS, 0);
-    await t.control(redis!, 'freeze');
-    await t.observe(GONE_MS, 'Redis says nothing');
-    await t.control(redis!, 'thaw');
-    await t.control(redis!, 'kill');
-    await t.observe(GONE_MS, 'there is no Redis');
-    await t.control(redis!, 'restart');
-    cured(t, 'Redis is ready');
-    await settled(t, REDIS);
+    await standStill(t, [redis!], { forMs: GONE_MS, why: 'Redis says nothing' });
+    await dieAndReturn(t, [redis!], { group: REDIS, forMs: GONE_MS, why: 'there is no Redis' });
     const late = t.stream('late');
     const newcomer = await t.publish({
       url: t.publishUrl(late, first),

@@ -1,9 +1,12 @@
 /** Who is there when something fails. */
-import { HLS_FRAGMENT_MS, PLAYING_WITHIN_MS } from '../bounds.ts';
+import { HLS_FRAGMENT_MS, HLS_LISTED_MS, HLS_UPDATE_TARGETS, PLAYING_WITHIN_MS } from '../bounds.ts';
 import { type CheckContext, UnreachableError } from '../check.ts';
 import { FFMPEG, type Habit, OBS, VIEWER } from '../habits.ts';
 import type { RecordedViewer, WatchRequest } from '../stage.ts';
 import { everyOne, holderOf, namesOf } from './masters-and-slaves.ts';
+
+/** A connection of an encoder from end to end, up to Publish.Start, on a busy machine. */
+export const HANDSHAKE_MS = 1000;
 
 /** Two encoders that are told apart by how they come back. */
 export const ENCODERS: readonly Habit[] = [FFMPEG, OBS];
@@ -56,14 +59,22 @@ export const PATIENT_MS = 60_000;
 /** A player asks for a playlist that did not come again after half a target duration (RFC 8216 6.3.4). */
 export const RELOADS: Habit = { name: 'HLS player', waitMs: () => HLS_FRAGMENT_MS / 2 };
 
-/** Viewers of a stream's HLS, one at each web node. */
-export function hlsViewers(t: CheckContext, stream: string) {
-  return namesOf(t, 'web').map((web) => ({
-    url: t.playUrl('hls', stream, web),
-    label: `hls-${web}`,
+/** Frames of HLS come by the segment: the next one is listed in time, found and loaded. */
+export const SEGMENT_MS = HLS_UPDATE_TARGETS * HLS_FRAGMENT_MS + HLS_FRAGMENT_MS + HLS_LISTED_MS;
+
+/** A viewer of a stream's HLS at a node. */
+export function hlsViewer(t: CheckContext, stream: string, node: string) {
+  return {
+    url: t.playUrl('hls', stream, node),
+    label: `hls-${node}`,
     habit: RELOADS,
     options: { hls: { start: 'live-edge', maxRetries: 0 } } as const,
-  }));
+  };
+}
+
+/** Viewers of a stream's HLS, one at each web node. */
+export function hlsViewers(t: CheckContext, stream: string) {
+  return namesOf(t, 'web').map((web) => hlsViewer(t, stream, web));
 }
 
 export const EDGE_CLUSTER = ['edge-cluster'] as const;

@@ -4,6 +4,7 @@ import { FAILOVER_BALANCER } from './failover-balancer.ts';
 import { FAILOVER_CACHE } from './failover-cache.ts';
 import { FAILOVER_COWORKER } from './failover-coworker.ts';
 import { FAILOVER_EDGE } from './failover-edge.ts';
+import { FAILOVER_ENTRIES } from './failover-entries.ts';
 import { FAILOVER_FORWARD } from './failover-forward.ts';
 import { FAILOVER_HOST } from './failover-host.ts';
 import { FAILOVER_LADDER } from './failover-ladder.ts';
@@ -18,6 +19,7 @@ export const FAILOVER_CHECKS: readonly Check[] = [
   ...FAILOVER_LINKS,
   ...FAILOVER_EDGE,
   ...FAILOVER_BALANCER,
+  ...FAILOVER_ENTRIES,
   ...FAILOVER_FORWARD,
   ...FAILOVER_WEB,
   ...FAILOVER_PROXY,

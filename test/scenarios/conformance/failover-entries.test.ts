@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { FAILOVER_ENTRIES } from '../../../scenarios/conformance/failover-entries.ts';
+import { FailoverStep, stepOf, type Watched } from '../../../scenarios/failover-steps.ts';
+import type { ApiReading } from '../../../scenarios/history.ts';
+import { judgeWith, Timeline, video } from './timeline.ts';
+
+const FAULT = 2000;
+const CURED = 3300;
+const END = 8300;
+
+const watched = {
+  client: 'player',
+  publisher: 'publisher',
+  boundMs: 2000,
+  since: 'cure',
+  why: 'so says a document',
+} as const;
+
+/** @param stillMs for how long nothing passes; then all of it does. */
+function frozen(stillMs: number): Timeline {
+  const one: Watched = { ...watched, part: 'waits', lossless: true, group: 'frozen-entry' };
+  const frames = video({ count: 200 });
+  const late = frames.map((frame) => {
+    const isHeld = frame.timestamp >= FAULT && frame.timestamp < FAULT + stillMs;
+    return isHeld ? { ...frame, timestamp: FAULT + stillMs } : frame;
+  });
+  const timeline = new Timeline()
+    .step(0, FailoverStep.watched, stepOf(one))
+    .sent('publisher', frames)
+    .got('player', late);
+  timeline.history.append({ t: FAULT, type: 'node.control', node: 'balancer', action: 'freeze' });
+  return timeline.step(CURED, FailoverStep.cured, { what: 'it' }).generator(END, 5);
+}
+
+describe('entry-frozen', () => {
+  const judge = (timeline: Timeline) => judgeWith(FAILOVER_ENTRIES, 'failover/entry-frozen', timeline);
+  test('every frame comes, late', () => assert.equal(judge(frozen(1300)).verdict, 'pass'));
+  test('where nobody has to wait nothing has frozen', () => {
+    const { verdict, says } = judge(frozen(100));
+    assert.equal(verdict, 'inconclusive');
+    assert.match(says, /a gap of \d+ ms/);
+  });
+});
+
+describe('nginx-restarted', () => {
+  const one: Watched = { ...watched, part: 'returns', lossless: false, group: 'nginx' };
+  /** @param readings of the API of the origin, before and after. */
+  const judge = (...readings: ApiReading['upstreamsOf'][]) => {
+    const timeline = new Timeline()
+      .step(0, FailoverStep.watched, stepOf(one))
+      .sent('publisher', video({ count: 200 }))
+      .got(
+        'player',
+        video({ count: 200 }).filter(({ stamp }) => stamp!.frame < 50 || stamp!.frame >= 90),
+      )
+      .control(FAULT, 'web', 'kill')
+      .lost(FAULT + 1, 'player')
+      .step(CURED, FailoverStep.cured, { what: 'it' });
+    timeline.history.append({
+      t: CURED,
+      type: 'client.attempt',
+      client: 'player',
+      session: 2,
+      waitedMs: 1000,
+    });
+    for (const [i, upstreamsOf] of readings.entries())
+      timeline.api(FAULT - 10 + i * 5000, 's', { upstreamsOf });
+    return judgeWith(FAILOVER_ENTRIES, 'failover/nginx-restarted', timeline.generator(END, 5));
+  };
+  test('viewers come back, and the origin has the pulls of before', () =>
+    assert.equal(judge({ 'edge-1': 1, 'edge-2': 1 }, { 'edge-1': 1, 'edge-2': 1 }).verdict, 'pass'));
+  test('a pull more is one too many', () => {
+    const { verdict, says } = judge({ 'edge-1': 1 }, { 'edge-1': 2 });
+    assert.equal(verdict, 'fail');
+    assert.match(says, /edge-1: 1; then edge-1: 2/);
+  });
+  test('nobody can say where the origin was not asked again', () =>
+    assert.equal(judge({ 'edge-1': 1 }).verdict, 'inconclusive'));
+});
