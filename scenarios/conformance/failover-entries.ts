@@ -15,17 +15,16 @@ import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG, VIEWER } from '../habits.ts';
 import type { History } from '../history.ts';
 import { inconclusive, judged, listed, notSeen } from '../judging.ts';
-import { CAUGHT_UP_MS, dieAndReturn, standStillAndGoOn, WORKED_OFF_MS } from './failover-faults.ts';
-import { boundStorm, judgeFailover, judgeReturns, watchFor } from './failover-judging.ts';
 import {
-  HANDSHAKE_MS,
-  hlsViewer,
-  PATIENT_MS,
-  playersAt,
-  RELOADS,
-  SEGMENT_MS,
-  viewersOf,
-} from './failover-setting.ts';
+  dieAndReturn,
+  standStillAndGoOn,
+  WORKED_OFF_MS,
+  watchHeld,
+  watchNewcomer,
+  watchSender,
+} from './failover-faults.ts';
+import { boundStorm, judgeFailover, judgeReturns, watchFor } from './failover-judging.ts';
+import { HANDSHAKE_MS, hlsViewer, playersAt, RELOADS, SEGMENT_MS, viewersOf } from './failover-setting.ts';
 import { namesOf } from './masters-and-slaves.ts';
 
 /** HAProxy, and every Nginx but a cache, which is beside another one. */
@@ -50,6 +49,12 @@ function enters(
 
 function liveAt(t: CheckContext, node: string): ('rtmp' | 'flv')[] {
   return (['rtmp', 'flv'] as const).filter((protocol) => enters(t, node, 'play', protocol));
+}
+
+/** A viewer of HLS, where there is any. */
+async function hlsAt(t: CheckContext, stream: string, node: string): Promise<string[]> {
+  if (!enters(t, node, 'play', 'hls')) return [];
+  return viewersOf(t, [hlsViewer(t, stream, node)], HLS_AVAILABLE_MS + PLAYING_WITHIN_MS);
 }
 
 /** Where clients can be that pass none of these nodes on their way: whose upstreams are others. */
@@ -166,23 +171,8 @@ function judgeStandstill(history: History): Judgement[] {
 /** Players that pass the front get every frame. */
 async function watchThrough(t: CheckContext, stream: string, front: string, asked: Asked): Promise<void> {
   const live = await playersAt(t, stream, [front], { protocols: liveAt(t, front) });
-  for (const client of live) {
-    watchFor(t, {
-      ...asked,
-      client,
-      part: 'waits',
-      since: 'cure',
-      boundMs: CAUGHT_UP_MS,
-      why: 'two merged writes, half a second for what has piled up',
-      lossless: true,
-    });
-  }
-  if (!enters(t, front, 'play', 'hls')) return;
-  for (const client of await viewersOf(
-    t,
-    [hlsViewer(t, stream, front)],
-    HLS_AVAILABLE_MS + PLAYING_WITHIN_MS,
-  )) {
+  watchHeld(t, asked, live);
+  for (const client of await hlsAt(t, stream, front)) {
     watchFor(t, {
       ...asked,
       client,
@@ -204,52 +194,17 @@ async function encodeThrough(t: CheckContext, front: string, aside: readonly str
     habit: FFMPEG,
   });
   const asked = { group: FROZEN, publisher } as const;
-  watchFor(t, {
-    ...asked,
-    client: publisher,
-    part: 'untouched',
-    since: 'fault',
-    boundMs: TWO_HOPS_MS,
-    why: 'the buffers of the system take what it sends',
-    lossless: true,
-  });
+  watchSender(t, asked);
   const players = await playersAt(t, stream, aside.slice(0, 1), {
     prefix: `${front}-`,
     withinMs: 2 * PLAYING_WITHIN_MS,
   });
-  for (const client of players) {
-    watchFor(t, {
-      ...asked,
-      client,
-      part: 'waits',
-      since: 'cure',
-      boundMs: delayMs(t) + WORKED_OFF_MS,
-      why: 'two merged writes, half a second for what has piled up',
-      lossless: true,
-    });
-  }
+  watchHeld(t, asked, players, delayMs(t) + WORKED_OFF_MS);
 }
 
 /** Newcomers of every kind that the front takes; they wait until it goes on. */
 function comeTo(t: CheckContext, stream: string, front: string, asked: Asked): void {
-  for (const protocol of liveAt(t, front)) {
-    const url = t.playUrl(protocol, stream, front);
-    const { label: client } = t.watch({
-      url,
-      label: `newcomer-${protocol}`,
-      habit: VIEWER,
-      patienceMs: PATIENT_MS,
-    });
-    watchFor(t, {
-      ...asked,
-      client,
-      part: 'waits',
-      since: 'cure',
-      boundMs: PLAYING_WITHIN_MS,
-      why: 'it comes while nobody accepts it',
-      lossless: true,
-    });
-  }
+  for (const protocol of liveAt(t, front)) watchNewcomer(t, asked, t.playUrl(protocol, stream, front));
   if (!enters(t, front, 'publish', 'rtmp')) return;
   const publisher = `newcomer-at-${front}`;
   // Whether it came is judged by its frames.
@@ -327,12 +282,7 @@ async function watchReturns(t: CheckContext, stream: string, front: string, aske
       lossless: false,
     });
   }
-  if (!enters(t, front, 'play', 'hls')) return;
-  for (const client of await viewersOf(
-    t,
-    [hlsViewer(t, stream, front)],
-    HLS_AVAILABLE_MS + PLAYING_WITHIN_MS,
-  )) {
+  for (const client of await hlsAt(t, stream, front)) {
     watchFor(t, {
       ...asked,
       client,

@@ -1,9 +1,9 @@
 /** The only media node of an nginx-rtmp cluster dies or freezes and comes back: so does everybody, and the ladder. */
-import { HLS_FRAGMENT_MS, HLS_UPDATE_TARGETS, PLAYING_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
+import { HLS_FRAGMENT_MS, HLS_UPDATE_TARGETS, PLAYING_WITHIN_MS } from '../bounds.ts';
 import { type Check, type CheckContext, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG, VIEWER } from '../habits.ts';
-import { CAUGHT_UP_MS, dieAndReturn, standStillAndGoOn } from './failover-faults.ts';
+import { CAUGHT_UP_MS, dieAndReturn, standStillAndGoOn, watchHeld, watchSender } from './failover-faults.ts';
 import { judgeFailover, watchFor } from './failover-judging.ts';
 import { playersAt, RELOADS, viewersOf } from './failover-setting.ts';
 import { FIRST_SEGMENT_WITHIN_MS } from './nginx-rtmp-watch.ts';
@@ -93,30 +93,12 @@ const ladderOriginFrozen = check({
     const [live] = t.nodes('origin');
     const { label: publisher } = await t.encode({ url: t.publishUrl(stream), habit: FFMPEG });
     const asked = { publisher, group: FROZEN } as const;
-    watchFor(t, {
-      ...asked,
-      client: publisher,
-      part: 'untouched',
-      since: 'fault',
-      boundMs: TWO_HOPS_MS,
-      why: 'the buffers of the system take what it sends',
-      lossless: true,
-    });
+    watchSender(t, asked);
     const [rtmp, [hls]] = await Promise.all([
       playersAt(t, stream, [live!.spec.name], { protocols: ['rtmp'] }),
       ladderViewer(t, stream),
     ]);
-    for (const client of rtmp) {
-      watchFor(t, {
-        ...asked,
-        client,
-        part: 'waits',
-        since: 'cure',
-        boundMs: CAUGHT_UP_MS,
-        why: 'what has piled up is there at once',
-        lossless: true,
-      });
-    }
+    watchHeld(t, asked, rtmp);
     watchFor(t, {
       ...asked,
       client: hls!,

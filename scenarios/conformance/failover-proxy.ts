@@ -20,14 +20,20 @@ import { FFMPEG, type Habit, OBS, VIEWER } from '../habits.ts';
 import type { History } from '../history.ts';
 import { judged, notSeen } from '../judging.ts';
 import { GOP_FRAMES } from '../stage.ts';
-import { CAUGHT_UP_MS, dieAndReturn, standStill, standStillAndGoOn } from './failover-faults.ts';
+import {
+  dieAndReturn,
+  standStill,
+  standStillAndGoOn,
+  watchHeld,
+  watchNewcomer,
+  watchSender,
+} from './failover-faults.ts';
 import { boundStorm, judgeFailover, judgeReturns, settled, watchFor } from './failover-judging.ts';
 import {
   ENCODERS,
   encoderAt,
   encoderBackMs,
   HANDSHAKE_MS,
-  PATIENT_MS,
   playersAt,
   viewersOf,
 } from './failover-setting.ts';
@@ -324,47 +330,16 @@ const proxyStalled = check({
     const [proxy] = t.nodes('proxy');
     const stream = t.stream();
     const { label: publisher } = await t.encode({ url: t.publishUrl(stream), habit: FFMPEG });
-    const asked = { group: STALLED, publisher, lossless: true } as const;
+    const asked = { group: STALLED, publisher } as const;
     const entry = entryOf(t);
-    for (const client of await playersAt(t, stream, [entry, ...namesOf(t, 'edge')])) {
-      watchFor(t, {
-        ...asked,
-        client,
-        part: 'waits',
-        since: 'cure',
-        boundMs: CAUGHT_UP_MS,
-        why: 'two merged writes, half a second for what has piled up',
-      });
-    }
-    watchFor(t, {
-      ...asked,
-      client: publisher,
-      part: 'untouched',
-      since: 'fault',
-      boundMs: TWO_HOPS_MS,
-      why: 'the buffers of the system take what it sends',
-    });
+    watchHeld(t, asked, await playersAt(t, stream, [entry, ...namesOf(t, 'edge')]));
+    watchSender(t, asked);
     boundStorm(t, STALLED, 0);
     await standStillAndGoOn(t, [proxy!], {
       group: STALLED,
       forMs: STALL_MS,
       why: 'the proxy says nothing',
-      meanwhile: () => {
-        const { label: client } = t.watch({
-          url: t.playUrl('rtmp', stream, entry),
-          label: 'newcomer',
-          habit: VIEWER,
-          patienceMs: PATIENT_MS,
-        });
-        watchFor(t, {
-          ...asked,
-          client,
-          part: 'waits',
-          since: 'cure',
-          boundMs: PLAYING_WITHIN_MS,
-          why: 'it comes while the proxy says nothing',
-        });
-      },
+      meanwhile: () => watchNewcomer(t, asked, t.playUrl('rtmp', stream, entry)),
     });
     await t.observe(ORIGIN_ALIVE_MS, 'the proxy looks who is dead');
   },

@@ -130,6 +130,7 @@ describe('Nginx that spreads the connections of a host', () => {
     assert.match(rendered(), /proxy_timeout +10s;/);
     assert.doesNotMatch(rendered(), /^ *least_conn;/m);
     assert.match(rendered('front-waits-for-edges'), /proxy_timeout +1h;/);
+    assert.match(rendered('front-impatient'), /proxy_timeout +1s;/);
     assert.match(rendered('front-fewest-first'), /^ *least_conn;/m);
   });
 
