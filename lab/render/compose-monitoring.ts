@@ -8,6 +8,7 @@ import {
   type PlacedCluster,
   type PlacedNode,
   type Placement,
+  USERS,
 } from './compose-plan.ts';
 import { DATASOURCE, grafanaDashboard } from './grafana-dashboard.ts';
 
@@ -98,6 +99,7 @@ export function monitoringServices(
     <<: *common
     profiles: [monitoring]
     image: ${IMAGES.prometheus}
+    user: '${USERS.prometheus}:${USERS.prometheus}'
     networks: [liveproof]
     ports: ['127.0.0.1:${prometheus}:9090']
     command: [--config.file=/etc/prometheus/prometheus.yml, --storage.tsdb.path=/prometheus, --storage.tsdb.retention.time=2d]
@@ -112,6 +114,8 @@ export function monitoringServices(
     <<: *common
     profiles: [monitoring]
     image: ${IMAGES.grafana}
+    # Its group is the image's: it owns what the image has.
+    user: '${USERS.grafana}:0'
     networks: [liveproof]
     ports: ['127.0.0.1:${grafana}:3000']
     environment:

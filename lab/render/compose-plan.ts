@@ -23,6 +23,19 @@ export const IMAGES = {
 } as const;
 export type ImageName = keyof typeof IMAGES;
 
+/** Whom each image's program runs as, by number: nobody is root. Those of the images, but for SRS, whose image says none. */
+export const USERS: Readonly<Record<ImageName, number>> = {
+  'srs-5': 1000,
+  'srs-6': 1000,
+  haproxy: 99,
+  nginx: 101,
+  redis: 999,
+  prometheus: 65_534,
+  grafana: 472,
+  node: 1000,
+  'nginx-rtmp': 33,
+};
+
 /** A cluster that `docker compose --profile` starts, and the topology that it is. */
 export const PROFILES = [
   { profile: 'edge', topology: 'edge-cluster' },
@@ -69,7 +82,9 @@ export interface PlacedCluster {
   readonly nodes: readonly PlacedNode[];
 }
 
-const INNER = { rtmp: 1935, http: 8080, api: 1985, srt: 10_080, system: 12_025, redis: 6379, stats: 8404 };
+const INNER = { rtmp: 1935, http: 8080, api: 1985, srt: 10_080, system: 12_025, redis: 6379 };
+/** Of a balancer whose API port is one that it balances; the others have their counters at the API port. */
+const STATS_PORT = 8404;
 /** SRS's exporter (facts/srs.md 3.7). */
 export const EXPORTER_PORT = 9972;
 
@@ -125,8 +140,12 @@ export function placeCluster(profile: Profile, placement: Placement = {}): Place
         service: `${profile}-${spec.name}`,
         image: imageOf(spec, topology),
         ip: `198.19.${octet + index}.${FIRST_HOST + at}`,
-        // A candidate of WebRTC has one number: that of the port which clients reach.
-        inner: { ...INNER, ...(outer.rtc === undefined ? {} : { rtc: outer.rtc }) },
+        inner: {
+          ...INNER,
+          ...(outer.stats === undefined ? {} : { stats: STATS_PORT }),
+          // A candidate of WebRTC has one number: that of the port which clients reach.
+          ...(outer.rtc === undefined ? {} : { rtc: outer.rtc }),
+        },
         outer,
       };
     }),

@@ -14,6 +14,7 @@ import {
   type Profile,
   placeCluster,
   subnetOf,
+  USERS,
 } from './compose-plan.ts';
 
 export interface ComposeInput {
@@ -58,6 +59,7 @@ export function renderCompose(input: ComposeInput = {}): Rendered {
     return [title, ...texts];
   });
   const volumes = clusters.flatMap((cluster) => cluster.nodes.flatMap((node) => volumesOf(node, cluster)));
+  const kept = [...volumes, 'prometheus: {}', 'grafana: {}'].map((volume) => `  ${volume}`);
   const compose = `# The clusters of liveproof, one profile each: ${profiles.join(', ')}; and monitoring.
 # Rendered from lab/topologies by \`npm run render:compose\`; changes here are overwritten.
 #
@@ -81,7 +83,7 @@ networks:
         - subnet: ${subnetOf(placement)}
 
 volumes:
-${[...new Set([...volumes, 'prometheus', 'grafana'])].map((name) => `  ${name}: {}`).join('\n')}
+${kept.join('\n')}
 `;
   return { compose, files };
 }
@@ -101,6 +103,7 @@ function common(sources: string, openFiles: number): string {
 
 x-srs: &srs
   <<: *common
+  ${user('srs-6')}
   mem_limit: 512m
   cpus: 1.0
   healthcheck: ${health('http', 1985, '/api/v1/versions')}
@@ -116,6 +119,7 @@ x-srs-6: &srs-6
 x-haproxy: &haproxy
   <<: *common
   image: ${IMAGES.haproxy}
+  ${user('haproxy')}
   mem_limit: 256m
   cpus: 1.0
 
@@ -124,7 +128,7 @@ x-nginx: &nginx
   image: ${IMAGES.nginx}
   # Without the image's script, which changes files of /etc.
   entrypoint: []
-  user: '101:101'
+  ${user('nginx')}
   mem_limit: 256m
   cpus: 1.0
   healthcheck: ${health('http', 1985, '/pid')}
@@ -133,6 +137,7 @@ x-nginx-rtmp: &nginx-rtmp
   <<: *common
   image: ${IMAGES['nginx-rtmp']}
   build: { context: '${sources}', dockerfile: fixtures/compose/nginx-rtmp.Dockerfile }
+  ${user('nginx-rtmp')}
   # ffmpeg encodes a ladder for each stream.
   mem_limit: 1g
   cpus: 2.0
@@ -141,7 +146,7 @@ x-redis: &redis
   <<: *common
   image: ${IMAGES.redis}
   entrypoint: []
-  user: '999:999'
+  ${user('redis')}
   mem_limit: 320m
   cpus: 0.5
   healthcheck: { test: [CMD, redis-cli, ping], ${TIMES} }
@@ -150,11 +155,14 @@ x-node: &node
   <<: *common
   image: ${IMAGES.node}
   build: { context: '${sources}', dockerfile: Dockerfile }
+  ${user('node')}
   mem_limit: 512m
   cpus: 1.0
   healthcheck: ${health('http', 1985, '/api/v1/versions')}
 `;
 }
+
+const user = (image: ImageName): string => `user: '${USERS[image]}:${USERS[image]}'`;
 
 /** Two for each of 15 000 connections, and more. */
 const OPEN_FILES = 65_536;
@@ -232,11 +240,17 @@ function storageOf({ spec, image, service: name }: PlacedNode, { profile, nodes 
   return isMediaImage(image) && isRead ? [`${name}:${STORAGE}`] : [];
 }
 
+/** Those that a node writes. Where the image has no such folder a new volume is root's, but memory is whose it is told. */
 function volumesOf(node: PlacedNode, cluster: PlacedCluster): string[] {
-  return storageOf(node, cluster)
-    .filter((mount) => !mount.startsWith('/'))
-    .map((mount) => mount.split(':', 1)[0]!);
+  const { image, service: name } = node;
+  if (!storageOf(node, cluster).includes(`${name}:${STORAGE}`)) return [];
+  if (!image.startsWith('srs')) return [`${name}: {}`];
+  const options = `size=${STORAGE_SIZE},mode=0755,uid=${USERS[image]},gid=${USERS[image]}`;
+  return [`${name}: { driver_opts: { type: tmpfs, device: tmpfs, o: '${options}' } }`];
 }
+
+/** Counts for the container that writes it. A window of 12 s takes 1.5 MB for each Mbit/s. */
+const STORAGE_SIZE = '256m';
 
 function isMediaImage(image: ImageName): boolean {
   return image.startsWith('srs') || image === 'nginx-rtmp';

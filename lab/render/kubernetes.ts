@@ -2,7 +2,7 @@
 import { stringify } from 'yaml';
 import { topologyByName } from '../topologies/index.ts';
 import { CONFIG_AT, configOf, LAB_SETTINGS, SCRATCH, STORAGE } from './compose-config.ts';
-import { EXPORTER_PORT, IMAGES, type ImageName, type PlacedNode } from './compose-plan.ts';
+import { EXPORTER_PORT, IMAGES, type ImageName, type PlacedNode, USERS } from './compose-plan.ts';
 import { renderLoad } from './kubernetes-load.ts';
 import { type KubernetesPlan, type Member, planKubernetes, type Workload } from './kubernetes-plan.ts';
 
@@ -102,17 +102,17 @@ function labels({ name }: Workload): Manifest {
   return { 'app.kubernetes.io/name': name, 'app.kubernetes.io/part-of': 'liveproof' };
 }
 
-/** Of each image: a user who is nobody, and what one pod may take (those of docker-compose.yml). */
-const OF_IMAGE: Readonly<Record<ImageName, { user: number; cpu: string; memory: string; limit: string }>> = {
-  'srs-5': { user: 1000, cpu: '100m', memory: '128Mi', limit: '512Mi' },
-  'srs-6': { user: 1000, cpu: '100m', memory: '128Mi', limit: '512Mi' },
-  haproxy: { user: 99, cpu: '100m', memory: '64Mi', limit: '256Mi' },
-  nginx: { user: 101, cpu: '50m', memory: '64Mi', limit: '256Mi' },
-  redis: { user: 999, cpu: '50m', memory: '64Mi', limit: '320Mi' },
-  prometheus: { user: 65_534, cpu: '100m', memory: '256Mi', limit: '512Mi' },
-  grafana: { user: 472, cpu: '100m', memory: '128Mi', limit: '256Mi' },
-  node: { user: 1000, cpu: '100m', memory: '128Mi', limit: '512Mi' },
-  'nginx-rtmp': { user: 33, cpu: '500m', memory: '256Mi', limit: '1Gi' },
+/** What one pod of each image may take (those of docker-compose.yml). */
+const OF_IMAGE: Readonly<Record<ImageName, { cpu: string; memory: string; limit: string }>> = {
+  'srs-5': { cpu: '100m', memory: '128Mi', limit: '512Mi' },
+  'srs-6': { cpu: '100m', memory: '128Mi', limit: '512Mi' },
+  haproxy: { cpu: '100m', memory: '64Mi', limit: '256Mi' },
+  nginx: { cpu: '50m', memory: '64Mi', limit: '256Mi' },
+  redis: { cpu: '50m', memory: '64Mi', limit: '320Mi' },
+  prometheus: { cpu: '100m', memory: '256Mi', limit: '512Mi' },
+  grafana: { cpu: '100m', memory: '128Mi', limit: '256Mi' },
+  node: { cpu: '100m', memory: '128Mi', limit: '512Mi' },
+  'nginx-rtmp': { cpu: '500m', memory: '256Mi', limit: '1Gi' },
 };
 
 /** ffmpeg encodes a ladder for each stream. */
@@ -125,7 +125,7 @@ function isMedia(image: ImageName): boolean {
 function deployment(workload: Workload, plan: KubernetesPlan): Manifest {
   const { name, replicas, members } = workload;
   const [main] = members;
-  const image = OF_IMAGE[main!.image];
+  const user = USERS[main!.image];
   const hasConfig = members.some((member) => config(member, plan).file !== undefined);
   const recorded = main!.image === 'nginx-rtmp';
   const volumes = [
@@ -160,9 +160,9 @@ function deployment(workload: Workload, plan: KubernetesPlan): Manifest {
           enableServiceLinks: false,
           securityContext: {
             runAsNonRoot: true,
-            runAsUser: image.user,
-            runAsGroup: image.user,
-            fsGroup: image.user,
+            runAsUser: user,
+            runAsGroup: user,
+            fsGroup: user,
             seccompProfile: { type: 'RuntimeDefault' },
           },
           ...(replicas > 1 && { topologySpreadConstraints: [spread(name)] }),

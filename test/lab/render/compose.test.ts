@@ -15,20 +15,28 @@ interface Service {
   readonly ports: readonly string[];
   readonly volumes?: readonly string[];
   readonly depends_on?: Readonly<Record<string, { condition: string }>>;
-  readonly healthcheck?: object;
+  readonly healthcheck?: { readonly test: readonly string[] };
+  readonly user?: string;
   readonly mem_limit?: string;
   readonly cpus?: number;
   readonly cap_drop?: readonly string[];
   readonly read_only?: boolean;
   readonly security_opt?: readonly string[];
   readonly privileged?: boolean;
+  readonly tmpfs?: readonly string[];
   readonly networks: { liveproof?: { ipv4_address: string } };
 }
 
+interface Volume {
+  readonly driver_opts?: { readonly type: string; readonly o: string };
+}
+
 const { compose, files } = renderCompose();
-const services = Object.entries(
-  (parse(compose, { merge: true, maxAliasCount: -1 }) as { services: Record<string, Service> }).services,
-);
+const document = parse(compose, { merge: true, maxAliasCount: -1 }) as {
+  services: Record<string, Service>;
+  volumes: Record<string, Volume>;
+};
+const services = Object.entries(document.services);
 
 describe('the committed files', () => {
   const again = 'run `npm run render:compose`';
@@ -73,6 +81,45 @@ describe('docker-compose.yml', () => {
       assert.equal(service.read_only, true, name);
       assert.deepEqual(service.security_opt, ['no-new-privileges:true'], name);
       assert.equal(service.privileged, undefined, name);
+    }
+  });
+
+  test('runs everything as another user than root', () => {
+    for (const [name, { user }] of services) assert.match(user ?? '', /^[1-9]\d*:\d+$/, name);
+  });
+
+  test('lets that user write what a node writes: memory, where the image has no folder of its own', () => {
+    const media = services.filter(([, { image }]) => image.startsWith('ossrs/srs'));
+    const shared = media.filter(([, { volumes = [] }]) => volumes.some((one) => one.endsWith(':/www')));
+    assert.deepEqual(
+      shared.map(([name]) => name),
+      ['edge-origin'],
+    );
+    for (const [name, { volumes = [], tmpfs = [], user }] of media) {
+      const volume = volumes.find((one) => one.endsWith(':/www'))?.split(':')[0];
+      if (volume === undefined) {
+        assert.ok(tmpfs.includes('/www'), name);
+        continue;
+      }
+      const { type, o } = document.volumes[volume]!.driver_opts!;
+      assert.equal(type, 'tmpfs');
+      const [uid, gid] = user!.split(':');
+      assert.ok(o.includes(`uid=${uid},gid=${gid}`), o);
+    }
+  });
+
+  test('looks for health, and Prometheus for figures, at ports that somebody listens to', () => {
+    for (const [name, { healthcheck, ports, image }] of services) {
+      const port = / (?:3<>\/dev\/tcp\/[\d.]+\/)(\d+) /.exec(healthcheck!.test.join(' '))?.[1];
+      if (port === undefined) continue;
+      assert.ok(
+        ports.some((one) => one.endsWith(`:${port}`)),
+        `${name}: ${port}`,
+      );
+      if (!image.startsWith('haproxy')) continue;
+      const balancer = files.get(name.replace(/^(edge|forward|proxy-redis)-/, '$1/').concat('.cfg'))!;
+      assert.ok(balancer.includes(`frontend stats\n`) && balancer.includes(`bind 0.0.0.0:${port}\n`), name);
+      assert.ok(files.get('monitoring/prometheus.yml')!.includes(`targets: ['${name}:${port}']`), name);
     }
   });
 
