@@ -18,7 +18,7 @@ import {
   type WireTag,
 } from './media.ts';
 import type { WireRtmp } from './rtmp.ts';
-import { wallClock } from './socket.ts';
+import { WireError, WireErrorCode, wallClock } from './socket.ts';
 
 const APP = 'live';
 const PUBLISHER = 'wire-publisher';
@@ -127,11 +127,16 @@ export class Relay {
       this.send(audioTag(FILLER_SIZE / 2), time);
       this.send(videoTag(false, FILLER_SIZE), time);
     }, FRAME_MS);
+    const ended = (): boolean => this.client.socket.end !== undefined;
     try {
-      await this.#t.until(what, withinMs, matches);
+      await this.#t.until(what, withinMs, (history) => ended() || matches(history));
     } finally {
       clearInterval(timer);
     }
+    const { end } = this.client.socket;
+    if (end === undefined) return;
+    const how = end.code === '' ? end.how : `${end.how} (${end.code})`;
+    throw new WireError(WireErrorCode.Closed, `connection that stands until ${what}`, how);
   }
 }
 
