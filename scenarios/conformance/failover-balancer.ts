@@ -2,17 +2,16 @@
 
 import {
   ABSENT_ORIGIN_MS,
-  FORWARD_DELAY_MS,
   FORWARD_RESUMED_WITHIN_MS,
   PLAYING_WITHIN_MS,
   PULL_RETRY_MS,
   RESUMED_WITHIN_MS,
   RETURNED_WITHIN_MS,
-  TWO_HOPS_MS,
 } from '../bounds.ts';
 import { type Check, type CheckContext, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { type Habit, VIEWER } from '../habits.ts';
+import { FORWARDED, watchUntouched } from './failover-asked.ts';
 import { dieAndReturn } from './failover-faults.ts';
 import { boundStorm, judgeReturns, watchFor } from './failover-judging.ts';
 import { EDGE_CLUSTER, ENCODERS, encoderAt, HANDSHAKE_MS, playersAt, viewersOf } from './failover-setting.ts';
@@ -27,14 +26,6 @@ const VIEWER_RETURNS = {
   part: 'returns',
   boundMs: VIEWER.waitMs(2) + RETURNED_WITHIN_MS,
   why: `a viewer waits up to ${VIEWER.waitMs(2)} ms`,
-} as const;
-
-const UNTOUCHED = {
-  part: 'untouched',
-  since: 'fault',
-  boundMs: TWO_HOPS_MS,
-  why: 'two merged writes',
-  lossless: true,
 } as const;
 
 interface Asked {
@@ -104,8 +95,7 @@ const balancerRestarted = check({
       playersAt(t, stream, namesOf(t, 'edge'), { withinMs: 2 * PLAYING_WITHIN_MS }),
     ]);
     for (const client of viewers) watchFor(t, { ...asked, ...VIEWER_RETURNS, publisher, client });
-    for (const client of [publisher, ...bystanders])
-      watchFor(t, { ...asked, ...UNTOUCHED, publisher, client });
+    watchUntouched(t, { group: GROUP, publisher }, [publisher, ...bystanders]);
     boundStorm(t, GROUP, ENCODERS.length);
     await dieAndReturn(t, [balancer!], { group: GROUP, ...DOWN });
   },
@@ -165,8 +155,7 @@ const proxyBalancerRestarted = check({
         why: 'the pause of an edge is 3 s',
       });
     }
-    for (const client of [publisher, ...bystanders])
-      watchFor(t, { ...asked, ...UNTOUCHED, publisher, client });
+    watchUntouched(t, { group: PROXIES, publisher }, [publisher, ...bystanders]);
     boundStorm(t, PROXIES, 1);
     await dieAndReturn(t, [balancer!], { group: PROXIES, ...DOWN });
   },
@@ -220,16 +209,7 @@ const masterBalancerRestarted = check({
       watchEncoder(t, { habit, label, asked });
       await watchWaiting(t, { habit, label, asked, stream, slave, edge });
     }
-    for (const client of [publisher, ...bystanders]) {
-      watchFor(t, {
-        ...asked,
-        ...UNTOUCHED,
-        publisher,
-        client,
-        boundMs: FORWARD_DELAY_MS,
-        why: 'a pulse of the forwarder, two merged writes',
-      });
-    }
+    watchUntouched(t, { group: MASTERS, publisher }, [publisher, ...bystanders], FORWARDED);
     boundStorm(t, MASTERS, ENCODERS.length);
     await dieAndReturn(t, [balancer!], { group: MASTERS, ...DOWN });
   },

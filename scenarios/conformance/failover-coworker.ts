@@ -6,13 +6,13 @@ import {
   PULL_RETRY_MS,
   PULL_SILENCE_MS,
   REDIRECTED_PLAYING_WITHIN_MS,
-  TWO_HOPS_MS,
 } from '../bounds.ts';
 import { type Check, check, type Judgement } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG } from '../habits.ts';
 import type { History } from '../history.ts';
 import { judged, notSeen } from '../judging.ts';
+import { watchUntouched } from './failover-asked.ts';
 import { dieAndReturn, standStill, standStillAndGoOn } from './failover-faults.ts';
 import { boundStorm, judgeFailover, settled, watchFor } from './failover-judging.ts';
 import { encoderAt, encoderBackMs, HANDSHAKE_MS, playersAt } from './failover-setting.ts';
@@ -155,18 +155,8 @@ const coworkerFrozen = check({
       });
     }
     // Its edge begins with the origin that does not freeze.
-    for (const client of await playersAt(t, aside, edges.slice(1), { prefix: 'aside-' })) {
-      watchFor(t, {
-        ...asked,
-        publisher,
-        client,
-        part: 'untouched',
-        since: 'fault',
-        boundMs: TWO_HOPS_MS,
-        why: 'two merged writes',
-        lossless: true,
-      });
-    }
+    const untouched = await playersAt(t, aside, edges.slice(1), { prefix: 'aside-' });
+    watchUntouched(t, { group: FROZEN, publisher }, untouched);
     boundStorm(t, FROZEN, 2);
     await standStillAndGoOn(t, [victim], {
       group: FROZEN,
@@ -213,19 +203,10 @@ const managerKilled = check({
     const [north, south] = t.nodes('edge');
     // The one edge begins with it; the other one asks it last, so that a 302 comes before.
     const [holder] = north!.spec.upstreams as [string];
-    const asked = {
-      group: MANAGER,
-      since: 'fault',
-      part: 'untouched',
-      boundMs: TWO_HOPS_MS,
-      why: 'two merged writes',
-      lossless: true,
-    } as const;
     const stream = t.stream();
     const encoder = await t.encode({ url: t.publishUrl(stream, holder), habit: FFMPEG });
     const clients = await playersAt(t, stream, [north!.spec.name]);
-    for (const client of [encoder.label, ...clients])
-      watchFor(t, { ...asked, publisher: encoder.label, client });
+    watchUntouched(t, { group: MANAGER, publisher: encoder.label }, [encoder.label, ...clients]);
     boundStorm(t, MANAGER, 0, [north!.spec.name]);
     await standStill(t, [manager!], { forMs: GONE_MS, why: 'the stream manager says nothing' });
     await dieAndReturn(t, [manager!], {

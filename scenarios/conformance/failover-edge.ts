@@ -4,11 +4,11 @@ import {
   REDISPATCHED_WITHIN_MS,
   RESUMED_WITHIN_MS,
   RETURNED_WITHIN_MS,
-  TWO_HOPS_MS,
 } from '../bounds.ts';
 import { type Check, type CheckContext, check, UnreachableError } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import type { Habit } from '../habits.ts';
+import { watchUntouched } from './failover-asked.ts';
 import { boundStorm, judgeReturns, settled, watchFor } from './failover-judging.ts';
 import {
   EDGE_CLUSTER,
@@ -79,7 +79,7 @@ const edgeKilled = check({
         });
       }
     }
-    watchBystanders(t, publisher, bystanders);
+    watchUntouched(t, { group: GROUP, publisher }, bystanders);
     boundStorm(t, GROUP, 1 + pushed.encoders.length);
     await t.control(t.cluster.nodes.get(victim)!, 'kill');
     await settled(t, GROUP);
@@ -129,7 +129,7 @@ const edgeFrozen = check({
         group: GROUP,
       });
     }
-    watchBystanders(t, publisher, bystanders);
+    watchUntouched(t, { group: GROUP, publisher }, bystanders);
     boundStorm(t, GROUP, 1);
     await t.control(t.cluster.nodes.get(victim)!, 'freeze');
     await settled(t, GROUP);
@@ -193,13 +193,6 @@ async function balanced(t: CheckContext, patienceMs?: number): Promise<Balanced>
 async function everyOneHas(t: CheckContext, edges: readonly string[], stream: string): Promise<boolean> {
   const readings = await Promise.all(edges.map((edge) => t.readApi(edge, stream)));
   return readings.every(({ clients }) => clients > 0);
-}
-
-function watchBystanders(t: CheckContext, publisher: string, clients: readonly string[]): void {
-  const asked = { since: 'fault', lossless: true, group: GROUP, part: 'untouched' } as const;
-  for (const client of clients) {
-    watchFor(t, { ...asked, publisher, client, boundMs: TWO_HOPS_MS, why: 'two merged writes' });
-  }
 }
 
 export const FAILOVER_EDGE: readonly Check[] = [edgeKilled, edgeFrozen];

@@ -2,11 +2,11 @@
 import type { ClusterNode } from '../../lab/cluster.ts';
 import type { EntrySpec } from '../../lab/topology.ts';
 import {
-  FORWARD_DELAY_MS,
   HLS_AVAILABLE_MS,
+  HLS_FRAGMENT_MS,
+  HLS_UPDATE_TARGETS,
   PLAYING_WITHIN_MS,
   RETURNED_WITHIN_MS,
-  TWO_HOPS_MS,
 } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
 import { courseOf } from '../failover-course.ts';
@@ -16,13 +16,15 @@ import { FFMPEG, VIEWER } from '../habits.ts';
 import type { History } from '../history.ts';
 import { inconclusive, judged, listed, notSeen } from '../judging.ts';
 import {
-  dieAndReturn,
-  standStillAndGoOn,
+  type Asked,
+  FORWARDED,
   WORKED_OFF_MS,
   watchHeld,
   watchNewcomer,
   watchSender,
-} from './failover-faults.ts';
+  watchUntouched,
+} from './failover-asked.ts';
+import { dieAndReturn, standStillAndGoOn } from './failover-faults.ts';
 import { boundStorm, judgeFailover, judgeReturns, watchFor } from './failover-judging.ts';
 import { HANDSHAKE_MS, hlsViewer, playersAt, RELOADS, SEGMENT_MS, viewersOf } from './failover-setting.ts';
 import { namesOf } from './masters-and-slaves.ts';
@@ -71,14 +73,8 @@ function sourceOf(t: CheckContext): string {
   return source!;
 }
 
-/** A pulse of the forwarder is in it where there is one. */
-function delayMs(t: CheckContext): number {
-  return t.cluster.capabilities.has('forward') ? FORWARD_DELAY_MS : TWO_HOPS_MS;
-}
-
-interface Asked {
-  readonly group: string;
-  readonly publisher: string;
+function isForwarded(t: CheckContext): boolean {
+  return t.cluster.capabilities.has('forward');
 }
 
 /** Encoder and players that pass no front notice nothing, edges no more than they. */
@@ -89,17 +85,7 @@ async function watchAside(
   asked: Asked,
 ): Promise<void> {
   const players = await playersAt(t, stream, nodes, { withinMs: 2 * PLAYING_WITHIN_MS });
-  for (const client of [asked.publisher, ...players]) {
-    watchFor(t, {
-      ...asked,
-      client,
-      part: 'untouched',
-      since: 'fault',
-      boundMs: delayMs(t),
-      why: 'it passes none of them; two merged writes',
-      lossless: true,
-    });
-  }
+  watchUntouched(t, asked, [asked.publisher, ...players], isForwarded(t) ? FORWARDED : undefined);
 }
 
 // entry-frozen
@@ -199,7 +185,7 @@ async function encodeThrough(t: CheckContext, front: string, aside: readonly str
     prefix: `${front}-`,
     withinMs: 2 * PLAYING_WITHIN_MS,
   });
-  watchHeld(t, asked, players, delayMs(t) + WORKED_OFF_MS);
+  watchHeld(t, asked, players, isForwarded(t) ? FORWARDED.boundMs + WORKED_OFF_MS : undefined);
 }
 
 /** Newcomers of every kind that the front takes; they wait until it goes on. */
@@ -225,6 +211,8 @@ function comeTo(t: CheckContext, stream: string, front: string, asked: Asked): v
 
 const RESTARTED = 'nginx';
 const DOWN_MS = 500;
+/** Longer than a player of HLS waits with its next request: a target duration (RFC 8216 6.3.4). */
+const DOWN_FOR_HLS_MS = HLS_UPDATE_TARGETS * HLS_FRAGMENT_MS;
 
 const nginxRestarted = check({
   id: 'failover/nginx-restarted',
@@ -251,7 +239,9 @@ const nginxRestarted = check({
     for (const { spec } of fronts) await watchReturns(t, stream, spec.name, asked);
     boundStorm(t, RESTARTED, 0);
     await t.readApi(sourceOf(t), stream);
-    await dieAndReturn(t, fronts, { group: RESTARTED, forMs: DOWN_MS, why: 'there is no Nginx' });
+    const isLive = fronts.some(({ spec }) => liveAt(t, spec.name).length > 0);
+    const forMs = isLive ? DOWN_MS : DOWN_FOR_HLS_MS;
+    await dieAndReturn(t, fronts, { group: RESTARTED, forMs, why: 'there is no Nginx' });
     await t.readApi(sourceOf(t), stream);
   },
 

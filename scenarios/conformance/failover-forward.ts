@@ -18,6 +18,7 @@ import {
 import { type Check, type CheckContext, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG } from '../habits.ts';
+import { FORWARDED, watchUntouched } from './failover-asked.ts';
 import { boundStorm, cured, judgeFailover, settled, watchFor } from './failover-judging.ts';
 import {
   ENCODERS,
@@ -139,17 +140,8 @@ async function loseMaster(t: CheckContext, fault: MasterFault): Promise<string> 
       });
     }
   }
-  for (const client of await playersAt(t, elsewhere.stream, [other], { prefix: 'elsewhere-' })) {
-    watchFor(t, {
-      ...asked,
-      publisher: elsewhere.label,
-      client,
-      part: 'untouched',
-      boundMs: FORWARD_DELAY_MS,
-      why: 'a pulse of the forwarder, two merged writes',
-      lossless: true,
-    });
-  }
+  const untouched = await playersAt(t, elsewhere.stream, [other], { prefix: 'elsewhere-' });
+  watchUntouched(t, { group: MASTERS, publisher: elsewhere.label }, untouched, FORWARDED);
   boundStorm(t, MASTERS, ENCODERS.length);
   await t.control(t.cluster.nodes.get(victim)!, fault.action);
   await settled(t, MASTERS);
@@ -294,17 +286,7 @@ const slaveGone = check({
         why: 'the pause of an edge is 3 s, the other master has nothing for 5 s, then a slave',
       });
     }
-    for (const client of [publisher, ...well.flat()]) {
-      watchFor(t, {
-        ...asked,
-        client,
-        part: 'untouched',
-        since: 'fault',
-        boundMs: FORWARD_DELAY_MS,
-        why: 'a pulse of the forwarder, two merged writes',
-        lossless: true,
-      });
-    }
+    watchUntouched(t, { group: SLAVES, publisher }, [publisher, ...well.flat()], FORWARDED);
     boundStorm(t, SLAVES, 1);
     const [first, second] = slaves as [ClusterNode, ClusterNode];
     t.link(lost, master, 'cut');

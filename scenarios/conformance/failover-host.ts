@@ -1,9 +1,10 @@
 /** Hosts with several edge processes: one dies or freezes behind its Nginx, and the local origin that others pull from. */
 import type { NodeSpec } from '../../lab/topology.ts';
-import { PLAYING_WITHIN_MS, RESUMED_WITHIN_MS, RETURNED_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
+import { PLAYING_WITHIN_MS, RESUMED_WITHIN_MS, RETURNED_WITHIN_MS } from '../bounds.ts';
 import { type Check, type CheckContext, check, UnreachableError } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG, VIEWER } from '../habits.ts';
+import { watchUntouched } from './failover-asked.ts';
 import { boundStorm, cured, judgeFailover, judgeReturns, settled, watchFor } from './failover-judging.ts';
 import { PATIENT_MS, playersAt, viewersOf } from './failover-setting.ts';
 import { namesOf } from './masters-and-slaves.ts';
@@ -69,17 +70,7 @@ const hostProcessKilled = check({
         why: 'the pause of an edge is 3 s, facts/srs.md 1.4',
       });
     }
-    for (const client of [publisher, ...untouched]) {
-      watchFor(t, {
-        ...asked,
-        client,
-        part: 'untouched',
-        since: 'fault',
-        boundMs: TWO_HOPS_MS,
-        why: 'two merged writes',
-        lossless: true,
-      });
-    }
+    watchUntouched(t, { group: GROUP, publisher }, [publisher, ...untouched]);
     boundStorm(t, GROUP, 1);
     const localNode = t.cluster.nodes.get(local)!;
     await Promise.all([t.control(t.cluster.nodes.get(dying)!, 'kill'), t.control(localNode, 'kill')]);
@@ -138,16 +129,7 @@ const hostProcessFrozen = check({
       });
     }
     const elsewhere = viewers.filter(({ edge }) => edge !== victim).map(({ viewer }) => viewer);
-    for (const client of [publisher, ...elsewhere]) {
-      watchFor(t, {
-        ...asked,
-        client,
-        part: 'untouched',
-        boundMs: TWO_HOPS_MS,
-        why: 'two merged writes',
-        lossless: true,
-      });
-    }
+    watchUntouched(t, { group: FROZEN, publisher }, [publisher, ...elsewhere]);
     boundStorm(t, FROZEN, 1);
     await t.control(t.cluster.nodes.get(victim)!, 'freeze');
     await settled(t, FROZEN);

@@ -3,7 +3,8 @@ import { HLS_FRAGMENT_MS, HLS_UPDATE_TARGETS, PLAYING_WITHIN_MS } from '../bound
 import { type Check, type CheckContext, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG, VIEWER } from '../habits.ts';
-import { CAUGHT_UP_MS, dieAndReturn, standStillAndGoOn, watchHeld, watchSender } from './failover-faults.ts';
+import { CAUGHT_UP_MS, watchHeld, watchSender } from './failover-asked.ts';
+import { dieAndReturn, standStillAndGoOn } from './failover-faults.ts';
 import { judgeFailover, watchFor } from './failover-judging.ts';
 import { playersAt, RELOADS, viewersOf } from './failover-setting.ts';
 import { FIRST_SEGMENT_WITHIN_MS } from './nginx-rtmp-watch.ts';

@@ -1,15 +1,10 @@
 /** The link of an edge to its origin, or to the proxy in front of its origins, goes: broken off, or without a word. */
 import type { ClusterNode } from '../../lab/cluster.ts';
-import {
-  PULL_RETRY_MS,
-  PULL_SILENCE_MS,
-  RESUMED_AFTER_SILENCE_MS,
-  RESUMED_WITHIN_MS,
-  TWO_HOPS_MS,
-} from '../bounds.ts';
+import { PULL_RETRY_MS, PULL_SILENCE_MS, RESUMED_AFTER_SILENCE_MS, RESUMED_WITHIN_MS } from '../bounds.ts';
 import { type Check, check } from '../check.ts';
 import type { Watched } from '../failover-steps.ts';
 import { timelineOf } from '../failover-timeline.ts';
+import { watchUntouched } from './failover-asked.ts';
 import { boundStorm, judgeFailover, settled, watchFor } from './failover-judging.ts';
 import { playersAt } from './failover-setting.ts';
 
@@ -70,22 +65,12 @@ const linkCut = check({
       });
     }
     const { stream, publisher } = streams.get(broken.spec.upstreams[0]!)!;
-    for (const client of await playersAt(
+    const untouched = await playersAt(
       t,
       stream,
       others.map(({ spec }) => spec.name),
-    )) {
-      const why = 'two merged writes';
-      watchFor(t, {
-        ...asked,
-        publisher,
-        client,
-        part: 'untouched',
-        boundMs: TWO_HOPS_MS,
-        why,
-        lossless: true,
-      });
-    }
+    );
+    watchUntouched(t, { group: GROUP, publisher }, untouched);
     boundStorm(t, GROUP, 1);
     const linkOf = ({ spec }: ClusterNode) => [spec.name, spec.upstreams[0]!] as const;
     t.link(...linkOf(broken), 'cut');

@@ -11,7 +11,6 @@ import {
   REDIS_BACK_WITHIN_MS,
   REDISPATCHED_WITHIN_MS,
   RESUMED_WITHIN_MS,
-  TWO_HOPS_MS,
 } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
 import { curedAt } from '../failover-steps.ts';
@@ -20,14 +19,8 @@ import { FFMPEG, type Habit, OBS, VIEWER } from '../habits.ts';
 import type { History } from '../history.ts';
 import { judged, notSeen } from '../judging.ts';
 import { GOP_FRAMES } from '../stage.ts';
-import {
-  dieAndReturn,
-  standStill,
-  standStillAndGoOn,
-  watchHeld,
-  watchNewcomer,
-  watchSender,
-} from './failover-faults.ts';
+import { watchHeld, watchNewcomer, watchSender, watchUntouched } from './failover-asked.ts';
+import { dieAndReturn, standStill, standStillAndGoOn } from './failover-faults.ts';
 import { boundStorm, judgeFailover, judgeReturns, settled, watchFor } from './failover-judging.ts';
 import {
   ENCODERS,
@@ -147,17 +140,8 @@ async function loseOrigin(
       });
     }
   }
-  for (const client of await playersAt(t, elsewhere.stream, [edge], { prefix: 'elsewhere-' })) {
-    watchFor(t, {
-      ...asked,
-      publisher: elsewhere.label,
-      client,
-      part: 'untouched',
-      boundMs: TWO_HOPS_MS,
-      why: 'two merged writes',
-      lossless: true,
-    });
-  }
+  const untouched = await playersAt(t, elsewhere.stream, [edge], { prefix: 'elsewhere-' });
+  watchUntouched(t, { group: ORIGIN, publisher: elsewhere.label }, untouched);
   boundStorm(t, ORIGIN, 2);
   const victim = t.cluster.nodes.get(first.holder)!;
   if (action === 'cut') for (const from of waysTo(t, first.holder)) t.link(from, first.holder, 'cut');
@@ -434,17 +418,8 @@ async function loseProxy(t: CheckContext, fault: ProxyFault): Promise<ClusterNod
     url: t.publishUrl(aside, other!.spec.name),
     label: 'aside',
   });
-  for (const client of await playersAt(t, aside, [other!.spec.name], { prefix: 'aside-' })) {
-    watchFor(t, {
-      ...asked,
-      publisher,
-      client,
-      part: 'untouched',
-      boundMs: TWO_HOPS_MS,
-      why: 'two merged writes',
-      lossless: true,
-    });
-  }
+  const untouched = await playersAt(t, aside, [other!.spec.name], { prefix: 'aside-' });
+  watchUntouched(t, { group: PROXY, publisher }, untouched);
   boundStorm(t, PROXY, published.length);
   await t.control(victim!, fault.action);
   await settled(t, PROXY);
@@ -528,14 +503,6 @@ const redisGone = check({
     const stream = t.stream();
     const [redis] = t.nodes('redis');
     const [first, second] = namesOf(t, 'proxy') as [string, string];
-    const asked = {
-      group: REDIS,
-      since: 'fault',
-      lossless: true,
-      part: 'untouched',
-      boundMs: TWO_HOPS_MS,
-      why: 'two merged writes',
-    } as const;
     const encoder = await t.encode({ url: t.publishUrl(stream, first), habit: FFMPEG });
     const clients = [
       ...(await viewersOf(t, [
@@ -544,8 +511,7 @@ const redisGone = check({
       ])),
       ...(await playersAt(t, stream, namesOf(t, 'edge'))),
     ];
-    for (const client of [encoder.label, ...clients])
-      watchFor(t, { ...asked, publisher: encoder.label, client });
+    watchUntouched(t, { group: REDIS, publisher: encoder.label }, [encoder.label, ...clients]);
     boundStorm(t, REDIS, 0);
     await standStill(t, [redis!], { forMs: GONE_MS, why: 'Redis says nothing' });
     await dieAndReturn(t, [redis!], { group: REDIS, forMs: GONE_MS, why: 'there is no Redis' });

@@ -1,7 +1,8 @@
 /** Edges behind the Nginx that gives each stream to one of them: one dies, another one freezes. */
-import { PLAYING_WITHIN_MS, RETURNED_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
+import { PLAYING_WITHIN_MS, RETURNED_WITHIN_MS } from '../bounds.ts';
 import { type Check, type CheckContext, check, UnreachableError } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
+import { watchUntouched } from './failover-asked.ts';
 import { boundStorm, judgeFailover, settled, watchFor } from './failover-judging.ts';
 import { PATIENT_MS, viewersOf } from './failover-setting.ts';
 import { FORWARD_CLUSTER, namesOf, SEED } from './masters-and-slaves.ts';
@@ -58,15 +59,7 @@ const edgeBehindNginx = check({
       boundMs: ASKED_MS + PLAYING_WITHIN_MS,
       why: 'Nginx asks the next edge after 1 s',
     });
-    watchFor(t, {
-      ...asked,
-      publisher: untouched.publisher,
-      client: untouched.viewer,
-      part: 'untouched',
-      boundMs: TWO_HOPS_MS,
-      why: 'two merged writes',
-      lossless: true,
-    });
+    watchUntouched(t, { group: GROUP, publisher: untouched.publisher }, [untouched.viewer]);
     boundStorm(t, GROUP, streams);
     await Promise.all([
       t.control(t.cluster.nodes.get(dying.edge)!, 'kill'),
