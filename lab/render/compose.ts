@@ -205,7 +205,9 @@ function service(node: PlacedNode, cluster: PlacedCluster, settings: MediaSettin
           '    environment:',
           ...Object.entries(environment).map(([name, value]) => `      ${name}: ${JSON.stringify(value)}`),
         ]),
-    ...(isMediaImage(image) && storage.length === 0 ? [`    tmpfs: ['${SCRATCH}', '${STORAGE}']`] : []),
+    ...(isMediaImage(image) && storage.length === 0
+      ? [`    tmpfs: ['${SCRATCH}', '${STORAGE}:${ownedBy(image)}']`]
+      : []),
     ...(mounts.length === 0 ? [] : ['    volumes:', ...mounts.map((mount) => `      - ${mount}`)]),
     ...(image === 'haproxy' ? [`    healthcheck: ${health('http', inner.stats ?? inner.api, '/pid')}`] : []),
     ...(image === 'nginx-rtmp' ? [`    healthcheck: ${health('http', inner.api, '/pid', ip)}`] : []),
@@ -245,8 +247,13 @@ function volumesOf(node: PlacedNode, cluster: PlacedCluster): string[] {
   const { image, service: name } = node;
   if (!storageOf(node, cluster).includes(`${name}:${STORAGE}`)) return [];
   if (!image.startsWith('srs')) return [`${name}: {}`];
-  const options = `size=${STORAGE_SIZE},mode=0755,uid=${USERS[image]},gid=${USERS[image]}`;
+  const options = `size=${STORAGE_SIZE},${ownedBy(image)}`;
   return [`${name}: { driver_opts: { type: tmpfs, device: tmpfs, o: '${options}' } }`];
+}
+
+/** Of memory that is mounted. Unsaid, it is everybody's at first, and root's once the container was started again. */
+function ownedBy(image: ImageName): string {
+  return `mode=0755,uid=${USERS[image]},gid=${USERS[image]}`;
 }
 
 /** Counts for the container that writes it. A window of 12 s takes 1.5 MB for each Mbit/s. */
