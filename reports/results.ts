@@ -9,6 +9,7 @@ import { ClusterFigures } from './results-clusters.ts';
 import { K6 } from './results-k6.ts';
 import { Bystander } from './results-mutants.ts';
 import { Distribution, GeneratorHealth } from './results-shared.ts';
+import { Starvation } from './results-starvation.ts';
 
 export { Browser, BrowserPlay } from './results-browser.ts';
 export { Distribution, GeneratorHealth } from './results-shared.ts';
@@ -132,6 +133,9 @@ export const Finding = z
     evidence: z.array(Evidence).describe('Where it was observed. May hold text that a server sent.'),
     durationMs: z.number().nonnegative(),
     timeline: FailoverTimeline.optional().describe('Only of checks that put a node or a link out of order.'),
+    starvation: Starvation.optional().describe(
+      'Only where the verdict is `inconclusive` because others had the CPUs.',
+    ),
   })
   .meta({ id: 'Finding', description: 'One requirement, judged on one cluster.' });
 export type Finding = z.infer<typeof Finding>;

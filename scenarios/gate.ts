@@ -19,7 +19,7 @@ import { Machine } from './machine.ts';
 import { restore } from './rest.ts';
 import { forgetObservations } from './shared-observation.ts';
 import type { Stage } from './stage.ts';
-import { type CpuSource, CpuWatch, cpuSourceOf, isStarved, unlessStarved } from './starvation.ts';
+import { type CpuSource, CpuWatch, cpuSourceOf, unlessStarved } from './starvation.ts';
 import type { WireTape } from './wire-tape.ts';
 
 /**
@@ -96,7 +96,7 @@ export async function runGate(request: GateRequest): Promise<Finding[]> {
     const started = performance.now();
     let outcome = await judgeOne(check, request, down, 0);
     const starved: Evidence[] = [];
-    while (isStarved(outcome) && starved.length < ASKED - 1 && !request.signal.aborted) {
+    while (outcome.starvation !== undefined && starved.length < ASKED - 1 && !request.signal.aborted) {
       starved.push({ label: 'asked again', detail: outcome.actual });
       forgetObservations(request.cluster);
       outcome = await judgeOne(check, request, down, starved.length);
@@ -128,7 +128,7 @@ export async function runGate(request: GateRequest): Promise<Finding[]> {
   return findings;
 }
 
-type Outcome = Pick<Finding, 'verdict' | 'expected' | 'actual' | 'evidence' | 'timeline'>;
+type Outcome = Pick<Finding, 'verdict' | 'expected' | 'actual' | 'evidence' | 'timeline' | 'starvation'>;
 
 async function judgeOne(
   check: Check,

@@ -9,6 +9,7 @@ import {
   treeCpuMs,
 } from '../lab/runners/proc-cpu.ts';
 import type { Finding } from '../reports/results.ts';
+import type { Starvation } from '../reports/results-starvation.ts';
 import { GATE_MERGED_WRITE_MS, MERGED_WRITE_MS } from './bounds.ts';
 import type { MachineSeen } from './history.ts';
 
@@ -22,7 +23,7 @@ export const MAX_WAIT_MS = MERGED_WRITE_MS - GATE_MERGED_WRITE_MS;
 const LOOK_MS = 200;
 /** Waits are added up over so long. */
 const WINDOW_MS = 1000;
-const STARVED = 'starved';
+const EVIDENCE = 'starved';
 /** The name of this process among those of the nodes. */
 const GATE = 'gate';
 
@@ -177,11 +178,6 @@ function keptMs({ waitedMs, othersShare, stolenMs }: MachineSeen['worst']): numb
   return Math.max(0, ...Object.values(waitedMs)) * othersShare + stolenMs;
 }
 
-/** Whether it would have been a failure, had others not had the CPUs. */
-export function isStarved({ verdict, evidence }: Pick<Finding, 'verdict' | 'evidence'>): boolean {
-  return verdict === 'inconclusive' && evidence.some(({ label }) => label === STARVED);
-}
-
 /**
  * Of a check that went wrong while others had the CPUs nobody knows whether the cluster was late or was kept from being in
  * time. What passed all the same has passed. `seen` has what was observed while it ran, shared observations included.
@@ -190,39 +186,49 @@ export function unlessStarved<O extends Pick<Finding, 'verdict' | 'expected' | '
   outcome: O,
   seen: readonly MachineSeen[],
   maxWaitMs = MAX_WAIT_MS,
-): O {
+): O & Pick<Finding, 'starvation'> {
   const { verdict, expected, actual, evidence } = outcome;
   if (verdict !== 'fail' && verdict !== 'error') return outcome;
   if (!seen.some(({ watched }) => watched)) {
     const detail = 'not known: this system does not tell who waits for a CPU';
-    return { ...outcome, evidence: [...evidence, { label: STARVED, detail }] };
+    return { ...outcome, evidence: [...evidence, { label: EVIDENCE, detail }] };
   }
   const worst = seen.map((one) => one.worst).reduce((a, b) => (keptMs(b) > keptMs(a) ? b : a));
   if (keptMs(worst) <= maxWaitMs) return outcome;
+  const [process, waitedMs] = waitsOf(worst)[0] ?? [GATE, 0];
+  const { othersShare, stolenMs } = worst;
+  const kept = { waitedMs, othersShare, stolenMs, keptMs: keptMs(worst) };
+  const starvation: Starvation = { wouldHaveBeen: verdict, process, ...kept, boundMs: maxWaitMs };
   return {
     ...outcome,
     verdict: 'inconclusive',
-    actual: `${actual}, but others had the CPUs: ${nameOfWorst(worst)}`,
+    actual: `${actual}, but others had the CPUs: ${inShort(starvation)}`,
     evidence: [
       ...evidence,
       { label: 'would have been', detail: `${verdict}: expected ${expected}; got ${actual}` },
-      { label: 'starved', detail: describe(worst) },
+      { label: EVIDENCE, detail: describe(worst, maxWaitMs) },
     ],
+    starvation,
   };
 }
 
-function nameOfWorst(worst: MachineSeen['worst']): string {
-  const [name, ms] = Object.entries(worst.waitedMs).sort(([, a], [, b]) => b - a)[0] ?? [GATE, 0];
-  const stolen = worst.stolenMs > 0 ? `, and the hypervisor took ${Math.round(worst.stolenMs)} ms` : '';
-  return `within a second ${name} could have run for ${ms} ms and did not${stolen}`;
+/** The longest first. */
+function waitsOf({ waitedMs }: MachineSeen['worst']): [name: string, ms: number][] {
+  return Object.entries(waitedMs).sort(([, a], [, b]) => b - a);
 }
 
-function describe({ waitedMs, othersShare, stolenMs }: MachineSeen['worst']): string {
-  const waits = Object.entries(waitedMs).sort(([, a], [, b]) => b - a);
+function inShort({ process, waitedMs, stolenMs }: Starvation): string {
+  const stolen = stolenMs > 0 ? `, and the hypervisor took ${Math.round(stolenMs)} ms` : '';
+  return `within a second ${process} could have run for ${waitedMs} ms and did not${stolen}`;
+}
+
+function describe(worst: MachineSeen['worst'], maxWaitMs: number): string {
+  const { othersShare, stolenMs } = worst;
+  const waits = waitsOf(worst);
   const share = Math.round(othersShare * 100);
   return [
     `waited for a CPU within a second, ms: ${waits.map(([name, ms]) => `${name} ${ms}`).join(', ')}`,
     `of the CPU time meanwhile ${share} % was others'; the hypervisor took ${Math.round(stolenMs)} ms`,
-    `at most ${MAX_WAIT_MS} ms may be others' doing`,
+    `at most ${maxWaitMs} ms may be others' doing`,
   ].join('; ');
 }

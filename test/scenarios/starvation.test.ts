@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MutantId } from '../../lab/builtin/mutants.ts';
 import { allowedCpus } from '../../lab/runners/proc-cpu.ts';
-import type { Finding } from '../../reports/results.ts';
+import { Finding } from '../../reports/results.ts';
 import type { Check, Judgement } from '../../scenarios/check.ts';
 import { runGate } from '../../scenarios/gate.ts';
 import type { MachineSeen } from '../../scenarios/history.ts';
@@ -51,6 +51,28 @@ describe('a failure', () => {
     );
     assert.equal(outcome.evidence[0]!.detail, 'fail: expected frames within 800 ms; got 1312 ms');
     assert.match(outcome.evidence[1]!.detail, /edge-1 600, gate 20; .*90 % was others'/);
+    assert.deepEqual(outcome.starvation, {
+      ...{ wouldHaveBeen: 'fail', process: 'edge-1', waitedMs: 600, othersShare: 0.9 },
+      ...{ stolenMs: 0, keptMs: 540, boundMs: MAX_WAIT_MS },
+    });
+  });
+
+  test('is a field of the finding, which those of before do not have', () => {
+    const seen = watched({ processesMs: 2000, own: own({ gate: [0, 600] }) });
+    const starved = unlessStarved(FAILED, [seen]);
+    const common = { check: 'area/slug', topology: 'edge-cluster', engine: 'builtin', durationMs: 1 };
+    assert.deepEqual(Finding.parse({ ...common, ...starved }).starvation, starved.starvation);
+    const { starvation, ...before } = starved;
+    assert.equal(Finding.parse({ ...common, ...before }).starvation, undefined);
+    assert.equal(starvation?.process, 'gate');
+  });
+
+  test('is told with the bound that was set', () => {
+    const seen = watched({ processesMs: 2000, own: own({ gate: [0, 600] }) });
+    assert.equal(unlessStarved(FAILED, [seen], 700).starvation, undefined);
+    const outcome = unlessStarved(FAILED, [seen], 500);
+    assert.equal(outcome.starvation?.boundMs, 500);
+    assert.match(outcome.evidence[1]!.detail, /at most 500 ms may be/);
   });
 
   test('while the cluster and the gate had the CPUs is one', () => {
@@ -115,7 +137,8 @@ describe('a failure', () => {
 
 test('the deadline of a starved check is no error, and a pass stays one', () => {
   const seen = watched({ processesMs: 2000, own: own({ gate: [0, 1000] }) });
-  assert.equal(unlessStarved({ ...FAILED, verdict: 'error' }, [seen]).verdict, 'inconclusive');
+  const overdue = unlessStarved({ ...FAILED, verdict: 'error' }, [seen]);
+  assert.deepEqual([overdue.verdict, overdue.starvation?.wouldHaveBeen], ['inconclusive', 'error']);
   for (const verdict of ['pass', 'unsupported', 'inconclusive'] as const) {
     const outcome = { ...FAILED, verdict };
     assert.equal(unlessStarved(outcome, [seen]), outcome);
@@ -154,6 +177,7 @@ test('a check that starves is asked again, three times at the most, observes ane
       }),
     );
     const told = finding!.evidence.filter(({ label }) => label === 'asked again').length;
+    assert.equal(finding!.starvation !== undefined, finding!.verdict === 'inconclusive');
     return [finding!.verdict, observed, told];
   };
   const fails = () => [fail];
@@ -226,6 +250,7 @@ describe('in a gate', () => {
     assert.match(finding.actual, /within a second (edge-1|gate) could have run for \d+ ms and did not/);
     assert.match(finding.evidence.find(({ label }) => label === 'would have been')!.detail, /^fail: /);
     assert.match(finding.evidence.find(({ label }) => label === 'starved')!.detail, /edge-1 [3-9]\d\d/);
+    assert.ok(finding.starvation!.keptMs > finding.starvation!.boundMs);
   });
 
   test('a node that ends is a failure however busy the machine is', async () => {
