@@ -32,6 +32,22 @@ export function notSeen(history: History, expected: string): Judgement {
   return inconclusive(expected, missed ? `not observed: ${missed.what}` : 'the check did not get that far');
 }
 
+/**
+ * What `judge` says of each player that `names` of the step `players` has, held against what the publisher of that step
+ * sent; `unseen` is what is missing when there was no such step.
+ */
+export function judgePlayers(
+  history: History,
+  names: string,
+  unseen: string,
+  judge: (player: string, sent: ReturnType<History['sent']>, got: ReturnType<History['got']>) => Judgement,
+): Judgement[] {
+  const setting = history.step('players');
+  if (setting === undefined) return [notSeen(history, unseen)];
+  const sent = history.sent(String(setting.publisher));
+  return words(setting[names]).map((player) => judge(player, sent, history.got(player)));
+}
+
 /** The names in the datum of a step. */
 export function words(value: string | number | boolean | null | undefined): string[] {
   return String(value ?? '')

@@ -59,6 +59,11 @@ export interface RecordedPlayer {
   stop(): Promise<void>;
 }
 
+/** As the datum of a step: `words` of judging.ts reads them. */
+export function labels(clients: readonly { readonly label: string }[]): string {
+  return clients.map(({ label }) => label).join(' ');
+}
+
 /** A publisher that comes back by itself, and whose encoder goes on meanwhile. */
 export interface EncodeRequest extends Pick<PublishRequest, 'url' | 'label' | 'filler'> {
   readonly habit: Habit;

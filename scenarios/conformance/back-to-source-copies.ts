@@ -13,7 +13,7 @@ import {
   videoOf,
   words,
 } from '../judging.ts';
-import { FRAME_MS } from '../stage.ts';
+import { FRAME_MS, labels } from '../stage.ts';
 import { allPlaying, EDGE_CLUSTER } from './back-to-source-setting.ts';
 
 // same-bytes
@@ -80,7 +80,7 @@ async function compareCopies(
   const players = (['rtmp', 'flv'] as const).map((protocol) =>
     t.play(t.playUrl(protocol, stream, edge), `${protocol}-from-${place}`),
   );
-  t.step('players', { players: players.map(({ label }) => label).join(' '), publisher: publisher.label });
+  t.step('players', { players: labels(players), publisher: publisher.label });
   await allPlaying(players);
   await Promise.all(
     players.map((player) => player.frames(COMPARED_FRAMES, COMPARED_FRAMES * FRAME_MS + 2 * TWO_HOPS_MS)),

@@ -4,7 +4,7 @@ import { PLAYING_WITHIN_MS } from '../bounds.ts';
 import { type CheckContext, check, type Judgement } from '../check.ts';
 import type { History } from '../history.ts';
 import { inconclusive, isFrame, judged, listed, notSeen, words } from '../judging.ts';
-import { GOP_FRAMES } from '../stage.ts';
+import { GOP_FRAMES, labels } from '../stage.ts';
 import { openings, openOf } from './upstreams.ts';
 
 /** Both pass through the Nginx of the host. */
@@ -50,7 +50,7 @@ const duplicatePull = check({
     const players = hosts.flatMap(({ front, edges }) =>
       edges.flatMap(() => PROTOCOLS.map((protocol) => t.play(t.playUrl(protocol, stream, front), front))),
     );
-    t.step('players', { players: players.map(({ label }) => label).join(' ') });
+    t.step('players', { players: labels(players) });
     await Promise.all(players.map((player) => player.playing(PLAYING_WITHIN_MS)));
     await Promise.all(players.map((player) => player.frames(GOP_FRAMES, PLAYING_WITHIN_MS)));
     await t.observe(WATCH_MS, 'a pull that is opened late is open by then');

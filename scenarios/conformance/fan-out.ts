@@ -15,6 +15,7 @@ import {
   inconclusive,
   isFrame,
   judged,
+  judgePlayers,
   listed,
   nameOf,
   notSeen,
@@ -22,7 +23,7 @@ import {
   videoOf,
   words,
 } from '../judging.ts';
-import { FRAME_MS, GOP_FRAMES, type RecordedPlayer } from '../stage.ts';
+import { FRAME_MS, GOP_FRAMES, labels, type RecordedPlayer } from '../stage.ts';
 import { attempt, judgeAttempts, openRtmp } from '../wire/attempt.ts';
 
 const EDGE_CLUSTER = ['edge-cluster'] as const;
@@ -240,12 +241,7 @@ const headersFirst = check({
     await Promise.all(players.map((player) => player.frames(1, PLAYING_WITHIN_MS)));
   },
 
-  judge(history) {
-    const setting = history.step('players');
-    if (setting === undefined) return [notSeen(history, 'players')];
-    const sent = history.sent(String(setting.publisher));
-    return words(setting.players).map((player) => judgeHeaders(player, sent, history.got(player)));
-  },
+  judge: (history) => judgePlayers(history, 'players', 'players', judgeHeaders),
 });
 
 function judgeHeaders(
@@ -680,10 +676,6 @@ function places(t: CheckContext): { warm: string; cold: string; left: string; or
 
 async function allPlaying(players: readonly RecordedPlayer[]): Promise<void> {
   await Promise.all(players.map((player) => player.playing(PLAYING_WITHIN_MS)));
-}
-
-function labels(players: readonly RecordedPlayer[]): string {
-  return players.map(({ label }) => label).join(' ');
 }
 
 export const fanOut: readonly Check[] = [

@@ -5,6 +5,7 @@ import { PLAYING_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
 import type { History, StepData } from '../history.ts';
 import { failed, inconclusive, judged } from '../judging.ts';
+import { labels } from '../stage.ts';
 import { attempt, judgeAttempts, oneOfEachRole, openHttp, stepsOf } from '../wire/attempt.ts';
 import { walkFlv } from '../wire/flv.ts';
 import { HTTP_ATTACKS, type HttpAttack } from '../wire/malformed-http.ts';
@@ -156,7 +157,7 @@ const timestampsMonotonic = check({
     const players = oneOfEachRole(t).map(({ spec: { name } }) =>
       t.play(t.playUrl('flv', stream, name), name),
     );
-    t.step('monotonic', { players: players.map(({ label }) => label).join(' ') });
+    t.step('monotonic', { players: labels(players) });
     await Promise.all(players.map((player) => player.frames(MONOTONIC_FRAMES, 2 * PLAYING_WITHIN_MS)));
   },
 

@@ -24,7 +24,7 @@ import {
   videoOf,
   words,
 } from '../judging.ts';
-import { FRAME_MS, GOP_FRAMES, type RecordedPlayer, type RecordedPublisher } from '../stage.ts';
+import { FRAME_MS, GOP_FRAMES, labels, type RecordedPublisher } from '../stage.ts';
 import {
   everyOne,
   FORWARD_CLUSTER,
@@ -369,12 +369,6 @@ function judgeResumed(history: History, player: string, publisher: string): Judg
     return [inconclusive(expected, 'the check did not get that far')];
   }
   return [missedBy(history, player, expected, `${count} frames`)];
-}
-
-// what the checks share
-
-function labels(players: readonly RecordedPlayer[]): string {
-  return players.map(({ label }) => label).join(' ');
 }
 
 export const FORWARD_FAILURES: readonly Check[] = [masterDown, noDuplicateAfterFailback];

@@ -15,13 +15,14 @@ import {
   inconclusive,
   isFrame,
   judged,
+  judgePlayers,
   nameOf,
   notSeen,
   unlessOurs,
   videoOf,
   words,
 } from '../judging.ts';
-import { FRAME_MS, type RecordedPlayer } from '../stage.ts';
+import { FRAME_MS, labels, type RecordedPlayer } from '../stage.ts';
 import {
   breakLink,
   everyOne,
@@ -36,6 +37,7 @@ import {
 } from './masters-and-slaves.ts';
 
 const WHERE = 'app/srs_app_forward.cpp, SrsForwarder::cycle';
+const RECONNECTED = 'players at a slave after a reconnect';
 
 // slave-restart
 
@@ -76,7 +78,7 @@ const slaveRestart = check({
     ]);
     t.step('all-play', {
       publisher: publisher.label,
-      bystanders: bystanders.map(({ label }) => label).join(' '),
+      bystanders: labels(bystanders),
       slave: name,
     });
     await t.control(victim!, 'kill');
@@ -178,12 +180,7 @@ const absoluteTimestamps = check({
     );
   },
 
-  judge(history) {
-    const setting = history.step('players');
-    if (setting === undefined) return [notSeen(history, 'players at a slave after a reconnect')];
-    const sent = history.sent(String(setting.publisher));
-    return words(setting.all).map((player) => judgeTimestamps(player, sent, history.got(player)));
-  },
+  judge: (history) => judgePlayers(history, 'all', RECONNECTED, judgeTimestamps),
 });
 
 /** Video by the number in its stamp, audio by its bytes, of which there may be more than one of a kind. */
@@ -245,12 +242,7 @@ const headersFirst = check({
     await cached.frames(1, PLAYING_WITHIN_MS);
   },
 
-  judge(history) {
-    const setting = history.step('players');
-    if (setting === undefined) return [notSeen(history, 'players at a slave after a reconnect')];
-    const sent = history.sent(String(setting.publisher));
-    return words(setting.all).map((player) => judgeHeaders(player, sent, history.got(player)));
-  },
+  judge: (history) => judgePlayers(history, 'all', RECONNECTED, judgeHeaders),
 });
 
 /** A keyframe need not be next: a forwarder keeps no GOP (facts/srs.md 5). */
@@ -310,10 +302,6 @@ async function breakForwarding(t: CheckContext, label: string): Promise<Broken> 
 async function reconnected(t: CheckContext, stream: string, slave: string): Promise<RecordedPlayer[]> {
   await t.untilApi(slave, stream, FORWARD_RESUMED_WITHIN_MS, ({ publishers }) => publishers === 1);
   return (['rtmp', 'flv'] as const).map((protocol) => t.play(t.playUrl(protocol, stream, slave), protocol));
-}
-
-function labels(players: readonly RecordedPlayer[]): string {
-  return players.map(({ label }) => label).join(' ');
 }
 
 export const FORWARD_RECONNECTS: readonly Check[] = [slaveRestart, absoluteTimestamps, headersFirst];

@@ -11,7 +11,7 @@ import { type Check, type CheckContext, check, type Judgement } from '../check.t
 import type { EventOf, History } from '../history.ts';
 import { failed, inconclusive, judged, nameOf, notSeen, unlessOurs, videoOf, words } from '../judging.ts';
 import { shareObservation } from '../shared-observation.ts';
-import { FRAME_MS, type RecordedPlayer, type RecordedPublisher } from '../stage.ts';
+import { FRAME_MS, labels, type RecordedPlayer, type RecordedPublisher } from '../stage.ts';
 import { stepsOf } from '../wire/attempt.ts';
 import { DRAFT, EDGE_CLUSTER, line, SRS, SRT_PLAYING_WITHIN_MS, withLatency } from './srt-lines.ts';
 
@@ -34,7 +34,7 @@ function observeDelivery(t: CheckContext): Promise<void> {
     t.step('watched', {
       publisher: publisher.label,
       player: srt.label,
-      others: others.map(({ label }) => label).join(' '),
+      others: labels(others),
       sendLatency: Math.max(SRT_RECEIVE_LATENCY_MS, ASKED.publisher),
       playLatency: Math.max(SRT_PEER_LATENCY_MS, ASKED.player),
     });

@@ -2,7 +2,6 @@
 
 import type { WhepPlayer } from '../../drivers/webrtc/player.ts';
 import type { WhipPublisher } from '../../drivers/webrtc/publisher.ts';
-import { UdpTap } from '../../lab/taps/udp-tap.ts';
 import {
   RTC_CONNECTED_WITHIN_MS,
   RTC_FORGOTTEN_WITHIN_MS,
@@ -14,34 +13,13 @@ import type { History } from '../history.ts';
 import { failed, inconclusive, judged, nameOf, notSeen, unlessOurs, videoOf, words } from '../judging.ts';
 import { shareObservation } from '../shared-observation.ts';
 import { FRAME_MS, GOP_FRAMES } from '../stage.ts';
-import { isRtp, sourceUrl } from '../wire/webrtc.ts';
+import { sourceUrl } from '../wire/webrtc.ts';
 import { judgeFrames } from './srt-delivery.ts';
+import { judgeLossy, lineToMedia, watchLossy } from './webrtc-line.ts';
 import { EDGE_CLUSTER } from './webrtc-signalling.ts';
 
 const SRS = 'SRS 7.0.18';
 const WHEP = 'draft-ietf-wish-whep';
-
-interface Line {
-  readonly tap: UdpTap;
-  readonly to: { readonly host: string; readonly port: number };
-}
-
-/** A link of the check's own to where media comes from, or with `publish` goes to. */
-export async function lineToMedia(t: CheckContext, use: 'play' | 'publish' = 'play'): Promise<Line> {
-  const node = t.cluster.nodes.get(t.cluster.entry(use, 'webrtc').node)!;
-  const port = node.ports.rtc;
-  if (port === undefined) throw new Error(`node ${node.spec.name} has no WebRTC port`);
-  const tap = new UdpTap({
-    from: 'player',
-    to: 'webrtc',
-    listen: { host: '127.0.0.1', port: 0 },
-    // An SRS has no address of its own for UDP (lab/render/srs.ts).
-    target: { host: node.engine === 'srs' ? '127.0.0.1' : node.host, port },
-  });
-  await tap.listen();
-  t.cleanUp(() => tap.close());
-  return { tap, to: tap.address };
-}
 
 // first-frame-within-gop, no-frame-lost-clean
 
@@ -120,9 +98,6 @@ const noFrameLost = check({
 
 // nack-recovers
 
-const LOSS = 0.02;
-const LOSSY_FRAMES = 110;
-
 const nackRecovers = check({
   id: 'webrtc/nack-recovers',
   title: 'What a link loses is sent again when a WHEP player asks for it',
@@ -141,32 +116,19 @@ const nackRecovers = check({
     const publisher = await t.publish({ url: await sourceUrl(t, stream) });
     const { tap, to } = await lineToMedia(t);
     const player = t.play(t.playUrl('webrtc', stream), 'whep', { mediaTo: to });
-    await player.playing(RTC_PLAYING_WITHIN_MS);
-    tap.setFaults('downstream', { loss: LOSS, only: isRtp });
-    t.step('watched', { publisher: publisher.label, player: player.label });
-    try {
-      await player.frames(LOSSY_FRAMES, LOSSY_FRAMES * FRAME_MS + RTC_PLAYING_WITHIN_MS);
-    } finally {
+    await watchLossy(t, { tap, way: 'downstream', publisher, player }, () => {
       const { lost, recovered, nacked } = (player.client as WhepPlayer).rtp;
-      t.step('figures', { lost, recovered, nacked, dropped: tap.counts('downstream').lost });
-    }
+      return { lost, recovered, nacked };
+    });
   },
 
-  judge(history) {
-    const watched = history.step('watched');
-    const figures = history.step('figures');
-    if (watched === undefined || figures === undefined) {
-      return [notSeen(history, 'a WHEP player on a link that loses')];
-    }
-    const { dropped, nacked, recovered, lost } = figures;
-    const expected = 'the link lost packets, which were asked for and came again';
-    const actual = `${dropped} lost by the link, ${nacked} asked for, ${recovered} recovered, ${lost} never came`;
-    const worked = [dropped, nacked, recovered].every((count) => Number(count) > 0);
-    return [
-      judgeFrames(history, `${watched.publisher}`, `${watched.player}`, LOSSY_FRAMES),
-      worked ? judged(true, expected, actual) : inconclusive(expected, actual),
-    ];
-  },
+  judge: (history) =>
+    judgeLossy(history, 'a WHEP player', ({ dropped, nacked, recovered, lost }) => {
+      const expected = 'the link lost packets, which were asked for and came again';
+      const actual = `${dropped} lost by the link, ${nacked} asked for, ${recovered} recovered, ${lost} never came`;
+      const worked = [dropped, nacked, recovered].every((count) => Number(count) > 0);
+      return worked ? judged(true, expected, actual) : inconclusive(expected, actual);
+    }),
 });
 
 // pli-brings-keyframe

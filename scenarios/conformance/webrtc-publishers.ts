@@ -3,14 +3,8 @@ import type { WhipPublisher } from '../../drivers/webrtc/publisher.ts';
 import { RTC_CONNECTED_WITHIN_MS, RTC_FORGOTTEN_WITHIN_MS, RTC_PLAYING_WITHIN_MS } from '../bounds.ts';
 import { type Check, check } from '../check.ts';
 import { failed, inconclusive, judged, notSeen } from '../judging.ts';
-import { FRAME_MS } from '../stage.ts';
-import { isRtp } from '../wire/webrtc.ts';
-import { judgeFrames } from './srt-delivery.ts';
-import { lineToMedia } from './webrtc-media.ts';
+import { judgeLossy, lineToMedia, watchLossy } from './webrtc-line.ts';
 import { EDGE_CLUSTER } from './webrtc-signalling.ts';
-
-const LOSS = 0.02;
-const LOSSY_FRAMES = 110;
 
 const nackRecovers = check({
   id: 'webrtc/publisher-nack-recovers',
@@ -30,33 +24,20 @@ const nackRecovers = check({
     const { tap, to } = await lineToMedia(t, 'publish');
     const publisher = await t.publish({ url: t.publishUrl(stream, undefined, 'webrtc'), mediaTo: to });
     const player = t.play(t.playUrl('webrtc', stream), 'whep');
-    await player.playing(RTC_PLAYING_WITHIN_MS);
-    tap.setFaults('upstream', { loss: LOSS, only: isRtp });
-    t.step('watched', { publisher: publisher.label, player: player.label });
-    try {
-      await player.frames(LOSSY_FRAMES, LOSSY_FRAMES * FRAME_MS + RTC_PLAYING_WITHIN_MS);
-    } finally {
+    await watchLossy(t, { tap, way: 'upstream', publisher, player }, () => {
       const { naks, retransmitted, forgotten } = (publisher.client as WhipPublisher).rtp;
-      t.step('figures', { naks, retransmitted, forgotten, dropped: tap.counts('upstream').lost });
-    }
+      return { naks, retransmitted, forgotten };
+    });
   },
 
-  judge(history) {
-    const watched = history.step('watched');
-    const figures = history.step('figures');
-    if (watched === undefined || figures === undefined) {
-      return [notSeen(history, 'a WHIP publisher on a link that loses')];
-    }
-    const { dropped, naks, retransmitted, forgotten } = figures;
-    const expected = 'the publisher was asked for what the link lost, and sent it again';
-    const actual = `${dropped} lost by the link, ${naks} requests, ${retransmitted} sent again, ${forgotten} not kept any more`;
-    return [
-      judgeFrames(history, `${watched.publisher}`, `${watched.player}`, LOSSY_FRAMES),
-      Number(dropped) === 0
+  judge: (history) =>
+    judgeLossy(history, 'a WHIP publisher', ({ dropped, naks, retransmitted, forgotten }) => {
+      const expected = 'the publisher was asked for what the link lost, and sent it again';
+      const actual = `${dropped} lost by the link, ${naks} requests, ${retransmitted} sent again, ${forgotten} not kept any more`;
+      return Number(dropped) === 0
         ? inconclusive(expected, actual)
-        : judged(Number(retransmitted) > 0, expected, actual),
-    ];
-  },
+        : judged(Number(retransmitted) > 0, expected, actual);
+    }),
 });
 
 const vanishedForgotten = check({

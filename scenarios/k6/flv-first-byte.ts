@@ -14,7 +14,7 @@ import http from 'k6/http';
 import { Counter, Rate, Trend } from 'k6/metrics';
 import type { Options } from 'k6/options';
 import { LAG_REQUIREMENT, LAG_THRESHOLDS, lagged } from './parts/generator-lag.ts';
-import { type K6Summary, type Requirement, resultsOf, summaryText, TREND_STATS } from './parts/summary.ts';
+import { type K6Summary, type Requirement, summaryFiles, TREND_STATS } from './parts/summary.ts';
 
 const urls = (__ENV.URLS ?? '').split(',').filter((url) => url !== '');
 if (urls.length === 0) throw new Error('-e URLS=http://….flv[,…] is needed');
@@ -76,15 +76,6 @@ export default function join(): void {
 }
 
 export function handleSummary(summary: K6Summary): Record<string, string> {
-  const results = resultsOf(summary, {
-    script: 'flv-first-byte',
-    plannedMs: duration * 1000,
-    now: Date.now(),
-    requirements: REQUIREMENTS,
-    environment: __ENV.LIVEPROOF_ENVIRONMENT,
-  });
-  return {
-    stdout: summaryText(results),
-    [__ENV.RESULTS ?? 'results.json']: `${JSON.stringify(results, null, 2)}\n`,
-  };
+  const run = { script: 'flv-first-byte', plannedMs: duration * 1000, requirements: REQUIREMENTS };
+  return summaryFiles(summary, run, __ENV);
 }

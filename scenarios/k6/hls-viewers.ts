@@ -16,7 +16,7 @@ import type { Options } from 'k6/options';
 import type { StartMode } from '../../protocols/hls/reload.ts';
 import { LAG_REQUIREMENT, LAG_THRESHOLDS, lagged, pause } from './parts/generator-lag.ts';
 import { HlsViewer, ViewerProblem } from './parts/hls-viewer.ts';
-import { type K6Summary, type Requirement, resultsOf, summaryText, TREND_STATS } from './parts/summary.ts';
+import { type K6Summary, type Requirement, summaryFiles, TREND_STATS } from './parts/summary.ts';
 
 const urls = (__ENV.URLS ?? '').split(',').filter((url) => url !== '');
 if (urls.length === 0) throw new Error('-e URLS=http://….m3u8[,…] is needed');
@@ -146,15 +146,6 @@ function report({ frames: of, loaded }: HlsViewer, inspected: boolean): void {
 }
 
 export function handleSummary(summary: K6Summary): Record<string, string> {
-  const results = resultsOf(summary, {
-    script: 'hls-viewers',
-    plannedMs: (ramp + duration) * 1000,
-    now: Date.now(),
-    requirements: REQUIREMENTS,
-    environment: __ENV.LIVEPROOF_ENVIRONMENT,
-  });
-  return {
-    stdout: summaryText(results),
-    [__ENV.RESULTS ?? 'results.json']: `${JSON.stringify(results, null, 2)}\n`,
-  };
+  const run = { script: 'hls-viewers', plannedMs: (ramp + duration) * 1000, requirements: REQUIREMENTS };
+  return summaryFiles(summary, run, __ENV);
 }

@@ -17,7 +17,7 @@ import { isAccepted } from './parts/api-answer.ts';
 import { LAG_REQUIREMENT, LAG_THRESHOLDS, pause } from './parts/generator-lag.ts';
 import { signallingOffer } from './parts/offer.ts';
 import { resolveUri } from './parts/resolve-uri.ts';
-import { type K6Summary, type Requirement, resultsOf, summaryText, TREND_STATS } from './parts/summary.ts';
+import { type K6Summary, type Requirement, summaryFiles, TREND_STATS } from './parts/summary.ts';
 
 const api = __ENV.API ?? '';
 if (api === '') throw new Error('-e API=http://… is needed');
@@ -120,15 +120,6 @@ export default function round(): void {
 }
 
 export function handleSummary(summary: K6Summary): Record<string, string> {
-  const results = resultsOf(summary, {
-    script: 'http-apis',
-    plannedMs: duration * 1000,
-    now: Date.now(),
-    requirements: REQUIREMENTS,
-    environment: __ENV.LIVEPROOF_ENVIRONMENT,
-  });
-  return {
-    stdout: summaryText(results),
-    [__ENV.RESULTS ?? 'results.json']: `${JSON.stringify(results, null, 2)}\n`,
-  };
+  const run = { script: 'http-apis', plannedMs: duration * 1000, requirements: REQUIREMENTS };
+  return summaryFiles(summary, run, __ENV);
 }

@@ -15,7 +15,7 @@ import { Counter, Rate, Trend } from 'k6/metrics';
 import type { Options } from 'k6/options';
 import { isAccepted } from './parts/api-answer.ts';
 import { LAG_REQUIREMENT, LAG_THRESHOLDS, pause } from './parts/generator-lag.ts';
-import { type K6Summary, type Requirement, resultsOf, summaryText, TREND_STATS } from './parts/summary.ts';
+import { type K6Summary, type Requirement, summaryFiles, TREND_STATS } from './parts/summary.ts';
 
 const system = __ENV.SYSTEM ?? '';
 if (system === '') throw new Error('-e SYSTEM=http://… is needed');
@@ -76,15 +76,6 @@ export default function register(): void {
 }
 
 export function handleSummary(summary: K6Summary): Record<string, string> {
-  const results = resultsOf(summary, {
-    script: 'registration',
-    plannedMs: duration * 1000,
-    now: Date.now(),
-    requirements: REQUIREMENTS,
-    environment: __ENV.LIVEPROOF_ENVIRONMENT,
-  });
-  return {
-    stdout: summaryText(results),
-    [__ENV.RESULTS ?? 'results.json']: `${JSON.stringify(results, null, 2)}\n`,
-  };
+  const run = { script: 'registration', plannedMs: duration * 1000, requirements: REQUIREMENTS };
+  return summaryFiles(summary, run, __ENV);
 }

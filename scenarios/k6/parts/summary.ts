@@ -28,14 +28,17 @@ export interface Requirement {
   readonly witness?: string;
 }
 
-export interface SummaryContext {
+export interface ScriptRun {
   /** Name of the script without extension. */
   readonly script: string;
   /** Shorter than this: the run was interrupted. */
   readonly plannedMs: number;
+  readonly requirements: Readonly<Record<string, Requirement>>;
+}
+
+export interface SummaryContext extends ScriptRun {
   /** Epoch ms. */
   readonly now: number;
-  readonly requirements: Readonly<Record<string, Requirement>>;
   /** JSON of an `Environment`, where who starts k6 knows it. */
   readonly environment?: string | undefined;
 }
@@ -187,6 +190,23 @@ function metricsOf({ metrics }: K6Summary): Record<string, K6Metric> {
       return [name, { type: metric.type, values: Object.fromEntries(values) }];
     }),
   );
+}
+
+/**
+ * For k6 to write when a script has ended: the findings to its standard output, and the results to the file that RESULTS
+ * of the environment names, default results.json.
+ */
+export function summaryFiles(
+  summary: K6Summary,
+  run: ScriptRun,
+  environment: Readonly<Record<string, string | undefined>>,
+  now = Date.now(),
+): Record<string, string> {
+  const results = resultsOf(summary, { ...run, now, environment: environment.LIVEPROOF_ENVIRONMENT });
+  return {
+    stdout: summaryText(results),
+    [environment.RESULTS ?? 'results.json']: `${JSON.stringify(results, null, 2)}\n`,
+  };
 }
 
 /** For a terminal: every finding in one line. */

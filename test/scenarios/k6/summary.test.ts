@@ -6,6 +6,7 @@ import {
   type K6SummaryMetric,
   type Requirement,
   resultsOf,
+  summaryFiles,
   summaryText,
 } from '../../../scenarios/k6/parts/summary.ts';
 
@@ -63,6 +64,22 @@ test('thresholds that hold pass, those that do not fail; the results are results
   const bad = judged({ missing: counter(3), joined: rate(4, 1) });
   assert.equal(bad.verdict, 'fail');
   assert.deepEqual([verdictOf(bad, 'missing'), verdictOf(bad, 'joined')], ['fail', 'fail']);
+});
+
+test('a script leaves its results where it is told to, and its findings on standard output', () => {
+  const summary: K6Summary = { state: { testRunDurationMs: 10_000 }, metrics: { joined: rate(5, 0) } };
+  const run = { script: 'script', plannedMs: 10_000, requirements: { joined: { title: 'joined' } } };
+  const written = (environment: Record<string, string>) =>
+    summaryFiles(summary, run, environment, 1_000_000_000_000);
+  assert.deepEqual(Object.keys(written({})), ['stdout', 'results.json']);
+  const machine = { liveproof: '1', node: '20', os: 'x', cpu: 'y', cores: 2, memoryGb: 4, programs: {} };
+  const { stdout, ...files } = written({
+    RESULTS: 'mine.json',
+    LIVEPROOF_ENVIRONMENT: JSON.stringify(machine),
+  });
+  assert.match(stdout!, /^pass {10}k6\/script-joined/m);
+  const results = Results.parse(JSON.parse(files['mine.json']!));
+  assert.deepEqual([results.verdict, results.environment], ['pass', machine]);
 });
 
 test('k6 holds a threshold on a metric without a sample; we do not', () => {
