@@ -135,10 +135,13 @@ describe('no-duplicate-after-failback', () => {
     missed?: string;
     /** Whether the API of slaves was read. Default true. */
     read?: boolean;
+    /** Of the master's API. Default it was not read. */
+    atMaster?: number;
   }
-  const course = ({ got = [...first, ...second, ...third], ...rest }: Course) => {
+  const courseOf = ({ got = [...first, ...second, ...third], ...rest }: Course) => {
     const { publishers = 1, onlooker = [...first, ...third], until = 'end', missed, read = true } = rest;
     const timeline = new Timeline();
+    if (rest.atMaster !== undefined) timeline.api(1, 's', { publishers: rest.atMaster }, 'master-1');
     for (const [i, [label, media]] of (
       [
         ['encoder', first],
@@ -162,14 +165,33 @@ describe('no-duplicate-after-failback', () => {
     timeline.got('b', got).got('c', onlooker);
     if (missed !== undefined) timeline.missed(14_000, missed);
     if (until === 'end') timeline.step(15_000, 'end');
-    return judge('no-duplicate-after-failback', timeline);
+    return timeline;
   };
+  const course = (request: Course) => judge('no-duplicate-after-failback', courseOf(request));
 
   test('one publication after the other passes', () => assert.equal(course({}).verdict, 'pass'));
   test('when no slave told how many publishers it has, nobody can say', () => {
     assert.equal(course({ read: false }).verdict, 'inconclusive');
   });
   test('a slave with two publishers fails', () => assert.equal(course({ publishers: 2 }).verdict, 'fail'));
+  test('what another node than a slave says is not asked for', () =>
+    assert.equal(course({ atMaster: 2 }).verdict, 'pass'));
+  test('a check that ends before the master is back tells nothing', () => {
+    const timeline = courseOf({ until: 'failed-back' });
+    timeline.step(2400, 'publish-attempt', { publisher: 'encoder-again', attempt: 1 });
+    const { verdict, says } = judge('no-duplicate-after-failback', timeline);
+    assert.deepEqual([verdict, says], ['inconclusive', 'the check did not get that far']);
+  });
+  test('a third publisher that was let in too early to be judged tells nothing', () => {
+    const timeline = new Timeline().step(500, 'all-play', { players: 'a', onlookers: '', slaves: 'slave-1' });
+    at(timeline, 'sent', 'encoder', 0, first);
+    at(timeline, 'sent', 'third', 5000, third);
+    timeline.got('a', first).missed(6000, 'a: 10 frames of third');
+    assert.deepEqual(judge('no-duplicate-after-failback', timeline), {
+      verdict: 'inconclusive',
+      says: 'the check did not get that far',
+    });
+  });
   test('publications that are mixed fail, at edges, too', () => {
     const mixed = [...first, ...second.slice(0, 20), third[0]!, ...second.slice(20), ...third.slice(1)];
     assert.match(course({ got: mixed }).says, /is of one that was over/);

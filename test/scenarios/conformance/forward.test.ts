@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { forward } from '../../../scenarios/conformance/forward.ts';
 import type { MediaItem } from '../../../scenarios/history.ts';
-import { audio, headers, judgeWith, Timeline, video } from './timeline.ts';
+import { audio, failuresOf, headers, judgeWith, Timeline, video } from './timeline.ts';
 
 function judge(id: string, timeline: Timeline): { verdict: string; says: string } {
   return judgeWith(forward, `forward/${id}`, timeline);
@@ -51,6 +51,14 @@ describe('reaches-every-slave', () => {
     assert.equal(seen({}, ['master-1', 'master-2']).verdict, 'fail');
     assert.equal(seen({}, []).verdict, 'fail');
   });
+  test('of three masters one has the publisher', () => {
+    const timeline = new Timeline().sent('publisher', media).step(10, 'published', {
+      ...{ publisher: 'publisher', holder: 'm2', masters: 'm1 m2 m3', slaves: '' },
+    });
+    for (const master of ['m1', 'm2', 'm3'])
+      timeline.api(40, 's', { publishers: master === 'm2' ? 1 : 0 }, master);
+    assert.deepEqual(judge('reaches-every-slave', timeline), { verdict: 'pass', says: '' });
+  });
   test('a slave that is left out fails', () => {
     const { verdict, says } = seen({ opened: [], publishers: 0, got: [] }, undefined, 'slave-2: 60 frames');
     assert.equal(verdict, 'fail');
@@ -85,6 +93,12 @@ describe('round-robin', () => {
     if (missed !== undefined) timeline.missed(1000, missed);
     return judge('round-robin', timeline).verdict;
   };
+  test('each master is told with its share', () => {
+    const timeline = new Timeline().step(0, 'turns', { masters: 'master-1 master-2' });
+    for (const master of ['master-1', 'master-2', 'master-2', 'master-2'])
+      timeline.step(1, 'landed', { stream: 's', master });
+    assert.equal(judge('round-robin', timeline).says, 'master-1: 1, master-2: 3');
+  });
   test('two each pass', () => assert.equal(landed([1, 2, 1, 2]), 'pass'));
   test('one with more than its share fails', () => {
     assert.equal(landed([1, 1, 1, 1]), 'fail');
@@ -97,17 +111,33 @@ describe('round-robin', () => {
 });
 
 describe('publish-ends-everywhere', () => {
-  const left = (publishers: number, closed = true) => {
+  const course = (publishers: number, closed = true) => {
     const timeline = new Timeline();
     for (const slave of SLAVES) timeline.open(5, 'master-1', slave).api(10, 's', {}, slave);
     timeline.step(20, 'everywhere', { holder: 'master-1', slaves: SLAVES.join(' ') }).step(30, 'left');
     timeline.close(40, 'master-1', 'slave-1').api(50, 's', { publishers: 0 }, 'slave-1');
     if (closed) timeline.close(40, 'master-1', 'slave-2');
-    return judge('publish-ends-everywhere', timeline.api(60, 's', { publishers }, 'slave-2')).verdict;
+    return timeline.api(60, 's', { publishers }, 'slave-2');
   };
+  const left = (publishers: number, closed = true) =>
+    judge('publish-ends-everywhere', course(publishers, closed)).verdict;
   test('gone everywhere passes', () => assert.equal(left(0), 'pass'));
   test('one slave that still has it fails', () => assert.equal(left(1), 'fail'));
   test('a forwarder that stays fails', () => assert.equal(left(0, false), 'fail'));
+  test('it is told which slave it is', () => {
+    for (const timeline of [course(1), course(0, false)]) {
+      const [first, ...others] = failuresOf(forward, 'forward/publish-ends-everywhere', timeline);
+      assert.match(first!, /^slave-2: /);
+      assert.equal(others.length, 0);
+    }
+  });
+  test('what a slave said before the publisher left tells nothing', () => {
+    const timeline = new Timeline()
+      .step(20, 'everywhere', { holder: 'm', slaves: 'slave-1' })
+      .api(25, 's', { publishers: 0 }, 'slave-1')
+      .step(30, 'left');
+    assert.equal(judge('publish-ends-everywhere', timeline).verdict, 'inconclusive');
+  });
   test('slaves that were not asked are inconclusive', () => {
     const timeline = new Timeline()
       .step(20, 'everywhere', { holder: 'm', slaves: 'slave-1' })
@@ -148,6 +178,22 @@ describe('slave-restart', () => {
   test('never back fails when it was waited for', () => {
     assert.equal(played({ back: 300, missed: 'back: a video keyframe' }), 'fail');
     assert.equal(played({ back: 300 }), 'inconclusive');
+  });
+  test('frames without a keyframe, and those of before, are not the stream', () => {
+    const got = (...items: MediaItem[]) => {
+      const timeline = new Timeline()
+        .step(1000, 'all-play', { publisher: 'publisher', bystanders: 'a', slave: 'slave-1' })
+        .control(2000, 'slave-1', 'kill')
+        .step(3000, 'started-again')
+        .sent('publisher', media)
+        .got('a', media)
+        .got('back', items);
+      return judge('slave-restart', timeline.generator(12_050, 5)).verdict;
+    };
+    const late = video({ from: 225, count: 10 });
+    assert.equal(got(...video({ from: 151, count: 10 }), ...late), 'fail');
+    assert.equal(got(...video({ from: 25, count: 1 }), ...late), 'fail');
+    assert.equal(got(...video({ from: 151, count: 10 }), ...video({ from: 175, count: 10 })), 'pass');
   });
   test('a publisher who loses its connection fails', () =>
     assert.equal(played({ lost: 'publisher' }), 'fail'));

@@ -40,6 +40,10 @@ describe('content-types-and-cors', () => {
   }
 
   function answers(changes: Answers = {}): { verdict: string; says: string } {
+    return judge(id, historyOf(answerEvents(changes)));
+  }
+
+  function answerEvents(changes: Answers = {}): HistoryEvent[] {
     const { playlistType = 'application/vnd.apple.mpegurl', segmentType = 'video/MP2T' } = changes;
     const { preflight = 204, segment = true } = changes;
     const events: HistoryEvent[] = [];
@@ -57,7 +61,7 @@ describe('content-types-and-cors', () => {
       );
     }
     events.push(step(4, 'probed', { node: 'web', origin, headers: 'cmcd-request,range' }));
-    return judge(id, historyOf(events));
+    return events;
   }
 
   test('as it should be, in any case and with parameters', () => {
@@ -77,6 +81,17 @@ describe('content-types-and-cors', () => {
     for (const fine of ['no-cache', 'max-age=0', 'no-store, max-age=60', 'public']) {
       assert.equal(told(fine).verdict, 'pass', fine);
     }
+  });
+
+  test('a segment may be kept, and so may an answer that there is no playlist', () => {
+    const kept = { 'cache-control': 'max-age=60', 'content-type': 'video/mp2t', ...cors };
+    const events = [
+      ...answerEvents().filter((event) => event.type !== 'http.exchange' || event.kind === 'playlist'),
+      exchange('web-plain', 1, SEGMENT, { headers: kept }),
+      exchange('web-cors', 2, SEGMENT, { headers: kept }),
+      exchange('web-preflight', 3, SEGMENT, { method: 'OPTIONS', status: 204, headers: cors }),
+    ];
+    assert.deepEqual(judge(id, historyOf(events)), { verdict: 'pass', says: '' });
   });
 
   test('no segment to ask for proves nothing', () => {
@@ -142,22 +157,43 @@ describe('cache-freshness', () => {
       step(9000, 'watched-to-end'),
       ...playlistEvents('origin', 2000, textTo(0)),
     ];
-    assert.equal(judge(id, historyOf(events)).verdict, 'fail');
+    const { verdict, says } = judge(id, historyOf(events));
+    assert.deepEqual([verdict, says], ['fail', 'none; no playlist came through the cache']);
+  });
+
+  test('an origin that never had it tells nothing', () => {
+    const events = [step(1, 'published'), step(9000, 'watched-to-end')];
+    const { verdict, says } = judge(id, historyOf([...events, ...playlistEvents('cache', 2000, textTo(0))]));
+    assert.equal(verdict, 'inconclusive');
+    assert.match(says, /did not get that far/);
   });
 });
 
 describe('cache-fan-in', () => {
   const id = 'hls/cache-fan-in';
 
-  function fanIn(changes: { segments?: number; playlists?: number; misses?: number } = {}) {
-    const { segments = 1, playlists = 20, misses = 1 } = changes;
+  interface Requests {
+    /** That passed the cache. */
+    segments?: number;
+    playlists?: number;
+    /** Of six players of a segment, by the cache's own word; undefined: it tells nothing. */
+    misses?: number | undefined;
+    /** For the playlist, of players. */
+    asked?: number;
+  }
+
+  function fanIn(changes: Requests = {}) {
+    const { segments, playlists, misses, asked } = {
+      ...{ segments: 1, playlists: 20, misses: 1, asked: 100, ...changes },
+    };
     const passed = (t: number, path: string): HistoryEvent => {
       return { t, type: 'tap.request', tap: 'cache>origin', from: 'cache', method: 'GET', path };
     };
     const events = [step(20_000, 'watched-to-end')];
-    for (let i = 0; i < 100; i++) events.push(exchange('cache', 1000 + i * 100, PLAYLIST));
+    for (let i = 0; i < asked; i++) events.push(exchange('cache', 1000 + i * 100, PLAYLIST));
     for (let i = 0; i < 6; i++) {
-      const headers = { 'x-cache-status': i < misses ? 'MISS' : 'HIT' };
+      const headers: Record<string, string> =
+        misses === undefined ? {} : { 'x-cache-status': i < misses ? 'MISS' : 'HIT' };
       events.push(exchange(i === 0 ? 'cache' : 'cache-herd', 2000, SEGMENT, { headers }));
     }
     for (let i = 0; i < segments; i++) events.push(passed(2000, '/live/s-0.ts'));
@@ -175,6 +211,17 @@ describe('cache-fan-in', () => {
     assert.match(fanIn({ misses: 3 }).says, /the cache tells of 3 misses/);
   });
   test('a tap that saw no segment at all', () => assert.equal(fanIn({ segments: 0 }).verdict, 'fail'));
+  test('a cache that does not tell of misses is counted by the tap alone', () => {
+    assert.equal(fanIn({ misses: undefined }).verdict, 'pass');
+    assert.equal(fanIn({ misses: undefined, segments: 2 }).verdict, 'fail');
+  });
+  test('few requests, and a tap that saw no playlist, tell nothing', () => {
+    assert.deepEqual(fanIn({ asked: 3 }), {
+      verdict: 'inconclusive',
+      says: 'too few requests to tell',
+    });
+    assert.deepEqual(fanIn({ playlists: 0 }), { verdict: 'inconclusive', says: 'the tap saw none' });
+  });
 });
 
 describe('through-the-balancer', () => {
@@ -183,13 +230,17 @@ describe('through-the-balancer', () => {
   interface Visit {
     readonly moves?: boolean;
     /** The edge of the playlist, and that of the segment. */
-    readonly playlist: 'a' | 'b';
+    readonly playlist: 'a' | 'b' | 404;
     readonly segment: 'a' | 'b' | 404;
   }
 
   /** Edge `b` began a GOP later: what it calls 3 is frame 100 on, of `a` it is frame 75 on. */
-  function visits(all: readonly Visit[], shift = 25): { verdict: string; says: string } {
-    const events: HistoryEvent[] = [step(900, 'watched', { nodes: 'a b' })];
+  function visits(all: readonly Visit[], shift = 25, nodes = 'a b'): { verdict: string; says: string } {
+    return judge(id, visitsOf(all, shift, nodes));
+  }
+
+  function visitsOf(all: readonly Visit[], shift = 25, nodes = 'a b'): History {
+    const events: HistoryEvent[] = [step(900, 'watched', { nodes })];
     const got = (client: string, t: number, sequence: number, from: number, status = 200) => {
       for (const item of video({ from, count: status === 200 ? 25 : 0 })) {
         events.push({ t, type: 'player.got', client, stream: '', ...item, segment: sequence });
@@ -214,12 +265,17 @@ describe('through-the-balancer', () => {
     for (const [i, { moves = false, playlist, segment }] of all.entries()) {
       const client = `client-${i}`;
       const t = 5500 + i;
-      events.push(step(t, 'visit', { client, moves }), ...playlistEvents(client, t, lists[playlist]));
+      events.push(step(t, 'visit', { client, moves }));
+      if (playlist === 404) {
+        events.push(exchange(client, t, PLAYLIST, { status: 404 }));
+        continue;
+      }
+      events.push(...playlistEvents(client, t, lists[playlist]));
       const from = 50 + (segment === 404 ? 0 : firstFrame[segment]);
       got(client, t, 2, from, segment === 404 ? 404 : 200);
     }
     events.push(step(9000, 'visited'));
-    return judge(id, historyOf(events));
+    return historyOf(events);
   }
 
   const steady: Visit = { playlist: 'a', segment: 'a' };
@@ -241,7 +297,25 @@ describe('through-the-balancer', () => {
   test('movers alone lose: what ip_hash hides', () => {
     assert.equal(visits([steady, { ...mover, segment: 'a' }]).verdict, 'fail');
   });
-  test('edges that cut alike prove nothing', () => {
+  test('edges that cut alike prove nothing, and neither does one edge', () => {
     assert.equal(visits([steady, mover], 0).verdict, 'inconclusive');
+    const alone = visits([steady, { ...steady, moves: true }], 25, 'a');
+    assert.deepEqual([alone.verdict, alone.says], ['inconclusive', 'one edge']);
+  });
+  test('a playlist that is not there', () => {
+    const { verdict, says } = visits([{ playlist: 404, segment: 404 }, mover]);
+    assert.deepEqual([verdict, says], ['fail', 'client-0: no playlist (404)']);
+  });
+  test('those who move are told from those who stay', () => {
+    const check = HLS_CHECKS.find((one) => one.id === id)!;
+    const failed = (all: readonly Visit[]) =>
+      check.judge(visitsOf(all)).flatMap(({ verdict, expected }) => (verdict === 'fail' ? [expected] : []));
+    const lost = { ...mover, segment: 'a' } as const;
+    assert.deepEqual(failed([steady, lost]), ['clients whose address changes do, too']);
+    assert.deepEqual(failed([{ ...lost, moves: false }, mover]), [
+      'clients that keep their address get the segments of their playlist',
+    ]);
+    const counted = check.judge(visitsOf([steady, steady, mover])).map(({ actual }) => actual);
+    assert.deepEqual(counted.slice(1), ['2 clients', '1 clients']);
   });
 });

@@ -65,6 +65,34 @@ describe('playlist-grammar', () => {
   });
 });
 
+/** What is not found, with the entry at which it is not. */
+function failures(id: string, changes: Changes): string[] {
+  const judgements = HLS_CHECKS.find((one) => one.id === id)!.judge(hlsStory(changes));
+  return judgements.flatMap(({ verdict, expected }) => (verdict === 'fail' ? [expected] : []));
+}
+
+test('a stream that was not watched to its end, and of which no playlist came, tells nothing', () => {
+  const line = new Timeline().step(900, 'watched', { nodes: 'web', direct: 'web' });
+  line.step(950, 'published', { publisher: 'publisher' }).sent('publisher', video({ count: 25 }));
+  for (const id of ['media-sequence-monotonic', 'target-duration', 'segments-whole'])
+    assert.equal(judge(`hls/${id}`, line.history).verdict, 'inconclusive', id);
+});
+
+test('mistakes are told of the entry that makes them', () => {
+  const ofWeb = (change: (text: string) => string): Changes => ({
+    playlist: (text, { node }) => (node === 'web' ? change(text) : text),
+  });
+  for (const told of [
+    failures(
+      'hls/playlist-grammar',
+      ofWeb((text) => text.replaceAll(', no desc', '')),
+    ),
+    failures('hls/window', { late: (data) => (data.client === 'web' ? { ...data, status: 404 } : data) }),
+  ]) {
+    assert.ok(told.length > 0 && told.every((expected) => expected.startsWith('web')), told.join('; '));
+  }
+});
+
 describe('media-sequence-monotonic', () => {
   const id = 'hls/media-sequence-monotonic';
 
@@ -155,6 +183,22 @@ describe('availability', () => {
     );
   });
 
+  test('playlists that list nothing', () => {
+    const playlist: Changes['playlist'] = (text) =>
+      text.replaceAll(/#EXT-X-DISCONTINUITY\n|#EXTINF.*\n.*\n/g, '');
+    told(id, { playlist }, 'fail', /no playlist lists any/);
+  });
+
+  test('it begins with the first picture, not with sound', () => {
+    const sound = { kind: 'audio', timestamp: 0, size: 9, sum: 9, key: false, stamp: null } as const;
+    const more: HistoryEvent[] = [
+      { t: 960, type: 'publisher.sent', client: 'publisher', stream: 's', ...sound },
+    ];
+    const late: Changes['listedAt'] = (t, { sequence }) => (sequence === 0 ? t + 880 : t);
+    assert.equal(judge(id, hlsStory({ listedAt: late })).verdict, 'pass');
+    assert.equal(judge(id, hlsStory({ listedAt: late, more })).verdict, 'pass');
+  });
+
   test('our own delay is not the server’s', () => {
     const more: HistoryEvent[] = [{ t: END + 5000, type: 'generator', loopLagMs: 900 }];
     assert.equal(judge(id, hlsStory({ listedAt: (t) => t + 2000, more })).verdict, 'inconclusive');
@@ -239,6 +283,11 @@ describe('continuity', () => {
     told(id, { segment }, 'fail', /75 of 235 are, then in segment 3: other bytes/);
   });
 
+  test('no audio frame at all', () => {
+    const segment: Changes['segment'] = (data) => ({ ...data, audio: '' });
+    told(id, { segment }, 'inconclusive', /^none/);
+  });
+
   test('timestamps that begin anew, but for a discontinuity; a shift of all is none', () => {
     const shifted = (from: number, by: number, discontinuity: boolean): Changes => ({
       frames: (items, { sequence }) =>
@@ -317,6 +366,24 @@ describe('end-of-stream', () => {
     told(id, { listedAt: (t, { sequence }) => (sequence === 9 ? t + 3000 : t) }, 'fail', /after 3100 ms/);
   });
 
+  test('frames that are in no segment, of either kind', () => {
+    const frames: Changes['frames'] = (items, { sequence }) => (sequence === 3 ? items.slice(0, 24) : items);
+    told(id, { frames }, 'fail', /^234;/);
+    const sound = { kind: 'audio', timestamp: 9000, size: 9, sum: 9, key: false, stamp: null } as const;
+    const more: HistoryEvent[] = [
+      { t: END - 1, type: 'publisher.sent', client: 'publisher', stream: 's', ...sound },
+    ];
+    told(id, { more }, 'fail', /^235;/);
+  });
+
+  test('a publisher who left without a frame tells nothing', () => {
+    const line = new Timeline().step(900, 'watched', { nodes: 'web', direct: 'web' });
+    line.step(1000, 'unpublished', { publisher: 'publisher' });
+    const { verdict, says } = judge(id, line.history);
+    assert.equal(verdict, 'inconclusive');
+    assert.match(says, /did not get that far/);
+  });
+
   test('a playlist that goes on changing, and one that says that it is over', () => {
     const again = playlistEvents(
       'web',
@@ -337,14 +404,21 @@ describe('republish-discontinuity', () => {
   const id = 'hls/republish-discontinuity';
 
   function republished(
-    changes: { isMarked?: boolean; isMixed?: boolean; isReset?: boolean; isLost?: boolean } = {},
+    changes: {
+      isMarked?: boolean;
+      isMixed?: boolean;
+      isReset?: boolean;
+      isLost?: boolean;
+      /** Of the second publisher: in no segment, or not sent at all. */
+      second?: 'unlisted' | 'unsent';
+    } = {},
   ): History {
     const { isMarked = true, isMixed = false, isReset = false, isLost = false } = changes;
     const line = new Timeline()
       .step(900, 'watched', { nodes: 'web' })
       .step(950, 'published', { publisher: 'first' })
       .sent('first', video({ stream: 1, count: 25 }))
-      .sent('second', video({ stream: 2, count: 25 }));
+      .sent('second', changes.second === 'unsent' ? [] : video({ stream: 2, count: 25 }));
     const first = isMixed
       ? [...video({ stream: 1, count: 25 }), ...video({ stream: 2, count: 2 })]
       : video({ stream: isLost ? 3 : 1, count: 25 });
@@ -357,7 +431,8 @@ describe('republish-discontinuity', () => {
         ? `${head}#EXT-X-MEDIA-SEQUENCE:0\n${mark}${entry(0)}`
         : `${head}#EXT-X-MEDIA-SEQUENCE:4\n${entry(4)}${mark}${entry(5)}`,
     ];
-    for (const [i, frames] of [first, video({ stream: 2, count: 25 })].entries()) {
+    const second = video({ stream: changes.second === undefined ? 2 : 1, from: 25, count: 25 });
+    for (const [i, frames] of [first, second].entries()) {
       const sequence = isReset && i === 1 ? 0 : 4 + i;
       for (const event of playlistEvents('web', 3000 + 1000 * i, texts[i]!)) line.history.append(event);
       line.got('web', frames).step(3000 + 1000 * i, 'segment', {
@@ -381,5 +456,9 @@ describe('republish-discontinuity', () => {
     const { verdict, says } = judge(id, republished({ isLost: true }));
     assert.deepEqual([verdict, says], ['fail', 'none']);
   });
+  test('no segment of the second publisher', () =>
+    assert.match(judge(id, republished({ second: 'unlisted' })).says, /no segment has frames of the second/));
+  test('no second publisher tells nothing', () =>
+    assert.equal(judge(id, republished({ second: 'unsent' })).verdict, 'inconclusive'));
   test('counted anew', () => assert.equal(judge(id, republished({ isReset: true })).verdict, 'fail'));
 });

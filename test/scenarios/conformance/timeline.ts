@@ -100,6 +100,14 @@ export class Timeline {
   }
 }
 
+/** What a check's judge asks for and does not find, in its own words. */
+export function failuresOf(checks: readonly Check[], id: string, { history }: Timeline): string[] {
+  const check = checks.find((one) => one.id === id);
+  if (check === undefined) throw new Error(`no check ${id}`);
+  const failed = check.judge(history).filter(({ verdict }) => verdict === 'fail');
+  return failed.map(({ expected }) => expected);
+}
+
 /** The verdict of a check's judge on a history, and what is not a pass in words. */
 export function judgeWith(
   checks: readonly Check[],
