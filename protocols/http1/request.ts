@@ -1,4 +1,4 @@
-/** HTTP/1.1 requests without a body (RFC 9112 section 3, RFC 9110 section 5). */
+/** HTTP/1.1 requests (RFC 9112 section 3, RFC 9110 section 5). */
 import { ProtocolError, ProtocolErrorCode } from '../errors.ts';
 
 export interface Request {
@@ -8,6 +8,8 @@ export interface Request {
   /** Value of Host: the authority, with the port unless it is the scheme's own. */
   readonly host: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Its Content-Length is written, too. Default none. */
+  readonly body?: Uint8Array;
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -31,9 +33,12 @@ export function encodeRequest(request: Request): Uint8Array {
   }
   let text = `${request.method} ${request.path} HTTP/1.1\r\n${encodeField('Host', request.host)}`;
   for (const [name, value] of Object.entries(request.headers ?? {})) text += encodeField(name, value);
+  const { body } = request;
+  if (body !== undefined) text += encodeField('Content-Length', String(body.length));
   text += '\r\n';
-  const bytes = new Uint8Array(text.length);
+  const bytes = new Uint8Array(text.length + (body?.length ?? 0));
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  if (body !== undefined) bytes.set(body, text.length);
   return bytes;
 }
 
