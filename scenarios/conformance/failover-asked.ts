@@ -2,9 +2,9 @@
 import { FORWARD_DELAY_MS, PLAYING_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
 import type { CheckContext } from '../check.ts';
 import type { Watched } from '../failover-steps.ts';
-import { VIEWER } from '../habits.ts';
+import { type Habit, VIEWER } from '../habits.ts';
 import { watchFor } from './failover-judging.ts';
-import { PATIENT_MS } from './failover-setting.ts';
+import { ENCODERS, HANDSHAKE_MS, PATIENT_MS } from './failover-setting.ts';
 
 /** What has piled up at a frozen node passes at once when it goes on; half a second to work it off. */
 export const WORKED_OFF_MS = 500;
@@ -82,4 +82,32 @@ export function watchNewcomer(t: CheckContext, asked: Asked, url: string): void 
     why: 'it comes while nobody accepts it',
     lossless: true,
   });
+}
+
+/** Until an encoder is back through what was started again: it has failed twice, perhaps, by then. */
+export function encoderReturnMs(habit: Habit): number {
+  return habit.waitMs(2) + HANDSHAKE_MS;
+}
+
+/** An encoder comes back when what it publishes through is there again. */
+export function watchEncoder(t: CheckContext, group: string, habit: Habit, label: string): void {
+  watchFor(t, {
+    group,
+    publisher: label,
+    client: label,
+    part: 'publishes',
+    since: 'cure',
+    boundMs: encoderReturnMs(habit),
+    why: `${habit.name} waits up to ${habit.waitMs(2)} ms`,
+    lossless: false,
+  });
+}
+
+/** The same of an encoder of each kind, with a stream of its own. */
+export async function encodersThrough(t: CheckContext, front: string, group: string): Promise<void> {
+  for (const habit of ENCODERS) {
+    const url = t.publishUrl(t.stream(habit.name.toLowerCase()), front);
+    const { label } = await t.encode({ url, label: habit.name, habit });
+    watchEncoder(t, group, habit, label);
+  }
 }

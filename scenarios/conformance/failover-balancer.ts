@@ -11,10 +11,16 @@ import {
 import { type Check, type CheckContext, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { type Habit, VIEWER } from '../habits.ts';
-import { FORWARDED, watchUntouched } from './failover-asked.ts';
+import {
+  encoderReturnMs,
+  encodersThrough,
+  FORWARDED,
+  watchEncoder,
+  watchUntouched,
+} from './failover-asked.ts';
 import { dieAndReturn } from './failover-faults.ts';
 import { boundStorm, judgeReturns, watchFor } from './failover-judging.ts';
-import { EDGE_CLUSTER, ENCODERS, encoderAt, HANDSHAKE_MS, playersAt, viewersOf } from './failover-setting.ts';
+import { EDGE_CLUSTER, ENCODERS, encoderAt, playersAt, viewersOf } from './failover-setting.ts';
 import { FORWARD_CLUSTER, SEED as FORWARD_SEED, namesOf } from './masters-and-slaves.ts';
 
 const GROUP = 'balancer';
@@ -27,43 +33,6 @@ const VIEWER_RETURNS = {
   boundMs: VIEWER.waitMs(2) + RETURNED_WITHIN_MS,
   why: `a viewer waits up to ${VIEWER.waitMs(2)} ms`,
 } as const;
-
-interface Asked {
-  readonly group: string;
-  readonly lossless: false;
-  readonly since: 'cure';
-}
-
-/** An encoder of each kind, with a stream of its own. */
-async function encodeThrough(t: CheckContext, front: string, asked: Asked): Promise<void> {
-  for (const habit of ENCODERS) {
-    const url = t.publishUrl(t.stream(habit.name.toLowerCase()), front);
-    const { label } = await t.encode({ url, label: habit.name, habit });
-    watchEncoder(t, { habit, label, asked });
-  }
-}
-
-interface Encoding {
-  readonly habit: Habit;
-  readonly label: string;
-  readonly asked: Asked;
-}
-
-/** It has failed twice, perhaps, by the time that the balancer is there. */
-function backMs(habit: Habit): number {
-  return habit.waitMs(2) + HANDSHAKE_MS;
-}
-
-function watchEncoder(t: CheckContext, { habit, label, asked }: Encoding): void {
-  watchFor(t, {
-    ...asked,
-    publisher: label,
-    client: label,
-    part: 'publishes',
-    boundMs: backMs(habit),
-    why: `${habit.name} waits up to ${habit.waitMs(2)} ms`,
-  });
-}
 
 const balancerRestarted = check({
   id: 'failover/balancer-restarted',
@@ -86,7 +55,7 @@ const balancerRestarted = check({
     const stream = t.stream();
     const { label: publisher } = await t.publish({ url: t.publishUrl(stream) });
     const asked = { group: GROUP, lossless: false, since: 'cure' } as const;
-    await encodeThrough(t, front, asked);
+    await encodersThrough(t, front, GROUP);
     const requests = Array.from({ length: PER_PROTOCOL }, () => ['rtmp', 'flv'] as const)
       .flat()
       .map((protocol) => ({ url: t.playUrl(protocol, stream, front), label: `viewer-${protocol}` }));
@@ -136,7 +105,7 @@ const proxyBalancerRestarted = check({
     const stream = t.stream();
     const { label: publisher } = await t.publish({ url: t.publishUrl(stream, proxies[0]) });
     const asked = { group: PROXIES, lossless: false, since: 'cure' } as const;
-    await encodeThrough(t, front, asked);
+    await encodersThrough(t, front, PROXIES);
     const requests = (['rtmp', 'flv'] as const).map((protocol) => ({
       url: t.playUrl(protocol, stream, front),
       label: `viewer-${protocol}`,
@@ -197,7 +166,6 @@ const masterBalancerRestarted = check({
     const [edge, otherEdge] = namesOf(t, 'edge') as [string, string];
     const aside = t.stream('aside');
     const { label: publisher } = await t.publish({ url: t.publishUrl(aside, first), label: 'aside' });
-    const asked = { group: MASTERS, lossless: false, since: 'cure' } as const;
     const bystanders = await playersAt(t, aside, [otherSlave, otherEdge], { prefix: 'aside-' });
     for (const habit of ENCODERS) {
       const { stream, label } = await encoderAt(t, {
@@ -206,8 +174,8 @@ const masterBalancerRestarted = check({
         among: [first, second],
         wanted: (holder) => holder === first,
       });
-      watchEncoder(t, { habit, label, asked });
-      await watchWaiting(t, { habit, label, asked, stream, slave, edge });
+      watchEncoder(t, MASTERS, habit, label);
+      await watchWaiting(t, { habit, publisher: label, stream, slave, edge });
     }
     watchUntouched(t, { group: MASTERS, publisher }, [publisher, ...bystanders], FORWARDED);
     boundStorm(t, MASTERS, ENCODERS.length);
@@ -218,7 +186,9 @@ const masterBalancerRestarted = check({
   timeline: (history) => timelineOf(history, MASTERS),
 });
 
-interface Waiting extends Encoding {
+interface Waiting {
+  readonly habit: Habit;
+  readonly publisher: string;
   readonly stream: string;
   readonly slave: string;
   readonly edge: string;
@@ -227,24 +197,23 @@ interface Waiting extends Encoding {
 /** Players of an encoder's stream, at a slave and at an edge. HTTP-FLV players of a slave lose their connection with the stream (facts/srs.md 7.3). */
 async function watchWaiting(
   t: CheckContext,
-  { habit, label: publisher, asked, stream, slave, edge }: Waiting,
+  { habit, publisher, stream, slave, edge }: Waiting,
 ): Promise<void> {
+  const asked = { group: MASTERS, publisher, lossless: false, since: 'cure' } as const;
   const prefix = `${habit.name}-`;
   const back = `${habit.name} waits up to ${habit.waitMs(2)} ms`;
   for (const client of await playersAt(t, stream, [slave], { prefix, protocols: ['rtmp'] })) {
     watchFor(t, {
       ...asked,
-      publisher,
       client,
       part: 'waits',
-      boundMs: backMs(habit) + FORWARD_RESUMED_WITHIN_MS,
+      boundMs: encoderReturnMs(habit) + FORWARD_RESUMED_WITHIN_MS,
       why: `${back}, the forward is tried again after 3 s`,
     });
   }
   for (const client of await playersAt(t, stream, [edge], { prefix })) {
     watchFor(t, {
       ...asked,
-      publisher,
       client,
       part: 'waits',
       boundMs: PULL_RETRY_MS + ABSENT_ORIGIN_MS + PLAYING_WITHIN_MS,

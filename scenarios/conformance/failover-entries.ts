@@ -17,6 +17,7 @@ import type { History } from '../history.ts';
 import { inconclusive, judged, listed, notSeen } from '../judging.ts';
 import {
   type Asked,
+  encodersThrough,
   FORWARDED,
   WORKED_OFF_MS,
   watchHeld,
@@ -84,7 +85,10 @@ async function watchAside(
   nodes: readonly string[],
   asked: Asked,
 ): Promise<void> {
-  const players = await playersAt(t, stream, nodes, { withinMs: 2 * PLAYING_WITHIN_MS });
+  const playersOf = (protocol: 'rtmp' | 'flv') =>
+    playersAt(t, stream, nodes, { protocols: [protocol], withinMs: 2 * PLAYING_WITHIN_MS });
+  // In this order: an SRS edge names the HLS of a stream as its first player does, that of HTTP-FLV by `.flv`.
+  const players = [...(await playersOf('rtmp')), ...(await playersOf('flv'))];
   watchUntouched(t, asked, [asked.publisher, ...players], isForwarded(t) ? FORWARDED : undefined);
 }
 
@@ -217,7 +221,7 @@ const DOWN_FOR_HLS_MS = HLS_UPDATE_TARGETS * HLS_FRAGMENT_MS;
 const nginxRestarted = check({
   id: 'failover/nginx-restarted',
   title:
-    'When Nginx in front of everybody dies and is started again, its viewers come back through it, and nobody else notices, origins neither',
+    'When Nginx in front of everybody dies and is started again, viewers and encoders come back through it, and nobody else notices, origins neither',
   level: 'must',
   spec: {
     source: 'SRS cluster with HAProxy and Nginx (seeds/003)',
@@ -237,7 +241,11 @@ const nginxRestarted = check({
     const asked = { group: RESTARTED, publisher } as const;
     await watchAside(t, stream, asideOf(t, fronts), asked);
     for (const { spec } of fronts) await watchReturns(t, stream, spec.name, asked);
-    boundStorm(t, RESTARTED, 0);
+    const published = fronts.find(({ spec }) => enters(t, spec.name, 'publish', 'rtmp'))?.spec;
+    if (published !== undefined) await encodersThrough(t, published.name, RESTARTED);
+    // An edge that is published to connects to an origin for it.
+    const pulling = namesOf(t, 'edge').filter((edge) => !published?.upstreams.includes(edge));
+    boundStorm(t, RESTARTED, 0, pulling);
     await t.readApi(sourceOf(t), stream);
     const isLive = fronts.some(({ spec }) => liveAt(t, spec.name).length > 0);
     const forMs = isLive ? DOWN_MS : DOWN_FOR_HLS_MS;
