@@ -164,6 +164,7 @@ async function composeWork(
         signal,
         project: `liveproof-gate-${process.pid}`,
         direct: process.platform === 'linux',
+        logs: true,
         ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
       }).then(({ cluster }) => cluster),
     notes: [`runner compose: Docker ${version}, ${compose.join(' ')} ${composeVersion}`],

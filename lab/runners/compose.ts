@@ -20,6 +20,7 @@ import {
 } from '../render/compose-plan.ts';
 import type { MediaSettings, Topology } from '../topology.ts';
 import { runCommand } from './command.ts';
+import { ContainerLogs } from './compose-logs.ts';
 import { type Docker, docker, findDocker, standinsOf, usedSubnets } from './docker.ts';
 import { attachExternal, type Owner } from './external.ts';
 import type { Control } from './external-node.ts';
@@ -40,6 +41,8 @@ export interface ComposeOptions {
    * the published ports. Default false.
    */
   readonly direct?: boolean;
+  /** What nodes write is followed into files of `runDir`, until the cluster is down. Default false: it may outlive us. */
+  readonly logs?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (what: string) => void;
 }
@@ -99,6 +102,7 @@ export class ComposeProject implements Owner {
   readonly #options: ComposeOptions;
   readonly #pids = new Map<string, number>();
   readonly #containers = new Map<string, string>();
+  readonly #logs: ContainerLogs | undefined;
   #standins: readonly string[] = [];
 
   /** Writes docker-compose.yml and all that it mounts. */
@@ -137,6 +141,7 @@ export class ComposeProject implements Owner {
     requireProfile(options.topology.name);
     this.cluster = placeCluster(profileOf(options.topology.name)!, placement);
     this.name = options.project ?? 'liveproof';
+    this.#logs = options.logs === true ? new ContainerLogs(path.resolve(options.runDir)) : undefined;
   }
 
   /** What of its images is not what its name says. */
@@ -167,6 +172,7 @@ export class ComposeProject implements Owner {
       ].flatMap((one) => ['--filter', one]);
       this.#containers.set(spec.name, await docker(['ps', '--all', '--quiet', '--no-trunc', ...filter]));
       await this.#notePid(spec.name);
+      this.#logs?.follow(spec.name, this.#containers.get(spec.name)!);
     }
     this.#standins = await standinsOf(this.cluster.nodes.map(({ image }) => IMAGES[image]));
   }
@@ -201,7 +207,9 @@ export class ComposeProject implements Owner {
     return {
       kill: () => run('kill', container()),
       restart: async () => {
+        const since = new Date();
         await run('restart', '--time', '0', container());
+        this.#logs?.follow(node, container(), since);
         await this.#notePid(node);
       },
       freeze: () => run('pause', container()),
@@ -213,6 +221,10 @@ export class ComposeProject implements Owner {
 
   pid(node: string): number {
     return this.#pids.get(node) ?? 0;
+  }
+
+  logFile(node: string): string {
+    return this.#logs?.fileOf(node) ?? '';
   }
 
   /** By image: a version where it is one of theirs, and what stands in for it where it is not. */
@@ -249,6 +261,7 @@ export class ComposeProject implements Owner {
   }
 
   async down(): Promise<void> {
+    await this.#logs?.end();
     // What is paused does not end.
     for (const id of await this.#ids('--filter', 'status=paused'))
       await docker(['unpause', id]).catch(() => {});

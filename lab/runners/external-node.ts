@@ -131,7 +131,7 @@ export class ExternalNode implements ClusterNode {
   async ended(withinMs: number): Promise<boolean> {
     const end = performance.now() + withinMs;
     while (this.#state !== 'exited') {
-      const alive = this.#state === 'frozen' || (await this.isItself().then(yes, no));
+      const alive = this.#state === 'frozen' || (await this.isItself().then(yes, () => this.#isSeen()));
       if (!alive) this.#state = 'exited';
       else if (performance.now() >= end) return false;
       else await delay(LOOK_EVERY_MS);
@@ -145,6 +145,11 @@ export class ExternalNode implements ClusterNode {
       throw this.#error(LabErrorCode.Absent, 'does not tell its memory and CPU time');
     }
     return { rssMb: facts.rssMb, cpuSeconds: facts.cpuSeconds };
+  }
+
+  /** Its process is on this machine and there: it may be too busy to answer, but it has not ended. */
+  #isSeen(): boolean {
+    return this.pid !== 0 && readProcess(this.pid) !== undefined;
   }
 
   /** One request; resolves with who answered it, or nothing where nodes of its kind do not say. */
@@ -179,4 +184,3 @@ export class ExternalNode implements ClusterNode {
 }
 
 const yes = (): boolean => true;
-const no = (): boolean => false;

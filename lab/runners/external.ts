@@ -54,6 +54,8 @@ export interface Owner {
   controls(node: string): Readonly<Partial<Record<Control, () => Promise<void>>>>;
   /** Of the node's process on this machine; 0 where that cannot be told. */
   pid(node: string): number;
+  /** Where the node's log can be read; empty where it cannot. */
+  logFile(node: string): string;
   versions(): Promise<Readonly<Record<string, string>>>;
   down(): Promise<void>;
 }
@@ -163,7 +165,7 @@ class ExternalCluster implements Cluster {
       host,
       ports,
       addresses: node.addresses ?? [],
-      logFile: '',
+      logFile: owner?.logFile(name) ?? '',
       ...(plain === undefined ? {} : { api: plain }),
       controls: owner === undefined ? controlsOf(commands, directory) : owner.controls(name),
       ...(owner === undefined ? {} : { pid: () => owner.pid(name) }),

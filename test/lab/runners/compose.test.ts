@@ -219,6 +219,31 @@ describe('a project', () => {
     assert.deepEqual([project.pid('live'), project.pid('web')], [4799, 4712]);
   });
 
+  test('has what its containers write in files, and how they ended; of one that is started again what comes then', async () => {
+    const options = { topology: topologyByName('nginx-rtmp'), runDir, project: PROJECT };
+    assert.equal((await ComposeProject.prepare(options)).logFile('live'), '');
+    const project = await ComposeProject.prepare({ ...options, logs: true });
+    const ended = 'docker inspect --format ended with';
+    fake.answer({ ...CONTAINERS, 'docker logs --follow aaa': 'no such stream', [ended]: 'ended with 139' });
+    await project.up();
+    assert.equal(project.logFile('live'), join(runDir, 'live.log'));
+    await untilLogged('no such stream\n-- ended with 139\n');
+    fake.answer({ 'docker logs --follow --since 20': 'here again' });
+    await project.controls('live').restart();
+    await untilLogged('no such stream\n-- ended with 139\nhere again\n');
+    fake.answer({});
+    await project.down();
+  });
+
+  async function untilLogged(text: string): Promise<void> {
+    const file = join(runDir, 'live.log');
+    const end = performance.now() + 5000;
+    while (readFileSync(file, 'utf8') !== text) {
+      assert.ok(performance.now() < end, readFileSync(file, 'utf8'));
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
   test('tells of every node what Docker tells, and of what is not there that it is gone', async () => {
     const project = await prepare();
     fake.answer({ 'docker ps': 'nginx-rtmp-web\tUp 4 minutes (healthy)' });
