@@ -259,6 +259,15 @@ describe('only-players', () => {
     assert.equal(verdict('only-players', course()), 'inconclusive');
   });
 
+  test('an HTTP player who did not ask shows nothing', () => {
+    const setting = { location: LOCATION, http: 'http://h/live/s.flv' };
+    const timeline = sentTo(new Timeline().step(900, 'only.setting', setting), 'player');
+    assert.deepEqual(judge('only-players', watched(timeline)), {
+      verdict: 'inconclusive',
+      says: 'it was not asked for',
+    });
+  });
+
   test('where no player is redirected either, nothing is shown', () => {
     const timeline = new Timeline().step(900, 'only.setting', { location: LOCATION, http: '' });
     assert.equal(verdict('only-players', watched(ended(timeline, 'player'))), 'fail');
@@ -359,9 +368,16 @@ describe('who follows', () => {
     readonly delay?: number;
     readonly items?: readonly MediaItem[];
     readonly pulls?: Readonly<Record<string, number>>;
+    readonly counted?: boolean;
     readonly released?: boolean;
   }
-  const edges = ({ delay = 500, items = FRAMES, pulls = { a: 0, c: 1 }, released = true }: Course = {}) => {
+  const edges = ({
+    delay = 500,
+    items = FRAMES,
+    pulls = { a: 0, c: 1 },
+    counted = true,
+    released = true,
+  }: Course = {}) => {
     const timeline = new Timeline()
       .step(0, 'edge.setting', { stream: 's', holder: 'c', edges: 1 })
       .step(1000, 'follow.joined', { player: 'v', publisher: 'p' })
@@ -371,7 +387,7 @@ describe('who follows', () => {
       const publishers = node === 'c' ? 1 : 0;
       timeline.api(9000, 's', { clients: count + publishers, publishers }, node);
     }
-    timeline.step(9100, 'edge.counted');
+    if (counted) timeline.step(9100, 'edge.counted');
     return released ? timeline.step(9200, 'edge.released') : timeline.api(9300, 's', { clients: 2 }, 'c');
   };
 
@@ -390,6 +406,17 @@ describe('who follows', () => {
     const none = edges({ items: [] }).missed(5000, 'v: a video keyframe');
     assert.equal(verdict('edge-follows', none), 'fail');
     assert.equal(verdict('edge-follows', edges({ items: [] })), 'inconclusive');
+    assert.deepEqual(judge('edge-follows', edges({ counted: false })), {
+      verdict: 'inconclusive',
+      says: 'the viewers did not all play',
+    });
+  });
+
+  test('edge-follows: what other streams and later readings have is not counted', () => {
+    const busy = edges()
+      .api(9000, 'other', { clients: 9, publishers: 1 }, 'c')
+      .api(9400, 's', { clients: 1 }, 'c');
+    assert.equal(verdict('edge-follows', busy), 'pass');
   });
 
   test('across-regions: the same, of streams that are not all at one origin', () => {
@@ -469,6 +496,18 @@ describe('hung-coworker', () => {
     const held = new Timeline().step(0, 'hung.setting', setting).missed(2000, 'API of a as expected for s');
     assert.equal(verdict('hung-coworker', held), 'fail');
   });
+
+  test('nobody who comes shows nothing', () => {
+    const timeline = new Timeline().step(0, 'hung.setting', {
+      boundMs: 3500,
+      others: true,
+      location: LOCATION,
+    });
+    for (let i = 1; i <= 20; i++) ended(timeline, `seeker-${i}`);
+    const { verdict: of, says } = judge('hung-coworker', timeline);
+    assert.equal(of, 'inconclusive');
+    assert.match(says, /^nobody came; none came; .*; it did not ask$/);
+  });
 });
 
 test('dead-coworker: the next one is asked, at once where the host of the dead one refuses', () => {
@@ -494,6 +533,25 @@ test('malformed-coworker: every nonsense ends its player, and the witness goes o
   assert.match(judge('malformed-coworker', sent).says, /sent to rtmp:\/\/127\.0\.0\.1:0/);
   const lost = new Timeline().step(0, 'nonsense.setting').lost(500, 'witness');
   assert.match(judge('malformed-coworker', lost).says, /its connection is lost/);
+});
+
+test('malformed-coworker: all of it, to the end', () => {
+  const check = REDIRECT_CHECKS.find(({ id }) => id === 'redirect/malformed-coworker')!;
+  const setting = () => new Timeline().step(0, 'nonsense.setting');
+  const names = check
+    .judge(setting().history)
+    .flatMap(({ expected, actual }) =>
+      actual === 'there was no such play' ? [expected.slice(0, expected.lastIndexOf(': its'))] : [],
+    );
+  const all = () => names.reduce((timeline, name) => ended(timeline, name), setting());
+  assert.deepEqual(judge('malformed-coworker', all().step(9000, 'nonsense.done')), {
+    verdict: 'pass',
+    says: '',
+  });
+  assert.equal(verdict('malformed-coworker', all()), 'inconclusive');
+  assert.equal(verdict('malformed-coworker', all().missed(8000, 'witness: 25 frames')), 'fail');
+  const done = all().step(9000, 'nonsense.done').lost(9100, 'witness');
+  assert.equal(verdict('malformed-coworker', done), 'fail');
 });
 
 test('not-to-itself: a prompt end', () => {
@@ -552,6 +610,12 @@ describe('streams that are elsewhere now', () => {
     if (told !== '') sentTo(timeline, 'after', told);
     return appendAt(timeline, 'got', 'v', 2000 + seen, anew);
   };
+  test('stream-moved: a stream that was not published again shows nothing', () => {
+    const timeline = new Timeline().step(0, 'moved.setting', { before: LOCATION, after: '', players: 'v' });
+    const { verdict: of, says } = judge('stream-moved', sentTo(timeline, 'before'));
+    assert.equal(of, 'inconclusive');
+    assert.match(says, /did not get that far/);
+  });
   for (const id of ['stream-moved', 'holder-dies']) {
     test(`${id}: asked anew each time, and viewers come after it`, () => {
       assert.equal(verdict(id, course()), 'pass');

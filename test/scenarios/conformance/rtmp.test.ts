@@ -113,7 +113,11 @@ describe('command-order', () => {
   ];
   const published = [...connected, status('NetStream.Publish.Start')];
 
-  function verdict(player: readonly StepData[], publisher: readonly StepData[] = published): string {
+  function verdict(
+    player: readonly StepData[],
+    publisher: readonly StepData[] = published,
+    survived = true,
+  ): string {
     const script = new Script().step('dialogues', { players: 'edge', origin: 'origin' });
     script.steps(
       'server-sent',
@@ -123,7 +127,8 @@ describe('command-order', () => {
       'server-sent',
       player.map((data) => ({ ...data, name: 'player of edge' })),
     );
-    return judge('rtmp/command-order', script.step('survived-unknown', { name: 'player of edge' })).verdict;
+    if (survived) script.step('survived-unknown', { name: 'player of edge' });
+    return judge('rtmp/command-order', script).verdict;
   }
 
   test('by the book', () => assert.equal(verdict(played), 'pass'));
@@ -143,6 +148,11 @@ describe('command-order', () => {
       // Stream Begin and Play.Reset are free among themselves.
       assert.equal(verdict(swapped), at === 4 ? 'pass' : 'fail', `${at}`);
     }
+  });
+
+  test('a server of which nothing was heard, and media that was not awaited, prove nothing', () => {
+    assert.equal(verdict(played, []), 'inconclusive');
+    assert.equal(verdict(played, published, false), 'inconclusive');
   });
 
   test('another transaction id, another message stream, a status with a transaction', () => {
@@ -319,6 +329,23 @@ describe('malformed', () => {
 
   test('witnesses who lose something fail it', () => {
     assert.equal(judge('rtmp/malformed', script([closed, closed]).closed('w')).verdict, 'fail');
+  });
+
+  test('witnesses before the deed only, and a process that was asked for once, prove nothing', () => {
+    const attacked = (s: Script) => s.step('attacks', { count: 1 }).steps('attack', [closed]);
+    const witness = { client: 'w', publisher: 'witnessed', node: 'origin', protocol: 'rtmp' };
+    const before = () =>
+      new Script().step('witness', witness).sent('witnessed', frames(60)).got('w', frames(30));
+    const undone = judge('rtmp/malformed', attacked(before().step('witnesses.before')).step('forgotten'));
+    assert.deepEqual(
+      [undone.verdict, undone.says],
+      ['inconclusive', 'what was to be done to the node was not done'],
+    );
+    const asked = attacked(
+      before().step('witnesses.process', { node: 'origin', pid: '7' }).step('witnesses.before'),
+    );
+    const once = asked.step('witnesses.after').got('w', frames(30, 30)).step('forgotten');
+    assert.deepEqual(judge('rtmp/malformed', once), { verdict: 'inconclusive', says: 'asked 1 times' });
   });
 });
 

@@ -119,6 +119,13 @@ describe('unpublish-forgotten and unknown-stream', () => {
   });
 });
 
+test('unpublish-forgotten: a player who was not sent away yet tells nothing', () => {
+  const timeline = answers(new Timeline(), 0, 'published', A).step(10, 'unpublished', { place: A });
+  const { verdict, says } = judge('unpublish-forgotten', answers(timeline, 20, 'unpublished', NOWHERE));
+  assert.equal(verdict, 'inconclusive');
+  assert.match(says, /did not get that far/);
+});
+
 describe('republish-elsewhere', () => {
   const old = video({ stream: 1, count: 10 });
   const fresh = video({ stream: 2, count: 30 });
@@ -163,15 +170,22 @@ describe('loop-bounded', () => {
 
 describe('dead-origin', () => {
   const fresh = video({ count: 30 });
-  const verdict = ({ again = B, late = NOWHERE, restarted = NOWHERE, expired = true } = {}) => {
+  const verdict = ({
+    again = B,
+    late = NOWHERE as string | null,
+    restarted = NOWHERE,
+    expired = true,
+    published = true,
+  } = {}) => {
     const timeline = new Timeline();
     answers(timeline, 0, 'before', A);
-    timeline.step(10, 'dead', { dead: A, other: B }).sent('again', fresh).got('player', fresh);
+    timeline.step(10, 'dead', { dead: A, other: B }).got('player', fresh);
+    if (published) timeline.sent('again', fresh);
     answers(timeline, 20, 'again', A, again);
     answers(timeline, 30, 'ended', A, NOWHERE);
     if (expired) {
       timeline.step(2000, 'expired');
-      answers(timeline, 2001, 'ended', late);
+      if (late !== null) answers(timeline, 2001, 'ended', late);
       answers(timeline, 5000, 'restarted', restarted);
     }
     return judge('dead-origin', timeline).verdict;
@@ -183,8 +197,11 @@ describe('dead-origin', () => {
     assert.equal(verdict({ restarted: A }), 'fail');
     assert.equal(verdict({ again: A }), 'fail');
   });
-  test('not watched until its time was over', () =>
-    assert.equal(verdict({ expired: false }), 'inconclusive'));
+  test('not watched until its time was over, not asked then, or nothing published', () => {
+    assert.equal(verdict({ expired: false }), 'inconclusive');
+    assert.equal(verdict({ late: null }), 'inconclusive');
+    assert.equal(verdict({ published: false }), 'inconclusive');
+  });
 });
 
 describe('heartbeat', () => {
