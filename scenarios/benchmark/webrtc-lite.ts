@@ -54,7 +54,8 @@ console.log(
 );
 console.log(
   `all: ${cost.cores.toFixed(3)} cores, the server ${serverCores.window.toFixed(2)}; missing ${cost.missing}, corrupt ${cost.corrupt}, ` +
-    `lost packets ${cost.lostPackets}, recovered ${cost.recovered}; loop lag p99 ${cost.loopLagP99Ms.toFixed(0)} ms; ${cost.rssMb.toFixed(0)} MiB`,
+    `lost packets ${cost.lostPackets}, recovered ${cost.recovered}; loop lag p99 ${cost.loopLagP99Ms.toFixed(0)} ms; ${cost.rssMb.toFixed(0)} MiB; ` +
+    `a join of the first ${players} in the process took ${cost.msPerFirstJoin.toFixed(1)} ms of CPU, compiling included`,
 );
 for (const { what, value, limit, ok } of findings) {
   console.log(`${ok ? 'ok  ' : 'MISS'} ${what}: ${value.toFixed(3)} (limit ${limit})`);

@@ -34,8 +34,10 @@ export interface WebRtcCost {
   readonly failures: Record<string, number>;
   /** From the beginning of the first join to the end of the last one, in s. */
   readonly lastConnectedS: number;
-  /** CPU of a join, in ms, after the compiler has seen the code: what the ramp took, less what those that were there already took to play. */
+  /** CPU of a join, in ms, in a process in which as many have joined before, three times over. */
   readonly msPerJoin: number;
+  /** And in a new process: most of it is the compiler's. */
+  readonly msPerFirstJoin: number;
   readonly cores: number;
   /** In the window, per player and second. */
   readonly each: { packets: number; bits: number; frames: number; verified: number };
@@ -56,11 +58,11 @@ function tellPhase(): void {
 }
 
 /**
- * They join and play before all others, and leave: the certificate is made, and the compiler has seen the code. Its work
- * is the same for three hundred joins and for thirty thousand, and here it would be most of what a join seems to cost.
+ * So many crowds join and leave before the one that is measured: the certificate is made, and the compiler has done its
+ * work. That is the same for three hundred joins and for thirty thousand: V8 still optimized what a join needs after
+ * three hundred of them.
  */
-const WARM = 60;
-const WARM_MS = 3000;
+const WARM_CROWDS = 3;
 
 class Players {
   readonly #task: WebRtcTask;
@@ -125,21 +127,16 @@ class Players {
   }
 }
 
-async function warmUp(task: WebRtcTask): Promise<void> {
-  const crowd = new Players(task);
-  for (let i = 0; i < WARM; i++) {
-    void crowd.join();
-    await sleep(task.rampMs / task.players);
-  }
-  await sleep(WARM_MS);
-  await crowd.leave();
+interface Ramp {
+  /** On the clock of `performance.now()`. */
+  readonly began: number;
+  readonly wallMs: number;
+  readonly cpuMs: number;
 }
 
-async function measureWebRtc(task: WebRtcTask): Promise<WebRtcCost> {
-  await warmUp(task);
-  const crowd = new Players(task);
-  tellPhase();
-  const joinsBefore = process.cpuUsage();
+/** All of the crowd join, one by one. */
+async function ramp(task: WebRtcTask, crowd: Players): Promise<Ramp> {
+  const before = process.cpuUsage();
   const began = performance.now();
   const joins: Promise<void>[] = [];
   for (let i = 0; i < task.players; i++) {
@@ -147,8 +144,25 @@ async function measureWebRtc(task: WebRtcTask): Promise<WebRtcCost> {
     joins.push(crowd.join());
   }
   await Promise.all(joins);
-  const joinCpu = cpuMs(process.cpuUsage(joinsBefore));
-  const joinWall = performance.now() - began;
+  return { began, wallMs: performance.now() - began, cpuMs: cpuMs(process.cpuUsage(before)) };
+}
+
+/** The ramp of the first crowd of the process. */
+async function warmUp(task: WebRtcTask): Promise<Ramp> {
+  const ramps: Ramp[] = [];
+  for (let i = 0; i < WARM_CROWDS; i++) {
+    const crowd = new Players(task);
+    ramps.push(await ramp(task, crowd));
+    await crowd.leave();
+  }
+  return ramps[0]!;
+}
+
+async function measureWebRtc(task: WebRtcTask): Promise<WebRtcCost> {
+  const first = await warmUp(task);
+  const crowd = new Players(task);
+  tellPhase();
+  const joined = await ramp(task, crowd);
   tellPhase();
   await sleep(task.settleMs);
 
@@ -168,13 +182,14 @@ async function measureWebRtc(task: WebRtcTask): Promise<WebRtcCost> {
   const per = (name: keyof ReturnType<Players['totals']>): number =>
     (after[name] - before[name]) / seconds / task.players;
   // While players join, those that are there play: on average half of them, over the ramp.
-  const playing = cores * 1000 * (joinWall / 1000) * 0.5;
+  const perJoin = (of: Ramp): number => Math.max(0, of.cpuMs - cores * of.wallMs * 0.5) / task.players;
   await crowd.leave();
   return {
     connected: crowd.connected,
     failures: crowd.failures,
-    lastConnectedS: (crowd.lastConnected - began) / 1000,
-    msPerJoin: Math.max(0, joinCpu - playing) / task.players,
+    lastConnectedS: (crowd.lastConnected - joined.began) / 1000,
+    msPerJoin: perJoin(joined),
+    msPerFirstJoin: perJoin(first),
     cores,
     each: {
       packets: per('packets'),
