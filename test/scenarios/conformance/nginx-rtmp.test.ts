@@ -368,7 +368,7 @@ describe('stat-counts', () => {
 });
 
 describe('vod-whole', () => {
-  const published = [...audio({ count: 60 }), ...video({ count: 60 })];
+  const published = [...audio({ count: 60 }), ...video({ count: 62 })];
   const vod = (got: readonly MediaItem[], end: 'remote' | 'local' = 'remote') =>
     judge(
       'vod-whole',
@@ -380,7 +380,7 @@ describe('vod-whole', () => {
     );
 
   test('all of it passes', () => assert.deepEqual(vod(published), { verdict: 'pass', says: '' }));
-  test('a missing end fails', () => assert.match(vod(published.slice(0, -1)).says, /60 and 59|59 and 60/));
+  test('a missing end fails', () => assert.match(vod(published.slice(0, -1)).says, /^61 and 60/));
   test('a missing beginning fails', () => assert.equal(vod(published.slice(1)).verdict, 'fail'));
   test('another frame in the middle fails', () =>
     assert.equal(vod(published.map((item, i) => (i === 80 ? { ...item, sum: 1 } : item))).verdict, 'fail'));

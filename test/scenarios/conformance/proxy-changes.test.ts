@@ -107,6 +107,7 @@ describe('two-proxies-agree', () => {
       if (!readings) continue;
       timeline.api(3000, stream, { clients: 2 }, 'origin-1');
       timeline.api(3001, stream, { clients: i < apart ? 1 : 0, publishers: 0 }, 'origin-2');
+      timeline.api(3002, stream, { clients: 0, publishers: 0 }, 'origin-3');
     }
     return verdict('two-proxies-agree', timeline);
   };

@@ -180,6 +180,10 @@ describe('on-the-wire', () => {
   test('a play that did not come is no pass', () => {
     const half = new Timeline().step(900, 'wire.setting', { names: 'silent-a', location: LOCATION });
     assert.equal(verdict('on-the-wire', half), 'inconclusive');
+    const setting = () => new Timeline().step(900, 'wire.setting', { names: 'silent-a', location: LOCATION });
+    assert.equal(judge('on-the-wire', sentTo(setting(), 'silent-a')).says, 'there was no 302');
+    const end = setting().step(2000, 'redirect.end', { name: 'silent-a', how: 'fin', afterMs: 5 });
+    assert.deepEqual(judge('on-the-wire', end), { verdict: 'inconclusive', says: 'there was no such play' });
   });
 });
 
@@ -370,6 +374,8 @@ describe('who follows', () => {
     readonly pulls?: Readonly<Record<string, number>>;
     readonly counted?: boolean;
     readonly released?: boolean;
+    /** The edge gives up while the stream is far away. */
+    readonly impatient?: boolean;
   }
   const edges = ({
     delay = 500,
@@ -377,10 +383,11 @@ describe('who follows', () => {
     pulls = { a: 0, c: 1 },
     counted = true,
     released = true,
+    impatient = false,
   }: Course = {}) => {
     const timeline = new Timeline()
       .step(0, 'edge.setting', { stream: 's', holder: 'c', edges: 1 })
-      .step(1000, 'follow.joined', { player: 'v', publisher: 'p' })
+      .step(1000, 'follow.joined', { player: 'v', publisher: 'p', impatient })
       .sent('p', FRAMES);
     appendAt(timeline, 'got', 'v', 1000 + delay, items);
     for (const [node, count] of Object.entries(pulls)) {
@@ -410,6 +417,18 @@ describe('who follows', () => {
       verdict: 'inconclusive',
       says: 'the viewers did not all play',
     });
+  });
+
+  test('edge-follows: it begins with a keyframe', () => {
+    const late = { delay: REDIRECTED_PLAYING_WITHIN_MS - 500, items: FRAMES.slice(1) };
+    assert.match(judge('edge-follows', edges(late)).says, /^after \d+ ms$/);
+  });
+
+  test('edge-follows: an edge that gives up is not blamed for what held us up', () => {
+    const course = (impatient: boolean) =>
+      edges({ items: [], impatient }).missed(5000, 'v: a video keyframe').generator(9999, 1e6);
+    assert.equal(verdict('edge-follows', course(false)), 'fail');
+    assert.equal(verdict('edge-follows', course(true)), 'inconclusive');
   });
 
   test('edge-follows: what other streams and later readings have is not counted', () => {

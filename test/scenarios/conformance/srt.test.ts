@@ -205,7 +205,8 @@ describe('missing-and-refused', () => {
     assert.equal(verdictWithout('api.stream'), 'inconclusive');
     assert.equal(verdictWithout('waited'), 'inconclusive');
     // Nobody was there for as long as the server may take.
-    assert.equal(judge('missing-and-refused', story().slice(0, 4)).verdict, 'inconclusive');
+    const short = [...story().slice(0, 4), step(20, 'waited')];
+    assert.equal(judge('missing-and-refused', short).verdict, 'inconclusive');
   });
 });
 
@@ -362,6 +363,15 @@ describe('loss-recovered', () => {
     step(9000, 'figures', { client: 'srt', ...repairs, ...changes }),
     step(9001, 'lost', { up: 8, down: 7, ...lost }),
   ];
+
+  test('the publisher sends again, the player asks', () => {
+    const idle = { p: { naksSent: 0, retransmitsReceived: 0 }, srt: { retransmitsSent: 0 } };
+    const others = story(range(0, 110)).filter((event) => event.type !== 'step' || event.step !== 'figures');
+    const figures = (['p', 'srt'] as const).map((client) =>
+      step(9000, 'figures', { client, ...repairs, ...idle[client] }),
+    );
+    assert.equal(judge('loss-recovered', [...others, ...figures]).verdict, 'pass');
+  });
 
   test('repaired, a frame missing, nothing lost, nothing repaired', () => {
     assert.deepEqual(judge('loss-recovered', story(range(0, 110))), { verdict: 'pass', says: '' });

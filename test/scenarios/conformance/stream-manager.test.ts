@@ -262,13 +262,17 @@ describe('bad-reports', () => {
     odd,
     status = 400,
     after = A,
+    unasked,
   }: {
     odd?: string;
     status?: number;
     after?: string;
+    /** A report that was not made. */
+    unasked?: string;
   } = {}) => {
     const timeline = answers(new Timeline().step(0, 'place', { place: A }), 1, 'before', A);
     for (const about of abouts()) {
+      if (about === unasked) continue;
       const answer = about === odd ? status : 400;
       timeline.step(10, 'manager.report', {
         about,
@@ -285,6 +289,8 @@ describe('bad-reports', () => {
     assert.equal(verdict(), 'pass');
     assert.equal(verdict({ odd: 'huge', status: 413 }), 'pass');
   });
+  test('one that was not made tells nothing', () =>
+    assert.equal(verdict({ unasked: 'deep' }), 'inconclusive'));
   test('taken, failed, not answered, or what was known is lost', () => {
     assert.equal(verdict({ odd: 'deep', status: 200 }), 'fail');
     assert.equal(verdict({ odd: 'deep', status: 500 }), 'fail');

@@ -316,6 +316,11 @@ describe('media', () => {
     assert.match(judge(id, story(...first)).says, /none/);
     assert.equal(judge(id, story(...first, ...got('waiting', range(26, 50), 2))).verdict, 'fail');
     assert.equal(judge(id, [step(1, 'published', { publisher: 'first' })]).verdict, 'inconclusive');
+    // What is seen is as it should be; there was no second publication, or it sent nothing.
+    const once = [step(1, 'published', { publisher: 'first' }), ...sent('first', 30, 1), ...first];
+    assert.equal(judge(id, once).verdict, 'inconclusive');
+    const unsent = judge(id, [...once, step(2, 'published', { publisher: 'second' })]);
+    assert.deepEqual([unsent.verdict, unsent.says], ['inconclusive', 'nothing was published']);
     assert.equal(judge(id, []).verdict, 'inconclusive');
   });
 });
