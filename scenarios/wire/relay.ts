@@ -64,9 +64,7 @@ export class Relay {
       const origin = t.nodes('origin')[0]!;
       const client = await openRtmp(t, origin);
       const relay = new Relay(t, client, await client.startPublish(APP, stream), stream, timestamp);
-      for (const tag of [metadataTag(), audioConfigTag(), videoConfigTag(), videoTag(true, KEYFRAME_SIZE)]) {
-        relay.send(tag, relay.time);
-      }
+      relay.#open();
       const players = [
         t.play(t.playUrl('rtmp', stream, origin.spec.name), 'rtmp-origin'),
         t.play(t.playUrl('rtmp', stream), 'rtmp'),
@@ -88,6 +86,18 @@ export class Relay {
         }),
       );
     });
+  }
+
+  /**
+   * In one write: HTTP-FLV of SRS takes a stream of which it has only pictures so far for one without sound, and drops
+   * what comes of it (srs_app_http_stream.cpp, guess_has_av).
+   */
+  #open(): void {
+    const keyframe = [videoTag(true, KEYFRAME_SIZE), audioTag(FILLER_SIZE / 2)];
+    const chunks = [metadataTag(), audioConfigTag(), videoConfigTag(), ...keyframe].flatMap((tag) =>
+      chunksOf(this.message(tag, this.time), this.client.chunkSize),
+    );
+    this.client.raw(Buffer.concat(chunks));
   }
 
   /** Timestamp of the next frame, and the clock goes on. */
