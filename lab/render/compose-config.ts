@@ -1,6 +1,6 @@
 /** What a node of a cluster is told when Docker Compose runs it: its configuration file, its command, its environment. */
 import type { StreamManagerConfig } from '../builtin/stream-manager/config.ts';
-import { type ClusterPlan, linksOf, WANTED_CONNECTIONS } from '../runners/launch.ts';
+import { type ClusterPlan, linksOf, settingsOf, WANTED_CONNECTIONS } from '../runners/launch.ts';
 import { coworkersOf, heartbeatMs, hooksOf, registrationOf } from '../runners/registration.ts';
 import { isProxyFront, type MediaSettings } from '../topology.ts';
 import { EXPORTER_PORT, type PlacedCluster, type PlacedNode, planOf } from './compose-plan.ts';
@@ -106,7 +106,7 @@ function srs({ spec, inner }: PlacedNode, plan: ClusterPlan): NodeConfig {
         }),
     ...(hooks === undefined ? {} : { hooks }),
     hls: spec.hls ?? false,
-    settings: plan.settings,
+    settings: settingsOf(spec, plan),
     directory: SCRATCH,
     folder: STORAGE,
   });

@@ -153,6 +153,15 @@ describe('docker-compose.yml', () => {
   });
 });
 
+test('SRT wants the passphrase of the settings, and none where the topology says so', () => {
+  const srt = { latencyMs: 120, peerLatencyMs: 0, peerIdleMs: 10_000, passphrase: 'of a test run' };
+  const rendered = renderCompose({ profiles: ['edge', 'local-origin'], settings: { srt } });
+  assert.match(rendered.files.get('edge/origin.conf')!, /passphrase/);
+  const open = rendered.files.get('local-origin/origin-1.conf')!;
+  assert.match(open, /srt_server/);
+  assert.doesNotMatch(open, /passphrase/);
+});
+
 describe('an Nginx in front of the edges of a host', () => {
   const front = files.get('local-origin/front-a.conf') ?? '';
 
