@@ -48,6 +48,7 @@ export class VideoReceiver {
 
   constructor(sink: MediaSink, figures: RtpReceived, feedback: VideoFeedback, nack: boolean) {
     this.depacketizer = new H264Depacketizer(sink);
+    this.depacketizer.join();
     this.figures = figures;
     this.feedback = feedback;
     this.nack = nack;
@@ -128,6 +129,7 @@ export class VideoReceiver {
     this.missing.clear();
     this.held.clear();
     this.depacketizer.reset(now);
+    this.depacketizer.join();
     this.figures.damaged = this.depacketizer.damaged;
   }
 

@@ -1,6 +1,6 @@
 /** RTP payloads of H.264 (RFC 6184, packetization modes 0 and 1) as access units in Annex B. */
 import { ProtocolError, ProtocolErrorCode } from '../errors.ts';
-import { isSlice, nalType } from '../h264/nal.ts';
+import { isSlice, NalType, nalType } from '../h264/nal.ts';
 import { MediaLayout, type MediaSink, MediaType, UNKNOWN_LENGTH } from '../media.ts';
 import type { RtpPacket } from './packet.ts';
 
@@ -37,7 +37,11 @@ export class H264Depacketizer {
   private damage = false;
   /** The packet before this one never came. */
   private gap = false;
+  /** Where an access unit begins is known. */
+  private joined = true;
   private timestamp = 0;
+  /** Of the access unit that is left out; -1 for none. */
+  private passed = NOTHING;
   /** Unwrapped timestamp of the present access unit; -1 before the first. */
   private ticks = NOTHING;
   /** nal_unit_type of the FU-A that is open; -1 for none. */
@@ -48,6 +52,16 @@ export class H264Depacketizer {
   constructor(sink: MediaSink) {
     this.sink = sink;
     sink.layout?.(MediaLayout.annexB);
+  }
+
+  /**
+   * The next packet may be one from within an access unit, whose first packets went to others, or came before there were
+   * keys. That unit is left out, unless it begins with a delimiter or a sequence parameter set: nothing comes before
+   * these, but one SEI may come before another.
+   */
+  join(): void {
+    this.joined = false;
+    this.passed = NOTHING;
   }
 
   /** Packets before the next one are missing for good. */
@@ -71,6 +85,7 @@ export class H264Depacketizer {
       return;
     }
     const type = nalType(bytes[start]!);
+    if (!this.joined && this.passes(packet, type)) return;
     if (!this.open) this.begin(timestamp, now, bytes, start, end, type);
     else if (this.gap) this.spoil();
     this.gap = false;
@@ -94,6 +109,19 @@ export class H264Depacketizer {
     this.ticks = NOTHING;
     this.gap = false;
     this.leads = false;
+  }
+
+  /** Whether it is a packet of an access unit that is left out. */
+  private passes({ bytes, payloadStart, payloadEnd, timestamp, marker }: RtpPacket, type: number): boolean {
+    const isFirst = this.passed === NOTHING;
+    if (isFirst ? isBeginning(bytes, payloadStart, payloadEnd, type) : timestamp !== this.passed) {
+      this.joined = true;
+      return false;
+    }
+    this.passed = timestamp;
+    this.joined = marker;
+    this.gap = false;
+    return true;
   }
 
   private begin(
@@ -194,6 +222,13 @@ function isLeading(bytes: Uint8Array, start: number, end: number, type: number):
   const first = firstType(bytes, start, end, type);
   const begins = type !== RtpH264.fuA || ((bytes[start + 1] ?? 0) & FU_START) !== 0;
   return begins && first >= 6 && first <= 9;
+}
+
+/** What nothing of its access unit stands before (section 7.4.1.2.3; a sequence parameter set where there is no delimiter). */
+function isBeginning(bytes: Uint8Array, start: number, end: number, type: number): boolean {
+  if (type === RtpH264.fuA && ((bytes[start + 1] ?? 0) & FU_START) === 0) return false;
+  const first = firstType(bytes, start, end, type);
+  return first === NalType.accessUnitDelimiter || first === NalType.sps;
 }
 
 /** A slice with first_mb_in_slice 0, which is coded as a single one bit (section 7.3.3). */

@@ -29,9 +29,13 @@ function feed(depacketizer: H264Depacketizer, packets: readonly Uint8Array[]): v
   }
 }
 
-function metered(packets: readonly Uint8Array[]): { meter: FrameMeter; depacketizer: H264Depacketizer } {
+function metered(
+  packets: readonly Uint8Array[],
+  joins = false,
+): { meter: FrameMeter; depacketizer: H264Depacketizer } {
   const meter = new FrameMeter(new MeterHistograms());
   const depacketizer = new H264Depacketizer(meter);
+  if (joins) depacketizer.join();
   feed(depacketizer, packets);
   return { meter, depacketizer };
 }
@@ -104,6 +108,24 @@ describe('H.264 over RTP', () => {
       ),
       { numRuns: 150 },
     );
+  });
+
+  it('whoever joins within a frame begins with the next one, wherever that was', () => {
+    const frames = packetsOf({ mtu: 100 });
+    for (const frame of [0, 1, FRAMES - 2]) {
+      for (let skipped = 0; skipped < frames[frame]!.length; skipped++) {
+        const packets = [frames[frame]!.slice(skipped), ...frames.slice(frame + 1)].flat();
+        const { meter, depacketizer } = metered(packets, true);
+        const whole = FRAMES - frame - 1;
+        // Only a keyframe begins with what nothing comes before: its parameter sets.
+        const begins = frame === 0 && skipped === 0 ? 1 : 0;
+        assert.deepEqual(
+          [meter.received, meter.unstamped, meter.corrupt, meter.continuity.missing, depacketizer.damaged],
+          [whole + begins, 0, 0, 0, 0],
+          `frame ${frame} from packet ${skipped} on`,
+        );
+      }
+    }
   });
 
   it('a frame of which nothing came is missing and damages no other', () => {
