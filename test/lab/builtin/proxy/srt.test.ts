@@ -179,15 +179,16 @@ describe('between callers and origins', { concurrency: true }, () => {
     const proxy = await start(t);
     const nodes = await startOrigins(t, 1, 'srt');
     await register(proxy.balancer, nodes);
-    const player = await SrtPeer.open(door(proxy), playId('x'), { latencyMs: 400 });
-    const publisher = await SrtPeer.open(door(proxy), publishId('x'), { peerLatencyMs: 400 });
+    // Time enough for a machine on which ten origins start beside this.
+    const player = await SrtPeer.open(door(proxy), playId('x'), { latencyMs: 2000 });
+    const publisher = await SrtPeer.open(door(proxy), publishId('x'), { peerLatencyMs: 2000 });
     let seen = 0;
     const every10th = (packet: Uint8Array): boolean => !isControl(packet) && ++seen % 10 === 0;
     player.loses.in = every10th;
     publisher.loses.out = every10th;
     const sent = media.filter(({ at }) => at < 1000);
     publisher.sendInTime(sent);
-    await player.until('all payloads', () => player.payloads.length >= sent.length);
+    await player.until('all payloads', () => player.payloads.length >= sent.length, 8000);
     assert.ok(publisher.connection.figures.retransmitsSent > 0);
     hangUpAllOf(proxy);
   });
