@@ -36,7 +36,7 @@ export interface WebRtcCost {
   readonly lastConnectedS: number;
   /** CPU of a join, in ms, in a process in which as many have joined before, three times over. */
   readonly msPerJoin: number;
-  /** And in a new process: most of it is the compiler's. */
+  /** And in a new process, in which the compiler has more to do. */
   readonly msPerFirstJoin: number;
   readonly cores: number;
   /** In the window, per player and second. */
