@@ -50,6 +50,16 @@ export interface WebRtcCost {
   readonly rssMb: number;
 }
 
+/** What the players take, of one core, while they do nothing but play. */
+async function playing(windowMs: number): Promise<{ cores: number; seconds: number }> {
+  const before = process.cpuUsage();
+  const began = performance.now();
+  await sleep(windowMs);
+  const cpu = cpuMs(process.cpuUsage(before));
+  const seconds = (performance.now() - began) / 1000;
+  return { cores: cpu / 1000 / seconds, seconds };
+}
+
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
 const cpuMs = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1000;
 /** Begin and end of the ramp, begin and end of the window: who started us looks at the server then. */
@@ -110,9 +120,11 @@ class Players {
     });
   }
 
-  async leave(): Promise<void> {
-    for (const player of this.players) player.close();
-    await Promise.all(this.players.map(({ leaving }) => leaving));
+  /** All from this one on. */
+  async leave(from = 0): Promise<void> {
+    const leaving = this.players.slice(from);
+    for (const player of leaving) player.close();
+    await Promise.all(leaving.map((player) => player.leaving));
   }
 
   totals() {
@@ -169,25 +181,30 @@ async function measureWebRtc(task: WebRtcTask): Promise<WebRtcCost> {
   tellPhase();
   const before = crowd.totals();
   const health = new HealthMonitor();
-  const windowBefore = process.cpuUsage();
-  const windowBegan = performance.now();
-  await sleep(task.windowMs);
-  const cpu = cpuMs(process.cpuUsage(windowBefore));
-  const seconds = (performance.now() - windowBegan) / 1000;
+  const { cores, seconds } = await playing(task.windowMs);
   tellPhase();
   const { loopLagP99Ms } = health.read();
   health.stop();
   const after = crowd.totals();
-  const cores = cpu / 1000 / seconds;
   const per = (name: keyof ReturnType<Players['totals']>): number =>
     (after[name] - before[name]) / seconds / task.players;
-  // While players join, those that are there play: on average half of them, over the ramp.
-  const perJoin = (of: Ramp): number => Math.max(0, of.cpuMs - cores * of.wallMs * 0.5) / task.players;
-  await crowd.leave();
-  return {
+  const told = {
     connected: crowd.connected,
-    failures: crowd.failures,
-    lastConnectedS: (crowd.lastConnected - joined.began) / 1000,
+    lastConnected: crowd.lastConnected,
+    failures: { ...crowd.failures },
+  };
+  await crowd.leave(Math.floor(task.players / 2));
+  await sleep(task.settleMs / 2);
+  const half = (await playing(task.windowMs / 2)).cores;
+  await crowd.leave();
+  // While players join, those that are there play: none to all of them over the ramp, by Simpson's rule, for a player
+  // among few costs more than one among many.
+  const meanwhile = (4 * half + cores) / 6;
+  const perJoin = (of: Ramp): number => Math.max(0, of.cpuMs - meanwhile * of.wallMs) / task.players;
+  return {
+    connected: told.connected,
+    failures: told.failures,
+    lastConnectedS: (told.lastConnected - joined.began) / 1000,
     msPerJoin: perJoin(joined),
     msPerFirstJoin: perJoin(first),
     cores,
