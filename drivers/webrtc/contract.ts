@@ -2,6 +2,7 @@
  * What carries RTP and RTCP of one WebRTC client: ICE, DTLS and SRTP, behind a door. Signalling, RTP and what is made of
  * it are on this side of it, alike for every transport.
  */
+import type { SessionDescription } from '../../protocols/sdp/description.ts';
 import type { ByteTape } from '../client.ts';
 
 export const TransportState = {
@@ -79,8 +80,11 @@ export interface WebRtcTransport {
    * VIDEO_PAYLOAD_TYPE with `nack` and `nack pli`, Opus as AUDIO_PAYLOAD_TYPE. Once.
    */
   offer(): Promise<string>;
-  /** Once, after the offer. Throws Error for an answer that cannot be taken. */
-  setAnswer(sdp: string): void;
+  /**
+   * Once, after the offer. Throws Error for an answer that cannot be taken.
+   * @param description of it, where the caller has read it already.
+   */
+  setAnswer(sdp: string, description?: SessionDescription): void;
   /** One whole packet, which is not kept. False when it was not sent. */
   sendRtp(packet: Uint8Array): boolean;
   /** One compound packet, which is not kept. False when it was not sent. */

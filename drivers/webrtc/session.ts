@@ -127,7 +127,7 @@ export abstract class WebRtcClient
     this.enter(ClientState.requesting);
     if (this.over) return;
     try {
-      transport.setAnswer(text);
+      transport.setAnswer(text, answer);
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error);
       this.fail(CloseReason.protocol, 'webrtc.answer', `the answer cannot be taken: ${detail}`);

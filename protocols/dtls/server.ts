@@ -157,7 +157,7 @@ export class DtlsServer extends DtlsEndpoint {
   #keyExchange(body: Uint8Array): void {
     const premaster = this.#share!.derive(decodeClientKeyExchange(body));
     const sessionHash = this.#extended ? this.crypto.sha256(this.transcript) : undefined;
-    const secrets = new Secrets(this.crypto, premaster, this.#clientRandom, this.#random, sessionHash);
+    const secrets = new Secrets(premaster, this.#clientRandom, this.#random, sessionHash);
     this.useSecrets(secrets, 'server');
     this.#due = Due.certificateVerify;
   }

@@ -8,7 +8,6 @@ import {
   type SessionDescription,
   transportOf,
 } from '../../../protocols/sdp/description.ts';
-import { parseSdp } from '../../../protocols/sdp/parse.ts';
 import { writeSdp } from '../../../protocols/sdp/write.ts';
 import { AUDIO_PAYLOAD_TYPE, H264_FMTP, type TransportSetup, VIDEO_PAYLOAD_TYPE } from '../contract.ts';
 import type { Remote } from './ice.ts';
@@ -116,9 +115,8 @@ export interface AnswerFields {
   readonly kinds: Uint8Array;
 }
 
-/** @throws Error for an answer without what a transport needs; ProtocolError for one that is malformed. */
-export function readAnswer(text: string): AnswerFields {
-  const session = parseSdp(text);
+/** @throws Error for an answer without what a transport needs. */
+export function readAnswer(session: SessionDescription): AnswerFields {
   const accepted = session.media.filter(({ port }) => port !== 0);
   const [first] = accepted;
   if (first === undefined) throw new Error('no media is accepted');

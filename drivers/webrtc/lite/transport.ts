@@ -10,6 +10,7 @@ import { isDtls } from '../../../protocols/dtls/record.ts';
 import { DtlsServer } from '../../../protocols/dtls/server.ts';
 import type { ProtocolError } from '../../../protocols/errors.ts';
 import { isRtcp } from '../../../protocols/rtp/packet.ts';
+import { parseSdp } from '../../../protocols/sdp/parse.ts';
 import { type MasterKeys, SrtpTransform } from '../../../protocols/srtp/keys.ts';
 import { SrtcpReceiver, SrtcpSender } from '../../../protocols/srtp/rtcp.ts';
 import { SrtpReceiver, SrtpSender } from '../../../protocols/srtp/rtp.ts';
@@ -118,9 +119,9 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
     });
   }
 
-  setAnswer(sdp: string): void {
+  setAnswer(sdp: string, description = parseSdp(sdp)): void {
     if (this.state !== TransportState.connecting || this.answer !== undefined) return;
-    const answer = readAnswer(sdp);
+    const answer = readAnswer(description);
     this.answer = answer;
     this.socket = this.sockets.join(this, answer.remotes);
     busy.add(this);
