@@ -58,6 +58,16 @@ const SEMICOLON = 59;
 const STATUS_LINE = /^HTTP\/1\.[01] ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
 const FIELD_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)$/;
 
+function statusLine(line: string): RegExpExecArray {
+  const match = STATUS_LINE.exec(line);
+  if (match !== null) return match;
+  throw new ProtocolError(
+    ProtocolErrorCode.HttpStartLine,
+    'a status line of HTTP/1.1',
+    JSON.stringify(line.slice(0, 80)),
+  );
+}
+
 /**
  * Push parser for one response. Bytes after its end are ignored. Not to be used after it threw.
  */
@@ -124,9 +134,14 @@ export class ResponseReader {
 
   /**
    * The peer has closed its side.
-   * @throws ProtocolError HttpTruncated when the response is not whole.
+   * @throws ProtocolError HttpTruncated when the response is not whole, HttpStartLine when its first line is and is none
+   * of HTTP.
    */
   eof(): void {
+    if (this.state === State.head) {
+      const [first] = this.takeLines();
+      if (first !== undefined) statusLine(first);
+    }
     if (this.state === State.untilClose) this.finish();
     else if (this.state !== State.done) {
       throw new ProtocolError(
@@ -255,14 +270,7 @@ export class ResponseReader {
   }
 
   private readHead(lines: string[]): void {
-    const match = STATUS_LINE.exec(lines[0] ?? '');
-    if (match === null) {
-      throw new ProtocolError(
-        ProtocolErrorCode.HttpStartLine,
-        'a status line of HTTP/1.1',
-        JSON.stringify((lines[0] ?? '').slice(0, 80)),
-      );
-    }
+    const match = statusLine(lines[0] ?? '');
     const status = Number(match[1]);
     const headers = parseFields(lines.slice(1));
     if (status === 101) {

@@ -116,7 +116,7 @@ describe('signalling', { concurrency: true }, () => {
       'redirect',
       'signalling.remote',
     ],
-    'no HTTP': [(request) => request.socket.end('SSH-2.0-x\r\n'), 'protocol', 'http1.truncated'],
+    'no HTTP': [(request) => request.socket.end('SSH-2.0-x\r\n'), 'protocol', 'http1.start-line'],
     'a reset': [(request) => request.socket.resetAndDestroy(), 'reset', 'tcp.econnreset'],
   };
   for (const [what, [respond, reason, code]] of Object.entries(ENDS)) {

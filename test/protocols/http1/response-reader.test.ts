@@ -155,10 +155,18 @@ test('each malformed input has its own code, at any split', () => {
     assert.equal(codeOf(text), code, JSON.stringify(text));
     assert.equal(codeOf(text, { cuts: everyByte(text) }), code, `byte by byte ${JSON.stringify(text)}`);
   }
-  for (const text of ['', 'HTTP/1.1 200', `${CHUNKED}5\r\nhel`, `${CHUNKED}0\r\n`]) {
+  for (const text of [
+    '',
+    'SSH-2.0-x',
+    'HTTP/1.1 200',
+    'HTTP/1.1 200 OK\r\nServer: x\r\n',
+    `${CHUNKED}5\r\nhel`,
+    `${CHUNKED}0\r\n`,
+  ]) {
     assert.equal(codeOf(text, { eof: true }), HttpTruncated, JSON.stringify(text));
   }
   assert.equal(codeOf('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabc', { eof: true }), HttpTruncated);
+  assert.equal(codeOf('SSH-2.0-x\r\n', { eof: true }), HttpStartLine);
 });
 
 test('nothing is collected without bounds', () => {
