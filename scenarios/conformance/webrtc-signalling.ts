@@ -287,7 +287,8 @@ const badOffers = check({
 
   judge(history) {
     const bad = history.of('step').filter(({ step }) => step === 'bad');
-    const missing = bad.length < 2 * WORSE_OFFERS.length;
+    const tried = bad.filter(({ data: { label } }) => exchangeOf(history, `${label}`) !== undefined);
+    const missing = tried.length < 2 * WORSE_OFFERS.length;
     return [
       ...bad.flatMap(({ data: { label, name } }) =>
         judgeRefusal(history, `${label}`, `as offer ${name}: 4xx`, isRefusal),

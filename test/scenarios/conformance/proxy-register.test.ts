@@ -21,18 +21,19 @@ interface Course {
   readonly reached?: Readonly<Record<string, boolean | null>>;
   /** Requests that came to the origin whose registrations were refused. */
   readonly came?: number;
-  /** Requests of 80 that were answered. */
+  /** Requests of 80 that were made, and that were answered. */
+  readonly made?: number;
   readonly answered?: number;
 }
 
-function verdict({ answers = {}, reached = {}, came = 0, answered = 80 }: Course = {}): string {
+function verdict({ answers = {}, reached = {}, came = 0, made = 80, answered = 80 }: Course = {}): string {
   const timeline = new Timeline();
   const answer = (name: string, want: string, well: StepData) => {
     const other = answers[name];
     if (other !== null) timeline.step(10, 'register.answer', { name, want, error: null, ...well, ...other });
   };
   for (const name of WRONG) answer(name, 'refused', { status: 400, accepted: false });
-  for (let i = 0; i < 80; i++) asked(timeline, 20, 'seeks-unwanted', { status: i < answered ? 404 : 0 });
+  for (let i = 0; i < made; i++) asked(timeline, 20, 'seeks-unwanted', { status: i < answered ? 404 : 0 });
   timeline.step(30, 'register.refused', { asked: 80, came });
   for (const name of RIGHT) answer(name, 'accepted', { status: 200, accepted: true });
   for (const form of FORMS) {
@@ -73,4 +74,6 @@ test('what was not tried, or not answered, is not a pass', () => {
     assert.equal(verdict({ answers: { [name]: null } }), 'inconclusive', name);
   for (const form of FORMS) assert.equal(verdict({ reached: { [form]: null } }), 'inconclusive', form);
   assert.equal(verdict({ answered: 39 }), 'inconclusive');
+  assert.equal(verdict({ made: 0 }), 'inconclusive');
+  assert.equal(verdict({ answered: 40 }), 'pass');
 });

@@ -441,3 +441,38 @@ describe('malformed', () => {
     assert.match(judge('malformed', [closed(3, 'srt')]).says, /srt.shutdown/);
   });
 });
+
+describe('malformed', () => {
+  const KINDS = [
+    'random datagrams',
+    'mutated inductions',
+    'mutated conclusions',
+    'control packets of a player',
+    'payload of a publisher',
+    'conclusions with impossible sizes',
+  ];
+  const of = (kinds: readonly string[], more: readonly HistoryEvent[] = [], frames = 50): string =>
+    judge('malformed', [
+      step(1, 'witness', { client: 'w', publisher: 'witnessed', node: 'origin', protocol: 'flv' }),
+      step(2, 'witnesses.before'),
+      ...kinds.map((name, i) => step(3 + i, 'attack', { name })),
+      step(20, 'witnesses.after'),
+      ...sent('witnessed', 50, 2),
+      ...got('w', range(0, 50), { stream: 2 }),
+      ...sent('publisher', 50),
+      ...got('srt', range(0, frames)),
+      ...more,
+    ]).verdict;
+
+  test('all of them, and nobody is harmed', () => assert.equal(of(KINDS), 'pass'));
+  test('a publisher or a player is closed, the player gets nothing more, an attack is not taken', () => {
+    for (const client of ['publisher', 'srt', 'w'])
+      assert.equal(of(KINDS, [closed(30, client)]), 'fail', client);
+    assert.equal(of(KINDS, [], 10), 'fail');
+    const broken = { what: 'x', code: 'wire.timeout', expected: 'an answer', actual: 'silence' };
+    assert.equal(of(KINDS, [step(19, 'wire.failed', broken)]), 'fail');
+  });
+  test('an attack that was not made proves nothing', () => {
+    for (const kind of KINDS) assert.equal(of(KINDS.filter((one) => one !== kind)), 'inconclusive', kind);
+  });
+});

@@ -396,3 +396,31 @@ test('a line takes the media: candidates of the answer name it, and RTP is told 
   assert.ok(!isRtp(packet(22, 254)));
   assert.ok(!isRtp(Uint8Array.of(0x80)));
 });
+
+describe('bad-offers', () => {
+  const LABELS = ['bad-whip-0', 'bad-whep-0', 'bad-whip-1', 'bad-whep-1'];
+  const of = (statuses: Readonly<Record<string, number>>, told = LABELS): string =>
+    judge('webrtc/bad-offers', [
+      step(1, 'witness', { client: 'w', publisher: 'witnessed', node: 'origin', protocol: 'flv' }),
+      step(2, 'witnesses.before'),
+      ...told.map((label, i) => step(3 + i, 'bad', { label, name: label })),
+      ...Object.entries(statuses).map(([label, status], i) => exchange(10 + i, label, status)),
+      step(20, 'witnesses.after'),
+      ...sent('witnessed', 40),
+      ...got('w', range(0, 40)),
+    ]).verdict;
+  const all = (status: number) => Object.fromEntries(LABELS.map((label) => [label, status]));
+
+  test('all refused', () => assert.equal(of(all(400)), 'pass'));
+  test('one taken, one not answered, one that breaks the server', () => {
+    for (const label of LABELS)
+      for (const status of [201, 0, 500]) assert.equal(of({ ...all(400), [label]: status }), 'fail', label);
+  });
+  test('one that was not made, or of which nothing is known', () => {
+    for (const label of LABELS) {
+      const { [label]: _, ...others } = all(400);
+      assert.equal(of(others), 'inconclusive', label);
+      assert.equal(of(others, Object.keys(others)), 'inconclusive', label);
+    }
+  });
+});
