@@ -129,7 +129,6 @@ export class VideoReceiver {
     this.missing.clear();
     this.held.clear();
     this.depacketizer.reset(now);
-    this.depacketizer.join();
     this.figures.damaged = this.depacketizer.damaged;
   }
 

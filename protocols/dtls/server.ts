@@ -22,6 +22,7 @@ import {
 } from './messages.ts';
 import { encodeHandshake, type HandshakeMessage } from './reassembly.ts';
 import { Secrets } from './secrets.ts';
+import { HmacSha256 } from './sha256.ts';
 
 export interface DtlsServerOptions extends DtlsOptions {
   /**
@@ -99,7 +100,7 @@ export class DtlsServer extends DtlsEndpoint {
     const hello = decodeClientHello(message.body);
     if (this.#cookie !== undefined) {
       const { secret, peer } = this.#cookie;
-      const cookie = this.crypto.hmacSha256(secret, concat(peer, hello.random));
+      const cookie = new HmacSha256(secret).digest(concat(peer, hello.random));
       if (!equal(hello.cookie, cookie)) {
         this.add(HandshakeType.helloVerifyRequest, encodeHelloVerifyRequest(cookie));
         this.forgetTranscript();

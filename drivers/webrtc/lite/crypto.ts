@@ -124,7 +124,6 @@ export const nodeCrypto: DtlsCrypto = {
     for (const part of parts) hash.update(part);
     return hash.digest();
   },
-  hmacSha256: (key, data) => createHmac('sha256', key).update(data).digest(),
   fingerprint: (hash, certificate) => createHash(hash.replace('-', '')).update(certificate).digest(),
   aes128Gcm,
   keyShare,

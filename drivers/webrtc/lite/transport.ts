@@ -10,6 +10,7 @@ import { isDtls } from '../../../protocols/dtls/record.ts';
 import { DtlsServer } from '../../../protocols/dtls/server.ts';
 import type { ProtocolError } from '../../../protocols/errors.ts';
 import { isRtcp } from '../../../protocols/rtp/packet.ts';
+import type { SessionDescription } from '../../../protocols/sdp/description.ts';
 import { parseSdp } from '../../../protocols/sdp/parse.ts';
 import { type MasterKeys, SrtpTransform } from '../../../protocols/srtp/keys.ts';
 import { SrtcpReceiver, SrtcpSender } from '../../../protocols/srtp/rtcp.ts';
@@ -119,9 +120,9 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
     });
   }
 
-  setAnswer(sdp: string, description = parseSdp(sdp)): void {
+  setAnswer(sdp: string, description?: SessionDescription): void {
     if (this.state !== TransportState.connecting || this.answer !== undefined) return;
-    const answer = readAnswer(description);
+    const answer = readAnswer(description ?? parseSdp(sdp));
     this.answer = answer;
     this.socket = this.sockets.join(this, answer.remotes);
     busy.add(this);

@@ -436,13 +436,6 @@ describe('peer-idle', () => {
 });
 
 describe('malformed', () => {
-  test('what was not done proves nothing; a connection that is lost is a failure', () => {
-    assert.equal(judge('malformed', []).verdict, 'inconclusive');
-    assert.match(judge('malformed', [closed(3, 'srt')]).says, /srt.shutdown/);
-  });
-});
-
-describe('malformed', () => {
   const KINDS = [
     'random datagrams',
     'mutated inductions',
@@ -474,5 +467,9 @@ describe('malformed', () => {
   });
   test('an attack that was not made proves nothing', () => {
     for (const kind of KINDS) assert.equal(of(KINDS.filter((one) => one !== kind)), 'inconclusive', kind);
+  });
+  test('what was not done proves nothing; a connection that is lost is a failure', () => {
+    assert.equal(judge('malformed', []).verdict, 'inconclusive');
+    assert.match(judge('malformed', [closed(3, 'srt')]).says, /srt.shutdown/);
   });
 });

@@ -129,8 +129,7 @@ describe('rtc', { concurrency: 3 }, () => {
     const before = first.meter.received;
     await framesOf(second, second.meter.received + 20);
     assert.equal(first.meter.received, before);
-    assert.ok(second.rtp.restarts > 0, 'another source comes in between');
-    assert.ok(second.rtp.damaged + second.counts.missing > 0, 'and frames do not stay whole');
+    assert.ok(second.rtp.damaged > 0);
   });
 
   test('proxy-rtc-any-check', async (t) => {
