@@ -151,7 +151,7 @@ export class DtlsClient extends DtlsEndpoint {
     }
     this.add(HandshakeType.clientKeyExchange, encodeClientKeyExchange(this.#share!.publicKey));
     const sessionHash = this.#extended ? this.crypto.sha256(this.transcript) : undefined;
-    const secrets = new Secrets(premaster, this.#random, this.#serverRandom, sessionHash);
+    const secrets = new Secrets(this.crypto, premaster, this.#random, this.#serverRandom, sessionHash);
     this.useSecrets(secrets, 'client');
     if (this.#certificateRequested) {
       const signature = identity.sign(concat(...this.transcript));

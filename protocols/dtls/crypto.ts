@@ -23,6 +23,7 @@ export interface KeyShare {
 export interface DtlsCrypto {
   random(length: number): Uint8Array;
   sha256(parts: readonly Uint8Array[]): Uint8Array;
+  hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array;
   fingerprint(hash: FingerprintHash, certificate: Uint8Array): Uint8Array;
   aes128Gcm(key: Uint8Array): Aead;
   keyShare(group: NamedGroup): KeyShare;

@@ -1,6 +1,6 @@
 /** The key schedule of TLS 1.2 with SHA-256 (RFC 5246 sections 5, 6.3 and 8.1; RFC 7627; RFC 5705). */
 import { ascii, concat } from './bytes.ts';
-import { HmacSha256, SHA256_SIZE } from './sha256.ts';
+import type { DtlsCrypto } from './crypto.ts';
 
 const MASTER_SECRET_SIZE = 48;
 const VERIFY_DATA_SIZE = 12;
@@ -16,43 +16,50 @@ export interface TrafficKeys {
 }
 
 /** PRF (RFC 5246 section 5). */
-export function prf(secret: HmacSha256, label: string, seed: Uint8Array, length: number): Uint8Array {
+export function prf(
+  crypto: DtlsCrypto,
+  secret: Uint8Array,
+  label: string,
+  seed: Uint8Array,
+  length: number,
+): Uint8Array {
   const labelled = concat(ascii(label), seed);
-  const output = new Uint8Array(Math.ceil(length / SHA256_SIZE) * SHA256_SIZE);
+  const blocks: Uint8Array[] = [];
   let a = labelled;
-  for (let have = 0; have < length; have += SHA256_SIZE) {
-    a = secret.digest(a);
-    output.set(secret.digest(concat(a, labelled)), have);
+  for (let have = 0; have < length; have += 32) {
+    a = crypto.hmacSha256(secret, a);
+    blocks.push(crypto.hmacSha256(secret, concat(a, labelled)));
   }
-  return output.subarray(0, length);
+  return concat(...blocks).slice(0, length);
 }
 
 /** What both sides have once the keys are exchanged. */
 export class Secrets {
-  readonly #master: HmacSha256;
+  readonly #crypto: DtlsCrypto;
+  readonly #master: Uint8Array;
   readonly #clientRandom: Uint8Array;
   readonly #serverRandom: Uint8Array;
 
   /** @param sessionHash of the handshake through ClientKeyExchange; undefined without extended master secret. */
   constructor(
+    crypto: DtlsCrypto,
     premaster: Uint8Array,
     clientRandom: Uint8Array,
     serverRandom: Uint8Array,
     sessionHash: Uint8Array | undefined,
   ) {
+    this.#crypto = crypto;
     this.#clientRandom = clientRandom;
     this.#serverRandom = serverRandom;
-    const shared = new HmacSha256(premaster);
-    const master =
+    this.#master =
       sessionHash === undefined
-        ? prf(shared, 'master secret', concat(clientRandom, serverRandom), MASTER_SECRET_SIZE)
-        : prf(shared, 'extended master secret', sessionHash, MASTER_SECRET_SIZE);
-    this.#master = new HmacSha256(master);
+        ? prf(crypto, premaster, 'master secret', concat(clientRandom, serverRandom), MASTER_SECRET_SIZE)
+        : prf(crypto, premaster, 'extended master secret', sessionHash, MASTER_SECRET_SIZE);
   }
 
   trafficKeys(): TrafficKeys {
     const seed = concat(this.#serverRandom, this.#clientRandom);
-    const block = prf(this.#master, 'key expansion', seed, 2 * (KEY_SIZE + SALT_SIZE));
+    const block = prf(this.#crypto, this.#master, 'key expansion', seed, 2 * (KEY_SIZE + SALT_SIZE));
     const salts = 2 * KEY_SIZE;
     return {
       clientKey: block.subarray(0, KEY_SIZE),
@@ -64,11 +71,11 @@ export class Secrets {
 
   /** verify_data of Finished. */
   finished(side: 'client' | 'server', handshakeHash: Uint8Array): Uint8Array {
-    return prf(this.#master, `${side} finished`, handshakeHash, VERIFY_DATA_SIZE);
+    return prf(this.#crypto, this.#master, `${side} finished`, handshakeHash, VERIFY_DATA_SIZE);
   }
 
   /** RFC 5705 section 4, without context. */
   exported(label: string, length: number): Uint8Array {
-    return prf(this.#master, label, concat(this.#clientRandom, this.#serverRandom), length);
+    return prf(this.#crypto, this.#master, label, concat(this.#clientRandom, this.#serverRandom), length);
   }
 }

@@ -22,7 +22,6 @@ import {
 } from './messages.ts';
 import { encodeHandshake, type HandshakeMessage } from './reassembly.ts';
 import { Secrets } from './secrets.ts';
-import { HmacSha256 } from './sha256.ts';
 
 export interface DtlsServerOptions extends DtlsOptions {
   /**
@@ -100,7 +99,7 @@ export class DtlsServer extends DtlsEndpoint {
     const hello = decodeClientHello(message.body);
     if (this.#cookie !== undefined) {
       const { secret, peer } = this.#cookie;
-      const cookie = new HmacSha256(secret).digest(concat(peer, hello.random));
+      const cookie = this.crypto.hmacSha256(secret, concat(peer, hello.random));
       if (!equal(hello.cookie, cookie)) {
         this.add(HandshakeType.helloVerifyRequest, encodeHelloVerifyRequest(cookie));
         this.forgetTranscript();
@@ -158,7 +157,7 @@ export class DtlsServer extends DtlsEndpoint {
   #keyExchange(body: Uint8Array): void {
     const premaster = this.#share!.derive(decodeClientKeyExchange(body));
     const sessionHash = this.#extended ? this.crypto.sha256(this.transcript) : undefined;
-    const secrets = new Secrets(premaster, this.#clientRandom, this.#random, sessionHash);
+    const secrets = new Secrets(this.crypto, premaster, this.#clientRandom, this.#random, sessionHash);
     this.useSecrets(secrets, 'server');
     this.#due = Due.certificateVerify;
   }

@@ -50,6 +50,9 @@ export interface WebRtcCost {
   readonly rssMb: number;
 }
 
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
+const cpuMs = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1000;
+
 /** What the players take, of one core, while they do nothing but play. */
 async function playing(windowMs: number): Promise<{ cores: number; seconds: number }> {
   const before = process.cpuUsage();
@@ -60,8 +63,6 @@ async function playing(windowMs: number): Promise<{ cores: number; seconds: numb
   return { cores: cpu / 1000 / seconds, seconds };
 }
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
-const cpuMs = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1000;
 /** Begin and end of the ramp, begin and end of the window: who started us looks at the server then. */
 function tellPhase(): void {
   process.send?.({ phase: true });

@@ -20,7 +20,6 @@ import { formatFingerprint, selfSignedCertificate } from '../../../protocols/dtl
 import { NamedGroup, SignatureScheme } from '../../../protocols/dtls/constants.ts';
 import type { Aead, DtlsCrypto, DtlsIdentity, KeyShare } from '../../../protocols/dtls/crypto.ts';
 import { ProtocolError, ProtocolErrorCode } from '../../../protocols/errors.ts';
-import { HmacSha1, SHA1_SIZE } from '../../../protocols/srtp/sha1.ts';
 import type { SrtpCrypto } from '../../../protocols/srtp/transform.ts';
 
 const TAG_SIZE = 16;
@@ -124,6 +123,7 @@ export const nodeCrypto: DtlsCrypto = {
     for (const part of parts) hash.update(part);
     return hash.digest();
   },
+  hmacSha256: (key, data) => createHmac('sha256', key).update(data).digest(),
   fingerprint: (hash, certificate) => createHash(hash.replace('-', '')).update(certificate).digest(),
   aes128Gcm,
   keyShare,
@@ -140,22 +140,9 @@ export const nodeSrtpCrypto: SrtpCrypto = {
   aes128Gcm,
 };
 
-/** Keys beyond a block are hashed first (RFC 2104 section 2), which an ice-pwd of 256 characters may ask for. */
-const SHA1_BLOCK = 64;
-const WORD_SIZE = 4;
-
-/** For STUN, whose messages are whole words: a check of a hundred bytes costs less here than in OpenSSL. */
-export function hmacSha1(key: Uint8Array, data: Uint8Array): Uint8Array {
-  if (key.length > SHA1_BLOCK || data.length < WORD_SIZE) {
-    return createHmac('sha1', key).update(data).digest();
-  }
-  const end = data.length - WORD_SIZE;
-  const view = new DataView(data.buffer, data.byteOffset, data.length);
-  const words = new HmacSha1(key).digest(data, 0, end, view.getInt32(end));
-  const digest = new DataView(new ArrayBuffer(SHA1_SIZE));
-  for (let i = 0; i < SHA1_SIZE / WORD_SIZE; i++) digest.setInt32(WORD_SIZE * i, words[i]!);
-  return new Uint8Array(digest.buffer);
-}
+/** For STUN. */
+export const hmacSha1 = (key: Uint8Array, data: Uint8Array): Uint8Array =>
+  createHmac('sha1', key).update(data).digest();
 
 export interface LocalIdentity extends DtlsIdentity {
   /** sha-256, as in `a=fingerprint`. */

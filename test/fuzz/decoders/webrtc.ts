@@ -200,6 +200,7 @@ const digest = (...parts: readonly Uint8Array[]): Uint8Array =>
 const crypto: DtlsCrypto = {
   random: (length) => new Uint8Array(length).fill(3),
   sha256: (parts) => digest(...parts),
+  hmacSha256: (key, data) => digest(key, data),
   fingerprint: () => FINGERPRINT,
   aes128Gcm: () => ({
     seal: (_nonce, _additional, plain) => {
