@@ -23,13 +23,17 @@ export function courseOf(history: History, watched: Watched, faultAt: number): C
     : playerCourse(history, watched, faultAt);
 }
 
-/** Counts the frames that a client got, or an encoder sent, since a moment and that are newer than all before. */
+/**
+ * Counts the frames that a client got, or an encoder sent, that were sent after a moment and are newer than all before: a
+ * segment of before a fault may be loaded after it, and says nothing of what the cluster does now.
+ */
 export class NewFrames {
   readonly #history: History;
   readonly #client: string;
-  readonly #type: 'player.got' | 'publisher.sent';
+  readonly #publisher: string;
   readonly #sinceAt: number;
-  #next = 0;
+  #nextSent = 0;
+  #nextGot = 0;
   #newest = -1;
   #count = 0;
 
@@ -37,19 +41,31 @@ export class NewFrames {
   constructor(history: History, { client, publisher }: Watched, sinceAt: number) {
     this.#history = history;
     this.#client = client;
-    this.#type = client === publisher ? 'publisher.sent' : 'player.got';
+    this.#publisher = publisher;
     this.#sinceAt = sinceAt;
   }
 
   get count(): number {
-    const events = this.#history.of(this.#type);
-    for (; this.#next < events.length; this.#next++) {
-      const { client, stamp, t } = events[this.#next]!;
+    const firstDue = this.#firstDue();
+    if (firstDue === undefined) return 0;
+    const events = this.#history.of(this.#client === this.#publisher ? 'publisher.sent' : 'player.got');
+    for (; this.#nextGot < events.length; this.#nextGot++) {
+      const { client, stamp } = events[this.#nextGot]!;
       if (client !== this.#client || stamp === null || stamp.frame <= this.#newest) continue;
       this.#newest = stamp.frame;
-      if (t > this.#sinceAt) this.#count++;
+      if (stamp.frame >= firstDue) this.#count++;
     }
     return this.#count;
+  }
+
+  /** The first frame that was sent after the moment; undefined while none was. */
+  #firstDue(): number | undefined {
+    const sent = this.#history.of('publisher.sent');
+    for (; this.#nextSent < sent.length; this.#nextSent++) {
+      const { client, stamp, t } = sent[this.#nextSent]!;
+      if (client === this.#publisher && stamp !== null && t > this.#sinceAt) return stamp.frame;
+    }
+    return undefined;
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { judgeFailover, judgeReturns } from '../../scenarios/conformance/failover-judging.ts';
+import { NewFrames } from '../../scenarios/failover-course.ts';
 import { FailoverStep, stepOf, type Watched } from '../../scenarios/failover-steps.ts';
 import { timelineOf } from '../../scenarios/failover-timeline.ts';
 import type { MediaItem } from '../../scenarios/history.ts';
@@ -227,5 +228,48 @@ describe('timelineOf', () => {
   test('a client for whom none came any more has no first frame', () => {
     const [client] = told({ got: sent((frame) => frame >= 50) }).clients;
     assert.deepEqual([client?.firstGood, client?.gap], [null, END - (49 * 40 + 100)]);
+  });
+});
+
+describe('new frames', () => {
+  const asOf = (sinceAt: number, got: readonly MediaItem[]) =>
+    new NewFrames(
+      new Timeline().sent('publisher', sent()).got('player', got).history,
+      watched as Watched,
+      sinceAt,
+    ).count;
+
+  test('are those that were sent after the moment, not those that came after it', () => {
+    const since = sent()[100]!.timestamp;
+    assert.equal(
+      asOf(
+        since,
+        late(
+          sent((frame) => frame < 50 || frame >= 101),
+          2000,
+        ),
+      ),
+      0,
+    );
+    assert.equal(
+      asOf(
+        since,
+        late(
+          sent((frame) => frame < 50 || frame >= 111),
+          2000,
+        ),
+      ),
+      10,
+    );
+  });
+
+  test('are not told of while none was sent', () => {
+    assert.equal(asOf(END, late(sent(), 5000)), 0);
+  });
+
+  test('of the encoder are what it sent', () => {
+    const { history } = new Timeline().sent('publisher', sent());
+    const own = { ...watched, client: 'publisher' };
+    assert.equal(new NewFrames(history, own, sent()[189]!.timestamp).count, 10);
   });
 });
