@@ -58,6 +58,14 @@ export class NewFrames {
     return this.#count;
   }
 
+  /** By how much the client was behind at the moment: how long ago the newest frame that it had was sent, in ms; 0 when it had none. */
+  get behindMs(): number {
+    const had = this.#history
+      .got(this.#client)
+      .findLast(({ t, stamp }) => t <= this.#sinceAt && stamp !== null);
+    return had === undefined ? 0 : Math.max(0, this.#sinceAt - had.stamp!.sentAt);
+  }
+
   /** The first frame that was sent after the moment; undefined while none was. */
   #firstDue(): number | undefined {
     const sent = this.#history.of('publisher.sent');

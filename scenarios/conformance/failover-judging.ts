@@ -48,7 +48,11 @@ export function cured(t: CheckContext, what: string): void {
   t.step(FailoverStep.cured, { what });
 }
 
-/** Waits until every client that is watched has had a GOP of new frames since the fault, or the cure; or its time is up. */
+/**
+ * Waits until every client that is watched has had a GOP of frames that were sent after the fault, or the cure; or its time is
+ * up: its bound, that GOP, and what it was behind by, as what was sent before comes first. How long it may be without a frame
+ * is for the judge to say.
+ */
 export async function settled(t: CheckContext, group: string): Promise<void> {
   const faultAt = faultsIn(t.history)[0]!.t;
   const sinceAt = { fault: faultAt, cure: curedAt(t.history) ?? faultAt };
@@ -56,7 +60,8 @@ export async function settled(t: CheckContext, group: string): Promise<void> {
   await everyOne(
     watchedIn(t.history, group).map((watched) => {
       const frames = new NewFrames(t.history, watched, sinceAt[watched.since]);
-      const withinMs = Math.max(0, sinceAt[watched.since] + watched.boundMs - now) + AFTERWARDS_MS;
+      const boundMs = Math.max(0, sinceAt[watched.since] + watched.boundMs - now);
+      const withinMs = Math.ceil(boundMs + frames.behindMs) + AFTERWARDS_MS;
       const what = `${watched.client}: ${AFTERWARDS_FRAMES} new frames`;
       return t.until(what, withinMs, () => frames.count >= AFTERWARDS_FRAMES);
     }),

@@ -267,6 +267,21 @@ describe('new frames', () => {
     assert.equal(asOf(END, late(sent(), 5000)), 0);
   });
 
+  test('come after what the client was behind by', () => {
+    const behindMs = (got: readonly MediaItem[], delay: number) =>
+      new NewFrames(new Timeline().got('player', got, delay).history, watched, 4000).behindMs;
+    assert.equal(behindMs(sent(), 0), 0);
+    assert.equal(behindMs(sent(), 1520), 1520);
+    assert.equal(
+      behindMs(
+        sent((frame) => frame > 75),
+        0,
+      ),
+      1000,
+    );
+    assert.equal(behindMs([], 0), 0);
+  });
+
   test('of the encoder are what it sent', () => {
     const { history } = new Timeline().sent('publisher', sent());
     const own = { ...watched, client: 'publisher' };
