@@ -212,7 +212,7 @@ test('an edge segments while a player holds the pull, and not for HLS alone', as
     host: '127.0.0.2',
     origins: [{ host: origin.config.host, port: origin.config.rtmpPort }],
     hls: { directory: path.join(directory, 'edge') },
-    settings: { hls: { fragmentSeconds: 1, windowSeconds: 3, sessions: false } },
+    settings: { hls: { fragmentSeconds: 1, windowSeconds: 60, sessions: false } },
   });
   const publisher = await RtmpPeer.publisher(origin, 'x');
   sendGopsForever(publisher, 100);
