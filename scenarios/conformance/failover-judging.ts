@@ -1,5 +1,5 @@
 /** What the checks of faults share: who is watched, what is asked of whom, and how it is judged. */
-import { RETRIES_PER_SECOND } from '../bounds.ts';
+import { RETRIES_PER_SECOND, TWO_HOPS_MS } from '../bounds.ts';
 import type { CheckContext, Judgement } from '../check.ts';
 import { type Course, courseOf, NewFrames } from '../failover-course.ts';
 import {
@@ -78,7 +78,10 @@ export function judgeFailover(history: History, group: string): Judgement[] {
   if (watched.length === 0 || faultAt === undefined)
     return [notSeen(history, 'a fault while clients are watched')];
   const cure = curedAt(history);
-  const wrong = watched.flatMap((one) => judgeClient(history, one, faultAt, cure));
+  const wrong = [
+    ...watched.flatMap((one) => judgeClient(history, one, faultAt, cure)),
+    ...judgeFelt(history, watched, faultAt, cure),
+  ];
   const storm = judgeStorm(history, group, faultAt);
   const well = watched.filter((one) => wrong.every(({ expected }) => !expected.startsWith(`${one.client}:`)));
   return [...wrong, ...praise(history, well, faultAt), ...storm];
@@ -150,7 +153,52 @@ function judgeClient(
       ),
     );
   }
-  return verdicts;
+  if (verdicts.length > 0) return verdicts;
+  const { count } = new NewFrames(history, watched, since === 'cure' ? cure! : faultAt);
+  if (count >= AFTERWARDS_FRAMES) return [];
+  const afterwards = `${client}: a GOP of new frames, in which nothing is doubled or lost`;
+  return [inconclusive(afterwards, `${count} of ${AFTERWARDS_FRAMES} frames were seen`)];
+}
+
+/**
+ * Those whom the fault concerns have noticed it, or it was none: who waits for what is down has no frames meanwhile, and
+ * of those who return, and of all, somebody was there.
+ */
+function judgeFelt(
+  history: History,
+  watched: readonly Watched[],
+  faultAt: number,
+  cure: number | undefined,
+): Judgement[] {
+  const concerned = watched.filter(({ part }) => part !== 'untouched');
+  const felt = concerned.filter((one) => {
+    const { sessions, closed, gap, lost, unsent } = courseOf(history, one, faultAt);
+    return sessions > 0 || closed !== undefined || gap > TWO_HOPS_MS || lost + unsent > 0;
+  });
+  const unmoved = concerned.flatMap((one) => {
+    const least = leastGapMs(one, faultAt, cure);
+    const { gap } = courseOf(history, one, faultAt);
+    if (gap >= least) return [];
+    return [
+      inconclusive(`${one.client}: has no frame for ${Math.round(least)} ms at least`, `a gap of ${gap} ms`),
+    ];
+  });
+  if (unmoved.length > 0) return unmoved;
+  const parts = [...new Set(concerned.map(({ part }) => part))];
+  const missed = parts.filter((part) => part === 'returns' || felt.length === 0);
+  return missed
+    .filter((part) => !felt.some((one) => one.part === part))
+    .map((part) => inconclusive(`${part}: somebody notices the fault`, 'nobody did'));
+}
+
+/**
+ * How long at the least nothing new can come to who waits: of what is down until it is cured half of that time; what may
+ * lose no frame stands still, which is told from two merged writes. Of others nothing is known.
+ */
+function leastGapMs({ part, since, lossless }: Watched, faultAt: number, cure: number | undefined): number {
+  if (part !== 'waits') return 0;
+  if (since === 'cure') return cure === undefined ? 0 : (cure - faultAt) / 2;
+  return lossless ? TWO_HOPS_MS : 0;
 }
 
 /** A gap that began when the stream could be had again is what it is. @param cure ms after the fault. */

@@ -184,6 +184,47 @@ describe('judgeFailover', () => {
   });
 });
 
+describe('judgeFailover, of what was not seen', () => {
+  const untouched = { part: 'untouched', boundMs: 20_000, lossless: true } as const;
+  const cure = { since: 'cure', boundMs: 1000 } as const;
+
+  test('who noticed nothing has had frames since the fault', () => {
+    assert.equal(judge({ watched: untouched, got: sent() }).verdict, 'pass');
+    assert.equal(judge({ watched: untouched, got: sent((frame) => frame >= 50) }).verdict, 'inconclusive');
+  });
+  test('one frame after the gap is not the stream', () => {
+    const got = sent((frame) => frame >= 50 && frame !== 130);
+    const { verdict, says } = judge({ watched: cure, cured: 5100, got });
+    assert.equal(verdict, 'inconclusive');
+    assert.match(says, /1 of 25 frames/);
+  });
+  test('who is to wait for what is down has no frames until it is there again', () => {
+    const got = sent((frame) => frame >= 50 && frame < 60);
+    assert.match(judge({ watched: cure, cured: 3500, got }).says, /a gap of 440 ms/);
+    assert.equal(judge({ watched: cure, cured: 3500, got: sent() }).verdict, 'inconclusive');
+  });
+  test('who stands still and loses no frame has stood still', () => {
+    assert.equal(judge({ watched: { lossless: true }, got: sent() }).verdict, 'inconclusive');
+  });
+  test('a fault that nobody noticed was none', () => {
+    for (const part of ['waits', 'returns'] as const) {
+      const { verdict, says } = judge({ watched: { part }, got: sent() });
+      assert.deepEqual([verdict, says], ['inconclusive', 'nobody did']);
+    }
+  });
+  test('of those who return somebody did, also where others noticed the fault', () => {
+    const { history: seen } = history();
+    seen.append({ t: 0, type: 'step', step: FailoverStep.watched, data: stepOf(returning) });
+    for (const item of sent()) {
+      seen.append({ t: item.timestamp, type: 'player.got', client: 'viewer', stream: 's', ...item });
+    }
+    const { verdict, says } = verdictOf(judgeFailover(seen, GROUP));
+    assert.deepEqual([verdict, says], ['inconclusive', 'nobody did']);
+  });
+});
+
+const returning: Watched = { ...watched, client: 'viewer', part: 'returns' };
+
 test('a balancer that had nobody at the node that went has shown nothing', () => {
   const returns = { part: 'returns', boundMs: 3000 } as const;
   const of = (attempts: readonly number[]) =>
