@@ -6,15 +6,20 @@ import { words } from './judging.ts';
 
 const STORM_WINDOW_MS = 1000;
 
-/** Connections that nodes tried since the fault. */
+/** Connections that nodes tried since a moment. */
 function attemptsSince(
   history: History,
   nodes: readonly string[],
-  faultAt: number,
+  sinceAt: number,
 ): (EventOf<'tap.open'> | EventOf<'tap.refused'>)[] {
   return [...history.of('tap.open'), ...history.of('tap.refused')]
-    .filter(({ t, from, carries = 'rtmp' }) => t >= faultAt && nodes.includes(from) && carries === 'rtmp')
+    .filter(({ t, from, carries = 'rtmp' }) => t >= sinceAt && nodes.includes(from) && carries === 'rtmp')
     .sort((a, b) => a.t - b.t);
+}
+
+/** Whether a tap has told of one of the nodes, before the fault or after: none that tries is something only then. */
+export function hasSeenAny(history: History, { nodes }: StormBound): boolean {
+  return attemptsSince(history, words(nodes), 0).length > 0;
 }
 
 /** Most attempts of one node within a second. */

@@ -131,8 +131,9 @@ const entryFrozen = check({
       if (enters(t, front.spec.name, 'publish', 'rtmp')) await encodeThrough(t, front.spec.name, aside);
     }
     const encoders = fronts.filter(({ spec }) => enters(t, spec.name, 'publish', 'rtmp'));
+    const edges = namesOf(t, 'edge').filter((edge) => aside.includes(edge));
     // What is published at an edge goes to an origin over a connection of its own.
-    boundStorm(t, FROZEN, encoders.length);
+    boundStorm(t, FROZEN, encoders.length, edges);
     await standStillAndGoOn(t, fronts, {
       group: FROZEN,
       forMs: FREEZE_MS,

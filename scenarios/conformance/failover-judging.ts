@@ -12,9 +12,9 @@ import {
   type Watched,
   watchedIn,
 } from '../failover-steps.ts';
-import { stormOf } from '../failover-storm.ts';
+import { hasSeenAny, stormOf } from '../failover-storm.ts';
 import type { History } from '../history.ts';
-import { failed, inconclusive, judged, notSeen, unlessOurs } from '../judging.ts';
+import { failed, inconclusive, judged, notSeen, unlessOurs, words } from '../judging.ts';
 import { GOP_FRAMES } from '../stage.ts';
 import { everyOne, namesOf } from './masters-and-slaves.ts';
 
@@ -26,7 +26,10 @@ export function watchFor(t: CheckContext, watched: Watched): void {
   t.step(FailoverStep.watched, stepOf(watched));
 }
 
-/** How often edges may connect: each of the streams that one of them fetches at the most, once within its pause. */
+/**
+ * How often edges may connect: each of the streams that one of them fetches at the most, once within its pause. They are
+ * to have fetched something: who never connected is not known to be seen.
+ */
 export function boundStorm(
   t: CheckContext,
   group: string,
@@ -222,8 +225,9 @@ function praise(history: History, well: readonly Watched[], faultAt: number): Ju
 
 function judgeStorm(history: History, group: string, faultAt: number): Judgement[] {
   const bound = stormBoundIn(history, group);
-  if (bound === undefined) return [];
+  if (bound === undefined || words(bound.nodes).length === 0) return [];
   const { worst, node } = stormOf(history, bound, faultAt);
   const expected = `no edge tries more than ${bound.perSecond} connections within a second (${bound.why})`;
+  if (!hasSeenAny(history, bound)) return [inconclusive(expected, 'no connection of theirs was ever seen')];
   return [judged(worst <= bound.perSecond, expected, node === '' ? 'none tried' : `${node}: ${worst}`)];
 }

@@ -161,6 +161,11 @@ describe('judgeFailover', () => {
     assert.deepEqual([out.verdict, out.says], ['fail', 'edge-1: 2']);
     assert.equal(judge({ perSecond: 0, opens: [2100] }).verdict, 'fail');
     assert.equal(judge({ perSecond: 1, opens: [1000, 1100, 2100] }).verdict, 'pass');
+    assert.equal(judge({ perSecond: 0, opens: [1000] }).verdict, 'pass');
+  });
+  test('a node of which no tap has ever told may have tried as often as it liked', () => {
+    const { verdict, says } = judge({ perSecond: 1 });
+    assert.deepEqual([verdict, says], ['inconclusive', 'no connection of theirs was ever seen']);
   });
   test('an encoder: from its last frame to the first one of its next session', () => {
     const encoder = (boundMs: number) => {
