@@ -10,7 +10,7 @@ import {
 } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
 import { courseOf } from '../failover-course.ts';
-import { faultsIn, watchedIn } from '../failover-steps.ts';
+import { curedAt, faultsIn, watchedIn } from '../failover-steps.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG, VIEWER } from '../habits.ts';
 import type { History } from '../history.ts';
@@ -260,8 +260,13 @@ const nginxRestarted = check({
 
 function judgePulls(history: History): Judgement {
   const expected = 'the origin has the same pulls of each edge afterwards as before';
-  const [before, after] = history.of('api.stream').map(({ upstreamsOf }) => listed(upstreamsOf));
-  if (after === undefined) return notSeen(history, expected);
+  const faultAt = faultsIn(history)[0]?.t ?? Number.POSITIVE_INFINITY;
+  const cure = curedAt(history) ?? Number.POSITIVE_INFINITY;
+  const read = history.of('api.stream');
+  const [first, last] = [read.findLast(({ t }) => t < faultAt), read.findLast(({ t }) => t > cure)];
+  if (first === undefined || last === undefined) return notSeen(history, expected);
+  const [before, after] = [listed(first.upstreamsOf), listed(last.upstreamsOf)];
+  if (first.upstreams + last.upstreams === 0) return inconclusive(expected, `${before}; then ${after}`);
   return judged(after === before, expected, after === before ? after : `${before}; then ${after}`);
 }
 

@@ -46,7 +46,9 @@ describe('entry-frozen', () => {
 describe('nginx-restarted', () => {
   const one: Watched = { ...watched, part: 'returns', lossless: false, group: 'nginx' };
   /** @param readings of the API of the origin, before and after. */
-  const judge = (...readings: ApiReading['upstreamsOf'][]) => {
+  const judge = (...readings: ApiReading['upstreamsOf'][]) => judgeAt(5000, ...readings);
+  /** @param everyMs between two readings, the first of which is just before the fault. */
+  const judgeAt = (everyMs: number, ...readings: ApiReading['upstreamsOf'][]) => {
     const timeline = new Timeline()
       .step(0, FailoverStep.watched, stepOf(one))
       .sent('publisher', video({ count: 200 }))
@@ -65,7 +67,7 @@ describe('nginx-restarted', () => {
       waitedMs: 1000,
     });
     for (const [i, upstreamsOf] of readings.entries())
-      timeline.api(FAULT - 10 + i * 5000, 's', { upstreamsOf });
+      timeline.api(FAULT - 10 + i * everyMs, 's', { upstreamsOf });
     return judgeWith(FAILOVER_ENTRIES, 'failover/nginx-restarted', timeline.generator(END, 5));
   };
   test('viewers come back, and the origin has the pulls of before', () =>
@@ -75,6 +77,10 @@ describe('nginx-restarted', () => {
     assert.equal(verdict, 'fail');
     assert.match(says, /edge-1: 1; then edge-1: 2/);
   });
+  test('an origin that knew of no pull before tells nothing by knowing of none', () =>
+    assert.deepEqual(judge({}, {}), { verdict: 'inconclusive', says: 'none; then none' }));
+  test('what the origin told twice before the fault says nothing of afterwards', () =>
+    assert.equal(judgeAt(5, { 'edge-1': 1 }, { 'edge-1': 1 }).verdict, 'inconclusive'));
   test('nobody can say where the origin was not asked again', () =>
     assert.equal(judge({ 'edge-1': 1 }).verdict, 'inconclusive'));
 });
