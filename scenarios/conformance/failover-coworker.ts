@@ -16,7 +16,7 @@ import { watchUntouched } from './failover-asked.ts';
 import { dieAndReturn, standStill, standStillAndGoOn } from './failover-faults.ts';
 import { boundStorm, judgeFailover, settled, watchFor } from './failover-judging.ts';
 import { encoderAt, encoderBackMs, HANDSHAKE_MS, playersAt } from './failover-setting.ts';
-import { missedBy, namesOf } from './masters-and-slaves.ts';
+import { framesFrom, missedBy, namesOf } from './masters-and-slaves.ts';
 
 const SEED = 'SRS clusters with coworkers (seeds/002)';
 
@@ -214,11 +214,10 @@ const managerKilled = check({
       forMs: GONE_MS,
       why: 'there is no stream manager',
     });
-    t.step('asked', { edge: south!.spec.name });
+    t.step('asked', { edge: south!.spec.name, publisher: encoder.label });
     await t
       .play(t.playUrl('rtmp', stream, south!.spec.name), 'newcomer')
       .playing(MANAGER_KNOWS_WITHIN_MS + REDIRECTED_PLAYING_WITHIN_MS);
-    t.step('served');
   },
 
   judge: (history) => [...judgeFailover(history, MANAGER), ...judgeNewcomer(history)],
@@ -228,8 +227,10 @@ const managerKilled = check({
 function judgeNewcomer(history: History): Judgement[] {
   const expected =
     'a player at another edge is brought to the stream by a 302, once the stream manager is back';
-  if (history.step('asked') === undefined) return [notSeen(history, expected)];
-  if (history.step('served') !== undefined) return [judged(true, expected, 'it was')];
+  const asked = history.step('asked');
+  if (asked === undefined) return [notSeen(history, expected)];
+  const played = framesFrom(history, 'newcomer', String(asked.publisher)).length;
+  if (played > 0) return [judged(true, expected, 'it was')];
   return [missedBy(history, 'newcomer', expected, 'it got nothing')];
 }
 
