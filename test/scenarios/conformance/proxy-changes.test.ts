@@ -28,6 +28,8 @@ describe('dead-origin', () => {
     readonly statuses?: readonly number[];
     /** Whether the new streams were counted. Default true. */
     readonly counted?: boolean;
+    /** Who is killed. Default that origin. */
+    readonly killed?: string;
   }
   const ABSENT = Array.from({ length: 30 }, () => 404);
   const of = ({
@@ -36,8 +38,9 @@ describe('dead-origin', () => {
     again = 25,
     statuses = ABSENT,
     counted = true,
+    killed = 'origin-1',
   }: Course = {}) => {
-    const timeline = new Timeline().step(0, 'changes.dead', { node });
+    const timeline = new Timeline().step(0, 'changes.dead', { node }).control(5, killed, 'kill');
     if (counted) timeline.step(10, 'changes.published', { taken });
     timeline.sent('again', video({ count: again }));
     for (const status of statuses) asked(timeline, 5000, 'after', { status });
@@ -57,11 +60,18 @@ describe('dead-origin', () => {
   });
   test('new streams that were not counted tell nothing', () =>
     assert.equal(of({ counted: false }), 'inconclusive'));
+  test('an origin that did not die was no dead one', () =>
+    assert.equal(of({ killed: 'origin-2' }), 'inconclusive'));
 });
 
 describe('restarted-origin', () => {
-  const of = (streams: number, same: number, anew: number) =>
-    verdict('restarted-origin', new Timeline().step(0, 'changes.anew', { streams, same, anew }));
+  /** @param status of what is asked after the restart. */
+  const of = (streams: number, same: number, anew: number, status = 404) => {
+    const timeline = new Timeline();
+    for (let i = 0; i < streams; i++) asked(timeline, 1, 'again', { status: 404 });
+    for (let i = 0; i < streams; i++) asked(timeline, 2, 'again', { status: i < anew ? 404 : status });
+    return verdict('restarted-origin', timeline.step(3, 'changes.anew', { streams, same, anew }));
+  };
 
   test('a heartbeat changes nothing, a restart does', () => assert.equal(of(8, 8, 3), 'pass'));
   test('a heartbeat moves streams, a restart none', () => {
@@ -69,6 +79,10 @@ describe('restarted-origin', () => {
     assert.equal(of(8, 8, 8), 'fail');
   });
   test('too few streams tell nothing', () => assert.equal(of(7, 7, 3), 'inconclusive'));
+  test('a proxy that answers nobody after the restart has picked nothing anew', () => {
+    assert.equal(of(8, 8, 0, 0), 'inconclusive');
+    assert.equal(of(8, 8, 0, 502), 'inconclusive');
+  });
 });
 
 describe('flapping-origin', () => {
@@ -78,8 +92,13 @@ describe('flapping-origin', () => {
     taken = 18,
     got = media as readonly MediaItem[],
     counted = true,
+    kills = 3,
+    lostAt = undefined as number | undefined,
+    lastAt = 500,
   } = {}) => {
     const timeline = new Timeline().step(0, 'changes.flapping', { node });
+    for (let i = 0; i < kills; i++) timeline.control(i < 2 ? i : lastAt, 'origin-2', 'kill');
+    if (lostAt !== undefined) timeline.lost(lostAt, 'player');
     if (counted) timeline.step(10, 'changes.published', { taken });
     return verdict('flapping-origin', timeline.sent('steady', media).got('player', got));
   };
@@ -95,6 +114,14 @@ describe('flapping-origin', () => {
     assert.equal(of({ got: media.slice(0, 10) }), 'inconclusive');
     assert.equal(of({ node: null }), 'inconclusive');
     assert.equal(of({ counted: false }), 'inconclusive');
+  });
+  test('a player that is sent away after many frames does not get every one', () =>
+    assert.equal(of({ got: media.slice(0, 40), lostAt: 1700 }), 'fail'));
+  test('frames of before the last death are none of after it', () =>
+    assert.equal(of({ lastAt: 2000 }), 'inconclusive'));
+  test('an origin that died less often did not flap', () => {
+    assert.equal(of({ kills: 2 }), 'inconclusive');
+    assert.equal(of({ kills: 0 }), 'inconclusive');
   });
 });
 
@@ -131,6 +158,8 @@ describe('no-growth', () => {
   });
   test('memory that cannot be read tells nothing', () => {
     assert.equal(of(10_000, 0, 0), 'inconclusive');
+    assert.equal(of(10_000, 100, 0), 'inconclusive');
+    assert.equal(of(9999, 100, 0), 'fail');
     assert.equal(of(10_000, Number.NaN, Number.NaN), 'inconclusive');
   });
 });
