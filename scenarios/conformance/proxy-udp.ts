@@ -433,15 +433,20 @@ export const exporter = check({
     if (before === undefined || during === undefined || told === undefined)
       return [notSeen(history, 'the exporter while clients are there')];
     const played = PROTOCOLS.filter((protocol) => history.got(protocol).length > 0);
+    const counting = `clients of ${played.join(', ') || 'any protocol'} are counted`;
+    const silent = ['before', 'during', 'after'].filter((when) => !isAnswered(history, `metrics-${when}`));
     const uncounted = played.filter((protocol) => !(Number(during[protocol]) > Number(before[protocol])));
     const kept = PROTOCOLS.filter((protocol) => Number(after?.[protocol]) > Number(before[protocol]));
     const expected = `${RELEASED_WITHIN_MS} ms after all clients have left the exporter counts as before`;
     return [
-      judged(
-        uncounted.length === 0,
-        `clients of ${played.join(', ')} are counted`,
-        uncounted.length === 0 ? 'they are' : `not those of ${uncounted.join(', ')}`,
-      ),
+      played.length === 0
+        ? inconclusive(counting, 'nobody played')
+        : judged(
+            uncounted.length === 0,
+            counting,
+            uncounted.length === 0 ? 'they are' : `not those of ${uncounted.join(', ')}`,
+          ),
+      ...silent.map((when) => inconclusive('the exporter answers', `not ${when}`)),
       judged(
         told.first === true && told.second === true,
         'the API tells of streams of several origins',
@@ -457,6 +462,12 @@ export const exporter = check({
     ];
   },
 });
+
+/** The last request of a name; who is not answered counts nobody. */
+function isAnswered(history: History, label: string): boolean {
+  const last = history.of('http.exchange').findLast(({ client }) => client === label);
+  return last?.status === 200 && last.bytes > 0;
+}
 
 async function readMetrics(t: CheckContext, when: string): Promise<Record<string, number>> {
   const { host, ports } = t.nodes('proxy')[0]!;

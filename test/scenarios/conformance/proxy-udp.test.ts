@@ -160,9 +160,15 @@ describe('proxy/exporter', () => {
     readonly during?: StepData | undefined;
     readonly after?: StepData | undefined;
     readonly told?: StepData;
+    /** Of the exporter, afterwards. Default 200. */
+    readonly status?: number;
+    /** Default whoever plays RTMP, HTTP-FLV and SRT. */
+    readonly players?: readonly string[];
   }
   const of = (changes: Course = {}) => {
-    const { before, during, after, told } = {
+    const { before, during, after, told, status, players } = {
+      status: 200,
+      players: ['rtmp', 'http', 'srt'],
       before: NONE,
       during: { rtmp: 1, http: 1, srt: 2, webrtc: 0 },
       after: NONE,
@@ -171,7 +177,9 @@ describe('proxy/exporter', () => {
     };
     const timeline = new Timeline().step(0, 'udp.metrics', { when: 'before', ...before });
     // Nobody plays WebRTC: nothing need be counted.
-    for (const protocol of ['rtmp', 'http', 'srt']) timeline.got(protocol, video({ count: 3 }));
+    for (const protocol of players) timeline.got(protocol, video({ count: 3 }));
+    for (const when of ['before', 'during']) asked(timeline, 1, `metrics-${when}`, { bytes: 100 });
+    asked(timeline, 899, 'metrics-after', { status, bytes: 100 });
     if (during !== undefined) timeline.step(500, 'udp.metrics', { when: 'during', ...during });
     timeline.step(501, 'udp.exchange', told);
     if (after !== undefined) timeline.step(900, 'udp.metrics', { when: 'after', ...after });
@@ -191,6 +199,14 @@ describe('proxy/exporter', () => {
   test('streams of which the API does not tell fail', () => {
     assert.equal(of({ told: { first: false, second: true } }).says, 'one is missing');
     assert.equal(of({ told: { first: true, second: false } }).verdict, 'fail');
+  });
+  test('an exporter that does not answer any more counts nobody, and tells nothing', () => {
+    assert.deepEqual(of({ status: 0 }), { verdict: 'inconclusive', says: 'not after' });
+    assert.equal(of({ status: 500 }).verdict, 'inconclusive');
+  });
+  test('where nobody played, nobody is counted for it', () => {
+    const { verdict, says } = of({ players: [], during: NONE });
+    assert.deepEqual([verdict, says], ['inconclusive', 'nobody played']);
   });
   test('readings that were not made tell nothing', () => {
     assert.equal(of({ during: undefined }).verdict, 'inconclusive');
