@@ -197,6 +197,8 @@ const publishEndsEverywhere = check({
       const last = history.of('api.stream').findLast((event) => event.node === slave && event.t > left);
       if (last === undefined) return [inconclusive(expected, 'its API was not read')];
       const links = openLinks(history, String(setting.holder), slave);
+      if (last.publishers === 0 && openingsOf(history, String(setting.holder), slave) === 0)
+        return [inconclusive(expected, 'the tap saw no forwarder at all')];
       const actual = `${last.publishers} in its API after ${Math.round(last.t - left)} ms, ${links} open at the tap`;
       return [judged(last.publishers === 0 && links === 0, expected, actual)];
     });

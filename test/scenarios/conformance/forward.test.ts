@@ -138,6 +138,13 @@ describe('publish-ends-everywhere', () => {
       .step(30, 'left');
     assert.equal(judge('publish-ends-everywhere', timeline).verdict, 'inconclusive');
   });
+  test('a tap that never saw a forwarder does not know that it is gone', () => {
+    const timeline = new Timeline()
+      .step(20, 'everywhere', { holder: 'm', slaves: 'slave-1' })
+      .step(30, 'left')
+      .api(50, 's', { publishers: 0 }, 'slave-1');
+    assert.equal(judge('publish-ends-everywhere', timeline).verdict, 'inconclusive');
+  });
   test('slaves that were not asked are inconclusive', () => {
     const timeline = new Timeline()
       .step(20, 'everywhere', { holder: 'm', slaves: 'slave-1' })
