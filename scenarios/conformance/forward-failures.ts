@@ -308,9 +308,15 @@ const noDuplicateAfterFailback = check({
     }
     const slaves = words(setting.slaves);
     const read = new Set(history.of('api.stream').map(({ node }) => node));
-    const silent = players.filter((player) => history.got(player).length === 0);
+    const silent = players.filter((player) =>
+      [again('encoder'), 'third'].some(
+        (publisher) => framesFrom(history, player, publisher).length < RECOVERED_FRAMES,
+      ),
+    );
     if (slaves.length === 0 || silent.length > 0 || slaves.some((slave) => !read.has(slave))) {
-      return [notSeen(history, 'a player at every slave, and what the API of each says')];
+      return [
+        notSeen(history, 'a player of both publications at every slave, and what the API of each says'),
+      ];
     }
     return [
       judged(true, 'no slave with two publishers of the stream at a time', 'never'),

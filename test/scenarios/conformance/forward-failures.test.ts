@@ -176,6 +176,15 @@ describe('no-duplicate-after-failback', () => {
   test('a slave with two publishers fails', () => assert.equal(course({ publishers: 2 }).verdict, 'fail'));
   test('what another node than a slave says is not asked for', () =>
     assert.equal(course({ atMaster: 2 }).verdict, 'pass'));
+  test('a check that says it ended, and of which no publication but the first was seen, tells nothing', () => {
+    const timeline = new Timeline()
+      .step(500, 'all-play', { players: 'a', onlookers: '', slaves: 'slave-1' })
+      .sent('encoder', first)
+      .got('a', first)
+      .api(9000, 's', { publishers: 1 }, 'slave-1')
+      .step(15_000, 'end');
+    assert.equal(judge('no-duplicate-after-failback', timeline).verdict, 'inconclusive');
+  });
   test('a check that ends before the master is back tells nothing', () => {
     const timeline = courseOf({ until: 'failed-back' });
     timeline.step(2400, 'publish-attempt', { publisher: 'encoder-again', attempt: 1 });

@@ -217,6 +217,18 @@ describe('slave-restart', () => {
     assert.equal(verdict, 'fail');
     assert.match(says, /1940 ms at the most/);
   });
+  test('a bystander who had no frame since the slave went is not known to have noticed nothing', () => {
+    for (const bystander of [[], media.slice(0, 40)]) {
+      const timeline = new Timeline()
+        .step(1000, 'all-play', { publisher: 'publisher', bystanders: 'b', slave: 'slave-1' })
+        .control(2000, 'slave-1', 'kill')
+        .step(2100, 'started-again')
+        .sent('publisher', media)
+        .got('b', bystander)
+        .got('back', video({ from: 50, count: 1 }));
+      assert.equal(judge('slave-restart', timeline.generator(2300, 5)).verdict, 'inconclusive');
+    }
+  });
   test('a bystander who loses a frame, its connection, or the stream fails', () => {
     assert.equal(played({ bystander: media.toSpliced(60, 1) }), 'fail');
     assert.equal(played({ lost: 'b' }), 'fail');
