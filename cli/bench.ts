@@ -40,7 +40,7 @@ import {
   START,
 } from '../scenarios/bench/run.ts';
 import { DEFAULT_SLO } from '../scenarios/bench/slo.ts';
-import { OPEN_UDP, proxyOption } from './gate-options.ts';
+import { OPEN_UDP, proxyOption, refuseSrsWithoutProgram } from './gate-options.ts';
 import { addLiveOptions, goLive, type Live, type LiveArguments } from './live.ts';
 import { REAL_SURROUNDINGS, type Surroundings, writeOrTell } from './measured-run.ts';
 import {
@@ -257,6 +257,7 @@ function profileOf({ profile, repetitions }: BenchArguments): Profile {
 /** Every topology with every engine that was named and can play it. */
 function runsOf(options: BenchArguments): { runs: BenchRun[]; notes: string[] } {
   const { topology: named, engine: engines, profile } = options;
+  refuseSrsWithoutProgram(engines, options.srs);
   const chosen =
     named.length > 0 ? named : profile === 'quick' ? [DEFAULT_TOPOLOGY] : TOPOLOGIES.map(({ name }) => name);
   const runs: BenchRun[] = [];

@@ -10,7 +10,7 @@ import type { EngineName } from '../lab/topology.ts';
 import { findChromium } from '../scenarios/browser/chromium.ts';
 import { BROWSER_PROTOCOLS, type BrowserProtocol } from '../scenarios/browser/record.ts';
 import { type BrowserRequest, environmentOf, planOf } from '../scenarios/browser/request.ts';
-import { engineOption } from './gate-options.ts';
+import { engineOption, refuseSrsWithoutProgram } from './gate-options.ts';
 import { CommandError, ExitCode, exitCodeOf, makeRunDirectory, UsageError } from './output.ts';
 import { readResults } from './report.ts';
 
@@ -66,7 +66,7 @@ Examples:
 }
 
 function several(flags: string, says: string, names: readonly string[]): Option {
-  return new Option(flags, `${says} (default: every one that can run here)`)
+  return new Option(flags, says)
     .choices([...names])
     .argParser((name: string, before: readonly string[]) => {
       if (!names.includes(name)) throw new InvalidArgumentError(`Allowed choices are ${names.join(', ')}.`);
@@ -83,6 +83,7 @@ async function browser(options: BrowserOptions): Promise<ExitCode> {
       ExitCode.labNotUp,
     );
   }
+  refuseSrsWithoutProgram([options.engine], options.srs);
   const named = options.topology.length > 0;
   const asked = {
     topologies: named ? options.topology : TOPOLOGIES.map(({ name }) => name),

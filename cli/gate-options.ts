@@ -43,7 +43,7 @@ export const OPEN_UDP =
 export function addClusterOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--topology <name>', 'a cluster; may be given again (default: every one that can run here)')
+      new Option('--topology <name>', 'a cluster; may be given again')
         .choices(TOPOLOGIES.map(({ name }) => name))
         .argParser(collectTopologies)
         .default([] as readonly string[], 'every one that can run here'),
@@ -133,6 +133,11 @@ function parsePort(text: string): number {
     throw new InvalidArgumentError('A base port is a whole number from 1024 to 32000.');
   }
   return port;
+}
+
+/** Before anything is begun: each cluster would say it for itself. */
+export function refuseSrsWithoutProgram(engines: readonly (EngineName | undefined)[], srs?: string): void {
+  if (engines.includes('srs') && !srs) throw new UsageError('Engine srs needs --srs PATH or SRS_BIN.');
 }
 
 /** What only processes can be. */

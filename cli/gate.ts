@@ -17,6 +17,7 @@ import {
   proxyOption,
   refuseLabOptions,
   refuseProcessOptions,
+  refuseSrsWithoutProgram,
   refuseTargetOptions,
   runnerOption,
   seedOption,
@@ -108,6 +109,7 @@ async function gate(patterns: string[], options: GateOptions): Promise<void> {
       await runAndReport('gate', options, { ...work, ...(await composeWork(patterns, options)) });
       return;
     }
+    refuseSrsWithoutProgram([options.engine], options.srs);
     const checks = selected(patterns, CHECKS, options.topology);
     const { basePort, jobs } = options;
     await runAndReport('gate', options, {

@@ -3,7 +3,13 @@ import { labDown, labStatus, labUp } from '../lab/daemon.ts';
 import { composeDown, refuseWhileComposed } from '../lab/runners/compose-lab.ts';
 import { DEFAULT_TOPOLOGY, TOPOLOGIES, topologyByName } from '../lab/topologies/index.ts';
 import { enginesOf } from '../lab/topology.ts';
-import { engineOption, OPEN_UDP, proxyOption, runnerOption } from './gate-options.ts';
+import {
+  engineOption,
+  OPEN_UDP,
+  proxyOption,
+  refuseSrsWithoutProgram,
+  runnerOption,
+} from './gate-options.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { chooseRunner, composedStatus, upInContainers } from './lab-compose.ts';
 import {
@@ -131,9 +137,7 @@ async function upAsProcesses(options: UpCommandOptions): Promise<void> {
   if (!engines.includes(engine)) {
     throw new UsageError(`Engine ${engine} cannot play ${options.topology}; ${engines.join(' and ')} can.`);
   }
-  if (engine === 'srs' && options.srs === undefined) {
-    throw new UsageError('Engine srs needs --srs PATH or SRS_BIN.');
-  }
+  refuseSrsWithoutProgram([engine], options.srs);
   const interruption = listenForInterrupt();
   const live = isTerminal(process.stderr);
   const ready: string[] = [];

@@ -179,6 +179,10 @@ test('wrong use is told before anything is started', async (t) => {
     refused({ topology: ['edge-cluster'], engine: ['nginx-rtmp'] }),
     /Nothing is selected/,
   );
-  await assert.rejects(refused({ topology: ['edge-cluster'], engine: ['srs'] }), LabError);
+  await assert.rejects(
+    refused({ engine: ['builtin', 'srs'] }),
+    /^UsageError: Engine srs needs --srs PATH or SRS_BIN/,
+  );
+  await assert.rejects(refused({ topology: ['edge-cluster'], engine: ['srs'], srs: '/no/srs' }), LabError);
   await assert.rejects(refused({ repetitions: '0' }), UsageError);
 });

@@ -79,6 +79,12 @@ describe('selection', () => {
     assert.doesNotMatch(stderr, /\n\s+at /);
   });
 
+  test('engine srs without a binary is wrong use, and nothing is started or written', async () => {
+    const { code, stdout, stderr } = await liveproof('gate', '--engine', 'srs', '--srs', '').ended;
+    assert.deepEqual([code, stdout], [2, '']);
+    assert.match(stderr, /Engine srs needs --srs PATH or SRS_BIN/);
+  });
+
   test('--list shows checks and runs none', async () => {
     const { code, stdout } = await liveproof('gate', 'fan-out/*', '--list').ended;
     assert.equal(code, 0);
