@@ -97,14 +97,14 @@ Exit codes:
 Examples:
   liveproof load rtmp://127.0.0.1/live/livestream --clients 1000
   liveproof load rtmp://127.0.0.1/live/a http://127.0.0.1:8080/live/a.flv --clients 5000 --ramp 10s --duration 2m
-  liveproof load http://127.0.0.1:8080/live/a.m3u8 --clients 2000 --hls-start live-edge
+  liveproof load http://127.1.0.6:8080/live/a.m3u8 --clients 2000 --hls-start live-edge
   liveproof load http://127.0.0.1:8080/live/a.flv -n 1000 --dashboard :8090 --prometheus :9464
   liveproof load http://127.0.0.1:8080/live/a.flv -n 100 --json | jq .load.latency.steady
-  liveproof load 'srt://127.0.0.1:10080?streamid=%23!::r=live/a,m=request&latency=200' --clients 500
-  liveproof load 'whep://127.0.0.1:1985/rtc/v1/whep/?app=live&stream=a' --clients 500
+  liveproof load 'srt://127.1.0.2:10080?streamid=%23!::r=live/a,m=request&latency=200' --clients 500
+  liveproof load 'whep://127.1.0.2:1985/rtc/v1/whep/?app=live&stream=a' --clients 500
   liveproof load rtmp://media.example.net/live/a -n 50 --allow-remote --out out/evening
   liveproof load https://media.example.net/a.m3u8 -n 50 --allow-remote --allow-hosts '*.cdn.example.net'
-  liveproof load rtmp://127.0.0.1/live/a -n 10000 --shard 0/4 --start-at 2026-11-28T20:00:00Z --out out/shard-0
+  liveproof load rtmp://127.0.0.1/live/a -n 10000 --shard 0/4 --start-at $(date -d '1 minute' +%s) --out out/shard-0
   liveproof merge out/shard-0 out/shard-1 out/shard-2 out/shard-3 --out out/all`,
     )
     .action(async (urls: string[], options: LoadArguments) => {

@@ -64,8 +64,8 @@ Examples:
   liveproof publish rtmp://127.0.0.1/live/livestream
   liveproof publish rtmp://127.0.0.1/live/stream-%d --streams 100 --duration 2m --out out/hundred
   liveproof publish rtmp://127.0.0.1/live/mine --file mine.flv --prometheus :9465
-  liveproof publish 'srt://127.0.0.1:10080?streamid=%23!::r=live/s-%d,m=publish' --streams 10
-  liveproof publish 'whip://127.0.0.1:1985/rtc/v1/whip/?app=live&stream=livestream'`,
+  liveproof publish 'srt://127.1.0.2:10080?streamid=%23!::r=live/s-%d,m=publish' --streams 10
+  liveproof publish 'whip://127.1.0.2:1985/rtc/v1/whip/?app=live&stream=livestream'`,
     )
     .action(async (url: string, options: PublishArguments) => {
       process.exitCode = await publish(url, options);
