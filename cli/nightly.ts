@@ -123,8 +123,8 @@ export function register(program: Command): void {
   program
     .command('nightly')
     .description('Everything that is too long for a pull request, one step after the other.')
-    .addOption(stepOption('--only <step>', 'this step; may be given again (default: all)'))
-    .addOption(stepOption('--without <step>', 'leave this step out; may be given again'))
+    .addOption(stepOption('--only <step>', 'this step; may be given again', 'all'))
+    .addOption(stepOption('--without <step>', 'leave this step out; may be given again', 'none'))
     .option(
       '--baseline <file>',
       'bench compares with the nights that are in there, and adds this one unless it failed',
@@ -149,10 +149,10 @@ Examples:
     .action(nightly);
 }
 
-function stepOption(flags: string, says: string): Option {
+function stepOption(flags: string, says: string, whenLeftOut: string): Option {
   return new Option(flags, says)
     .argParser((name: string, before: readonly string[]) => [...before, name])
-    .default([] as readonly string[], 'none');
+    .default([] as readonly string[], whenLeftOut);
 }
 
 /** Throws UsageError for a name that no step has, and when nothing is left. */
