@@ -56,7 +56,9 @@ async function watch(t: CheckContext, publisher: string, players: readonly Recor
 
 /** Of everybody who was to watch: playing soon, every frame, nothing of a 302. */
 function judgeViewers(history: History): Judgement[] {
-  return stepsOf(history, JOINED).flatMap(({ player, publisher }) => {
+  const joined = stepsOf(history, JOINED);
+  if (joined.length === 0) return [notSeen(history, 'viewers of the stream')];
+  return joined.flatMap(({ player, publisher }) => {
     const name = String(player);
     return [
       judgeJoin(history, name),
@@ -205,6 +207,7 @@ function judgePulls(history: History): Judgement[] {
   if (counted === undefined) return [inconclusive(pulled, 'the viewers did not all play')];
   const readings = history.of('api.stream').filter((event) => event.stream === stream && event.t <= counted);
   const plays = readings.map(({ node, clients, publishers }) => ({ node, count: clients - publishers }));
+  if (!plays.some(({ node }) => node === holder)) return [notSeen(history, pulled)];
   const right = plays.every(({ node, count }) => count === (node === holder ? edges : 0));
   const told = plays.map(({ node, count }) => `${node}: ${count}`).join(', ');
   const released = history.step('edge.released') !== undefined;

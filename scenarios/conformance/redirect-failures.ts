@@ -8,7 +8,8 @@ import {
 } from '../bounds.ts';
 import { type Check, check, type Judgement } from '../check.ts';
 import type { History } from '../history.ts';
-import { failed, inconclusive, judged, notSeen, unlessOurs } from '../judging.ts';
+import { compareFrames, failed, inconclusive, judged, notSeen, unlessOurs, videoOf } from '../judging.ts';
+import { GOP_FRAMES } from '../stage.ts';
 import { judgeAttempts, stepsOf } from '../wire/attempt.ts';
 import { type ApiAnswer, clusterAnswerOf, StandInStep, standIn } from '../wire/stand-in.ts';
 import { everyOne, lossOf, missedBy, timeOf } from './masters-and-slaves.ts';
@@ -222,6 +223,9 @@ const NONSENSE: Readonly<Record<string, ApiAnswer>> = {
   'a megabyte': { body: `{"code":0,"data":{"query":"${'x'.repeat(1024 * 1024)}","origin":null}}` },
 };
 
+/** Once all of it has been said. */
+const WITNESSED_FRAMES = GOP_FRAMES;
+
 const malformedCoworker = check({
   id: 'redirect/malformed-coworker',
   title: 'Nonsense from a coworker sends nobody anywhere, and disturbs nobody',
@@ -249,7 +253,7 @@ const malformedCoworker = check({
       const play = { name, node: asker, stream: t.stream('nobodys'), withinMs: COWORKER_WITHIN_MS + 1000 };
       (await playByHand(t, play))?.close();
     }
-    await witness.frames(25, 3000);
+    await witness.frames(WITNESSED_FRAMES, 3000);
     t.step('nonsense.done');
   },
 
@@ -257,21 +261,34 @@ const malformedCoworker = check({
     if (history.step('nonsense.setting') === undefined) {
       return [...judgeAttempts(history), notSeen(history, 'a coworker that talks nonsense')];
     }
-    const expected = 'a player whose stream is here goes on';
-    const loss = lossOf(history, 'witness');
-    const on = history.step('nonsense.done') !== undefined && !loss;
+    const since = timeOf(history, 'nonsense.setting')!;
     return [
       ...judgeAttempts(history),
+      ...judgeAsked(history, Object.keys(NONSENSE).length),
       ...Object.keys(NONSENSE).map((name) => judgeEndsSoon(history, name, COWORKER_WITHIN_MS)),
-      on ? judged(true, expected, 'every frame came') : missedOrLost(history, expected, loss?.code),
+      judgeWitness(history, since),
     ];
   },
 });
 
-function missedOrLost(history: History, expected: string, code: string | undefined): Judgement {
-  return code === undefined
-    ? missedBy(history, 'witness', expected, 'it got no more frames')
-    : failed(expected, `its connection is lost: ${code}`);
+/** A player whose stream is here goes on, to the end. @param since epoch ms. */
+function judgeWitness(history: History, since: number): Judgement {
+  const expected = 'a player whose stream is here goes on';
+  const loss = lossOf(history, 'witness');
+  if (loss !== undefined) return failed(expected, `its connection is lost: ${loss.code}`);
+  const got = history.got('witness');
+  const [difference] = compareFrames(history.sent('witnessed'), got).differences;
+  if (difference !== undefined) return failed(expected, `${difference.expected}, got ${difference.actual}`);
+  const frames = videoOf(got).filter(({ t }) => t > since).length;
+  return history.step('nonsense.done') !== undefined && frames >= WITNESSED_FRAMES
+    ? judged(true, expected, `${frames} frames came`)
+    : missedBy(history, 'witness', expected, 'it got no more frames');
+}
+
+/** What a coworker says shows nothing where nobody asked it. */
+function judgeAsked(history: History, times: number): Judgement[] {
+  const asked = stepsOf(history, StandInStep.asked).filter(({ path }) => path === '/api/v1/clusters').length;
+  return asked >= times ? [] : [inconclusive(`the coworker is asked ${times} times`, `${asked} times`)];
 }
 
 // not-to-itself
@@ -302,7 +319,11 @@ const notToItself = check({
   judge(history) {
     const seen = history.step('itself.setting') !== undefined;
     if (!seen) return [...judgeAttempts(history), notSeen(history, 'a coworker that sends back')];
-    return [...judgeAttempts(history), judgeEndsSoon(history, 'player', COWORKER_WITHIN_MS)];
+    return [
+      ...judgeAttempts(history),
+      ...judgeAsked(history, 1),
+      judgeEndsSoon(history, 'player', COWORKER_WITHIN_MS),
+    ];
   },
 });
 

@@ -8,7 +8,8 @@ import {
 } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
 import type { History } from '../history.ts';
-import { failed, judged, notSeen, words } from '../judging.ts';
+import { failed, judged, notSeen, videoOf, words } from '../judging.ts';
+import { GOP_FRAMES } from '../stage.ts';
 import { judgeAttempts, stepsOf } from '../wire/attempt.ts';
 import { clusterAnswerOf, StandInStep, standIn } from '../wire/stand-in.ts';
 import { everyOne, framesFrom, framesOf, lossOf, missedBy, timeOf } from './masters-and-slaves.ts';
@@ -82,8 +83,10 @@ const staleAnswer = check({
     const over = timeOf(history, 'stale.over');
     if (over === undefined)
       return [...judgeAttempts(history), notSeen(history, 'an edge that was sent astray')];
+    const astray = stepsOf(history, StandInStep.played).length > 0;
     return [
       ...judgeAttempts(history),
+      ...(astray ? [] : [notSeen(history, 'an edge that was sent astray')]),
       judgeSentTo(history, 'anew', String(history.step('stale.over')!.location)),
       judgeRecovery(history, 'viewer', 'publisher', { from: over, withinMs: ASTRAY_WITHIN_MS }),
     ];
@@ -234,8 +237,8 @@ const publishedMeanwhile = check({
     t.step('meanwhile.published');
     await player.playing(PLAYING_WITHIN_MS);
     await t.observe(coworkerMs(t) + COWORKER_WITHIN_MS, 'the question comes to its end');
-    await player.frames(25, 3000);
-    t.step('meanwhile.played');
+    t.step('meanwhile.over');
+    await player.frames(GOP_FRAMES, 3000);
   },
 
   judge(history) {
@@ -245,8 +248,13 @@ const publishedMeanwhile = check({
     if (redirect) return [failed(expected, `sent to ${redirect.location}`)];
     const loss = lossOf(history, 'player');
     if (loss) return [failed(expected, `closed: ${loss.reason} while ${loss.during}, ${loss.code}`)];
-    const played = history.step('meanwhile.played') !== undefined && history.got('player').length > 0;
-    return [played ? judged(true, expected, 'it does') : missedBy(history, 'player', expected, 'no media')];
+    const over = timeOf(history, 'meanwhile.over') ?? Number.POSITIVE_INFINITY;
+    const frames = videoOf(history.got('player')).filter(({ t }) => t > over).length;
+    return [
+      frames >= GOP_FRAMES
+        ? judged(true, expected, 'it does')
+        : missedBy(history, 'player', expected, `${frames} frames afterwards`),
+    ];
   },
 });
 

@@ -224,14 +224,14 @@ const nowhere = check({
       (await playByHand(t, play))?.close();
       await t.untilApi(node.spec.name, stream, 1000, ({ clients }) => clients === 0);
     }
-    t.step('nowhere.gone');
   },
 
   judge(history) {
     const setting = history.step('nowhere.setting');
     if (setting === undefined) return [...judgeAttempts(history), notSeen(history, 'plays of it')];
     const forgotten = 'no origin knows a player of it a second later';
-    const gone = history.step('nowhere.gone') !== undefined;
+    const lastOf = (name: string) => history.of('api.stream').findLast(({ node }) => node === name);
+    const gone = words(setting.names).every((name) => lastOf(name)?.clients === 0);
     const kept = history.of('api.stream').filter(({ clients }) => clients > 0);
     return [
       ...judgeAttempts(history),

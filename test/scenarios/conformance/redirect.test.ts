@@ -208,7 +208,8 @@ test('query-and-vhost: redirect2 is compared as it is', () => {
 
 test('nowhere: a prompt end, no 302, and nothing is left', () => {
   const setting = () => new Timeline().step(900, 'nowhere.setting', { names: 'a b' });
-  const gone = (timeline: Timeline) => timeline.step(3000, 'nowhere.gone');
+  const gone = (timeline: Timeline) =>
+    timeline.api(3000, 's', { clients: 0 }, 'a').api(3000, 's', { clients: 0 }, 'b');
   assert.equal(verdict('nowhere', gone(ended(ended(setting(), 'a'), 'b'))), 'pass');
   assert.equal(verdict('nowhere', gone(sentTo(ended(setting(), 'a'), 'b'))), 'fail');
   assert.equal(verdict('nowhere', gone(ended(ended(setting(), 'a'), 'b', COWORKER_WITHIN_MS + 1))), 'fail');
@@ -217,6 +218,8 @@ test('nowhere: a prompt end, no 302, and nothing is left', () => {
   const kept = ended(ended(setting(), 'a'), 'b').api(2000, 's', { clients: 1 }, 'b');
   assert.equal(verdict('nowhere', kept), 'fail');
   assert.equal(verdict('nowhere', ended(ended(setting(), 'a'), 'b')), 'inconclusive');
+  const unread = ended(ended(setting(), 'a'), 'b').step(3000, 'nowhere.gone');
+  assert.equal(verdict('nowhere', unread), 'inconclusive', 'an API that was not read');
 });
 
 describe('only-players', () => {
@@ -407,6 +410,7 @@ describe('who follows', () => {
     assert.equal(verdict('edge-follows', edges({ pulls: { a: 1, c: 1 } })), 'fail');
     assert.equal(verdict('edge-follows', edges({ pulls: { a: 0, c: 2 } })), 'fail');
     assert.equal(verdict('edge-follows', edges({ pulls: { a: 0, c: 0 } })), 'fail');
+    assert.equal(verdict('edge-follows', edges({ pulls: {} })), 'inconclusive', 'no origin was read');
     assert.equal(verdict('edge-follows', edges({ released: false })), 'fail');
     const late = edges({ delay: REDIRECTED_PLAYING_WITHIN_MS + 1 }).generator(9999, 5000);
     assert.equal(verdict('edge-follows', late), 'inconclusive');
@@ -452,6 +456,8 @@ describe('who follows', () => {
       );
     assert.equal(verdict('across-regions', course('a b c')), 'pass');
     assert.equal(verdict('across-regions', course('a a a')), 'inconclusive');
+    const unwatched = new Timeline().step(0, 'regions.setting', { holders: 'a b c', origins: 3 });
+    assert.equal(verdict('across-regions', unwatched), 'inconclusive');
     assert.equal(verdict('across-regions', redirected(course('a b c'), 'v')), 'fail');
   });
 
@@ -562,11 +568,21 @@ test('malformed-coworker: all of it, to the end', () => {
     .flatMap(({ expected, actual }) =>
       actual === 'there was no such play' ? [expected.slice(0, expected.lastIndexOf(': its'))] : [],
     );
-  const all = () => names.reduce((timeline, name) => ended(timeline, name), setting());
+  const media = video({ count: 100 });
+  const heard = (items: readonly MediaItem[] = media, asked = names.length) => {
+    const timeline = names.reduce((course, name) => ended(course, name), setting());
+    for (let i = 0; i < asked; i++) timeline.step(500, 'stand-in.asked', { path: '/api/v1/clusters' });
+    return timeline.sent('witnessed', media).got('witness', items);
+  };
+  const all = () => heard();
+  const whole = (timeline: Timeline) => verdict('malformed-coworker', timeline.step(9000, 'nonsense.done'));
   assert.deepEqual(judge('malformed-coworker', all().step(9000, 'nonsense.done')), {
     verdict: 'pass',
     says: '',
   });
+  assert.equal(whole(heard([])), 'inconclusive', 'a witness who saw nothing');
+  assert.equal(whole(heard(media.toSpliced(50, 1))), 'fail', 'a witness who lost a frame');
+  assert.equal(whole(heard(media, names.length - 1)), 'inconclusive', 'a coworker that was not asked');
   assert.equal(verdict('malformed-coworker', all()), 'inconclusive');
   assert.equal(verdict('malformed-coworker', all().missed(8000, 'witness: 25 frames')), 'fail');
   const done = all().step(9000, 'nonsense.done').lost(9100, 'witness');
@@ -574,9 +590,11 @@ test('malformed-coworker: all of it, to the end', () => {
 });
 
 test('not-to-itself: a prompt end', () => {
-  const setting = () => new Timeline().step(0, 'itself.setting');
+  const unasked = () => new Timeline().step(0, 'itself.setting');
+  const setting = () => unasked().step(1, 'stand-in.asked', { path: '/api/v1/clusters' });
   assert.equal(verdict('not-to-itself', ended(setting(), 'player')), 'pass');
   assert.equal(verdict('not-to-itself', sentTo(setting(), 'player')), 'fail');
+  assert.equal(verdict('not-to-itself', ended(unasked(), 'player')), 'inconclusive');
 });
 
 test('loops-bounded: a few in a row, and the viewer stays', () => {
@@ -603,12 +621,15 @@ describe('streams that are elsewhere now', () => {
   const anew = video({ stream: 2, count: 25 });
 
   test('stale-answer: found again on the same connection', () => {
-    const course = (after: number, told = LOCATION) => {
-      const timeline = sentTo(new Timeline().step(1000, 'stale.over', { location: LOCATION }), 'anew', told);
+    const course = (after: number, told = LOCATION, astray = true) => {
+      const timeline = new Timeline();
+      if (astray) timeline.step(900, 'stand-in.played', { stream: 's' });
+      sentTo(timeline.step(1000, 'stale.over', { location: LOCATION }), 'anew', told);
       timeline.sent('publisher', anew);
       return appendAt(timeline, 'got', 'viewer', 1000 + after, anew);
     };
     assert.equal(verdict('stale-answer', course(8100)), 'pass');
+    assert.equal(verdict('stale-answer', course(8100, LOCATION, false)), 'inconclusive');
     assert.equal(verdict('stale-answer', course(ASTRAY_WITHIN_MS + 1)), 'fail');
     assert.equal(verdict('stale-answer', course(8100, 'rtmp://127.1.0.2/live/s')), 'fail');
     assert.equal(verdict('stale-answer', course(8100).lost(9000, 'viewer')), 'fail');
@@ -648,9 +669,10 @@ describe('streams that are elsewhere now', () => {
 
   test('published-meanwhile: played, and kept', () => {
     const published = () => new Timeline().step(0, 'meanwhile.published');
-    const seen = published().got('player', anew).step(5000, 'meanwhile.played');
-    assert.equal(verdict('published-meanwhile', seen), 'pass');
-    assert.equal(verdict('published-meanwhile', published().step(5000, 'meanwhile.played')), 'inconclusive');
+    const seen = (over: number) => published().step(over, 'meanwhile.over').got('player', anew);
+    assert.equal(verdict('published-meanwhile', seen(50)), 'pass');
+    assert.equal(verdict('published-meanwhile', published().step(5000, 'meanwhile.over')), 'inconclusive');
+    assert.equal(verdict('published-meanwhile', seen(5000)), 'inconclusive', 'before the question is over');
     assert.equal(verdict('published-meanwhile', published().lost(2000, 'player')), 'fail');
     assert.equal(verdict('published-meanwhile', redirected(published(), 'player')), 'fail');
     assert.equal(verdict('published-meanwhile', published().missed(9, 'player: a video keyframe')), 'fail');
