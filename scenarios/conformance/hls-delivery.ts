@@ -200,6 +200,9 @@ function judgeAge(origin: readonly Listing[], cached: readonly Listing[]): Judge
   }
   const expected = `no playlist of the cache lacks what the origin listed ${bound} ms before`;
   if (cached.length === 0) return inconclusive(expected, 'no playlist came through the cache');
+  const newest = Math.max(...since.values());
+  if (oldest <= bound && cached.at(-1)!.sentAt < newest)
+    return inconclusive(expected, 'none came through the cache since the last that the origin listed');
   return judged(oldest <= bound, expected, `up to ${Math.round(oldest)} ms, of ${cached.length} playlists`);
 }
 
@@ -269,7 +272,8 @@ function judgePlaylistFanIn(asked: readonly Exchange[], passed: readonly Passed[
   // One for each life, one for the life that had begun, and nginx's lives need not begin with the first request.
   const bound = Math.ceil(durationMs / HLS_PLAYLIST_LIFE_MS) + 2;
   const expected = `of ${times.length} requests for the playlist in ${Math.round(durationMs)} ms at most ${bound} pass`;
-  if (times.length <= bound) return inconclusive(expected, 'too few requests to tell');
+  const answered = asked.filter(({ kind, status }) => kind === 'playlist' && status === 200).length;
+  if (Math.min(times.length, answered) <= bound) return inconclusive(expected, 'too few requests to tell');
   if (count === 0) return inconclusive(expected, 'the tap saw none');
   return judged(count <= bound, expected, `${count}`);
 }

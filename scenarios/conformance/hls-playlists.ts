@@ -155,6 +155,7 @@ const targetDuration = check({
 
 function judgeTarget(history: History, node: string, versions: readonly Loaded[]): Judgement {
   const wrong = new Set<string>();
+  const listed = versions.reduce((sum, { playlist }) => sum + playlist.segments.length, 0);
   const targets = new Set(versions.map(({ playlist }) => playlist.targetDuration));
   if (targets.size > 1) wrong.add(`it changed: ${[...targets].join(', ')}`);
   for (const { playlist } of versions) {
@@ -169,7 +170,7 @@ function judgeTarget(history: History, node: string, versions: readonly Loaded[]
     if (Math.round(seconds) <= lowest) continue;
     wrong.add(`segment ${sequence} has ${seconds} s of pictures, the target is ${lowest} s`);
   }
-  return allOf(`${node}: a target that holds`, versions.length, [...wrong], `${[...targets].join(', ')} s`);
+  return allOf(`${node}: a target that holds`, listed, [...wrong], `${[...targets].join(', ')} s`);
 }
 
 /** From the first picture to the end of the last one. */

@@ -2,13 +2,14 @@
 import { HLS_CLOSED_MS, HLS_FRAGMENT_MS, HLS_LISTED_MS, HLS_UPDATE_TARGETS } from '../bounds.ts';
 import { type Check, check, type Judgement } from '../check.ts';
 import type { History } from '../history.ts';
-import { failed, judged, nameOf, notSeen, unlessOurs, videoOf } from '../judging.ts';
+import { failed, inconclusive, judged, nameOf, notSeen, unlessOurs, videoOf } from '../judging.ts';
 import { FRAME_MS } from '../stage.ts';
 import {
   allOf,
   directOf,
   type FetchedSegment,
   forWatched,
+  type Loaded,
   loadedBy,
   segmentsOf,
   stepAt,
@@ -116,12 +117,8 @@ const endOfStream = check({
       const until = history.events.at(-1)!.t;
       return [
         judgeLastSegment(history, node, segments, last.stamp!.frame, at),
-        judged(
-          segments.flatMap(({ audio }) => audio).length === lastAudio,
-          `${node}: all ${lastAudio} audio frames are in segments`,
-          `${segments.flatMap(({ audio }) => audio).length}`,
-        ),
-        judgeSilence(node, versionsOf(loaded), stepAt(history, 'watched-to-end') ?? until),
+        judgeSound(node, segments, lastAudio),
+        judgeSilence(node, loaded, stepAt(history, 'watched-to-end') ?? until),
       ];
     });
   },
@@ -147,16 +144,23 @@ function judgeLastSegment(
   return unlessOurs(history, judged(tookMs <= bound, expected, `after ${tookMs} ms`), HLS_LISTED_MS);
 }
 
-function judgeSilence(
-  node: string,
-  versions: readonly { t: number; playlist: { targetDuration: number; endList: boolean } }[],
-  until: number,
-): Judgement {
-  const last = versions.at(-1)!;
+function judgeSound(node: string, segments: readonly FetchedSegment[], sent: number): Judgement {
+  const count = segments.flatMap(({ audio }) => audio).length;
+  const expected = `${node}: all ${sent} audio frames are in segments`;
+  if (sent + count === 0) return inconclusive(expected, 'none was sent');
+  return judged(count === sent, expected, `${count}`);
+}
+
+/** A playlist stays as it is when it is still answered, and the same. */
+function judgeSilence(node: string, loaded: readonly Loaded[], until: number): Judgement {
+  const last = versionsOf(loaded).at(-1)!;
   const quietMs = Math.round(until - last.t);
   const boundMs = last.playlist.targetDuration * 1000 * HLS_UPDATE_TARGETS;
   const expected = `${node}: EXT-X-ENDLIST, or no change for more than ${boundMs} ms`;
   if (last.playlist.endList) return judged(true, expected, 'EXT-X-ENDLIST');
+  const answeredMs = Math.round(loaded.at(-1)!.t - last.t);
+  if (quietMs > boundMs && answeredMs <= boundMs - 2 * HLS_POLL_MS)
+    return inconclusive(expected, `no playlist came later than ${answeredMs} ms after the last change`);
   return judged(quietMs > boundMs, expected, `no change for ${quietMs} ms`);
 }
 
@@ -203,6 +207,8 @@ function judgeBoundary(history: History, node: string): Judgement {
   // The playlist that a player sees says it for as long as the segment before is listed, too.
   const listings = loadedBy(history, node).flatMap(({ playlist }) => playlist.segments);
   const told = listings.filter(({ sequence, uri }) => sequence === boundary.sequence && uri === boundary.uri);
+  if (told.length === 0)
+    return inconclusive(expected, `no playlist with segment ${boundary.sequence} was read`);
   const silent = told.filter(({ discontinuity }) => !discontinuity);
   return judged(
     silent.length === 0,

@@ -130,14 +130,17 @@ function textTo(last: number, first = 0, name = 's'): string {
 describe('cache-freshness', () => {
   const id = 'hls/cache-freshness';
 
-  function through(delayMs: number, changes: { absent?: boolean; firstAfterMs?: number } = {}) {
-    const { absent = true, firstAfterMs = delayMs } = changes;
+  function through(
+    delayMs: number,
+    changes: { absent?: boolean; firstAfterMs?: number; until?: number } = {},
+  ) {
+    const { absent = true, firstAfterMs = delayMs, until = 12_000 } = changes;
     const events = [step(1, 'published'), step(20_000, 'watched-to-end')];
     if (absent) events.push(exchange('cache', 500, PLAYLIST, { status: 404 }));
     for (let t = 2000; t < 12_000; t += 100) {
       const listed = (at: number) => Math.floor((at - 2000) / 1000);
       events.push(...playlistEvents('origin', t, textTo(listed(t))));
-      if (t - delayMs >= 2000 && t - 2000 >= firstAfterMs) {
+      if (t - delayMs >= 2000 && t - 2000 >= firstAfterMs && t < until) {
         events.push(...playlistEvents('cache', t, textTo(listed(t - delayMs)), t));
       }
     }
@@ -147,6 +150,11 @@ describe('cache-freshness', () => {
   test('as old as half a fragment', () => assert.deepEqual(through(500), { verdict: 'pass', says: '' }));
   test('older', () => assert.match(through(1500).says, /up to 1[45]00 ms/));
   test('a 404 that is kept', () => assert.match(through(0, { firstAfterMs: 5000 }).says, /5000 ms/));
+  test('a cache that gives nothing any more gives nothing old, and is not known to be fresh', () => {
+    const { verdict, says } = through(100, { until: 3000 });
+    assert.equal(verdict, 'inconclusive');
+    assert.match(says, /since the last that the origin listed/);
+  });
   test('nothing that could be kept proves nothing', () => {
     assert.equal(through(500, { absent: false }).verdict, 'inconclusive');
   });
@@ -180,17 +188,19 @@ describe('cache-fan-in', () => {
     misses?: number | undefined;
     /** For the playlist, of players. */
     asked?: number;
+    /** Of its answers. */
+    status?: number;
   }
 
   function fanIn(changes: Requests = {}) {
-    const { segments, playlists, misses, asked } = {
-      ...{ segments: 1, playlists: 20, misses: 1, asked: 100, ...changes },
+    const { segments, playlists, misses, asked, status } = {
+      ...{ segments: 1, playlists: 20, misses: 1, asked: 100, status: 200, ...changes },
     };
     const passed = (t: number, path: string): HistoryEvent => {
       return { t, type: 'tap.request', tap: 'cache>origin', from: 'cache', method: 'GET', path };
     };
     const events = [step(20_000, 'watched-to-end')];
-    for (let i = 0; i < asked; i++) events.push(exchange('cache', 1000 + i * 100, PLAYLIST));
+    for (let i = 0; i < asked; i++) events.push(exchange('cache', 1000 + i * 100, PLAYLIST, { status }));
     for (let i = 0; i < 6; i++) {
       const headers: Record<string, string> =
         misses === undefined ? {} : { 'x-cache-status': i < misses ? 'MISS' : 'HIT' };
@@ -215,6 +225,8 @@ describe('cache-fan-in', () => {
     assert.equal(fanIn({ misses: undefined }).verdict, 'pass');
     assert.equal(fanIn({ misses: undefined, segments: 2 }).verdict, 'fail');
   });
+  test('a cache that answers with errors passes few requests on, and tells nothing by it', () =>
+    assert.equal(fanIn({ status: 502 }).verdict, 'inconclusive'));
   test('few requests, and a tap that saw no playlist, tell nothing', () => {
     assert.deepEqual(fanIn({ asked: 3 }), {
       verdict: 'inconclusive',

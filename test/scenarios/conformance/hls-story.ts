@@ -30,6 +30,8 @@ export interface Changes {
   frames?(items: MediaItem[], place: Place): MediaItem[];
   /** When a segment is listed; undefined: never. */
   listedAt?(t: number, place: Place): number | undefined;
+  /** When the last playlist is there once more. Default until shortly before the end. */
+  askedUntil?: number;
   late?(data: StepData): StepData;
   oldest?(data: StepData): StepData;
   /** Events besides. */
@@ -124,6 +126,7 @@ export function hlsStory(changes: Changes = {}): History {
 function watched(node: string, changes: Changes): HistoryEvent[] {
   const events: HistoryEvent[] = [];
   let before: number[] = [];
+  let last = '';
   for (let sequence = 0; sequence < SEGMENTS; sequence++) {
     const place = { node, sequence };
     const closed = Math.min(END, START + (sequence + 1) * GOP * 40);
@@ -173,7 +176,10 @@ function watched(node: string, changes: Changes): HistoryEvent[] {
     const oldest: StepData = { client: node, sequence: sequences[0]!, status: 200 };
     events.push({ t, type: 'step', step: 'oldest', data: changes.oldest?.(oldest) ?? oldest });
     before = sequences;
+    last = text;
   }
+  // It is asked for to the end.
+  if (last !== '') events.push(...playlistEvents(node, changes.askedUntil ?? END + 3500, last));
   return events;
 }
 

@@ -133,6 +133,11 @@ describe('target-duration', () => {
     told(id, { frames }, 'fail', /segment 3 has 1.8 s/);
   });
 
+  test('a playlist that lists nothing has no segment below its target', () => {
+    const empty = '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0\n';
+    told(id, { playlist: () => empty, frames: () => [] }, 'inconclusive', /nothing: 1 s/);
+  });
+
   test('a target that changes', () => {
     const playlist: Changes['playlist'] = (text, { sequence }) =>
       sequence > 5 ? text.replace('TARGETDURATION:1', 'TARGETDURATION:2') : text;
@@ -376,6 +381,9 @@ describe('end-of-stream', () => {
     told(id, { more }, 'fail', /^235;/);
   });
 
+  test('a playlist that is not answered any more does not stay as it is', () =>
+    told(id, { askedUntil: END + 200 }, 'inconclusive', /later than 100 ms after the last change/));
+
   test('a publisher who left without a frame tells nothing', () => {
     const line = new Timeline().step(900, 'watched', { nodes: 'web', direct: 'web' });
     line.step(1000, 'unpublished', { publisher: 'publisher' });
@@ -411,6 +419,8 @@ describe('republish-discontinuity', () => {
       isLost?: boolean;
       /** Of the second publisher: in no segment, or not sent at all. */
       second?: 'unlisted' | 'unsent';
+      /** The playlist with its first segment is not read. */
+      isUnread?: boolean;
     } = {},
   ): History {
     const { isMarked = true, isMixed = false, isReset = false, isLost = false } = changes;
@@ -434,7 +444,8 @@ describe('republish-discontinuity', () => {
     const second = video({ stream: changes.second === undefined ? 2 : 1, from: 25, count: 25 });
     for (const [i, frames] of [first, second].entries()) {
       const sequence = isReset && i === 1 ? 0 : 4 + i;
-      for (const event of playlistEvents('web', 3000 + 1000 * i, texts[i]!)) line.history.append(event);
+      const text = changes.isUnread && i === 1 ? `${texts[0]}#EXT-X-ENDLIST\n` : texts[i]!;
+      for (const event of playlistEvents('web', 3000 + 1000 * i, text)) line.history.append(event);
       line.got('web', frames).step(3000 + 1000 * i, 'segment', {
         client: 'web',
         sequence,
@@ -451,6 +462,11 @@ describe('republish-discontinuity', () => {
     assert.deepEqual(judge(id, republished()), { verdict: 'pass', says: '' }));
   test('not marked', () =>
     assert.match(judge(id, republished({ isMarked: false })).says, /none before segment 5/));
+  test('a playlist that was not read marks nothing', () =>
+    assert.deepEqual(judge(id, republished({ isUnread: true })), {
+      verdict: 'inconclusive',
+      says: 'no playlist with segment 5 was read',
+    }));
   test('mixed', () => assert.match(judge(id, republished({ isMixed: true })).says, /frames of both/));
   test('no segment of the first publisher', () => {
     const { verdict, says } = judge(id, republished({ isLost: true }));
