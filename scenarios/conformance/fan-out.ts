@@ -25,6 +25,7 @@ import {
 } from '../judging.ts';
 import { FRAME_MS, GOP_FRAMES, labels, type RecordedPlayer } from '../stage.ts';
 import { attempt, judgeAttempts, openRtmp } from '../wire/attempt.ts';
+import { lossOf } from './masters-and-slaves.ts';
 
 const EDGE_CLUSTER = ['edge-cluster'] as const;
 const SEED = 'Edge cluster on Kubernetes (seeds/000)';
@@ -426,10 +427,17 @@ const slowReader = check({
     );
     if (read.length > 0)
       return [inconclusive('players that do not read', `${read.join(', ')} went on reading`)];
-    const sent = history.sent(String(setting.publisher));
-    return words(setting.others).flatMap((player) =>
-      judgeBystander(history, player, sent, before.t, stalled.t),
+    const served = new Set(
+      history.of('client.state').flatMap(({ client, state }) => (state === 'streaming' ? [client] : [])),
     );
+    const unserved = words(setting.slow).filter((player) => !served.has(player));
+    const sent = history.sent(String(setting.publisher));
+    return [
+      ...unserved.map((player) => inconclusive(`${player}: served, before it stops reading`, 'it was not')),
+      ...words(setting.others).flatMap((player) =>
+        judgeBystander(history, player, sent, before.t, stalled.t),
+      ),
+    ];
   },
 });
 
@@ -524,24 +532,31 @@ const lateJoin = check({
       return [
         judgeHeaders(player, sent, got),
         judgeFirstFrame(history, join),
-        judgeContinuation(player, sent, got),
+        judgeContinuation(history, player, sent, LATE_FRAMES),
       ];
     });
-    const early = words(setting.early).map((player) => judgeContinuation(player, sent, history.got(player)));
+    const early = words(setting.early).map((player) => judgeContinuation(history, player, sent, 1));
     return [...late, ...early];
   },
 });
 
+/** @param least video frames since the others joined, of one who has to have them. */
 function judgeContinuation(
+  history: History,
   player: string,
   sent: readonly EventOf<'publisher.sent'>[],
-  got: readonly EventOf<'player.got'>[],
+  least: number,
 ): Judgement {
   const expected = `${player}: every frame from where it began`;
+  const got = history.got(player);
+  const closed = lossOf(history, player);
+  if (closed) return failed(expected, `closed: ${closed.reason}, ${closed.code}`);
   const { compared, differences } = compareFrames(sent, got);
   const [difference] = differences;
   if (difference) return failed(`${player}: ${difference.expected}`, difference.actual);
-  if (compared.video === 0) return inconclusive(expected, 'no video frame was seen');
+  const joined = history.of('step').find(({ step }) => step === 'join')?.t ?? Number.POSITIVE_INFINITY;
+  const since = videoOf(got).filter(({ t }) => t > joined).length;
+  if (since < least) return inconclusive(expected, `${since} video frames since the others joined`);
   return judged(true, expected, `${compared.video} video and ${compared.audio} audio frames, all the same`);
 }
 

@@ -191,13 +191,14 @@ describe('spread', () => {
 describe('slow-reader', () => {
   const stalledAt = 40 * 40;
   const all = video({ count: 200 });
-  const watch = (others: (timeline: Timeline) => void, slowReads = 0) => {
+  const watch = (others: (timeline: Timeline) => void, slowReads = 0, served = true) => {
     const timeline = new Timeline()
       .step(0, 'before')
       .step(1, 'players', { others: 'p', slow: 'slow', publisher: 'publisher' })
       .step(stalledAt, 'stalled')
       .sent('publisher', all)
       .got('slow', video({ from: 40, count: slowReads }), 1000);
+    if (served) timeline.history.append({ t: 2, type: 'client.state', client: 'slow', state: 'streaming' });
     others(timeline);
     return judge('slow-reader', timeline);
   };
@@ -232,6 +233,11 @@ describe('slow-reader', () => {
     assert.deepEqual([verdict, says], ['inconclusive', 'none was seen']);
   });
 
+  test('a slow player who was never served does not read, and holds nobody up', () => {
+    const { verdict, says } = watch((h) => h.got('p', all), 0, false);
+    assert.deepEqual([verdict, says], ['inconclusive', 'it was not']);
+  });
+
   test('a slow player who reads proves nothing', () => {
     assert.equal(watch((h) => h.got('p', all), 5).verdict, 'inconclusive');
   });
@@ -240,16 +246,20 @@ describe('slow-reader', () => {
 describe('late-join', () => {
   const joinAt = 87 * 40;
   const sent = [...headers, ...video({ count: 140 })];
-  const join = (got: readonly MediaItem[], early: readonly MediaItem[] = sent) =>
-    judge(
-      'late-join',
-      new Timeline()
-        .sent('publisher', sent)
-        .step(joinAt, 'join', { player: 'late', publisher: 'publisher' })
-        .step(joinAt, 'players', { early: 'early', late: 'late', publisher: 'publisher' })
-        .got('early', early)
-        .got('late', got),
-    ).verdict;
+  const join = (got: readonly MediaItem[], early: readonly MediaItem[] = sent, lost?: string) => {
+    const timeline = new Timeline()
+      .sent('publisher', sent)
+      .step(joinAt, 'join', { player: 'late', publisher: 'publisher' })
+      .step(joinAt, 'players', { early: 'early', late: 'late', publisher: 'publisher' })
+      .got('early', early);
+    for (const item of got) {
+      // What is cached comes at once.
+      const t = Math.max(joinAt + 50, item.timestamp + 100);
+      timeline.history.append({ t, type: 'player.got', client: 'late', stream: 's', ...item });
+    }
+    if (lost !== undefined) timeline.lost(6000, lost);
+    return judge('late-join', timeline).verdict;
+  };
   const since = (frame: number) => [...headers, ...video({ from: frame, count: 30 })];
 
   test('headers, the GOP under way and all that follows pass', () => assert.equal(join(since(75)), 'pass'));
@@ -259,6 +269,14 @@ describe('late-join', () => {
   test('nothing fails: that is what the check is about', () => assert.equal(join([]), 'fail'));
   test('one who watched and got no picture proves nothing', () =>
     assert.equal(join(since(75), headers), 'inconclusive'));
+  test('one who is sent away does not get every frame', () => {
+    assert.equal(join(since(75), sent, 'early'), 'fail');
+    assert.equal(join(since(75), sent, 'late'), 'fail');
+  });
+  test('one frame, or only those of before, are not the stream', () => {
+    assert.equal(join(since(75).slice(0, 5)), 'inconclusive');
+    assert.equal(join(since(75), sent.slice(0, 80)), 'inconclusive');
+  });
   test('one who watched and lost a frame fails', () => {
     assert.equal(join(since(75), sent.toSpliced(100, 1)), 'fail');
   });

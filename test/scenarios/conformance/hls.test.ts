@@ -381,6 +381,15 @@ describe('end-of-stream', () => {
     told(id, { more }, 'fail', /^235;/);
   });
 
+  test('no sound in segments is not all of it where none was sent', () => {
+    const mute = new History();
+    for (const event of hlsStory({ segment: (data) => ({ ...data, audio: '' }) }).events)
+      if (event.type !== 'publisher.sent' || event.kind !== 'audio') mute.append(event);
+    const { verdict, says } = judge(id, mute);
+    assert.equal(verdict, 'inconclusive');
+    assert.match(says, /^none was sent/);
+  });
+
   test('a playlist that is not answered any more does not stay as it is', () =>
     told(id, { askedUntil: END + 200 }, 'inconclusive', /later than 100 ms after the last change/));
 
