@@ -1,9 +1,11 @@
-/** Of results.json: a check that went wrong while others had the CPUs. */
+/** Of results.json: a check that went wrong, or could not say, while others had the CPUs. */
 import { z } from 'zod';
 
 export const Starvation = z
   .object({
-    wouldHaveBeen: z.enum(['fail', 'error']).describe('The verdict, had others not had the CPUs.'),
+    wouldHaveBeen: z
+      .enum(['fail', 'error', 'inconclusive'])
+      .describe('The verdict, had others not had the CPUs.'),
     process: z
       .string()
       .describe('The node that waited the longest for a CPU; `gate` is the process that runs the checks.'),

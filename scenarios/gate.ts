@@ -23,8 +23,8 @@ import { type CpuSource, CpuWatch, cpuSourceOf, unlessStarved } from './starvati
 import type { WireTape } from './wire-tape.ts';
 
 /**
- * How often a check is asked at the most when others had the CPUs while it failed: that says nothing about the cluster, and
- * what is asked again is told. Any other verdict stands.
+ * How often a check is asked at the most when others had the CPUs while it failed, or the clock was set while it ran: that
+ * says nothing about the cluster, and what is asked again is told. Any other verdict stands.
  */
 const ASKED = 3;
 /** For `run` of a check that names no deadline of its own. */
@@ -95,13 +95,13 @@ export async function runGate(request: GateRequest): Promise<Finding[]> {
     request.onStart?.(check);
     const started = performance.now();
     let outcome = await judgeOne(check, request, down, 0);
-    const starved: Evidence[] = [];
-    while (outcome.starvation !== undefined && starved.length < ASKED - 1 && !request.signal.aborted) {
-      starved.push({ label: 'asked again', detail: outcome.actual });
+    const before: Evidence[] = [];
+    while (saysNothing(outcome) && before.length < ASKED - 1 && !request.signal.aborted) {
+      before.push({ label: 'asked again', detail: outcome.actual });
       forgetObservations(request.cluster);
-      outcome = await judgeOne(check, request, down, starved.length);
+      outcome = await judgeOne(check, request, down, before.length);
     }
-    outcome = { ...outcome, evidence: [...outcome.evidence, ...starved] };
+    outcome = { ...outcome, evidence: [...outcome.evidence, ...before] };
     const finding = {
       ...findingOf(check, request.cluster, outcome),
       ...(request.mutant === undefined ? {} : { mutant: request.mutant }),
@@ -129,6 +129,10 @@ export async function runGate(request: GateRequest): Promise<Finding[]> {
 }
 
 type Outcome = Pick<Finding, 'verdict' | 'expected' | 'actual' | 'evidence' | 'timeline' | 'starvation'>;
+
+function saysNothing({ starvation, actual }: Outcome): boolean {
+  return starvation !== undefined || actual === CLOCK_JUMPED.actual;
+}
 
 async function judgeOne(
   check: Check,

@@ -179,8 +179,8 @@ function keptMs({ waitedMs, othersShare, stolenMs }: MachineSeen['worst']): numb
 }
 
 /**
- * Of a check that went wrong while others had the CPUs nobody knows whether the cluster was late or was kept from being in
- * time. What passed all the same has passed. `seen` has what was observed while it ran, shared observations included.
+ * Of a check that went wrong, or could not say, while others had the CPUs nobody knows whether the cluster was late or was
+ * kept from being in time. What passed all the same has passed. `seen` has what was observed while it ran, shared observations included.
  */
 export function unlessStarved<O extends Pick<Finding, 'verdict' | 'expected' | 'actual' | 'evidence'>>(
   outcome: O,
@@ -188,7 +188,7 @@ export function unlessStarved<O extends Pick<Finding, 'verdict' | 'expected' | '
   maxWaitMs = MAX_WAIT_MS,
 ): O & Pick<Finding, 'starvation'> {
   const { verdict, expected, actual, evidence } = outcome;
-  if (verdict !== 'fail' && verdict !== 'error') return outcome;
+  if (verdict === 'pass' || verdict === 'unsupported') return outcome;
   if (!seen.some(({ watched }) => watched)) {
     const detail = 'not known: this system does not tell who waits for a CPU';
     return { ...outcome, evidence: [...evidence, { label: EVIDENCE, detail }] };

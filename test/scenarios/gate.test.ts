@@ -46,6 +46,27 @@ describe('verdicts', () => {
     assert.equal((await one({}, { clock })).verdict, 'pass');
   });
 
+  test('where the clock jumped, a check is asked again, three times in all', async () => {
+    for (const [jumps, verdict, runs] of [
+      [1, 'fail', 2],
+      [9, 'inconclusive', 3],
+    ] as const) {
+      const clock = { jumps: 0, check() {} };
+      let ran = 0;
+      const run = async () => {
+        if (ran++ < jumps) clock.jumps++;
+      };
+      const finding = await one({ run, judge: () => [fail] }, { clock });
+      assert.deepEqual([finding.verdict, ran], [verdict, runs]);
+      const again = finding.evidence.filter(({ label }) => label === 'asked again');
+      assert.deepEqual(
+        new Set(again.map(({ detail }) => detail)),
+        new Set(['the clock of this machine was set meanwhile']),
+      );
+      assert.equal(again.length, runs - 1);
+    }
+  });
+
   test('a judge that throws is an error', async () => {
     const finding = await one({
       judge: () => {

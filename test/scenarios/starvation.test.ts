@@ -135,11 +135,13 @@ describe('a failure', () => {
   });
 });
 
-test('the deadline of a starved check is no error, and a pass stays one', () => {
+test('the deadline of a starved check is no error, who could not say would not have said, and a pass stays one', () => {
   const seen = watched({ processesMs: 2000, own: own({ gate: [0, 1000] }) });
   const overdue = unlessStarved({ ...FAILED, verdict: 'error' }, [seen]);
   assert.deepEqual([overdue.verdict, overdue.starvation?.wouldHaveBeen], ['inconclusive', 'error']);
-  for (const verdict of ['pass', 'unsupported', 'inconclusive'] as const) {
+  const unsure = unlessStarved({ ...FAILED, verdict: 'inconclusive' }, [seen]);
+  assert.deepEqual([unsure.verdict, unsure.starvation?.wouldHaveBeen], ['inconclusive', 'inconclusive']);
+  for (const verdict of ['pass', 'unsupported'] as const) {
     const outcome = { ...FAILED, verdict };
     assert.equal(unlessStarved(outcome, [seen]), outcome);
   }
@@ -187,6 +189,9 @@ test('a check that starves is asked again, three times at the most, observes ane
   assert.deepEqual(await found(1, fails), ['fail', 2, 1]);
   assert.deepEqual(await found(1, fails, 'edge-pulls-per-player'), ['fail', 2, 1]);
   assert.deepEqual(await found(1, recovers), ['pass', 2, 1]);
+  asked = 0;
+  const knows = (): Judgement[] => [{ ...fail, verdict: asked++ === 0 ? 'inconclusive' : 'fail' }];
+  assert.deepEqual(await found(1, knows), ['fail', 2, 1]);
   assert.deepEqual(await found(9, fails), ['inconclusive', 3, 2]);
   assert.equal(streams.size, 3, 'each time other streams: nodes may remember those of before');
   assert.deepEqual(await found(9, () => [{ ...fail, verdict: 'pass' }]), ['pass', 1, 0]);
