@@ -40,12 +40,14 @@ const MOST_DESCRIPTORS = 8;
 const SLACK_FRAMES = 75;
 
 export function judgeSoak(samples: readonly SoakSample[], outcome: SoakOutcome): SoakFinding[] {
+  const last = Math.max(...samples.map(({ second }) => second));
   const names = [...new Set(samples.map(({ process }) => process))];
   const findings = [
     ...names.flatMap((name) =>
       flat(
         name,
         samples.filter((sample) => sample.process === name),
+        last,
       ),
     ),
     ...(names.length === 0 ? [of('processes', 'inconclusive', 'nobody was looked at')] : []),
@@ -68,9 +70,18 @@ function excused(finding: SoakFinding, { generator }: SoakOutcome): SoakFinding 
   return generator.healthy || finding.verdict !== 'fail' ? finding : { ...finding, verdict: 'inconclusive' };
 }
 
-function flat(name: string, samples: readonly SoakSample[]): SoakFinding[] {
+/** @param last when anybody was looked at last. */
+function flat(name: string, samples: readonly SoakSample[], last: number): SoakFinding[] {
   if (samples.length < LEAST_SAMPLES) {
     return [of(`${name}: flat`, 'inconclusive', `${samples.length} looks, at least ${LEAST_SAMPLES}`)];
+  }
+  const unread = samples.filter(({ rssMb, descriptors }) => !(rssMb > 0 && descriptors > 0)).length;
+  if (unread > 0) {
+    return [of(`${name}: flat`, 'inconclusive', `${unread} of ${samples.length} looks saw nothing of it`)];
+  }
+  const seenUntil = samples.at(-1)!.second;
+  if (seenUntil < last) {
+    return [of(`${name}: flat`, 'inconclusive', `not seen any more after ${seenUntil} of ${last} s`)];
   }
   const quarter = Math.floor(samples.length / 4);
   const [early, late] = [samples.slice(quarter, 2 * quarter), samples.slice(-quarter)];

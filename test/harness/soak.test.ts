@@ -47,6 +47,19 @@ test('who was not looked at often enough is unknown', () => {
   assert.deepEqual(wrong([]), ['processes inconclusive']);
 });
 
+test('a process of which nothing is seen any more has not stayed as it was', () => {
+  const ended = looks((index) => (index < 30 ? {} : { rssMb: 0, descriptors: 0 }));
+  assert.deepEqual(wrong(ended), ['worker 1: flat inconclusive']);
+  assert.deepEqual(wrong(looks((index) => (index < 30 ? {} : { descriptors: 0 }))), [
+    'worker 1: flat inconclusive',
+  ]);
+});
+
+test('a process that was gone before the others is not known to have stayed as it was', () => {
+  const edge = looks(() => ({ process: 'edge-1' }), 30);
+  assert.deepEqual(wrong([...looks(), ...edge]), ['edge-1: flat inconclusive']);
+});
+
 test('clients, frames and histograms have to add up', () => {
   assert.deepEqual(wrong(looks(), { clients: { requested: 10, joined: 10, dropped: 1 } }), ['clients fail']);
   assert.deepEqual(wrong(looks(), { latencySamples: 50_999 }), ['histograms fail']);
