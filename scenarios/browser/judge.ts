@@ -76,10 +76,18 @@ function judgeFirstPicture(record: BrowserRecord, { firstPictureMs }: BrowserFig
 }
 
 const NO_PICTURE = 'no picture came';
+/** Nothing follows it, neither in time nor late. */
+const ONE_PICTURE = 'the page looked at one picture only';
+
+/** Pictures whose clock could be read. */
+function looked({ page }: BrowserRecord): number {
+  return page.pictures.filter(({ number }) => number !== null).length;
+}
 
 function judgeStalls(record: BrowserRecord, { shown, stalls, stallRatio }: BrowserFigures): Judgement {
   const expected = `the picture never stands still for more than ${STILL_MS} ms`;
   if (shown === 0) return inconclusive(expected, NO_PICTURE);
+  if (stalls.length === 0 && looked(record) < 2) return inconclusive(expected, ONE_PICTURE);
   const started = record.page.startedAt;
   const told = stalls.map(({ from, to }) => `${ms(to - from)} from ${ms(from - started)} on`).join(', ');
   const actual =
@@ -98,6 +106,7 @@ function judgeFrames(record: BrowserRecord, figures: BrowserFigures): Judgement 
     ...(repeated > 0 ? [`${repeated} shown again or late`] : []),
     ...(unreadable > 0 ? [`${unreadable} whose clock cannot be read`] : []),
   ];
+  if (wrong.length === 0 && looked(record) < 2) return inconclusive(expected, ONE_PICTURE);
   const actual = `of ${shown} pictures ${wrong.join(', ') || 'none missing'}; ${dropped} came and were not shown`;
   return judged(wrong.length === 0, expected, actual, complaints(record));
 }

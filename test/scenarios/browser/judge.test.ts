@@ -36,6 +36,13 @@ describe('the judge of the browser', () => {
     });
   });
 
+  it('proves nothing of what follows with one picture', () => {
+    const { pictures } = recordOf().page;
+    const one = withPage({ pictures: pictures.slice(0, 1), endedAt: pictures[0]!.shownAt + 100 });
+    const { stalls, frames } = verdicts({ change: one });
+    assert.deepEqual({ stalls, frames }, { stalls: 'inconclusive', frames: 'inconclusive' });
+  });
+
   it('proves nothing of other origins with a page of the same', () => {
     const same = withPage({ origin: 'http://127.1.0.1:8080' });
     assert.deepEqual(verdicts({ change: same }), others({ cors: 'inconclusive' }));
