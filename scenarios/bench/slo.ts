@@ -29,16 +29,18 @@ export interface SloFigures {
 /** What a load is asked: `play` for latency, stalls, loss and joins; `join` for startup as well. */
 export type SloScope = 'play' | 'join';
 
-/** Every broken term, in words; empty when the SLO is held. */
+/** Every broken term, in words; empty when the SLO is held. A share of nothing is no number, and breaks its term. */
 export function breachesOf(figures: SloFigures, slo: BenchSlo, protocol: string, scope: SloScope): string[] {
   const { joinedShare, stallRatio, lossRatio, latencyP99, startupP99 } = figures;
   const latency = slo.latencyMs[protocol];
   return [
-    ...(joinedShare < slo.joined ? [`${percent(joinedShare)} joined, at least ${percent(slo.joined)}`] : []),
-    ...(stallRatio > slo.stalls
+    ...(!(joinedShare >= slo.joined)
+      ? [`${percent(joinedShare)} joined, at least ${percent(slo.joined)}`]
+      : []),
+    ...(!(stallRatio <= slo.stalls)
       ? [`stalled ${percent(stallRatio)} of the time, at most ${percent(slo.stalls)}`]
       : []),
-    ...(lossRatio > slo.loss
+    ...(!(lossRatio <= slo.loss)
       ? [`${percent(lossRatio)} of the frames lost, at most ${percent(slo.loss)}`]
       : []),
     ...(latency === undefined ? [] : tooLong('latency', latencyP99, latency)),

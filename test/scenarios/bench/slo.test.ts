@@ -53,3 +53,8 @@ test('what is unknown is never held', () => {
     'startup unknown: nothing was measured',
   ]);
 });
+
+test('a share of nothing is not held', () => {
+  const nothing = { joinedShare: Number.NaN, stallRatio: Number.NaN, lossRatio: Number.NaN };
+  assert.equal(breachesOf({ ...GOOD, ...nothing }, DEFAULT_SLO, 'rtmp', 'join').length, 3);
+});
