@@ -96,6 +96,12 @@ function explain(error: unknown): ExitCode {
   throw error;
 }
 
+/** Whoever reads along (`| head`) may go before the end: the run goes on, and its report is written. */
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
 try {
   await main(process.argv.slice(2));
 } catch (error) {

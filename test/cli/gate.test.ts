@@ -91,6 +91,13 @@ describe('selection', () => {
     assert.match(stdout, /^fan-out\/spread +must +\S/m);
     assert.doesNotMatch(stdout, /back-to-source/);
   });
+
+  test('a reader who goes before the end changes nothing', async () => {
+    const { child, ended } = liveproof('gate', '--list');
+    child.stdout?.destroy();
+    const { code, stderr } = await ended;
+    assert.deepEqual([code, stderr], [0, '']);
+  });
 });
 
 describe('a run', () => {
