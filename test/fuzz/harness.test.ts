@@ -83,4 +83,7 @@ test('the command: a decoder that hangs is ended, another one fails, inputs are 
   assert.equal(again.status, 1);
   assert.match(again.stderr, /TypeError: length/);
   assert.equal(run('--decoder', 'none').status, 2);
+  const nothing = run('--again', path.join(folder, 'crash-6.json'));
+  assert.equal(nothing.status, 2);
+  assert.match(nothing.stderr, /crash-6\.json is no input that was kept: ENOENT/);
 });

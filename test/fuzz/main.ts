@@ -132,7 +132,12 @@ function figures({ inputs: count, read, slowest, growth }: Fuzzed, ms: number): 
 }
 
 function again(file: string): void {
-  const kept = JSON.parse(readFileSync(file, 'utf8')) as Kept;
+  let kept: Kept;
+  try {
+    kept = JSON.parse(readFileSync(file, 'utf8')) as Kept;
+  } catch (error) {
+    misuse(`${file} is no input that was kept: ${(error as Error).message}`);
+  }
   const decoder = known.find(({ name }) => name === kept.decoder);
   if (decoder === undefined) misuse(`no such decoder: ${kept.decoder}`);
   const pieces = kept.pieces.map((piece) => new Uint8Array(Buffer.from(piece, 'hex')));
