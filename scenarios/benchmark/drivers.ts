@@ -5,9 +5,9 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
-import { parseArgs } from 'node:util';
 import { MEDIA, measure, median, mustLive, startChild } from './children.ts';
 import type { FromFeeder, ToFeeder } from './feeder.ts';
+import { optionsOf } from './options.ts';
 import type { ReaderKind, ReaderResult } from './reader.ts';
 import { UDP_PROTOCOLS, udpCosts } from './srt-webrtc.ts';
 
@@ -58,8 +58,8 @@ interface Row {
   valid: boolean;
 }
 
-const { values } = parseArgs({
-  options: {
+const values = optionsOf(
+  {
     clients: { type: 'string', default: '500,2000,5000' },
     rounds: { type: 'string', default: '3' },
     window: { type: 'string', default: '6' },
@@ -68,7 +68,8 @@ const { values } = parseArgs({
     json: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
-});
+  USAGE,
+);
 if (values.help) {
   console.log(USAGE);
   process.exit(0);

@@ -6,11 +6,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { EngineName } from '../../lab/topology.ts';
 import { renderLatencyPage } from './hls-latency-page.ts';
 import { type LatencyRow, measureLatency, type Percentiles } from './hls-latency-run.ts';
 import { CLAIM, DEFINITIONS, explain } from './hls-latency-words.ts';
+import { optionsOf } from './options.ts';
 
 const USAGE = `bench:hls-latency: how late HLS is, by fragment length
   --fragments S[,S…]  fragment lengths in seconds         (1,2,3)
@@ -37,8 +37,8 @@ function usage(): never {
   process.exit(2);
 }
 
-const { values } = parseArgs({
-  options: {
+const values = optionsOf(
+  {
     fragments: { type: 'string', default: '1,2,3' },
     engines: { type: 'string' },
     srs: { type: 'string' },
@@ -47,7 +47,8 @@ const { values } = parseArgs({
     out: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
-});
+  USAGE,
+);
 if (values.help) {
   console.log(USAGE);
   process.exit(0);

@@ -5,9 +5,9 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
-import { parseArgs } from 'node:util';
 import { MEDIA, measure, median, mustLive, startChild } from './children.ts';
 import type { FromHlsFeeder } from './hls-feeder.ts';
+import { optionsOf } from './options.ts';
 import type { ReaderKind, ReaderResult } from './reader.ts';
 
 const USAGE = `bench:hls: cores of HLS players of 2 s segments at 480 kbit/s, and how many times a bare reader that is
@@ -43,15 +43,16 @@ interface Row {
   valid: boolean;
 }
 
-const { values } = parseArgs({
-  options: {
+const values = optionsOf(
+  {
     clients: { type: 'string', default: String(CLIENTS_PER_CORE) },
     rounds: { type: 'string', default: '3' },
     window: { type: 'string', default: '8' },
     json: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
-});
+  USAGE,
+);
 if (values.help) {
   console.log(USAGE);
   process.exit(0);

@@ -8,7 +8,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { Publishing } from '../../drivers/measure/publishing.ts';
 import { MediaSource } from '../../drivers/measure/source.ts';
 import type { Cluster } from '../../lab/cluster.ts';
@@ -23,6 +22,7 @@ import type { K6, K6Script, ViewerCost } from '../../reports/results-k6.ts';
 import { writeRun } from '../../reports/write.ts';
 import { MEDIA } from './children.ts';
 import { findK6, K6_INSTALL, K6_VERSION, runK6, versionOfK6 } from './k6-program.ts';
+import { optionsOf } from './options.ts';
 import { UsageWindow } from './tree-usage.ts';
 
 const USAGE = `bench:k6: the scripts of scenarios/k6, run by k6 against clusters of the lab
@@ -63,8 +63,8 @@ function usage(message?: string): never {
   process.exit(2);
 }
 
-const { values } = parseArgs({
-  options: {
+const values = optionsOf(
+  {
     viewers: { type: 'string', default: '20' },
     ramp: { type: 'string', default: '5' },
     duration: { type: 'string', default: '20' },
@@ -74,7 +74,8 @@ const { values } = parseArgs({
     out: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
-});
+  USAGE,
+);
 if (values.help) {
   console.log(USAGE);
   process.exit(0);

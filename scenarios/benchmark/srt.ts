@@ -1,6 +1,6 @@
 /** `npm run bench:srt`: what SRT players with all measurements on cost, in a process of their own. */
 import { availableParallelism, cpus } from 'node:os';
-import { parseArgs } from 'node:util';
+import { optionsOf } from './options.ts';
 import { srtCost } from './srt-cost.ts';
 
 const USAGE = `bench of SRT: cores of SRT players at 480 kbit/s
@@ -8,13 +8,14 @@ const USAGE = `bench of SRT: cores of SRT players at 480 kbit/s
   --window SECONDS  of the measurement (8)
   --help`;
 
-const { values } = parseArgs({
-  options: {
+const values = optionsOf(
+  {
     clients: { type: 'string', default: '1000' },
     window: { type: 'string', default: '8' },
     help: { type: 'boolean', default: false },
   },
-});
+  USAGE,
+);
 const clients = Number(values.clients);
 const windowMs = Number(values.window) * 1000;
 if (values.help || !(clients > 0 && windowMs > 0)) {

@@ -11,11 +11,11 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { LatencyHistogram } from '../../drivers/measure/histogram.ts';
 import { MAX_LOOP_LAG_P99_MS } from '../../drivers/swarm/health.ts';
 import type { StreamManagerConfig } from '../../lab/builtin/stream-manager/config.ts';
 import { median, PROFILE, startChild } from './children.ts';
+import { optionsOf } from './options.ts';
 import type { AskResult, AskTask } from './stream-manager-asker.ts';
 import { CHANGES_PER_SECOND, Streams } from './stream-manager-streams.ts';
 
@@ -52,15 +52,16 @@ const REDIS = { host: HOST, port: 19_379 };
 const AGENT = new http.Agent({ keepAlive: true });
 const MAIN = fileURLToPath(new URL('../../lab/builtin/stream-manager/main.ts', import.meta.url));
 
-const { values } = parseArgs({
-  options: {
+const values = optionsOf(
+  {
     streams: { type: 'string', default: '100000' },
     origins: { type: 'string', default: '200' },
     rate: { type: 'string', default: '2000' },
     window: { type: 'string', default: '5' },
     help: { type: 'boolean', default: false },
   },
-});
+  USAGE,
+);
 const [count, origins, rate, windowMs] = [
   Number(values.streams),
   Number(values.origins),

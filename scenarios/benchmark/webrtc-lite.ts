@@ -3,7 +3,7 @@
  * with every frame measured. Their server is a feeder in a process of its own, or one that is given.
  */
 import { availableParallelism, cpus } from 'node:os';
-import { parseArgs } from 'node:util';
+import { optionsOf } from './options.ts';
 import { TRANSPORT_NAMES, whepCost } from './webrtc-cost.ts';
 
 const USAGE = `bench:whep: CPU of WHEP players of one process
@@ -15,8 +15,8 @@ const USAGE = `bench:whep: CPU of WHEP players of one process
   --server-pid N      of the server that is given: its CPU is told, too
   --help`;
 
-const { values } = parseArgs({
-  options: {
+const values = optionsOf(
+  {
     url: { type: 'string' },
     players: { type: 'string', default: '300' },
     ramp: { type: 'string', default: '5' },
@@ -25,7 +25,8 @@ const { values } = parseArgs({
     'server-pid': { type: 'string' },
     help: { type: 'boolean', default: false },
   },
-});
+  USAGE,
+);
 const players = Number(values.players);
 const rampMs = Number(values.ramp) * 1000;
 const windowMs = Number(values.window) * 1000;

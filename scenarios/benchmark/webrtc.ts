@@ -3,7 +3,6 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { wallClock } from '../../drivers/measure/clock.ts';
 import { FrameMeter, MeterHistograms } from '../../drivers/measure/meter.ts';
 import { MediaSource, SourceCursor } from '../../drivers/measure/source.ts';
@@ -11,6 +10,7 @@ import { HealthMonitor } from '../../drivers/swarm/health.ts';
 import { webRtcSnapshot } from '../../drivers/webrtc/figures.ts';
 import { WhepPlayer } from '../../drivers/webrtc/player.ts';
 import { WhipPublisher } from '../../drivers/webrtc/publisher.ts';
+import { optionsOf } from './options.ts';
 
 const USAGE = `node --import tsx scenarios/benchmark/webrtc.ts --url whep://… [--publish whip://…]
   --clients N       players              (200)
@@ -111,14 +111,15 @@ function publish(url: string): WhipPublisher {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
+  const values = optionsOf(
+    {
       url: { type: 'string' },
       clients: { type: 'string', default: '200' },
       window: { type: 'string', default: '6' },
       publish: { type: 'string' },
     },
-  });
+    USAGE,
+  );
   const [clients, windowMs] = [Number(values.clients), Number(values.window) * 1000];
   if (values.url === undefined || !(clients > 0) || !(windowMs > 0)) {
     console.error(USAGE);

@@ -82,7 +82,11 @@ test('the command: a decoder that hangs is ended, another one fails, inputs are 
   const again = run('--again', path.join(folder, 'crash-5.json'));
   assert.equal(again.status, 1);
   assert.match(again.stderr, /TypeError: length/);
-  assert.equal(run('--decoder', 'none').status, 2);
+  for (const wrong of [
+    ['--decoder', 'none'],
+    ['--input', '2'],
+  ])
+    assert.equal(run(...wrong).status, 2);
   const nothing = run('--again', path.join(folder, 'crash-6.json'));
   assert.equal(nothing.status, 2);
   assert.match(nothing.stderr, /crash-6\.json is no input that was kept: ENOENT/);

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { optionsOf } from '../../scenarios/benchmark/options.ts';
 import type { Decoder } from './decoder.ts';
 import { decodeOnce, FuzzError, type Fuzzed, fuzz, MAX_MS } from './fuzz.ts';
 import { HANG_MS, watch } from './watchdog.ts';
@@ -39,8 +39,8 @@ interface Kept {
   readonly pieces: readonly string[];
 }
 
-const { values } = parseArgs({
-  options: {
+const values = optionsOf(
+  {
     decoder: { type: 'string', multiple: true, default: [] },
     inputs: { type: 'string', default: '1000000' },
     seed: { type: 'string' },
@@ -56,7 +56,8 @@ const { values } = parseArgs({
     /** This process fuzzes the decoder itself. */
     child: { type: 'boolean', default: false },
   },
-});
+  USAGE,
+);
 
 const { DECODERS: known } = (await import(pathToFileURL(values.decoders).href)) as {
   DECODERS: readonly Decoder[];
