@@ -30,7 +30,7 @@ export const DECODERS: readonly Decoder[] = [
   planted('crash', (bytes) => {
     throw new TypeError(`length ${bytes[1]}`);
   }),
-  planted('slow', () => burn(40)),
+  planted('slow', () => burn(12)),
   planted('hang', () => {
     for (;;);
   }),
