@@ -27,6 +27,8 @@ export interface StormBound {
   readonly group: string;
   /** Names, separated by spaces. */
   readonly nodes: string;
+  /** Of them those that fetch something, so that a tap tells of one; separated by spaces. */
+  readonly fetching: string;
   readonly perSecond: number;
   readonly why: string;
 }

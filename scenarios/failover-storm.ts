@@ -17,8 +17,8 @@ function attemptsSince(
     .sort((a, b) => a.t - b.t);
 }
 
-/** Whether a tap has told of one of the nodes, before the fault or after: none that tries is something only then. */
-export function hasSeenAny(history: History, { nodes }: StormBound): boolean {
+/** Whether a tap has told of one of them, before the fault or after: none that tries is something only then. */
+export function hasSeenAny(history: History, nodes: string): boolean {
   return attemptsSince(history, words(nodes), 0).length > 0;
 }
 

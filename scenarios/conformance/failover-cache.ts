@@ -4,7 +4,7 @@ import { type Check, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG } from '../habits.ts';
 import { dieAndReturn, standStill } from './failover-faults.ts';
-import { judgeFailover, watchFor } from './failover-judging.ts';
+import { boundStorm, judgeFailover, watchFor } from './failover-judging.ts';
 import { EDGE_CLUSTER, hlsViewers, RELOADS, SEGMENT_MS, viewersOf } from './failover-setting.ts';
 import { namesOf } from './masters-and-slaves.ts';
 
@@ -69,6 +69,7 @@ const cacheKilled = check({
       why: 'it is not concerned',
       lossless: true,
     });
+    boundStorm(t, GROUP, 0, namesOf(t, 'edge'), []);
     await standStill(t, [cache], { forMs: STALL_MS, why: 'the cache says nothing' });
     await dieAndReturn(t, [cache], { group: GROUP, forMs: DOWN_MS, why: 'there is no cache' });
   },

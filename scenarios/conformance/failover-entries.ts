@@ -131,9 +131,10 @@ const entryFrozen = check({
       if (enters(t, front.spec.name, 'publish', 'rtmp')) await encodeThrough(t, front.spec.name, aside);
     }
     const encoders = fronts.filter(({ spec }) => enters(t, spec.name, 'publish', 'rtmp'));
-    const edges = namesOf(t, 'edge').filter((edge) => aside.includes(edge));
+    const edges = namesOf(t, 'edge');
+    const fetching = edges.filter((edge) => aside.includes(edge));
     // What is published at an edge goes to an origin over a connection of its own.
-    boundStorm(t, FROZEN, encoders.length, edges);
+    boundStorm(t, FROZEN, encoders.length, edges, fetching);
     await standStillAndGoOn(t, fronts, {
       group: FROZEN,
       forMs: FREEZE_MS,

@@ -36,6 +36,8 @@ interface Course {
   cured?: number;
   loopLag?: number;
   perSecond?: number;
+  /** Default edge-1. */
+  fetching?: string;
   opens?: readonly number[];
 }
 
@@ -47,10 +49,11 @@ function history(course: Course = {}): Timeline {
     .got('player', got)
     .control(FAULT, 'origin', 'kill');
   if (course.perSecond !== undefined) {
-    const { perSecond } = course;
+    const { perSecond, fetching = 'edge-1' } = course;
     timeline.step(1, FailoverStep.storm, {
       group: GROUP,
       nodes: 'edge-1',
+      fetching,
       perSecond,
       why: 'so says a document',
     });
@@ -166,6 +169,11 @@ describe('judgeFailover', () => {
   test('a node of which no tap has ever told may have tried as often as it liked', () => {
     const { verdict, says } = judge({ perSecond: 1 });
     assert.deepEqual([verdict, says], ['inconclusive', 'no connection of theirs was ever seen']);
+  });
+  test('where no node fetches anything, one that tries all the same fails, and of none that tries nothing is said', () => {
+    const storm = { perSecond: 0, fetching: '' };
+    assert.deepEqual(judgeFailover(history(storm).history, GROUP), judgeFailover(history().history, GROUP));
+    assert.equal(judge({ ...storm, opens: [2100] }).verdict, 'fail');
   });
   test('an encoder: from its last frame to the first one of its next session', () => {
     const encoder = (boundMs: number) => {
