@@ -11,7 +11,7 @@ import { judged, notSeen } from '../judging.ts';
 import {
   ask,
   judgeLast,
-  judgeNever,
+  judgeNowhere,
   judgePlayed,
   lookFor,
   MANAGER,
@@ -72,6 +72,7 @@ const deadOrigin = check({
     const expired = history.of('step').find(({ step }) => step === 'expired')?.t;
     const judgements = [
       judgeLast(history, 'before', dead, 'the manager knows it while it lives'),
+      judgeLast(history, 'ending', dead, 'and the stream that will not come back'),
       judgeLast(
         history,
         'again',
@@ -83,10 +84,12 @@ const deadOrigin = check({
     if (expired === undefined) return [...judgements, notSeen(history, 'the dead origin expires')];
     return [
       ...judgements,
-      judgeNever(history, 'ended', dead, {
-        after: expired,
-        expected: `no answer points at a dead origin ${ORIGIN_DEAD_WITHIN_MS} ms after its death`,
-      }),
+      judgeNowhere(
+        history,
+        'ended',
+        expired,
+        `what a dead origin had is nowhere ${ORIGIN_DEAD_WITHIN_MS} ms after its death`,
+      ),
       judgeLast(history, 'restarted', NOWHERE, 'nor at one that was started anew without the stream'),
     ];
   },
@@ -204,6 +207,7 @@ const redisRestart = check({
     const [before, meanwhile] = [String(setting.before), String(setting.meanwhile)];
     return [
       judgeLast(history, 'before', before, 'the manager knows what is published'),
+      judgeLast(history, 'ending', before, 'and what is to end'),
       judgeLast(history, 'gone-before', before, 'while Redis is gone it knows what it knew'),
       judgeLast(history, 'gone-meanwhile', meanwhile, 'and takes reports'),
       judgeLast(history, 'gone-posted', POSTED, 'in either form'),

@@ -1,9 +1,12 @@
 /** What checks ask and tell a stream manager, and what it answers. */
+import { CloseReason } from '../../drivers/client.ts';
 import type { ClusterNode } from '../../lab/cluster.ts';
 import { LabError, LabErrorCode } from '../../lab/errors.ts';
 import { type CheckContext, type Judgement, NotObservedError } from '../check.ts';
 import type { EventOf, History } from '../history.ts';
 import { inconclusive, isFrame, judged, notSeen } from '../judging.ts';
+import { GOP_FRAMES } from '../stage.ts';
+import { lossOf } from './masters-and-slaves.ts';
 
 export const MANAGER = ['stream-manager'] as const;
 
@@ -192,21 +195,16 @@ export function judgeLast(history: History, about: string, place: string, expect
   return judged(last.place === place, expected, `${last.place}, after ${answers.length} questions`);
 }
 
-/** Of all answers about something from a time on, none is `place`. */
-export function judgeNever(
-  history: History,
-  about: string,
-  place: string,
-  { after, expected }: { readonly after: number; readonly expected: string },
-): Judgement {
+/** All answers about something from a time on. */
+export function judgeNowhere(history: History, about: string, after: number, expected: string): Judgement {
   const answers = answersOf(history, about).filter(({ t }) => t >= after);
   if (answers.length === 0) return notSeen(history, expected);
-  const wrong = answers.find((answer) => answer.place === place);
+  const wrong = answers.find(({ place }) => place !== NOWHERE);
   return judged(
     wrong === undefined,
     expected,
     wrong === undefined
-      ? `${answers.length} answers, none of them`
+      ? `${answers.length} answers, all of them ${NOWHERE}`
       : `${wrong.place} after ${Math.round(wrong.t - after)} ms`,
   );
 }
@@ -228,18 +226,22 @@ export function judgeTurnedAway(
   const since = history.of('step').findLast(({ step }) => step === begun)?.t;
   const expected = `${client}: the connection ends within ${withinMs} ms`;
   if (since === undefined) return [notSeen(history, expected)];
-  const closed = history.of('client.closed').find((event) => event.client === client);
+  const closed = lossOf(history, client);
   const end = history.events.at(-1)?.t ?? since;
   const media = history.got(client).filter(isFrame).length;
   return [
     closed === undefined
       ? judged(false, expected, `it was open at the end of the check, ${Math.round(end - since)} ms later`)
-      : judged(closed.t - since <= withinMs, expected, `after ${Math.round(closed.t - since)} ms`),
+      : judged(
+          closed.t - since <= withinMs && closed.reason !== CloseReason.refused,
+          expected,
+          `${closed.reason} after ${Math.round(closed.t - since)} ms`,
+        ),
     judged(media === 0, `${client}: no media`, `${media} frames`),
   ];
 }
 
-/** Whether a player got media, and what of it came by redirects. */
+/** Whether a player got a GOP at the least, and nothing but what its publisher sent. */
 export function judgePlayed(history: History, client: string, publisher: string): Judgement {
   const expected = `${client} gets what ${publisher} sends`;
   const sums = new Set(history.sent(publisher).map((item) => item.sum));
@@ -247,7 +249,7 @@ export function judgePlayed(history: History, client: string, publisher: string)
   if (sums.size === 0) return inconclusive(expected, `${publisher} has sent nothing`);
   const foreign = got.filter(({ sum }) => !sums.has(sum)).length;
   return judged(
-    got.length > 0 && foreign === 0,
+    got.length >= GOP_FRAMES && foreign === 0,
     expected,
     `${got.length} video frames, ${foreign} of them of others`,
   );

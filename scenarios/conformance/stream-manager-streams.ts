@@ -65,14 +65,19 @@ const reportThenPlay = check({
       judged(taken, 'a publisher whose origin reports it is let in', taken ? 'it was' : 'it was not'),
       judgeLast(history, 'published', place, `the manager answers ${place} in SRS's form`),
     ];
-    if (players === undefined) return judgements;
+    if (players === undefined) return [...judgements, notSeen(history, 'players of the stream')];
     const sent = String(players.sent).split(' ');
     const viewer = String(players.viewer);
     return [
       ...judgements,
       ...sent.map((client) => {
         const locations = redirectsOf(history, client).map(({ location }) => location);
-        const right = locations.length === 1 && new URL(locations[0]!).host === place;
+        const [location] = locations;
+        const right =
+          location !== undefined &&
+          locations.length === 1 &&
+          URL.canParse(location) &&
+          new URL(location).host === place;
         return judged(right, `${client}: one 302, to ${place}`, locations.join(', ') || 'none');
       }),
       ...[...sent, viewer].map((client) => judgePlayed(history, client, 'publisher')),
@@ -150,7 +155,10 @@ const unknownStream = check({
     await lookFor(t, 'other', other, REPORTED_WITHIN_MS, rtmpOf(origins[0]!));
     const stream = t.stream('nowhere');
     await ask(t, 'nowhere', stream);
-    t.step('asked', { players: origins.map(({ spec }) => `lost-${spec.name}`).join(' ') });
+    t.step('asked', {
+      players: origins.map(({ spec }) => `lost-${spec.name}`).join(' '),
+      other: rtmpOf(origins[0]!),
+    });
     await Promise.all(origins.map(({ spec }) => turnedAway(t, stream, spec.name, `lost-${spec.name}`)));
   },
 
@@ -158,6 +166,7 @@ const unknownStream = check({
     const setting = history.step('asked');
     if (setting === undefined) return [notSeen(history, 'the manager is asked for a stream that nobody has')];
     return [
+      judgeLast(history, 'other', String(setting.other), 'the manager knows of the stream that somebody has'),
       judgeLast(history, 'nowhere', NOWHERE, 'the manager answers that it is nowhere'),
       ...String(setting.players)
         .split(' ')
@@ -206,7 +215,9 @@ const republishElsewhere = check({
       judgeLast(history, 'first', String(setting.first), 'the manager knows the first publisher'),
       judgeLast(history, 'second', second, 'the one that came later wins'),
     ];
-    if (history.step('old-left') === undefined) return judgements;
+    if (history.step('old-left') === undefined) {
+      return [...judgements, notSeen(history, 'the end of the first publisher')];
+    }
     return [
       ...judgements,
       judgeLast(history, 'after', second, 'the end of the first publisher does not erase the second'),
@@ -248,10 +259,14 @@ const loopBounded = check({
   judge(history) {
     const setting = history.step('reported');
     if (setting === undefined) return [notSeen(history, 'a stream is reported that its origin has not got')];
-    const taken = reportsOf(history).every(({ status }) => status === 200);
+    const reports = reportsOf(history);
+    const taking = 'a report in our own form is taken';
+    const refused = reports.find(({ status }) => status !== 200);
     const redirects = redirectsOf(history, 'player').length;
     return [
-      judged(taken, 'a report in our own form is taken', taken ? 'it was' : 'it was not'),
+      reports.length === 0
+        ? notSeen(history, taking)
+        : judged(refused === undefined, taking, refused ? String(refused.error ?? refused.status) : 'it was'),
       judgeLast(history, 'asked-by-others', String(setting.place), 'others are told where it is said to be'),
       judgeLast(history, 'asked-by-itself', NOWHERE, 'the origin itself is not sent to itself'),
       ...judgeTurnedAway(history, 'player', 'turned-away', ABSENT_ENDS_WITHIN_MS),

@@ -50,12 +50,22 @@ describe('report-then-play', () => {
     readonly to?: readonly string[];
     readonly viewerSent?: boolean;
     readonly frames?: number;
+    /** Whether anybody came to play. */
+    readonly played?: boolean;
   }
-  const course = ({ letIn = true, place = A, to = [A], viewerSent = false, frames = 30 }: Course = {}) => {
+  const course = ({
+    letIn = true,
+    place = A,
+    to = [A],
+    viewerSent = false,
+    frames = 30,
+    played = true,
+  }: Course = {}) => {
     const timeline = new Timeline().step(0, 'publishing', { place: A });
     if (!letIn) return timeline.missed(10, 'publisher: NetStream.Publish.Start');
     timeline.step(5, 'let-in');
     answers(timeline, 10, 'published', NOWHERE, place);
+    if (!played) return timeline;
     timeline.step(20, 'players', { sent: 'at-origin-2', viewer: 'at-edge-2' }).sent('publisher', media);
     for (const place of to) redirect(timeline, 30, 'at-origin-2', place);
     if (viewerSent) redirect(timeline, 30, 'at-edge-2', A);
@@ -74,33 +84,57 @@ describe('report-then-play', () => {
       { to: [] },
       { to: [A, A] },
       { frames: 0 },
+      { frames: 24 },
       { viewerSent: true },
     ]) {
       assert.equal(verdict(wrong), 'fail', JSON.stringify(wrong));
     }
   });
+  test('a 302 to what is no URL is a failure of the server, and none of the judge', () => {
+    const timeline = course({ to: [] });
+    timeline.history.append({ t: 30, type: 'client.redirect', client: 'at-origin-2', location: '' });
+    assert.equal(judge('report-then-play', timeline).verdict, 'fail');
+  });
   test('nothing seen is not a pass', () => {
     assert.equal(judge('report-then-play', new Timeline()).verdict, 'inconclusive');
+    assert.equal(verdict({ played: false }), 'inconclusive', 'nobody came to play');
   });
 });
 
 describe('unpublish-forgotten and unknown-stream', () => {
-  const away = (timeline: Timeline, client: string, { closed = 200, sent = false, media = false } = {}) => {
+  interface How {
+    readonly closed?: number;
+    readonly sent?: boolean;
+    readonly media?: boolean;
+    /** Of the end of the connection. Default `remote`. */
+    readonly reason?: 'local' | 'refused' | 'reset';
+  }
+  const away = (
+    timeline: Timeline,
+    client: string,
+    { closed = 200, sent = false, media = false, reason }: How = {},
+  ) => {
     timeline.step(1000, 'turned-away', { player: client }).got(client, [script], 1010);
     if (media) timeline.got(client, video({ count: 1 }), 1020);
     if (sent) redirect(timeline, 1030, client, A);
-    if (closed > 0) timeline.lost(1000 + closed, client);
+    if (closed > 0 && reason === undefined) timeline.lost(1000 + closed, client);
+    else if (closed > 0 && reason !== undefined) {
+      const during = reason === 'refused' ? 'connecting' : 'streaming';
+      const end = { reason, during, code: 'x', detail: '' } as const;
+      timeline.history.append({ t: 1000 + closed, type: 'client.closed', client, ...end });
+    }
     return timeline.step(5000, 'over');
   };
-  const ended = (last: string, how = {}) => {
+  const ended = (last: string, how: How = {}) => {
     const timeline = new Timeline();
     answers(timeline, 0, 'published', A);
     timeline.step(10, 'unpublished', { place: A });
     answers(timeline, 20, 'unpublished', A, last);
     return judge('unpublish-forgotten', away(timeline, 'late', how)).verdict;
   };
-  const unknown = (answer: string, how = {}) => {
-    const timeline = answers(new Timeline(), 0, 'nowhere', answer).step(10, 'asked', { players: 'lost' });
+  const unknown = (answer: string, how: How = {}) => {
+    const timeline = answers(new Timeline(), 0, 'other', A);
+    answers(timeline, 5, 'nowhere', answer).step(10, 'asked', { players: 'lost', other: A });
     return judge('unknown-stream', away(timeline, 'lost', how)).verdict;
   };
 
@@ -112,11 +146,32 @@ describe('unpublish-forgotten and unknown-stream', () => {
     assert.equal(ended(A), 'fail');
     assert.equal(unknown(A), 'fail');
     assert.equal(unknown('http.timeout'), 'fail');
-    for (const how of [{ closed: 0 }, { closed: 2000 }, { sent: true }, { media: true }]) {
+    const hows: How[] = [
+      { closed: 0 },
+      { closed: 2000 },
+      { sent: true },
+      { media: true },
+      { reason: 'local' },
+      { reason: 'refused' },
+    ];
+    for (const how of hows) {
       assert.equal(ended(NOWHERE, how), 'fail', JSON.stringify(how));
       assert.equal(unknown(NOWHERE, how), 'fail', JSON.stringify(how));
     }
   });
+});
+
+test('unknown-stream: a manager that knows of no stream at all shows nothing by not knowing this one', () => {
+  const course = (other: string | null) => {
+    const timeline = new Timeline();
+    if (other !== null) answers(timeline, 0, 'other', other);
+    answers(timeline, 5, 'nowhere', NOWHERE).step(10, 'asked', { players: 'lost', other: A });
+    return judge('unknown-stream', timeline.step(20, 'turned-away', { player: 'lost' }).lost(100, 'lost'))
+      .verdict;
+  };
+  assert.equal(course(A), 'pass');
+  assert.equal(course(NOWHERE), 'fail');
+  assert.equal(course(null), 'inconclusive');
 });
 
 test('unpublish-forgotten: a player who was not sent away yet tells nothing', () => {
@@ -140,6 +195,11 @@ describe('republish-elsewhere', () => {
     return judge('republish-elsewhere', answers(timeline, 40, 'after', after).got('player', got)).verdict;
   };
 
+  test('a first publisher who did not leave shows nothing of its end', () => {
+    const timeline = new Timeline().step(0, 'places', { first: A, second: B });
+    answers(timeline, 10, 'first', A);
+    assert.equal(judge('republish-elsewhere', answers(timeline, 20, 'second', B)).verdict, 'inconclusive');
+  });
   test('the second publisher wins and stays', () => assert.equal(verdict(B, B), 'pass'));
   test('the first wins, the second is erased, or the player gets the first', () => {
     assert.equal(verdict(A, B), 'fail');
@@ -150,8 +210,9 @@ describe('republish-elsewhere', () => {
 });
 
 describe('loop-bounded', () => {
-  const verdict = ({ status = 200, itself = NOWHERE, redirects = 1 } = {}) => {
-    const timeline = new Timeline().step(0, 'manager.report', { about: 'false', status, error: null });
+  const verdict = ({ status = 200, itself = NOWHERE, redirects = 1, reported = true } = {}) => {
+    const timeline = new Timeline();
+    if (reported) timeline.step(0, 'manager.report', { about: 'false', status, error: null });
     timeline.step(1, 'reported', { place: A });
     answers(timeline, 10, 'asked-by-others', A);
     answers(timeline, 20, 'asked-by-itself', itself);
@@ -166,6 +227,8 @@ describe('loop-bounded', () => {
     assert.equal(verdict({ redirects: 3 }), 'fail');
     assert.equal(verdict({ status: 400 }), 'fail');
   });
+  test('a report that was not made tells nothing', () =>
+    assert.equal(verdict({ reported: false }), 'inconclusive'));
 });
 
 describe('dead-origin', () => {
@@ -176,9 +239,11 @@ describe('dead-origin', () => {
     restarted = NOWHERE,
     expired = true,
     published = true,
+    ending = A as string | null,
   } = {}) => {
     const timeline = new Timeline();
     answers(timeline, 0, 'before', A);
+    if (ending !== null) answers(timeline, 5, 'ending', ending);
     timeline.step(10, 'dead', { dead: A, other: B }).got('player', fresh);
     if (published) timeline.sent('again', fresh);
     answers(timeline, 20, 'again', A, again);
@@ -194,6 +259,8 @@ describe('dead-origin', () => {
   test('nowhere after its time, and the publisher is found elsewhere', () => assert.equal(verdict(), 'pass'));
   test('answered after its time, after its restart, or the publisher is not found', () => {
     assert.equal(verdict({ late: A }), 'fail');
+    assert.equal(verdict({ late: 'http.timeout' }), 'fail', 'no answer is none');
+    assert.equal(verdict({ late: B }), 'fail', 'nobody has it');
     assert.equal(verdict({ restarted: A }), 'fail');
     assert.equal(verdict({ again: A }), 'fail');
   });
@@ -201,6 +268,10 @@ describe('dead-origin', () => {
     assert.equal(verdict({ expired: false }), 'inconclusive');
     assert.equal(verdict({ late: null }), 'inconclusive');
     assert.equal(verdict({ published: false }), 'inconclusive');
+  });
+  test('a stream that the manager never knew does not end with its origin', () => {
+    assert.equal(verdict({ ending: NOWHERE }), 'fail');
+    assert.equal(verdict({ ending: null }), 'inconclusive');
   });
 });
 
@@ -222,6 +293,7 @@ describe('heartbeat', () => {
 describe('redis-restart', () => {
   const right: Readonly<Record<string, string>> = {
     before: A,
+    ending: A,
     'gone-before': A,
     'gone-meanwhile': B,
     'gone-posted': '127.0.0.1:9',
