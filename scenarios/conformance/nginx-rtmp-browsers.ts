@@ -86,6 +86,7 @@ function judgeKind(history: History, kind: Kind): Judgement {
   if (answer === undefined || preflight === undefined) return notSeen(history, expected);
   const flaws = [
     answer.status === 200 ? undefined : `HTTP ${answer.status}`,
+    answer.bytes > 0 ? undefined : 'an empty body',
     types.includes(mediaTypeOf(answer)) ? undefined : `type ${mediaTypeOf(answer) || 'none'}`,
     corsFlaw('the answer', answer),
     changes && !/no-cache|no-store/.test(answer.headers['cache-control'] ?? '')

@@ -71,7 +71,13 @@ const dashAdvances = check({
     );
     if (grown.verdict === 'fail') return [...valid, grown];
     const later = manifestAt(history, 'later');
-    return [...valid, judgeSegments(history), judgeAdvance(first, later)];
+    const asked = later === undefined || typeof later === 'string' ? [first] : [first, later];
+    return [
+      ...valid,
+      ...asked.slice(1).flatMap((manifest) => representationsOf(manifest).map(judgeTimeline)),
+      judgeSegments(history, asked.flatMap(representationsOf)),
+      judgeAdvance(first, later),
+    ];
   },
 });
 
@@ -169,7 +175,8 @@ function judgeHead(manifest: Manifest): Judgement[] {
 }
 
 function judgeTimeline(representation: Representation): Judgement {
-  const expected = `${representation.id}: segments that follow on each other`;
+  const expected = `${representation.id}: an initialization, and segments that follow on each other`;
+  if (initializationUrl(representation) === undefined) return failed(expected, 'no initialization');
   const segments = expandTimeline(representation);
   const breaks = segments.flatMap(({ time, duration }, i) => {
     const next = segments[i + 1];
@@ -184,12 +191,20 @@ function judgeTimeline(representation: Representation): Judgement {
   );
 }
 
-function judgeSegments(history: History): Judgement {
+function judgeSegments(history: History, representations: readonly Representation[]): Judgement {
   const expected = 'every initialization and media segment is there, whole, at its place in time';
   const fetched = history.of('step').filter(({ step }) => step === 'dash');
   if (fetched.length === 0) return inconclusive(expected, 'none was fetched');
   const wrong = fetched.flatMap(({ data }) => flawOf(data) ?? []);
-  return judged(wrong.length === 0, expected, wrong.slice(0, 3).join('; ') || `${fetched.length} fetched`);
+  if (wrong.length > 0) return failed(expected, wrong.slice(0, 3).join('; '));
+  const uris = new Set(fetched.map(({ data }) => data.uri));
+  const listed = representations.flatMap((representation) => [
+    initializationUrl(representation) ?? [],
+    ...expandTimeline(representation).map(({ url }) => url),
+  ]);
+  const unfetched = [...new Set(listed.flat())].filter((uri) => !uris.has(uri));
+  if (unfetched.length > 0) return inconclusive(expected, `not fetched: ${unfetched.slice(0, 3).join(', ')}`);
+  return judged(true, expected, `${fetched.length} fetched`);
 }
 
 function flawOf({ uri, status, boxes, time, decodeTime }: StepData): string | undefined {
@@ -197,8 +212,9 @@ function flawOf({ uri, status, boxes, time, decodeTime }: StepData): string | un
   const wanted = time === null ? ['ftyp', 'moov'] : ['moof', 'mdat'];
   const found = String(boxes).split(' ');
   if (found.includes('?') || !wanted.every((box) => found.includes(box))) return `${uri}: boxes ${boxes}`;
-  const off = time === null ? 0 : Math.abs(Number(decodeTime) - Number(time));
-  return off > FRAME_MS ? `${uri}: its fragment begins at ${decodeTime}` : undefined;
+  const isThere =
+    time === null || (decodeTime !== null && Math.abs(Number(decodeTime) - Number(time)) <= FRAME_MS);
+  return isThere ? undefined : `${uri}: its fragment begins at ${decodeTime}`;
 }
 
 function judgeAdvance(first: Manifest, later: Manifest | string | undefined): Judgement {

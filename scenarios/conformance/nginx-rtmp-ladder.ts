@@ -8,6 +8,7 @@ import type { EventOf, History } from '../history.ts';
 import { failed, inconclusive, judged, notSeen, videoOf } from '../judging.ts';
 import { FRAME_MS, GOP_FRAMES } from '../stage.ts';
 import { masterPlaylist, mediaPlaylist } from './hls-history.ts';
+import { lossOf } from './masters-and-slaves.ts';
 import { FIRST_SEGMENT_WITHIN_MS, poll, watchLadder, watchRung } from './nginx-rtmp-watch.ts';
 
 const TOPOLOGIES = ['nginx-rtmp'] as const;
@@ -101,12 +102,17 @@ function judgeRung(history: History, master: MasterPlaylist, stream: string, run
 function judgeMade(history: History, { suffix, encoded }: Rung): Judgement {
   const expected = `${suffix}: ${MEASURED_SEGMENTS} segments${encoded ? ` of pictures ${encoded.width} wide` : ''}`;
   const seen = history.of('step').find(({ step, data }) => step === 'rung' && data.rung === suffix)?.data;
-  const frames = videoOf(history.got(suffix)).length;
+  const video = videoOf(history.got(suffix));
+  const frames = video.length;
+  const segments = new Set(video.map(({ segment }) => segment)).size;
   const problem = history.of('client.problem').find(({ client }) => client === suffix);
   if (problem) return failed(expected, `${problem.code}: ${problem.detail}`);
   if (seen === undefined || frames === 0) {
     return failed(expected, `${frames} frames; its playlist: ${statusesOf(history, suffix)}`);
   }
+  const told = statusesOf(history, suffix);
+  if (segments < MEASURED_SEGMENTS)
+    return failed(expected, `${frames} frames of ${segments} segments; ${told}`);
   return judged(
     encoded === undefined || seen.width === encoded.width,
     expected,
@@ -138,12 +144,11 @@ function judgeSound(history: History, suffix: string): Judgement {
 
 function judgeLength(history: History, suffix: string): Judgement {
   const boundMs = Math.ceil(HLS_FRAGMENT_MS / GOP_MS) * GOP_MS + FRAME_MS;
-  const longest = Math.max(0, ...durationsOf(history, suffix).values()) * 1000;
-  return judged(
-    longest <= boundMs,
-    `${suffix}: segments of at most ${boundMs} ms`,
-    `one of ${Math.round(longest)} ms`,
-  );
+  const expected = `${suffix}: segments of at most ${boundMs} ms`;
+  const seconds = [...durationsOf(history, suffix).values()];
+  if (seconds.length === 0) return inconclusive(expected, 'no length is known');
+  const longest = Math.max(...seconds) * 1000;
+  return judged(longest <= boundMs, expected, `one of ${Math.round(longest)} ms`);
 }
 
 /** bit/s of the segment with the most. */
@@ -231,8 +236,11 @@ function judgeAligned(suffix: string, source: readonly Picture[], rung: readonly
   if (theirs.length < 2 && ours.length < 2) {
     return inconclusive(expected, `${theirs.length} and ${ours.length} boundaries in common time`);
   }
-  const open = ours.find(({ key }) => !key);
-  if (open) return failed(expected, `a segment that begins at ${open.timestamp} ms without a keyframe`);
+  for (const [name, pictures] of Object.entries({ [suffix]: ours, [SOURCE_RUNG]: theirs })) {
+    const open = pictures.find(({ key }) => !key);
+    if (open)
+      return failed(expected, `${name}: a segment that begins at ${open.timestamp} ms without a keyframe`);
+  }
   const strays = [...straysOf(ours, theirs), ...straysOf(theirs, ours)];
   return judged(
     strays.length === 0,
@@ -314,6 +322,7 @@ function judgeStamps(
     return failed(expected, `frame ${foreign.stamp!.frame} with another clock than it was sent with`);
   const damaged = copied ? got.find(({ stamp }) => !stamp!.intact) : undefined;
   if (damaged) return failed(expected, `frame ${damaged.stamp!.frame} is not what was sent`);
+  if (got.length < GOP_FRAMES) return inconclusive(expected, `${got.length} frames were seen`);
   const ages = got.map(({ t, stamp }) => t - stamp!.sentAt);
   const [least, most] = [Math.min(...ages), Math.max(...ages)].map((ms) => (ms / 1000).toFixed(2));
   const basis = copied ? 'exact' : 'encoded anew, by number and clock';
@@ -354,19 +363,33 @@ const playDenied = check({
   judge(history) {
     const setting = history.step('denied');
     if (setting === undefined) return [notSeen(history, 'a player of a rung that is there')];
-    const player = String(setting.player);
-    const expected = `${player}: turned away without a byte of media`;
-    // RTMP servers send |RtmpSampleAccess before everything else; it is not of the stream.
-    const got = history.got(player).filter(({ kind }) => kind !== 'script');
-    if (got.length > 0)
-      return [failed(expected, `${got.length} items, ${videoOf(got).length} of them frames`)];
-    const closed = history.of('client.closed').find(({ client }) => client === player);
-    if (closed === undefined || closed.reason === 'local') {
-      return [failed(expected, `no media, but not turned away within ${DENIED_WITHIN_MS} ms`)];
-    }
-    const actual = `${closed.reason} while ${closed.during}: ${closed.code}`;
-    return [judged(['remote', 'rejected', 'reset'].includes(closed.reason), expected, actual)];
+    return [
+      judgeDenied(history, String(setting.player)),
+      judgeAllowed(history, String(setting.allowed)),
+      ...(videoOf(history.got(SOURCE_RUNG)).length > 0 ? [] : [notSeen(history, 'a rung that is there')]),
+    ];
   },
 });
+
+function judgeDenied(history: History, player: string): Judgement {
+  const expected = `${player}: turned away without a byte of media`;
+  // RTMP servers send |RtmpSampleAccess before everything else; it is not of the stream.
+  const got = history.got(player).filter(({ kind }) => kind !== 'script');
+  if (got.length > 0) return failed(expected, `${got.length} items, ${videoOf(got).length} of them frames`);
+  const closed = lossOf(history, player);
+  if (closed === undefined) {
+    return failed(expected, `no media, but not turned away within ${DENIED_WITHIN_MS} ms`);
+  }
+  const actual = `${closed.reason} while ${closed.during}: ${closed.code}`;
+  return judged(['remote', 'rejected', 'reset'].includes(closed.reason), expected, actual);
+}
+
+function judgeAllowed(history: History, player: string): Judgement {
+  const expected = `${player}: plays in application live, and stays`;
+  const loss = lossOf(history, player);
+  if (loss) return failed(expected, `closed: ${loss.reason} while ${loss.during}, ${loss.code}`);
+  const frames = videoOf(history.got(player)).length;
+  return judged(frames > 0, expected, `${frames} frames`);
+}
 
 export const LADDER_CHECKS = [ladderComplete, variantsAligned, hlsLatencyKnown, playDenied];

@@ -74,14 +74,14 @@ const statCounts = check({
       readingAt(history, moment),
     );
     if (there === undefined) return [notSeen(history, 'players who are served')];
-    const judgements = [judgeClients('while all play', PLAYERS + LADDER_PLAYERS, there)];
-    if (before && after) {
-      judgements.push(
-        ...judgeBytes(history, String(setting.publisher), words(setting.players), before, after),
-      );
-    }
-    if (left) judgements.push(judgeClients('when the players have left', LADDER_PLAYERS, left));
-    return judgements;
+    const hasLeft = 'when the players have left';
+    return [
+      judgeClients('while all play', PLAYERS + LADDER_PLAYERS, there),
+      ...(before && after
+        ? judgeBytes(history, String(setting.publisher), words(setting.players), before, after)
+        : [notSeen(history, 'bytes that are counted')]),
+      left ? judgeClients(hasLeft, LADDER_PLAYERS, left) : notSeen(history, hasLeft),
+    ];
   },
 });
 

@@ -46,6 +46,10 @@ describe('ladder-complete', () => {
     /** Its segment was not fetched, or its pictures were of no size. */
     readonly unmeasured?: string;
     readonly sizeless?: string;
+    /** One of its two segments did not come. */
+    readonly halved?: string;
+    /** Its playlist was not kept. */
+    readonly unlisted?: string;
   }
 
   const ladder = (changes: Ladder) => {
@@ -68,12 +72,14 @@ describe('ladder-complete', () => {
       }
       const media = `#EXTM3U\n#EXT-X-TARGETDURATION:${seconds}\n#EXTINF:${seconds.toFixed(3)},\n`;
       const playlist = { url, sentAt: 1, text: `${media}s_${suffix}-0.ts\n` };
-      script.event({ type: 'hls.playlist', client: suffix, kind: 'media', ...playlist });
+      if (changes.unlisted !== suffix) {
+        script.event({ type: 'hls.playlist', client: suffix, kind: 'media', ...playlist });
+      }
       if (changes.unmeasured !== suffix) {
         const size = bytes ?? Math.floor((declared * seconds) / 8);
         exchange(script, suffix, `${BASE}/s_${suffix}-0.ts`, 200, size);
       }
-      script.got(suffix, video({ count: 25 }));
+      script.got(suffix, inSegments(video({ count: changes.halved === suffix ? 25 : 50 })));
       if (changes.silent !== suffix) script.got(suffix, audio({ count: 25 }));
       if (problem === suffix) {
         script.event({ type: 'client.problem', client: suffix, code: 'mpegts.packet', detail: 'x' });
@@ -109,6 +115,16 @@ describe('ladder-complete', () => {
     assert.equal(ladder({ silent: 'low' }).says, '0 PES packets of audio');
     assert.match(ladder({ seconds: 3 }).says, /^one of 3000 ms/);
   });
+  test('a segment that is listed and does not come fails', () => {
+    const { verdict, says } = ladder({ halved: 'mid' });
+    assert.equal(verdict, 'fail');
+    assert.match(says, /^25 frames of 1 segments/);
+  });
+  test('a playlist of which nothing is known says nothing of how long segments are', () =>
+    assert.deepEqual(ladder({ unlisted: 'low' }), {
+      verdict: 'inconclusive',
+      says: 'no length is known; no segment was measured',
+    }));
   test('a segment that was not fetched, and a source of no size, tell nothing', () => {
     assert.deepEqual(ladder({ unmeasured: 'low' }), {
       verdict: 'inconclusive',
@@ -162,6 +178,12 @@ describe('variants-aligned', () => {
     assert.match(
       aligned((_, items) => items.map((item) => ({ ...item, key: false }))).says,
       /without a keyframe/,
+    ));
+  test('the same of the source, when the others have their keyframes', () =>
+    assert.match(
+      aligned((suffix, items) => (suffix === 'src' ? items.map((item) => ({ ...item, key: false })) : items))
+        .says,
+      /src: a segment that begins at 0 ms without a keyframe/,
     ));
   test('other frames at the same times fail', () => {
     const shift = ({ stamp, ...item }: MediaItem) => ({
@@ -219,11 +241,28 @@ describe('hls-latency-known', () => {
       /not what was sent/,
     ));
   test('nothing seen is inconclusive', () => assert.equal(known(() => []).verdict, 'inconclusive'));
+  test('less than a segment of a rung tells nothing of every frame', () =>
+    assert.equal(
+      known((suffix, items) => (suffix === 'mid' ? items.slice(0, 24) : items)).verdict,
+      'inconclusive',
+    ));
 });
 
 describe('play-denied', () => {
-  const denied = (got: readonly MediaItem[], end?: 'remote' | 'local') => {
-    const timeline = new Timeline().step(0, 'denied', { player: 'd', allowed: 'a' }).got('d', got);
+  interface Setting {
+    /** Frames of the player of application live, and of the rung. */
+    readonly allowed?: number;
+    readonly rung?: number;
+    readonly allowedLost?: boolean;
+  }
+  const denied = (
+    got: readonly MediaItem[],
+    end?: 'remote' | 'local',
+    { allowed = 25, rung = 25, allowedLost = false }: Setting = {},
+  ) => {
+    const timeline = new Timeline().got('a', video({ count: allowed })).got('src', video({ count: rung }));
+    timeline.step(0, 'denied', { player: 'd', allowed: 'a' }).got('d', got);
+    if (allowedLost) timeline.lost(90, 'a');
     return judge('play-denied', end ? timeline.lost(100, 'd', end) : timeline);
   };
   const sampleAccess: MediaItem = { kind: 'script', timestamp: 0, size: 24, sum: 1, key: false, stamp: null };
@@ -234,6 +273,12 @@ describe('play-denied', () => {
   });
   test('media fails, even if the player is turned away then', () =>
     assert.match(denied(video({ count: 3 }), 'remote').says, /3 of them frames/));
+  test('application live is not concerned: its player plays, and stays', () => {
+    assert.equal(denied([], 'remote', { allowed: 0 }).verdict, 'fail');
+    assert.equal(denied([], 'remote', { allowedLost: true }).verdict, 'fail');
+  });
+  test('a rung that nobody has seen is not one that cannot be played', () =>
+    assert.equal(denied([], 'remote', { rung: 0 }).verdict, 'inconclusive'));
   test('left without an answer fails', () => {
     assert.match(denied([]).says, /not turned away/);
     assert.equal(denied([], 'local').verdict, 'fail');
@@ -258,11 +303,27 @@ describe('dash-advances', () => {
     boxes: 'styp moof mdat',
     decodeTime: 0,
   };
-  const dash = (
-    first: string | undefined,
-    later: string | undefined,
-    fetched: readonly StepData[] = [segment],
-  ) => {
+  /** Initialization and segments of both. */
+  const fetchedOf = (times: readonly number[]): StepData[] =>
+    ['video', 'audio'].flatMap((kind) => [
+      {
+        ...segment,
+        representation: kind,
+        uri: `${kind}-init`,
+        time: null,
+        boxes: 'ftyp moov',
+        decodeTime: null,
+      },
+      ...times.map((time) => ({
+        ...segment,
+        representation: kind,
+        uri: `${kind}-${time}`,
+        time,
+        decodeTime: time,
+      })),
+    ]);
+  const all = fetchedOf([0, 1000, 2000, 3000]);
+  const dash = (first: string | undefined, later: string | undefined, fetched: readonly StepData[] = all) => {
     const script = new Script().step('asked', { url: 'http://127.1.0.2/dash/s.mpd' });
     exchange(script, 'manifest', 'http://127.1.0.2/dash/s.mpd', first === undefined ? 404 : 200);
     if (first !== undefined) script.step('manifest', { moment: 'first', text: first });
@@ -297,9 +358,26 @@ describe('dash-advances', () => {
     const { verdict, says } = dash(early, undefined);
     assert.deepEqual([verdict, says], ['inconclusive', 'the manifest was not asked for again']);
   });
+  test('every segment that is listed, and its initialization, has to be fetched', () => {
+    for (const uri of ['video-init', 'audio-init', 'video-0', 'audio-1000', 'video-3000']) {
+      const rest = all.filter((one) => one.uri !== uri);
+      const { verdict, says } = dash(early, late, rest);
+      assert.deepEqual([verdict, says], ['inconclusive', `not fetched: ${uri}`]);
+    }
+  });
+  test('a representation without an initialization cannot be played', () => {
+    const bare = (text: string) => text.replace('initialization="audio-init"', '');
+    const rest = all.filter(({ uri }) => uri !== 'audio-init');
+    assert.equal(dash(bare(early), bare(late), rest).verdict, 'fail');
+  });
+  test('a gap in the later timeline fails', () =>
+    assert.match(
+      dash(early, manifest([0, 1000, 2500, 3500]), fetchedOf([0, 1000, 2500, 3500])).says,
+      /1000 \+ 1000, then 2500/,
+    ));
   test('an initialization is of other boxes than a segment, and of no time', () => {
     const initialization = { ...segment, uri: 'video-init', time: null, decodeTime: null };
-    const holding = (boxes: string) => dash(early, late, [segment, { ...initialization, boxes }]);
+    const holding = (boxes: string) => dash(early, late, [...all, { ...initialization, boxes }]);
     assert.deepEqual(holding('ftyp moov'), { verdict: 'pass', says: '' });
     assert.match(holding('moof mdat').says, /video-init: boxes moof mdat/);
   });
@@ -308,9 +386,10 @@ describe('dash-advances', () => {
     ['is something else', { boxes: 'ftyp' }, /boxes ftyp/],
     ['is cut off', { boxes: 'moof mdat ?' }, /boxes/],
     ['is of another time', { decodeTime: 979 }, /begins at 979/],
+    ['does not say when it begins', { decodeTime: null }, /begins at null/],
   ] as const) {
     test(`a segment that ${what} fails`, () =>
-      assert.match(dash(early, late, [segment, { ...segment, ...flaw }]).says, says));
+      assert.match(dash(early, late, [...all, { ...segment, ...flaw }]).says, says));
   }
 });
 
@@ -358,12 +437,30 @@ describe('stat-counts', () => {
   });
   test('players who are counted after they have left fail', () =>
     assert.match(stat({ left: { players: 4 } }).says, /^1 and 4$/));
+  test('a check that ended before the bytes were counted, or before the players left, tells nothing', () => {
+    const there = () =>
+      new Timeline()
+        .step(0, 'players', { players: 'a', publisher: 'p' })
+        .step(500, 'stat', reading('all there', {}));
+    assert.equal(
+      judge('stat-counts', there().missed(900, 'the last frame at every player')).verdict,
+      'inconclusive',
+    );
+    const before = there().step(999, 'stat', reading('before', {}));
+    assert.equal(judge('stat-counts', before).verdict, 'inconclusive');
+    const stayed = there().sent('p', early).got('a', early, 1).sent('p', late).got('a', late, 1);
+    stayed.step(999, 'stat', reading('before', { bytesIn: size(early) }));
+    stayed.step(2100, 'stat', reading('after', { bytesIn: into, bytesOut: 2 * size(late) }));
+    assert.equal(judge('stat-counts', stayed).verdict, 'inconclusive');
+  });
   test('no reading, and nothing sent between two, tell nothing', () => {
     const setting = () => new Timeline().step(0, 'players', { players: 'a', publisher: 'p' });
     assert.equal(judge('stat-counts', setting()).verdict, 'inconclusive');
     const idle = setting().sent('p', early).step(1100, 'stat', reading('all there', {}));
     idle.step(1200, 'stat', reading('before', {})).step(1300, 'stat', reading('after', {}));
-    assert.equal(judge('stat-counts', idle).says, 'nothing was sent between the readings');
+    const { verdict, says } = judge('stat-counts', idle);
+    assert.equal(verdict, 'inconclusive');
+    assert.equal(says, 'nothing was sent between the readings; the check did not get that far');
   });
 });
 
@@ -402,12 +499,12 @@ describe('served-to-browsers', () => {
     manifest: 'application/dash+xml; charset=utf-8',
     recording: 'video/x-flv',
   };
-  type Answer = { status?: number; headers?: Record<string, string> };
+  type Answer = { status?: number; headers?: Record<string, string>; bytes?: number };
   const served = (change: (name: string, preflight: boolean) => Answer = () => ({})) => {
     const script = new Script();
     for (const [name, type] of Object.entries(TYPES)) {
       for (const preflight of [false, true]) {
-        const { status, headers } = change(name, preflight);
+        const { status, headers, bytes = 10 } = change(name, preflight);
         const usual = {
           'access-control-allow-origin': '*',
           'cache-control': 'no-cache',
@@ -419,7 +516,7 @@ describe('served-to-browsers', () => {
           kind: 'other',
           method: preflight ? 'OPTIONS' : 'GET',
           url: `${BASE}/${name}`,
-          ...{ sentAt: 1, headAt: 2, firstByteAt: 3, bytes: 10, error: null },
+          ...{ sentAt: 1, headAt: 2, firstByteAt: 3, bytes, error: null },
           status: status ?? (preflight ? 204 : 200),
           headers: { ...usual, ...headers },
         });
@@ -448,6 +545,9 @@ describe('served-to-browsers', () => {
     assert.match(of('playlist', kept).says, /Cache-Control max-age=60/);
     assert.equal(of('manifest', kept).verdict, 'fail');
     assert.equal(of('segment', kept).verdict, 'pass');
+  });
+  test('an answer of nothing fails', () => {
+    for (const name of Object.keys(TYPES)) assert.match(of(name, { bytes: 0 }).says, /an empty body/);
   });
   test('what is not there fails', () => assert.match(of('recording', { status: 404 }).says, /HTTP 404/));
   test('what was not asked for tells nothing', () => {
