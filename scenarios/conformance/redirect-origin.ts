@@ -316,6 +316,7 @@ function judgeHttp(history: History, url: string): Judgement {
   const exchange = history.of('http.exchange').find((one) => one.url === url);
   if (exchange === undefined) return inconclusive(expected, 'it was not asked for');
   const { status, headers } = exchange;
+  if (status === 0) return inconclusive(expected, 'it was not answered');
   const sent = (status >= 300 && status < 400) || headers.location !== undefined;
   return judged(!sent, expected, `status ${status}${headers.location ? `, to ${headers.location}` : ''}`);
 }
