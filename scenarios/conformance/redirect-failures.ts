@@ -28,6 +28,7 @@ import {
   rtmpUrl,
   SLOW_DEADLINE_MS,
   SRS,
+  waitedUntil,
   watchAt,
 } from './redirect-setting.ts';
 
@@ -94,6 +95,7 @@ const hungCoworker = check({
     return [
       ...judgeAttempts(history),
       ...judgeNewcomers(history),
+      ...judgeHung(history, seekers),
       ...(setting.others === true
         ? [
             judgeNewPublisher(history),
@@ -122,6 +124,22 @@ function judgeNewcomers(history: History): Judgement[] {
     const judgement = judged(right, `${player}: ${expected}`, `after ${ms(first.t - t)}`);
     return unlessOurs(history, judgement, NOT_HELD_MS);
   });
+}
+
+/** That the coworker hangs is seen by those who wait for it: some still do when others have been served. */
+function judgeHung(history: History, seekers: readonly string[]): Judgement[] {
+  const expected = 'players who ask for what is nowhere wait for the coworker meanwhile';
+  const waited = Math.max(...seekers.map((name) => waitedUntil(history, name) ?? Number.NEGATIVE_INFINITY));
+  const served: [what: string, t: number | undefined][] = stepsOf(history, 'hung.joined').map(
+    ({ player }) => [
+      `${player} played`,
+      history.got(String(player)).find(({ kind, key }) => kind === 'video' && key)?.t,
+    ],
+  );
+  served.push(['a publisher came', timeOf(history, 'hung.published')]);
+  return served.flatMap(([what, t]) =>
+    t === undefined || t <= waited ? [] : [inconclusive(expected, `none did when ${what}`)],
+  );
 }
 
 function judgeNewPublisher(history: History): Judgement {
@@ -191,6 +209,9 @@ const deadCoworker = check({
     const boundMs = Number(setting.boundMs);
     return [
       ...judgeAttempts(history),
+      ...(history.of('node.control').some(({ action }) => action === 'kill')
+        ? []
+        : [notSeen(history, 'a coworker that dies')]),
       judgeSentTo(history, 'there', String(setting.location)),
       judgeInTime(history, 'there', boundMs),
       judgeEndsSoon(history, 'nobodys', boundMs),

@@ -206,6 +206,7 @@ function judgeMove(history: History): Judgement[] {
     ...judgeAttempts(history),
     before,
     ...(setting.after === '' ? [] : [judgeSentTo(history, 'after', String(setting.after))]),
+    ...(words(setting.players).length === 0 ? [notSeen(history, 'viewers of a stream')] : []),
     ...words(setting.players).map((player) => judgeRecovery(history, player, 'after', { from: published })),
   ];
 }

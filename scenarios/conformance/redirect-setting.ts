@@ -193,6 +193,13 @@ export function answerTo(history: History, name: string): StepData | undefined {
   return stepsOf(history, Step.answer).find((answer) => answer.name === name);
 }
 
+/** Until when a play was without an answer, epoch ms: for ever where none came; undefined when there was no such play. */
+export function waitedUntil(history: History, name: string): number | undefined {
+  const play = history.of('step').find(({ step, data }) => step === Step.play && data.name === name);
+  if (play === undefined) return undefined;
+  return play.t + Number(answerTo(history, name)?.afterMs ?? Number.POSITIVE_INFINITY);
+}
+
 export function endOf(history: History, name: string): StepData | undefined {
   return stepsOf(history, Step.end).find((end) => end.name === name);
 }

@@ -10,7 +10,7 @@ import {
 import { REDIRECT_CHECKS } from '../../../scenarios/conformance/redirect.ts';
 import type { MediaItem, StepData } from '../../../scenarios/history.ts';
 import { Script, verdictOf } from './histories.ts';
-import { judgeWith, Timeline, video } from './timeline.ts';
+import { audio, judgeWith, Timeline, video } from './timeline.ts';
 
 function judge(id: string, timeline: Timeline): { verdict: string; says: string } {
   return judgeWith(REDIRECT_CHECKS, `redirect/${id}`, timeline);
@@ -241,7 +241,7 @@ describe('only-players', () => {
     });
     return timeline;
   };
-  const course = (flv = 0, hls = 404) => {
+  const course = (flv = 200, hls = 404) => {
     const timeline = new Timeline().step(900, 'only.setting', {
       location: LOCATION,
       http: 'http://h/live/s.flv http://h/live/s.m3u8',
@@ -258,12 +258,21 @@ describe('only-players', () => {
 
   test('a redirect or an end of anybody else fails', () => {
     assert.equal(verdict('only-players', watched(course(302))), 'fail');
-    assert.equal(verdict('only-players', watched(course(0, 307))), 'fail');
+    assert.equal(verdict('only-players', watched(course(200, 307))), 'fail');
     assert.equal(verdict('only-players', watched(redirected(course(), 'second'))), 'fail');
     assert.equal(verdict('only-players', watched(course().lost(2500, 'second'))), 'fail');
     assert.equal(verdict('only-players', watched(course(), 0)), 'fail');
     assert.equal(verdict('only-players', course().missed(2500, 'second: NetStream.Publish.Start')), 'fail');
     assert.equal(verdict('only-players', course()), 'inconclusive');
+  });
+
+  test('an HTTP player who gets no answer shows nothing', () => {
+    for (const none of [course(0), course(200, 0)]) {
+      assert.deepEqual(judge('only-players', watched(none)), {
+        verdict: 'inconclusive',
+        says: 'it was not answered',
+      });
+    }
   });
 
   test('an HTTP player who did not ask shows nothing', () => {
@@ -370,6 +379,15 @@ describe('who follows', () => {
     assert.equal(verdict('player-follows', course([LOCATION], FRAMES.slice(0, 20))), 'inconclusive');
   });
 
+  test('sound that was sent and does not come is missed', () => {
+    const course = (items: readonly MediaItem[]) =>
+      redirected(new Timeline().step(900, 'player.setting', { location: LOCATION, publisher: 'p' }), 'player')
+        .sent('p', [...FRAMES, ...audio({ count: 100 })])
+        .got('player', items);
+    assert.equal(verdict('player-follows', course([...FRAMES, ...audio({ count: 100 })])), 'pass');
+    assert.equal(verdict('player-follows', course(FRAMES)), 'fail');
+  });
+
   interface Course {
     /** When the first frame comes. */
     readonly delay?: number;
@@ -377,6 +395,8 @@ describe('who follows', () => {
     readonly pulls?: Readonly<Record<string, number>>;
     readonly counted?: boolean;
     readonly released?: boolean;
+    /** Whether the holder was asked again when the viewers had left. Default true. */
+    readonly reread?: boolean;
     /** The edge gives up while the stream is far away. */
     readonly impatient?: boolean;
   }
@@ -386,6 +406,7 @@ describe('who follows', () => {
     pulls = { a: 0, c: 1 },
     counted = true,
     released = true,
+    reread = true,
     impatient = false,
   }: Course = {}) => {
     const timeline = new Timeline()
@@ -398,7 +419,7 @@ describe('who follows', () => {
       timeline.api(9000, 's', { clients: count + publishers, publishers }, node);
     }
     if (counted) timeline.step(9100, 'edge.counted');
-    return released ? timeline.step(9200, 'edge.released') : timeline.api(9300, 's', { clients: 2 }, 'c');
+    return reread ? timeline.api(9200, 's', { clients: released ? 1 : 2 }, 'c') : timeline;
   };
 
   test('edge-follows: soon, whole, unnoticed, with one pull', () => {
@@ -412,6 +433,8 @@ describe('who follows', () => {
     assert.equal(verdict('edge-follows', edges({ pulls: { a: 0, c: 0 } })), 'fail');
     assert.equal(verdict('edge-follows', edges({ pulls: {} })), 'inconclusive', 'no origin was read');
     assert.equal(verdict('edge-follows', edges({ released: false })), 'fail');
+    const said = edges({ reread: false }).step(9200, 'edge.released');
+    assert.equal(verdict('edge-follows', said), 'inconclusive', 'what was not read is not released');
     const late = edges({ delay: REDIRECTED_PLAYING_WITHIN_MS + 1 }).generator(9999, 5000);
     assert.equal(verdict('edge-follows', late), 'inconclusive');
     const none = edges({ items: [] }).missed(5000, 'v: a video keyframe');
@@ -516,6 +539,19 @@ describe('hung-coworker', () => {
     assert.equal(verdict('hung-coworker', course({ first: 1001 }).generator(9000, 700)), 'inconclusive');
   });
 
+  test('where no player waits for the coworker, nobody could have been held', () => {
+    const answered = { kind: 'end', afterMs: 30 };
+    const timeline = course({ there: { afterMs: 30 } });
+    const history = new Timeline();
+    for (const event of timeline.history.events) {
+      const quick = event.type === 'step' && String(event.data.name).startsWith('seeker-');
+      const data = quick && event.step === 'redirect.answer' ? { ...event.data, ...answered } : undefined;
+      history.history.append(data && event.type === 'step' ? { ...event, data } : event);
+    }
+    const { verdict: of, says } = judge('hung-coworker', history);
+    assert.deepEqual([of, says], ['inconclusive', 'none did when v played; none did when a publisher came']);
+  });
+
   test('a node that answers nothing more is held', () => {
     const setting = { boundMs: 3500, others: false, location: LOCATION };
     const held = new Timeline().step(0, 'hung.setting', setting).missed(2000, 'API of a as expected for s');
@@ -537,7 +573,7 @@ describe('hung-coworker', () => {
 
 test('dead-coworker: the next one is asked, at once where the host of the dead one refuses', () => {
   const setting = (boundMs = COWORKER_WITHIN_MS) =>
-    new Timeline().step(0, 'dead.setting', { boundMs, location: LOCATION });
+    new Timeline().control(0, 'b', 'kill').step(0, 'dead.setting', { boundMs, location: LOCATION });
   const told = [...DIALOGUE, redirectTo(LOCATION)];
   assert.equal(verdict('dead-coworker', ended(sentTo(setting(), 'there'), 'nobodys')), 'pass');
   assert.equal(verdict('dead-coworker', ended(ended(setting(), 'there'), 'nobodys')), 'fail');
@@ -546,6 +582,8 @@ test('dead-coworker: the next one is asked, at once where the host of the dead o
   const silent = played(setting(31_500), 'there', told, { afterMs: COWORKER_WITHIN_MS + 1 });
   assert.equal(verdict('dead-coworker', ended(silent, 'nobodys')), 'pass');
   assert.equal(verdict('dead-coworker', sentTo(sentTo(setting(), 'there'), 'nobodys')), 'fail');
+  const alive = new Timeline().step(0, 'dead.setting', { boundMs: COWORKER_WITHIN_MS, location: LOCATION });
+  assert.equal(verdict('dead-coworker', ended(sentTo(alive, 'there'), 'nobodys')), 'inconclusive');
 });
 
 test('malformed-coworker: every nonsense ends its player, and the witness goes on', () => {
@@ -655,6 +693,13 @@ describe('streams that are elsewhere now', () => {
     const { verdict: of, says } = judge('stream-moved', sentTo(timeline, 'before'));
     assert.equal(of, 'inconclusive');
     assert.match(says, /did not get that far/);
+  });
+  test('stream-moved: without viewers nobody has followed', () => {
+    const timeline = new Timeline().step(0, 'moved.setting', { before: LOCATION, after: '', players: '' });
+    assert.equal(
+      verdict('stream-moved', sentTo(timeline, 'before').step(9, 'moved.published')),
+      'inconclusive',
+    );
   });
   for (const id of ['stream-moved', 'holder-dies']) {
     test(`${id}: asked anew each time, and viewers come after it`, () => {
