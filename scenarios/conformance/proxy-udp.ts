@@ -13,7 +13,7 @@ import { type FakeAnswer, FakeOrigin, type SeenRequest } from '../wire/fake-orig
 import { WireSrt } from '../wire/srt.ts';
 import { bridgeMissing, makeOffer } from '../wire/webrtc.ts';
 import { PROXY_SPEC, PROXY_TOPOLOGIES, register, registrationOf, streamAt } from './proxy-origins.ts';
-import { homeOf } from './proxy-streams.ts';
+import { clientsTold, homeOf } from './proxy-streams.ts';
 import { SRT_PLAYING_WITHIN_MS } from './srt-lines.ts';
 
 const Step = {
@@ -42,6 +42,9 @@ interface Kind {
   readonly withinMs: number;
 }
 
+/** In place of an origin that tells of a stream. */
+const HOMELESS = 'none';
+
 async function watchAndLeave(t: CheckContext, { protocol, source, withinMs }: Kind): Promise<void> {
   const streams = Array.from({ length: STREAMS }, () => t.stream(protocol));
   await Promise.all(
@@ -56,26 +59,36 @@ async function watchAndLeave(t: CheckContext, { protocol, source, withinMs }: Ki
   // One more than is judged: the first may have begun before the player came.
   await Promise.all(players.map((player) => player.frames(2 * GOP_FRAMES + 1, withinMs + PLAYING_WITHIN_MS)));
   const homes: string[] = [];
-  for (const stream of streams) homes.push((await homeOf(t, stream))?.spec.name ?? 'none');
+  for (const stream of streams) homes.push((await homeOf(t, stream))?.spec.name ?? HOMELESS);
   await Promise.all(players.map((player) => player.stop()));
   t.step(Step.left, { homes: homes.join(' ') });
+  if (homes.includes(HOMELESS)) return;
   for (const [i, stream] of streams.entries()) {
     await t.untilApi(homes[i]!, stream, RELEASED_WITHIN_MS, ({ clients }) => clients === 1);
   }
-  t.step(Step.left, { homes: homes.join(' '), freed: true });
 }
 
 function judgeWatched(history: History): Judgement[] {
   const streams = words(history.step(Step.playing)?.streams);
   if (streams.length === 0) return [notSeen(history, 'streams and players through the proxy')];
-  const left = history.step(Step.left);
-  const released = `${RELEASED_WITHIN_MS} ms after they have left their origins know of no player`;
-  return [
-    ...streams.map((stream) => judgeFrames(history, stream)),
-    left === undefined
-      ? notSeen(history, released)
-      : judged(left.freed === true, released, left.freed === true ? 'none does' : 'one does'),
-  ];
+  return [...streams.map((stream) => judgeFrames(history, stream)), ...judgeReleased(history, streams)];
+}
+
+/** Of each stream, as its origin told while the player was there and when it had left. */
+function judgeReleased(history: History, streams: readonly string[]): Judgement[] {
+  const expected = `${RELEASED_WITHIN_MS} ms after they have left their origins know of no player`;
+  const left = history.of('step').find(({ step }) => step === Step.left);
+  if (left === undefined) return [notSeen(history, expected)];
+  const homes = words(left.data.homes);
+  return streams.map((stream, i) => {
+    const told = (from: number, to?: number) => clientsTold(history, homes[i] ?? HOMELESS, from, to, stream);
+    const [there, afterwards] = [told(0, left.t), told(left.t)];
+    if (there === undefined || there < 2)
+      return inconclusive(expected, `of ${stream}: ${there ?? 'no'} clients`);
+    return afterwards === undefined
+      ? notSeen(history, expected)
+      : judged(afterwards <= 1, expected, `of ${stream}: ${afterwards} clients`);
+  });
 }
 
 /**

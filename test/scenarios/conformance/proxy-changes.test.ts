@@ -51,6 +51,7 @@ describe('dead-origin', () => {
   test('one is refused, the stream stays away, a request fails', () => {
     assert.equal(of({ taken: 29 }), 'fail');
     assert.equal(of({ again: 0 }), 'fail');
+    assert.equal(of({ again: 24 }), 'fail', 'and is cut off again');
     assert.equal(of({ statuses: ABSENT.with(7, 502) }), 'fail');
     assert.equal(of({ statuses: ABSENT.with(7, 0) }), 'fail');
   });
@@ -127,12 +128,13 @@ describe('flapping-origin', () => {
 
 describe('two-proxies-agree', () => {
   const streams = Array.from({ length: 10 }, (_, i) => `s${i}`);
-  const of = ({ apart = 0, frames = 25, readings = true } = {}) => {
+  const of = ({ apart = 0, frames = 25, readings = true, unasked = false } = {}) => {
     const timeline = new Timeline().step(0, 'changes.agree', { streams: streams.join(' ') });
     for (const [i, stream] of streams.entries()) {
       timeline.got(`player-${stream}`, video({ stream: i, count: i === 3 ? frames : 25 }));
       if (!readings) continue;
       timeline.api(3000, stream, { clients: 2 }, 'origin-1');
+      if (unasked && i === 4) continue;
       timeline.api(3001, stream, { clients: i < apart ? 1 : 0, publishers: 0 }, 'origin-2');
       timeline.api(3002, stream, { clients: 0, publishers: 0 }, 'origin-3');
     }
@@ -144,6 +146,8 @@ describe('two-proxies-agree', () => {
     assert.equal(of({ apart: 1 }), 'fail');
     assert.equal(of({ frames: 24 }), 'fail');
   });
+  test('an origin that was not asked for a stream may have it, too', () =>
+    assert.equal(of({ unasked: true }), 'inconclusive'));
   test('without readings nothing is known', () => assert.equal(of({ readings: false }), 'inconclusive'));
 });
 

@@ -92,6 +92,15 @@ describe('sticky', () => {
     assert.equal(of({ publishes: false }), 'inconclusive');
     assert.equal(of({ readings: false }), 'inconclusive');
   });
+  test('an origin that was asked for one stream only says nothing of the other', () => {
+    const { history } = course();
+    const timeline = new Timeline();
+    for (const event of history.events) {
+      const unasked = event.type === 'api.stream' && event.stream === 'a' && event.node === 'origin-2';
+      if (!unasked) timeline.history.append(event);
+    }
+    assert.equal(verdict('sticky', timeline), 'inconclusive');
+  });
 });
 
 describe('http-ts', () => {
@@ -140,24 +149,34 @@ describe('spread', () => {
 describe('client-gone', () => {
   interface Course {
     readonly home?: string | null;
-    readonly freed?: readonly string[];
+    /** Clients as the origin tells while all are there, and when players and publisher have left; null: not asked. */
+    readonly there?: number;
+    readonly players?: number | null;
+    readonly publisher?: number | null;
     readonly again?: number;
   }
-  const of = ({ home = 'origin-1', freed = ['players', 'publisher'], again = 25 }: Course = {}) => {
-    const timeline = new Timeline().step(0, 'gone.left', { home, who: 'players' });
-    for (const who of freed) timeline.step(10, 'gone.freed', { who });
-    return verdict(
-      'client-gone',
-      timeline.api(20, 's', { clients: 1 }, 'origin-1').sent('again', video({ count: again })),
-    );
+  const of = ({ home = 'origin-1', there = 3, players = 1, publisher = 0, again = 25 }: Course = {}) => {
+    const timeline = new Timeline().api(0, 's', { clients: there }, 'origin-1');
+    timeline.step(1, 'gone.left', { home, who: 'players' });
+    if (players !== null) timeline.api(10, 's', { clients: players }, 'origin-1');
+    timeline.step(11, 'gone.left', { home, who: 'publisher' });
+    if (publisher !== null) timeline.api(20, 's', { clients: publisher }, 'origin-1');
+    // What other origins tell is of nobody here.
+    timeline.api(21, 's', { clients: 5 }, 'origin-2');
+    return verdict('client-gone', timeline.sent('again', video({ count: again })));
   };
 
   test('freed twice, published again', () => assert.equal(of(), 'pass'));
   test('players or publisher kept, the stream still busy', () => {
-    assert.equal(of({ freed: ['players'] }), 'fail');
-    assert.equal(of({ freed: ['publisher'] }), 'fail');
+    assert.equal(of({ players: 2 }), 'fail');
+    assert.equal(of({ publisher: 1 }), 'fail');
     assert.equal(of({ again: 0 }), 'fail');
   });
+  test('what its origin was not asked for, or never knew of, it has not let go', () => {
+    assert.equal(of({ players: null }), 'inconclusive');
+    assert.equal(of({ publisher: null }), 'inconclusive');
+    assert.equal(of({ there: 1 }), 'inconclusive');
+  });
   test('a stream that no origin tells of tells nothing', () =>
-    assert.equal(of({ home: null, freed: [], again: 0 }), 'inconclusive'));
+    assert.equal(of({ home: null, again: 0 }), 'inconclusive'));
 });

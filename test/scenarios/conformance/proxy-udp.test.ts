@@ -10,14 +10,20 @@ import type { MediaItem, StepData } from '../../../scenarios/history.ts';
 import { asked } from './proxy-story.ts';
 import { judgeWith, Timeline, video } from './timeline.ts';
 
+/** The player leaves; clients as its origin tells before and afterwards. */
+function left(timeline: Timeline, before = 2, after = 1): Timeline {
+  timeline.api(8999, 's', { clients: before }, 'origin-1');
+  timeline.step(9000, 'udp.left', { homes: 'origin-1' });
+  return timeline.api(9001, 's', { clients: after }, 'origin-1');
+}
+
 /** Of one stream, whose player got these; it has left, and its origin is free. */
 function judge(got: readonly MediaItem[]): { verdict: string; says: string } {
   const timeline = new Timeline()
     .sent('to-s', video({ stream: 1, count: 200 }))
     .step(10, 'udp.playing', { streams: 's' })
-    .got('of-s', got)
-    .step(9000, 'udp.left', { homes: 'origin-1', freed: true });
-  return judgeWith([webrtcThrough], 'proxy/webrtc', timeline);
+    .got('of-s', got);
+  return judgeWith([webrtcThrough], 'proxy/webrtc', left(timeline));
 }
 
 const torn = (item: MediaItem): MediaItem => ({ ...item, stamp: null });
@@ -52,11 +58,14 @@ describe('proxy/webrtc: frames of a player', () => {
 
 /** Every frame came, and the origins are free. */
 function watched(): Timeline {
+  return left(playing());
+}
+
+function playing(): Timeline {
   return new Timeline()
     .sent('to-s', video({ count: 200 }))
     .step(10, 'udp.playing', { streams: 's' })
-    .got('of-s', video({ count: 80 }))
-    .step(9000, 'udp.left', { homes: 'origin-1', freed: true });
+    .got('of-s', video({ count: 80 }));
 }
 
 describe('proxy/webrtc: what became of it', () => {
@@ -64,8 +73,15 @@ describe('proxy/webrtc: what became of it', () => {
   const sent = video({ count: 200 });
 
   test('a player whom its origin still knows fails', () => {
-    const kept = watched().step(9001, 'udp.left', { homes: 'origin-1' });
-    assert.deepEqual(ended(kept), { verdict: 'fail', says: 'one does' });
+    assert.deepEqual(ended(left(playing(), 2, 2)), { verdict: 'fail', says: 'of s: 2 clients' });
+  });
+
+  test('a player whom its origin was not asked for, or never knew of, is not let go', () => {
+    const { verdict, says } = ended(left(playing(), 1));
+    assert.deepEqual([verdict, says], ['inconclusive', 'of s: 1 clients']);
+    const unread = playing().api(8999, 's', { clients: 2 }, 'origin-1');
+    unread.step(9000, 'udp.left', { homes: 'origin-1', freed: true });
+    assert.equal(ended(unread).verdict, 'inconclusive');
   });
 
   test('players who did not leave, and streams that nobody published, tell nothing', () => {
