@@ -34,6 +34,9 @@ import {
   watchAt,
 } from './redirect-setting.ts';
 
+/** Of a stream that is back: one frame may be all that comes. */
+const RECOVERED_FRAMES = 10;
+
 // stale-answer
 
 const staleAnswer = check({
@@ -76,7 +79,7 @@ const staleAnswer = check({
     stale = false;
     t.step('stale.over', { location: rtmpUrl(holder, stream) });
     (await playByHand(t, { name: 'anew', node: asker, stream }))?.close();
-    await framesOf(t, 'viewer', 'publisher', 10, ASTRAY_WITHIN_MS);
+    await framesOf(t, 'viewer', 'publisher', RECOVERED_FRAMES, ASTRAY_WITHIN_MS);
   },
 
   judge(history) {
@@ -102,8 +105,11 @@ function judgeRecovery(
   const expected = `${player}: frames again within ${withinMs} ms, on the same connection`;
   const loss = lossOf(history, player);
   if (loss) return failed(expected, `closed: ${loss.reason} while ${loss.during}, ${loss.code}`);
-  const first = framesFrom(history, player, publisher).find(({ t, kind }) => t > from && kind === 'video');
-  if (!first) return missedBy(history, player, expected, 'none');
+  const frames = framesFrom(history, player, publisher).filter(({ t, kind }) => t > from && kind === 'video');
+  const [first] = frames;
+  if (first === undefined || frames.length < RECOVERED_FRAMES) {
+    return missedBy(history, player, expected, `${frames.length} frames`);
+  }
   return judged(first.t - from <= withinMs, expected, `after ${ms(first.t - from)}`);
 }
 
@@ -193,7 +199,7 @@ async function resume(
   await publishAt(t, next, stream, 'after');
   t.step('moved.published');
   if (next !== asker) (await playByHand(t, { name: 'after', node: asker, stream }))?.close();
-  await everyOne(players.map((player) => framesOf(t, player, 'after', 10, MOVED_WITHIN_MS)));
+  await everyOne(players.map((player) => framesOf(t, player, 'after', RECOVERED_FRAMES, MOVED_WITHIN_MS)));
 }
 
 function judgeMove(history: History): Judgement[] {

@@ -680,13 +680,20 @@ describe('streams that are elsewhere now', () => {
     readonly after?: string;
     readonly told?: string;
     readonly seen?: number;
+    /** Of the stream that is elsewhere now. */
+    readonly frames?: number;
   }
-  const course = ({ after = 'rtmp://127.1.0.2/live/s', told = after, seen = 8100 }: Course = {}) => {
+  const course = ({
+    after = 'rtmp://127.1.0.2/live/s',
+    told = after,
+    seen = 8100,
+    frames = 25,
+  }: Course = {}) => {
     const timeline = new Timeline().step(0, 'moved.setting', { before: LOCATION, after, players: 'v' });
     sentTo(timeline, 'before').sent('before', old).sent('after', anew);
     appendAt(timeline, 'got', 'v', 100, old).step(2000, 'moved.published');
     if (told !== '') sentTo(timeline, 'after', told);
-    return appendAt(timeline, 'got', 'v', 2000 + seen, anew);
+    return appendAt(timeline, 'got', 'v', 2000 + seen, anew.slice(0, frames));
   };
   test('stream-moved: a stream that was not published again shows nothing', () => {
     const timeline = new Timeline().step(0, 'moved.setting', { before: LOCATION, after: '', players: 'v' });
@@ -709,6 +716,9 @@ describe('streams that are elsewhere now', () => {
       assert.equal(verdict(id, course({ told: '' })), 'inconclusive');
       assert.equal(verdict(id, course({ seen: MOVED_WITHIN_MS + 1 })), 'fail');
       assert.equal(verdict(id, course().lost(4000, 'v')), 'fail');
+      const few = () => course({ frames: 9 });
+      assert.equal(verdict(id, few()), 'inconclusive', 'a frame is no stream');
+      assert.equal(verdict(id, few().missed(20_000, 'v: 10 frames of after')), 'fail');
     });
   }
 
