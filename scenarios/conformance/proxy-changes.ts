@@ -232,14 +232,16 @@ function judgeWhole(history: History, publisher: string, player: string): Judgem
   const closed = lossOf(history, player);
   if (closed !== undefined) return failed(expected, `closed: ${closed.reason}, ${closed.code}`);
   const got = history.got(player);
-  const { compared, differences } = compareFrames(history.sent(publisher), got);
+  const sent = history.sent(publisher);
+  const { compared, differences } = compareFrames(sent, got);
   const [first] = differences;
   if (first !== undefined) return failed(expected, `${first.expected}, got ${first.actual}`);
   const faultAt = history.of('node.control').at(-1)?.t ?? Number.POSITIVE_INFINITY;
   const afterwards = got.filter(({ t, kind }) => kind === 'video' && t > faultAt).length;
   if (afterwards < GOP_FRAMES)
     return inconclusive(expected, `${afterwards} frames came after the last fault`);
-  return judged(true, expected, `${compared.video} video frames are equal`);
+  const isHeard = compared.audio > 0 || !sent.some(({ kind }) => kind === 'audio');
+  return judged(isHeard, expected, `${compared.video} video and ${compared.audio} audio frames are equal`);
 }
 
 /** Streams whose publisher and player meet two proxies at one moment; by chance they agree once in three. */

@@ -9,7 +9,7 @@ import {
 } from '../../../scenarios/conformance/proxy-changes.ts';
 import type { MediaItem } from '../../../scenarios/history.ts';
 import { asked } from './proxy-story.ts';
-import { judgeWith, Timeline, video } from './timeline.ts';
+import { audio, judgeWith, Timeline, video } from './timeline.ts';
 
 const CHECKS = [deadOrigin, restartedOrigin, flappingOrigin, proxiesAgree, growth];
 const verdict = (slug: string, timeline: Timeline) => judgeWith(CHECKS, `proxy/${slug}`, timeline).verdict;
@@ -96,12 +96,13 @@ describe('flapping-origin', () => {
     kills = 3,
     lostAt = undefined as number | undefined,
     lastAt = 500,
+    sent = media as readonly MediaItem[],
   } = {}) => {
     const timeline = new Timeline().step(0, 'changes.flapping', { node });
     for (let i = 0; i < kills; i++) timeline.control(i < 2 ? i : lastAt, 'origin-2', 'kill');
     if (lostAt !== undefined) timeline.lost(lostAt, 'player');
     if (counted) timeline.step(10, 'changes.published', { taken });
-    return verdict('flapping-origin', timeline.sent('steady', media).got('player', got));
+    return verdict('flapping-origin', timeline.sent('steady', sent).got('player', got));
   };
 
   test('everybody is let in, and the player of another origin gets every frame', () =>
@@ -110,6 +111,11 @@ describe('flapping-origin', () => {
     assert.equal(of({ taken: 17 }), 'fail');
     assert.equal(of({ got: media.toSpliced(30, 1) }), 'fail');
     assert.equal(of({ got: media.with(30, { ...media[30]!, sum: 1 }) }), 'fail');
+  });
+  test('sound that was sent and does not come is missed', () => {
+    const sent = [...media, ...audio({ count: 60 })];
+    assert.equal(of({ sent, got: sent }), 'pass');
+    assert.equal(of({ sent, got: media }), 'fail');
   });
   test('too few frames, or no origin with the stream, tell nothing', () => {
     assert.equal(of({ got: media.slice(0, 10) }), 'inconclusive');
