@@ -294,7 +294,9 @@ export const whipRequests = check({
       judged(refused.status === 401, 'a wrong token: 401 of the origin', `${refused.status}`),
       judged(created.status === 201, 'the right token: 201 of the origin', `${created.status}`),
       judged(
-        location !== undefined && new URL(location, created.url).href.endsWith(SESSION_PATH),
+        location !== undefined &&
+          URL.canParse(location, created.url) &&
+          new URL(location, created.url).href.endsWith(SESSION_PATH),
         'Location of the session',
         location ?? 'none',
       ),

@@ -150,6 +150,7 @@ describe('proxy/whip-requests', () => {
     assert.equal(of({ created: 200 }).says, '200');
     assert.equal(of({ location: '/rtc/v1/whip/?session=fake' }).verdict, 'fail');
     assert.equal(of({ location: '' }).says, 'none');
+    assert.equal(of({ location: 'http://' }).says, 'http://', 'what is no URL fails');
   });
   test('the candidate of the origin, and none', () => {
     assert.equal(of({ exchange: { host: '127.0.0.1', port: '9000', origin: 9000 } }).verdict, 'fail');
