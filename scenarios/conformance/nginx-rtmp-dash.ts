@@ -60,7 +60,8 @@ const dashAdvances = check({
     if (history.step('asked') === undefined) return [notSeen(history, 'a stream that is published')];
     const first = manifestAt(history, 'first');
     const status = history.of('http.exchange').findLast(({ client }) => client === MANIFEST)?.status;
-    if (first === undefined) return [failed('a manifest', `HTTP status ${status ?? 'none'}`)];
+    if (first === undefined && status === undefined) return [notSeen(history, 'a manifest')];
+    if (first === undefined) return [failed('a manifest', `HTTP status ${status}`)];
     if (typeof first === 'string') return [failed('a manifest that can be read', first)];
     const valid = [...judgeHead(first), ...representationsOf(first).map(judgeTimeline)];
     const { segments } = extentOf(first);

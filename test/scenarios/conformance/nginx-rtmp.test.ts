@@ -20,6 +20,14 @@ test('no check passes a history in which nothing was seen', () => {
   }
 });
 
+test('what nobody asked for is not missing', () => {
+  assert.equal(
+    judge('ladder-complete', new Script().step('stream', { stream: 's' })).verdict,
+    'inconclusive',
+  );
+  assert.equal(judge('dash-advances', new Script().step('asked', { url: BASE })).verdict, 'inconclusive');
+});
+
 function exchange(script: Script, client: string, url: string, status = 200, bytes = 1000): void {
   const kind = url.endsWith('.m3u8') ? 'playlist' : url.endsWith('.ts') ? 'segment' : 'other';
   const times = { sentAt: 1, headAt: 2, firstByteAt: 3 };
