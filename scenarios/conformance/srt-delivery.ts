@@ -13,6 +13,7 @@ import { failed, inconclusive, judged, nameOf, notSeen, unlessOurs, videoOf, wor
 import { shareObservation } from '../shared-observation.ts';
 import { FRAME_MS, labels, type RecordedPlayer, type RecordedPublisher } from '../stage.ts';
 import { stepsOf } from '../wire/attempt.ts';
+import { closedByPeer } from './srt-handshake.ts';
 import { DRAFT, EDGE_CLUSTER, line, SRS, SRT_PLAYING_WITHIN_MS, withLatency } from './srt-lines.ts';
 
 /** More than the longest period of the lab's own defects: 500 transport packets are one and a half seconds. */
@@ -66,7 +67,7 @@ const publishPlayExact = check({
     if (watched === undefined) return [notSeen(history, 'players of an SRT publisher')];
     const publisher = `${watched.publisher}`;
     return [
-      judgePackets(history, publisher, `${watched.player}`),
+      judgePackets(history, publisher, `${watched.player}`, FRAMES),
       ...[`${watched.player}`, ...words(watched.others)].map((player) =>
         judgeFrames(history, publisher, player, FRAMES),
       ),
@@ -74,17 +75,23 @@ const publishPlayExact = check({
   },
 });
 
-/** Whether a player got every transport packet from its first one on, in order. */
-export function judgePackets(history: History, publisher: string, player: string): Judgement {
+/** Whether a player got every transport packet from its first one on, in order; a frame is one at the least. */
+export function judgePackets(history: History, publisher: string, player: string, frames: number): Judgement {
   const sent = packetsOf(history, publisher, 'sent');
   const got = packetsOf(history, player, 'got');
   const expected = `${player}: the transport packets as they were sent`;
+  if (sent.length === 0) return inconclusive(expected, 'no packet was seen to be sent');
   if (got.length === 0) return failed(expected, `none of ${sent.length}`);
   // The first of them may be a table, which comes again and again but for its counter.
   const from = sent.findIndex((_, at) => got.slice(0, 20).every((sum, i) => sum === sent[at + i]));
   if (from < 0) return failed(expected, 'its first packets were not sent in that order');
   const at = got.findIndex((sum, i) => sum !== sent[from + i]);
-  if (at < 0) return judged(true, expected, `${got.length} packets, all the same`);
+  if (at < 0) {
+    const told = `${got.length} packets, all the same`;
+    return got.length < frames
+      ? inconclusive(`${expected}, ${frames} of them`, told)
+      : judged(true, expected, told);
+  }
   const place = sent.indexOf(got[at]!, from + at);
   const other = place < 0 ? 'is none that was to come' : `was to come ${place - from - at} packets later`;
   return failed(expected, `after ${at} packets one that ${other}`);
@@ -97,8 +104,17 @@ function packetsOf(history: History, client: string, way: 'sent' | 'got'): numbe
     .flatMap(({ packets }) => [...packets]);
 }
 
-/** Whether a player got every frame of a publisher from its first one on, unharmed, and `least` of them. */
-export function judgeFrames(history: History, publisher: string, player: string, least: number): Judgement {
+/**
+ * Whether a player got every frame of a publisher from its first one on, unharmed, and `least` of them from `since` on
+ * (epoch ms; default whenever).
+ */
+export function judgeFrames(
+  history: History,
+  publisher: string,
+  player: string,
+  least: number,
+  since = Number.NEGATIVE_INFINITY,
+): Judgement {
   const expected = `${player}: every frame of ${publisher} once, in order and unharmed`;
   const own = videoOf(history.sent(publisher)).find(({ stamp }) => stamp !== null)?.stamp?.stream;
   if (own === undefined) return inconclusive(expected, 'nothing was published');
@@ -111,11 +127,30 @@ export function judgeFrames(history: History, publisher: string, player: string,
     if (stamp.frame !== next) return failed(expected, `frame ${stamp.frame} instead of ${next}`);
     next++;
   }
-  const actual = `${got.length} frames, all well`;
-  if (got.length >= least) return judged(true, expected, actual);
-  const sent = videoOf(history.sent(publisher)).length;
+  return judgeCount(history, { publisher, player, least, since }, expected);
+}
+
+interface Goal {
+  readonly publisher: string;
+  readonly player: string;
+  readonly least: number;
+  /** Epoch ms. */
+  readonly since: number;
+}
+
+/** Whether a player got `least` frames from `since` on. It has not to where a publisher that is well sent fewer. */
+export function judgeCount(history: History, goal: Goal, expected: string): Judgement {
+  const { publisher, player, least, since } = goal;
+  const all = videoOf(history.got(player));
+  const later = all.filter(({ t }) => t >= since).length;
+  const actual = `${all.length} frames, all well${since > 0 ? `, ${later} of them after it` : ''}`;
+  if (later >= least) return judged(true, expected, actual);
   // What has come is well, but it has stopped coming, or never began.
-  return sent >= least ? failed(`${expected}, ${least} of them`, actual) : notSeen(history, expected);
+  const asked = `${expected}, ${least} of them`;
+  const lost = closedByPeer(history, player) ?? closedByPeer(history, publisher);
+  if (lost !== undefined) return failed(asked, `${actual}, and ${lost.client} was closed: ${lost.code}`);
+  const sent = videoOf(history.sent(publisher)).filter(({ t }) => t >= since).length;
+  return sent >= least ? failed(asked, actual) : notSeen(history, expected);
 }
 
 // latency-as-configured
@@ -158,7 +193,10 @@ function judgeDelays(history: History, player: string, latencyMs: number, lateMs
   if (earliest === undefined || middle === undefined) return inconclusive(expected, 'no frame was seen');
   const actual = `the earliest after ${Math.round(earliest)} ms, half of them after ${Math.round(middle)} ms`;
   if (earliest < latencyMs - SRT_EARLY_MS) return failed(expected, actual);
-  return unlessOurs(history, judged(middle <= latencyMs + lateMs, expected, actual), lateMs);
+  const inTime = middle <= latencyMs + lateMs;
+  if (inTime && delays.length < FRAMES)
+    return inconclusive(expected, `${actual}, of ${delays.length} frames`);
+  return unlessOurs(history, judged(inTime, expected, actual), lateMs);
 }
 
 // loss-recovered

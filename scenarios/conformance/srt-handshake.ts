@@ -78,6 +78,7 @@ const handshake = check({
     }
     return [
       ...broken,
+      ...(agreed.length < WISHES.length ? [notSeen(history, 'two handshakes')] : []),
       ...agreed.flatMap((one): Judgement[] => {
         const { inductionVersion, magic, cookie, version, srtVersion, response } = one;
         const induction = `induction: version ${inductionVersion}, magic 0x${Number(magic).toString(16)}, ${cookie ? 'a' : 'no'} cookie`;
@@ -252,9 +253,14 @@ const streamIdRouting = check({
       if (refused === undefined) return [notSeen(history, 'players of two streams')];
       return [failed('two publishers with stream ids of their own', `${refused.client}: ${refused.code}`)];
     }
-    return players.map(({ player, id, publisher }) =>
-      judgeRoute(history, `${player}`, `${id}`, `${publisher}`),
-    );
+    return [
+      ...players.map(({ player, id, publisher }) =>
+        judgeRoute(history, `${player}`, `${id}`, `${publisher}`),
+      ),
+      ...(players.length < forms('', '').length
+        ? [notSeen(history, 'players with every form of stream id')]
+        : []),
+    ];
   },
 });
 
@@ -263,9 +269,9 @@ function judgeRoute(history: History, player: string, id: string, publisher: str
   const own = videoOf(history.sent(publisher)).find(({ stamp }) => stamp !== null)?.stamp?.stream;
   if (own === undefined) return inconclusive(expected, 'nothing was published');
   const got = videoOf(history.got(player));
-  const foreign = got.find(({ stamp }) => stamp !== null && stamp.stream !== own);
+  const foreign = got.find(({ stamp }) => stamp?.stream !== own);
   if (foreign !== undefined) return failed(expected, `another stream: ${nameOf(foreign)}`);
-  return judged(got.length > 0, expected, got.length > 0 ? `${got.length} frames` : 'no frame');
+  return judged(got.length >= ROUTED_FRAMES, expected, got.length > 0 ? `${got.length} frames` : 'no frame');
 }
 
 // missing-and-refused
@@ -313,6 +319,7 @@ const missingAndRefused = check({
         const expected = `${client}, who asks for ${why}: let in, and closed within ${SRT_CLOSED_WITHIN_MS} ms`;
         return judgeClosed(history, `${client}`, t, expected);
       }),
+      ...(refused.length < 2 ? [notSeen(history, 'callers who ask for what cannot be')] : []),
     ];
   },
 });
@@ -333,16 +340,23 @@ function judgeWaiting(history: History): Judgement {
     : judged(true, expected, 'so it is');
 }
 
+/** While the check ran: what comes when the gate takes everything down says nothing. */
 export function closedByPeer(history: History, client: string): EventOf<'client.closed'> | undefined {
-  return history.of('client.closed').find((event) => event.client === client && event.reason !== 'local');
+  const end = history.of('generator')[0]?.t ?? Number.POSITIVE_INFINITY;
+  return history
+    .of('client.closed')
+    .find((event) => event.client === client && event.reason !== 'local' && event.t <= end);
 }
 
-/** Whether a client that was let in, at the latest at `since`, was closed in time by the server. */
+/** Whether a client was let in, at the latest at `since`, and closed in time by the server. */
 export function judgeClosed(history: History, client: string, since: number, expected: string): Judgement {
   const closed = closedByPeer(history, client);
   if (closed === undefined) {
     const seenMs = Math.max(...history.events.map(({ t }) => t)) - since;
     return seenMs > SRT_CLOSED_WITHIN_MS ? failed(expected, 'it was kept') : notSeen(history, expected);
+  }
+  if (closed.reason !== 'remote' || closed.during !== 'streaming') {
+    return failed(expected, `${closed.reason} while ${closed.during}: ${closed.code}`);
   }
   const afterMs = Math.max(0, Math.round(closed.t - since));
   return judged(afterMs <= SRT_CLOSED_WITHIN_MS, expected, `${closed.code} after ${afterMs} ms`);

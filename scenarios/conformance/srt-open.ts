@@ -47,7 +47,7 @@ const withoutEncryption = check({
     const [publisher, player] = [`${watched.publisher}`, `${watched.player}`];
     const strangers = stepsOf(history, 'stranger');
     return [
-      judgePackets(history, publisher, player),
+      judgePackets(history, publisher, player, FRAMES),
       judgeFrames(history, publisher, player, FRAMES),
       ...strangers.map((stranger) => judgeStranger(history, `${stranger.player}`)),
       ...(strangers.length === 0 ? [notSeen(history, 'a caller with a passphrase')] : []),

@@ -10,9 +10,9 @@ import {
 import { SRT_CLOSED_WITHIN_MS, SRT_FORGOTTEN_WITHIN_MS } from '../bounds.ts';
 import { type Check, check, type Judgement } from '../check.ts';
 import type { History } from '../history.ts';
-import { failed, judged, notSeen } from '../judging.ts';
+import { failed, inconclusive, judged, notSeen } from '../judging.ts';
 import { FRAME_MS } from '../stage.ts';
-import { attempt, judgeAttempts, stepsOf } from '../wire/attempt.ts';
+import { attempt, judgeAttempts } from '../wire/attempt.ts';
 import { WireSrt } from '../wire/srt.ts';
 import { judgeWitnesses, Witnesses } from '../wire/witnesses.ts';
 import { judgeFrames } from './srt-delivery.ts';
@@ -20,6 +20,8 @@ import { closedByPeer, judgeClosed } from './srt-handshake.ts';
 import { DRAFT, EDGE_CLUSTER, entryOf, line, SRS, SRT_PLAYING_WITHIN_MS } from './srt-lines.ts';
 
 // peer-idle
+
+const STAYING_FRAMES = 5;
 
 const peerIdle = check({
   id: 'srt/peer-idle',
@@ -57,26 +59,31 @@ const peerIdle = check({
       t.untilApi(node, played, SRT_FORGOTTEN_WITHIN_MS, ({ clients }) => clients <= 2),
       t.untilApi(node, published, SRT_FORGOTTEN_WITHIN_MS, ({ clients }) => clients === 0),
     ]);
-    await staying.frames(5, SRT_PLAYING_WITHIN_MS);
+    await staying.frames(STAYING_FRAMES, SRT_PLAYING_WITHIN_MS);
   },
 
   judge(history) {
     const vanished = history.of('step').find(({ step }) => step === 'vanished');
     if (vanished === undefined) return [notSeen(history, 'a player and a publisher who vanish')];
     const { played, published } = vanished.data;
+    const lookedAt = Math.max(vanished.t, ...history.of('api.stream').map(({ t }) => t));
     const left = (stream: unknown, clients: number, who: string): Judgement => {
       const expected = `${who} is no client any more within ${SRT_FORGOTTEN_WITHIN_MS} ms`;
       const last = history
         .of('api.stream')
         .findLast((event) => event.stream === stream && event.t > vanished.t);
       if (last === undefined) return notSeen(history, expected);
+      const listed = history
+        .of('api.stream')
+        .some((event) => event.stream === stream && event.t <= vanished.t && event.clients > clients);
+      if (!listed) return inconclusive(expected, 'the API did not list it before');
       const after = Math.round(last.t - vanished.t);
       return judged(last.clients === clients, expected, `${last.clients} clients after ${after} ms`);
     };
     return [
       left(played, 2, 'the player'),
       left(published, 0, 'the publisher'),
-      judgeFrames(history, 'steady', 'staying', 1),
+      judgeFrames(history, 'steady', 'staying', STAYING_FRAMES, lookedAt),
     ];
   },
 });
@@ -121,7 +128,7 @@ const twoPublishers = check({
     return [
       judgeClosed(history, 'second', two.t, `the second publisher: closed within ${SRT_CLOSED_WITHIN_MS} ms`),
       judged(first === undefined, 'the first publisher stays', first === undefined ? 'it did' : first.code),
-      ...['srt', 'rtmp'].map((player) => judgeFrames(history, 'first', player, BESIDE_FRAMES)),
+      ...['srt', 'rtmp'].map((player) => judgeFrames(history, 'first', player, BESIDE_FRAMES, two.t)),
     ];
   },
 });
@@ -168,13 +175,13 @@ const malformed = check({
 
   judge(history) {
     const kinds = Object.keys(ATTACK_KINDS).length;
-    const attacks = stepsOf(history, 'attack').length;
+    const attacks = history.of('step').filter(({ step }) => step === 'attack');
     return [
       ...judgeAttempts(history),
       ...judgeWitnesses(history),
-      attacks < kinds
+      attacks.length < kinds
         ? notSeen(history, `${kinds} kinds of attacks`)
-        : judgeFrames(history, 'publisher', 'srt', WITNESSED_FRAMES),
+        : judgeFrames(history, 'publisher', 'srt', WITNESSED_FRAMES, attacks.at(-1)!.t),
       ...judgeStaying(history),
     ];
   },

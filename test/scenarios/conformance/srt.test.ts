@@ -80,24 +80,27 @@ const message = (t: number, client: string, way: 'sent' | 'got', packets: number
 });
 
 describe('handshake', () => {
-  const agreed = (changes: StepData = {}): HistoryEvent[] => [
+  const much: StepData = { name: 'much', receive: 480, send: 520, serverReceives: 520, serverSends: 480 };
+  const agreed = (...callers: StepData[]): HistoryEvent[] => [
     step(1, 'configured', { receive: 150, peer: 100 }),
+    ...callers.map((changes) => agreement(changes)),
+  ];
+  const agreement = (changes: StepData): HistoryEvent =>
     step(2, 'agreed', {
       ...{ name: 'little', receive: 20, send: 30, inductionVersion: 5, magic: 0x4a17, cookie: true },
       ...{ type: 0xffffffff, version: 5, srtVersion: 0x010501, response: true },
       ...{ serverReceives: 150, serverSends: 100, ...changes },
-    }),
-  ];
+    });
 
   test('the greater latency of each direction', () => {
-    assert.deepEqual(judge('handshake', agreed()), { verdict: 'pass', says: '' });
+    assert.deepEqual(judge('handshake', agreed({}, much)), { verdict: 'pass', says: '' });
     const more = { receive: 480, send: 520 };
-    assert.equal(
-      judge('handshake', agreed({ ...more, serverReceives: 520, serverSends: 480 })).verdict,
-      'pass',
-    );
-    assert.match(judge('handshake', agreed(more)).says, /100 and 150 ms/);
-    assert.equal(judge('handshake', agreed({ serverReceives: 0, serverSends: 0 })).verdict, 'fail');
+    assert.match(judge('handshake', agreed({}, more)).says, /100 and 150 ms/);
+    assert.equal(judge('handshake', agreed({ serverReceives: 0, serverSends: 0 }, much)).verdict, 'fail');
+  });
+
+  test('one caller of two proves nothing of the other', () => {
+    for (const one of [{}, much]) assert.equal(judge('handshake', agreed(one)).verdict, 'inconclusive');
   });
 
   test('another version, no magic, no cookie, no extension, too old', () => {
@@ -111,7 +114,7 @@ describe('handshake', () => {
       { srtVersion: null },
     ];
     for (const wrong of wrongs) {
-      assert.equal(judge('handshake', agreed(wrong)).verdict, 'fail', JSON.stringify(wrong));
+      assert.equal(judge('handshake', agreed(wrong, much)).verdict, 'fail', JSON.stringify(wrong));
     }
   });
 
@@ -139,21 +142,35 @@ describe('handshake-flood', () => {
 });
 
 describe('stream-id-routing', () => {
-  const routed = (stream: number, frames = 3): HistoryEvent[] => [
-    step(1, 'form', { player: 'path', id: 'live/b', publisher: 'two' }),
+  const OTHERS = ['r-and-m', 'question-mark', 'm-first', 'name', 'other-name'];
+  const form = (player: string) => step(1, 'form', { player, id: player, publisher: 'two' });
+  const routed = (stream: number, frames = 5, others: readonly string[] = OTHERS): HistoryEvent[] => [
+    form('path'),
     ...sent('two', 5, 2),
     ...got('path', range(0, frames), { stream }),
+    ...others.flatMap((other) => [form(other), ...got(other, range(0, 5), { stream: 2 })]),
   ];
 
   test('its own, of another, none', () => {
     assert.equal(judge('stream-id-routing', routed(2)).verdict, 'pass');
     assert.match(judge('stream-id-routing', routed(1)).says, /another stream/);
     assert.match(judge('stream-id-routing', routed(2, 0)).says, /no frame/);
-    const unpublished = [routed(2)[0]!, ...got('path', [0], { stream: 2 })];
-    assert.deepEqual(judge('stream-id-routing', unpublished), {
-      verdict: 'inconclusive',
-      says: 'nothing was published',
-    });
+    const unpublished = routed(2).filter(({ type }) => type !== 'publisher.sent');
+    const { verdict, says } = judge('stream-id-routing', unpublished);
+    assert.equal(verdict, 'inconclusive');
+    assert.match(says, /^nothing was published/);
+  });
+
+  test('a form that nobody tried proves nothing', () => {
+    assert.equal(judge('stream-id-routing', routed(2, 5, OTHERS.slice(1))).verdict, 'inconclusive');
+  });
+
+  test('a player who gets one frame and no more, and one whose frames have no stamp', () => {
+    assert.match(judge('stream-id-routing', routed(2, 1)).says, /^1 frames/);
+    const unstamped = routed(2).map((event) =>
+      event.type === 'player.got' && event.client === 'path' ? { ...event, stamp: null } : event,
+    );
+    assert.match(judge('stream-id-routing', unstamped).says, /another stream/);
   });
 
   test('a publisher who is refused', () => {
@@ -172,6 +189,8 @@ describe('missing-and-refused', () => {
     step(2, 'waits', { player: 'waiting' }),
     reading(3, 1),
     step(10, 'refused', { client: 'busy', why: 'a stream that is busy' }),
+    step(11, 'refused', { client: 'confused', why: 'an unknown mode' }),
+    closed(12, 'confused'),
     step(1600, 'waited'),
     ...more,
   ];
@@ -184,6 +203,26 @@ describe('missing-and-refused', () => {
     assert.match(judge('missing-and-refused', story()).says, /kept/);
     assert.match(judge('missing-and-refused', story(closed(1500, 'busy'))).says, /after 1490 ms/);
     assert.equal(judge('missing-and-refused', story(closed(5, 'busy'))).verdict, 'pass');
+  });
+
+  test('one whom nobody answered, or who was not let in, was not closed', () => {
+    for (const [reason, during] of [
+      ['timeout', 'handshaking'],
+      ['timeout', 'streaming'],
+      ['rejected', 'handshaking'],
+    ] as const) {
+      const ended = { ...closed(30, 'busy'), reason, during } as HistoryEvent;
+      assert.match(judge('missing-and-refused', story(ended)).says, new RegExp(`${reason} while ${during}`));
+    }
+  });
+
+  test('a caller who was not made proves nothing', () => {
+    for (const client of ['busy', 'confused']) {
+      const others = story(closed(30, 'busy')).filter(
+        (event) => event.type !== 'step' || event.data.client !== client,
+      );
+      assert.equal(judge('missing-and-refused', others).verdict, 'inconclusive', client);
+    }
   });
 
   test('the waiting one is closed, is served, is not listed', () => {
@@ -205,7 +244,7 @@ describe('missing-and-refused', () => {
     assert.equal(verdictWithout('api.stream'), 'inconclusive');
     assert.equal(verdictWithout('waited'), 'inconclusive');
     // Nobody was there for as long as the server may take.
-    const short = [...story().slice(0, 4), step(20, 'waited')];
+    const short = [...story().slice(0, 6), step(20, 'waited')];
     assert.equal(judge('missing-and-refused', short).verdict, 'inconclusive');
   });
 });
@@ -277,7 +316,35 @@ describe('publish-play-exact', () => {
   ];
 
   test('every packet from where it joined', () => {
-    assert.deepEqual(judge('publish-play-exact', story(packets.slice(30))), { verdict: 'pass', says: '' });
+    assert.deepEqual(judge('publish-play-exact', story(packets.slice(20))), { verdict: 'pass', says: '' });
+  });
+
+  test('packets that were not seen to come, or to be sent, prove nothing', () => {
+    const few = judge('publish-play-exact', story(packets.slice(20, 27)));
+    assert.deepEqual(few, { verdict: 'inconclusive', says: '7 packets, all the same' });
+    for (const received of [[], packets]) {
+      const unseen = story(received).filter((event) => event.type !== 'srt.message' || event.way !== 'sent');
+      assert.deepEqual(judge('publish-play-exact', unseen), {
+        verdict: 'inconclusive',
+        says: 'no packet was seen to be sent',
+      });
+    }
+  });
+
+  test('a player or the publisher that the server closes is a failure, however little was sent', () => {
+    for (const client of ['p', 'rtmp']) {
+      const early = [
+        watched,
+        ...sent('p', 20),
+        ...['srt', 'rtmp'].flatMap((player) => got(player, range(5, 15))),
+        closed(2000, client),
+      ];
+      const { verdict, says } = judge('publish-play-exact', early);
+      assert.equal(verdict, 'fail', client);
+      assert.match(says, new RegExp(`${client} was closed: srt.shutdown`));
+      const down: HistoryEvent = { t: 1999, type: 'generator', loopLagMs: 0 };
+      assert.equal(judge('publish-play-exact', [...early, down]).verdict, 'inconclusive', client);
+    }
   });
 
   test('a packet is missing, another is there, two are swapped, none came', () => {
@@ -328,8 +395,8 @@ describe('latency-as-configured', () => {
   });
   const story = (srt: number, rtmp: number): HistoryEvent[] => [
     watched,
-    ...got('srt', range(0, 20), { delay: srt }),
-    ...got('rtmp', range(0, 20), { delay: rtmp }),
+    ...got('srt', range(0, 75), { delay: srt }),
+    ...got('rtmp', range(0, 75), { delay: rtmp }),
   ];
 
   test('in time, too soon, too late', () => {
@@ -343,6 +410,15 @@ describe('latency-as-configured', () => {
     const held: HistoryEvent = { t: 9000, type: 'generator', loopLagMs: 400 };
     assert.equal(judge('latency-as-configured', [...story(1200, 480), held]).verdict, 'inconclusive');
     assert.equal(judge('latency-as-configured', [watched]).verdict, 'inconclusive');
+  });
+
+  test('a few frames in time prove nothing, a few that come too soon are too soon', () => {
+    const few = (delay: number) => [
+      ...story(742, 480).filter((event) => event.type !== 'player.got' || event.client === 'srt'),
+      ...got('rtmp', range(0, 20), { delay }),
+    ];
+    assert.equal(judge('latency-as-configured', few(480)).verdict, 'inconclusive');
+    assert.equal(judge('latency-as-configured', few(60)).verdict, 'fail');
   });
 });
 
@@ -406,6 +482,16 @@ describe('two-publishers', () => {
     assert.equal(judge('two-publishers', story([closed(20, 'second')], range(0, 10))).verdict, 'fail');
     assert.equal(judge('two-publishers', []).verdict, 'inconclusive');
   });
+
+  test('players whose frames all came before the second publisher', () => {
+    const before = story([]).filter(({ type }) => type !== 'step');
+    const second = sentAt(60) + 200;
+    const late = [step(second, 'two', { second: 'second' }), closed(second + 5, 'second')];
+    assert.equal(judge('two-publishers', [...before, ...late]).verdict, 'inconclusive');
+    const { verdict, says } = judge('two-publishers', [...before, ...late, ...sent('first', 130)]);
+    assert.equal(verdict, 'fail');
+    assert.match(says, /60 frames, all well, 0 of them after it/);
+  });
 });
 
 describe('peer-idle', () => {
@@ -414,9 +500,11 @@ describe('peer-idle', () => {
     ...{ clients, upstreams: 0, upstreamsOf: {}, publishers: 1 },
   });
   const story = (played: number, published: number): HistoryEvent[] => [
+    reading(5, 'a', 3),
+    reading(6, 'b', 1),
     step(10, 'vanished', { node: 'origin', played: 'a', published: 'b' }),
-    ...sent('steady', 10),
-    ...got('staying', range(0, 5)),
+    ...sent('steady', 110),
+    ...got('staying', range(0, 105)),
     reading(5000, 'a', played),
     reading(5000, 'b', published),
   ];
@@ -432,6 +520,20 @@ describe('peer-idle', () => {
       judge('peer-idle', [reading(5, 'a', 2), reading(5, 'b', 0), ...unread]).verdict,
       'inconclusive',
     );
+  });
+
+  test('an API that never listed who vanishes tells nothing', () => {
+    for (const at of [5, 6]) {
+      const unlisted = story(2, 0).filter(({ t }) => t !== at);
+      assert.equal(judge('peer-idle', unlisted).says, 'the API did not list it before', `${at}`);
+    }
+  });
+
+  test('the one who stays gets nothing more', () => {
+    const still = story(2, 0).filter((event) => event.type !== 'player.got' || event.t < 4000);
+    const { verdict, says } = judge('peer-idle', still);
+    assert.equal(verdict, 'fail');
+    assert.match(says, /0 of them after it/);
   });
 });
 
@@ -464,6 +566,10 @@ describe('malformed', () => {
     assert.equal(of(KINDS, [], 10), 'fail');
     const broken = { what: 'x', code: 'wire.timeout', expected: 'an answer', actual: 'silence' };
     assert.equal(of(KINDS, [step(19, 'wire.failed', broken)]), 'fail');
+  });
+  test('a player whose frames all came before the attacks were over', () => {
+    const sooner = got('srt', range(0, 50)).map((event) => ({ ...event, t: event.t / 1e6 }));
+    assert.equal(of(KINDS, sooner, 0), 'fail');
   });
   test('an attack that was not made proves nothing', () => {
     for (const kind of KINDS) assert.equal(of(KINDS.filter((one) => one !== kind)), 'inconclusive', kind);
