@@ -41,6 +41,7 @@ export async function seekAbsent(
     stream,
     nodes: nodes.map(({ spec }) => spec.name).join(' '),
     edges: edges.join(' '),
+    seekers: nodes.length * SEEKERS_PER_NODE,
   });
 
   const asked = await Promise.all(
@@ -75,24 +76,23 @@ export function judgeAbsent(history: History): Judgement[] {
   if (setting === undefined) return [...judgeAttempts(history), ...judgeWitnesses(history)];
   return [
     ...judgeAttempts(history),
-    judgeAnswers(history),
+    judgeAnswers(history, Number(setting.seekers)),
     ...judgePulls(history, String(setting.edges).split(' ').filter(Boolean)),
     judgeTraces(history, String(setting.stream)),
     ...judgeWitnesses(history),
   ];
 }
 
-function judgeAnswers(history: History): Judgement {
+function judgeAnswers(history: History, count: number): Judgement {
   const seekers = stepsOf(history, Step.seeker);
   const expected = 'no media for players of a stream that nobody publishes';
   if (seekers.length === 0) return inconclusive(expected, 'no player was seen to ask');
   const wrong = seekers.find(({ media }) => media === true);
   if (wrong !== undefined) return failed(expected, `media from ${wrong.node} (${wrong.answer})`);
-  return judged(
-    true,
-    expected,
-    `${seekers.length} players: ${[...new Set(seekers.map((s) => s.answer))].join(', ')}`,
-  );
+  const told = `${seekers.length} players: ${[...new Set(seekers.map((s) => s.answer))].join(', ')}`;
+  return seekers.length < count
+    ? inconclusive(expected, `${told}, of ${count}`)
+    : judged(true, expected, told);
 }
 
 /** Between the asking and the leaving, on each edge: one pull for all, not more. */
@@ -117,10 +117,11 @@ function judgeTraces(history: History, stream: string): Judgement {
   const expected = `no node knows a player of it ${RELEASED_WITHIN_MS} ms after the last one has left`;
   if (left === Number.POSITIVE_INFINITY)
     return inconclusive(expected, 'the players were never all seen in the API');
-  const kept = readings.filter((event) => event.t >= left && event.clients > 0);
+  const after = readings.filter(({ t }) => t >= left);
+  const kept = after.filter(({ clients }) => clients > 0);
   if (kept.length > 0)
     return failed(expected, kept.map(({ node, clients }) => `${node}: ${clients}`).join(', '));
-  const gone = history.step(Step.gone) !== undefined;
+  const gone = after.length > 0 && history.step(Step.gone) !== undefined;
   return gone ? judged(true, expected, 'none') : inconclusive(expected, 'the API was not read to the end');
 }
 

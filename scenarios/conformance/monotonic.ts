@@ -3,6 +3,9 @@ import type { Judgement } from '../check.ts';
 import type { History } from '../history.ts';
 import { failed, inconclusive, isFrame, judged, nameOf, videoOf } from '../judging.ts';
 
+/** Frames of a quarter of a second and more; one alone cannot go back. */
+const LEAST_AUDIO = 10;
+
 /**
  * The players that a step `monotonic` names, separated by spaces. Per kind of media no timestamp is below the one
  * before it, where of two the later one is less than 2^31 ahead (RTMP 1.0 section 4, as serial numbers of RFC 1982).
@@ -24,9 +27,10 @@ export function judgeMonotonic(history: History, least: number): Judgement[] {
       }
     }
     const video = videoOf(items).length;
-    const actual = `${player}: ${video} video and ${items.length - video} audio frames in order`;
-    if (video < least || items.length === video)
-      return inconclusive(`${least} video frames, and audio`, actual);
+    const audio = items.length - video;
+    const actual = `${player}: ${video} video and ${audio} audio frames in order`;
+    if (video < least || audio < LEAST_AUDIO)
+      return inconclusive(`${least} video frames, and ${LEAST_AUDIO} audio frames`, actual);
     return judged(true, expected, actual);
   });
 }

@@ -31,21 +31,22 @@ export async function recordStall(
 export function judgeStalls(history: History): Judgement[] {
   const setting = history.step('stalls');
   const stalls = stepsOf(history, 'stall');
-  const expected = `a stalled client is closed after ${LEAST_MS} to ${Number(setting?.boundMs) + LATE_MS} ms`;
+  const latestMs = Number(setting?.boundMs) + LATE_MS;
+  const expected = `a stalled client is closed after ${LEAST_MS} to ${latestMs} ms`;
   const broken = judgeAttempts(history);
   const kept = stalls.filter(({ ended }) => ended === null);
   if (kept.length > 0)
     return [...broken, failed(expected, `kept: ${kept.map(({ name }) => name).join(', ')}`)];
-  const hasty = stalls.filter(({ afterMs }) => Number(afterMs) < LEAST_MS);
-  if (hasty.length > 0) {
+  const wrong = stalls.filter(({ afterMs }) => Number(afterMs) < LEAST_MS || Number(afterMs) > latestMs);
+  if (wrong.length > 0) {
     return [
       ...broken,
-      failed(expected, hasty.map(({ name, afterMs }) => `${name}: ${afterMs} ms`).join(', ')),
+      failed(expected, wrong.map(({ name, afterMs }) => `${name}: ${afterMs} ms`).join(', ')),
     ];
   }
-  if (setting === undefined || stalls.length < Number(setting.count)) {
-    return [...broken, inconclusive(expected, `${stalls.length} were seen to their end`)];
+  const times = stalls.map(({ afterMs }) => Number(afterMs)).filter(Number.isFinite);
+  if (times.length === 0 || !(times.length >= Number(setting?.count))) {
+    return [...broken, inconclusive(expected, `${times.length} were seen to their end`)];
   }
-  const times = stalls.map(({ afterMs }) => Number(afterMs));
   return [...broken, judged(true, expected, `${Math.min(...times)} to ${Math.max(...times)} ms`)];
 }
