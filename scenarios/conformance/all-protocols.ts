@@ -11,13 +11,14 @@ import {
 } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement, type PlayProtocol } from '../check.ts';
 import type { History } from '../history.ts';
-import { inconclusive, judged, notSeen, videoOf } from '../judging.ts';
+import { failed, inconclusive, judged, notSeen, videoOf } from '../judging.ts';
 import { shareObservation } from '../shared-observation.ts';
 import { FRAME_MS } from '../stage.ts';
 import { stepsOf } from '../wire/attempt.ts';
 import { wallClock } from '../wire/socket.ts';
 import { bridgeMissing } from '../wire/webrtc.ts';
 import { judgeFrames } from './srt-delivery.ts';
+import { closedByPeer } from './srt-handshake.ts';
 
 type Source = 'rtmp' | 'srt' | 'webrtc';
 const SOURCES: readonly Source[] = ['rtmp', 'srt', 'webrtc'];
@@ -66,7 +67,7 @@ async function observe(t: CheckContext, source: Source): Promise<void> {
   const stream = t.stream(source);
   const publisher = await t.publish({
     url: t.publishUrl(stream, undefined, source),
-    label: `${source}-publisher`,
+    label: publisherOf(source),
   });
   t.step('published', { source, publisher: publisher.label });
   const unbridged = await bridgeMissing(t);
@@ -87,6 +88,10 @@ async function observe(t: CheckContext, source: Source): Promise<void> {
       while (videoOf(t.history.got(way)).length < FRAMES && wallClock() < over) await rest(t);
     }),
   );
+}
+
+function publisherOf(source: Source): string {
+  return `${source}-publisher`;
 }
 
 function crosses(source: Source, target: PlayProtocol): boolean {
@@ -132,7 +137,11 @@ function seenBy(source: Source, id: string, mutants: readonly MutantId[]): Check
 
 function judgeSource(history: History, source: Source): Judgement[] {
   const published = stepsOf(history, 'published').find((one) => one.source === source);
-  if (published === undefined) return [notSeen(history, `a publisher over ${NAMES[source]}`)];
+  if (published === undefined) {
+    const expected = `a publisher over ${NAMES[source]}`;
+    const refused = closedByPeer(history, publisherOf(source));
+    return [refused === undefined ? notSeen(history, expected) : failed(expected, refused.code)];
+  }
   const publisher = `${published.publisher}`;
   const ways = stepsOf(history, 'way').filter((one) => one.source === source);
   const players = ways.filter(({ absent }) => absent === undefined).map(({ player }) => `${player}`);
@@ -142,7 +151,11 @@ function judgeSource(history: History, source: Source): Judgement[] {
       const expected = `${NAMES[source]} to ${NAMES[target as PlayProtocol]}`;
       return { verdict: 'unsupported', expected, actual: `${absent}` };
     }),
-    judgeCommon(history, players),
+    ...TARGETS.filter((target) => !ways.some((way) => way.target === target)).map((target) =>
+      notSeen(history, `${NAMES[source]} to ${NAMES[target]}`),
+    ),
+    // One way alone has nothing to be compared with.
+    ...(players.length > 1 ? [judgeCommon(history, players)] : []),
   ];
 }
 

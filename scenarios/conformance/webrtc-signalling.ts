@@ -117,19 +117,20 @@ function contract(use: Use): Check {
         ...judgeCreated(created),
         ...judgeDeleted(history),
         ...judgeRefusal(history, 'got', 'GET of the endpoint: 405', (status) => status === 405),
-        ...judgeRefusal(
-          history,
-          'busy',
-          'an offer for a stream that is being published: 4xx, or no answer',
-          (status) => isRefusal(status) || status === 0,
-        ),
+        ...(use === 'whip' ? judgeBusy(history) : []),
         ...bad.flatMap(({ data: { label, name } }) =>
           judgeRefusal(history, `${label}`, `as offer ${name}: 4xx`, isRefusal),
         ),
+        ...(bad.length < BAD_OFFERS.length ? [notSeen(history, 'two bad offers')] : []),
         ...judgePreflight(history),
       ];
     },
   });
+}
+
+function judgeBusy(history: History): Judgement[] {
+  const expected = 'an offer for a stream that is being published: 4xx, or no answer';
+  return judgeRefusal(history, 'busy', expected, (status) => isRefusal(status) || status === 0);
 }
 
 const isRefusal = (status: number): boolean => status >= 400 && status < 500;
@@ -149,6 +150,7 @@ function judgeCreated(created: Exchange): Judgement[] {
   return [
     judged(status === 201, 'POST of an offer: 201', told(created)),
     judged(type === SDP_TYPE, `the answer is ${SDP_TYPE}`, type),
+    judged(created.bytes > 0, '201 brings an answer', `${created.bytes} bytes`),
     judged(headers.location !== undefined, '201 names the session in Location', headers.location ?? 'none'),
     judged(
       allowed === '*' || allowed === ORIGIN,
@@ -162,6 +164,7 @@ function judgeDeleted(history: History): Judgement[] {
   const deleted = exchangeOf(history, 'deleted');
   if (deleted === undefined) return [notSeen(history, 'DELETE of the session')];
   const ok = deleted.status >= 200 && deleted.status < 300;
+  const listed = 'a session is a client of its stream';
   const ended = 'after DELETE the session is no client any more';
   const last = history.of('api.stream').findLast(({ t }) => t > deleted.t);
   const before = history.of('api.stream').find(({ t }) => t < deleted.t);
@@ -173,11 +176,9 @@ function judgeDeleted(history: History): Judgement[] {
       'DELETE of an unknown session: 404',
       (status) => status === 404,
     ),
-    judged(
-      (before?.clients ?? 0) > 0,
-      'a session is a client of its stream',
-      `${before?.clients ?? 0} clients`,
-    ),
+    before === undefined
+      ? notSeen(history, listed)
+      : judged(before.clients > 0, listed, `${before.clients} clients`),
     last === undefined
       ? notSeen(history, ended)
       : judged(last.clients === 0, ended, `${last.clients} clients`),
@@ -191,7 +192,11 @@ function judgeRefusal(
   fits: (status: number) => boolean,
 ): Judgement[] {
   const exchange = exchangeOf(history, client);
-  return exchange === undefined ? [] : [judged(fits(exchange.status), expected, told(exchange))];
+  return [
+    exchange === undefined
+      ? notSeen(history, expected)
+      : judged(fits(exchange.status), expected, told(exchange)),
+  ];
 }
 
 function judgePreflight(history: History): Judgement[] {

@@ -59,10 +59,11 @@ function exchange(
   client: string,
   status: number,
   headers: Record<string, string> = {},
+  bytes = 500,
 ): HistoryEvent {
   return {
     ...{ t, type: 'http.exchange', client, kind: 'other', method: 'POST', url: 'http://127.0.0.1/' },
-    ...{ sentAt: t, headAt: t, firstByteAt: t, status, headers, bytes: 0 },
+    ...{ sentAt: t, headAt: t, firstByteAt: t, status, headers, bytes },
     error: status === 0 ? 'http.ECONNRESET' : null,
   };
 }
@@ -82,6 +83,7 @@ describe('whep-contract and whip-contract', () => {
   interface Changes {
     status?: number;
     created?: Record<string, string>;
+    bytes?: number;
     before?: number;
     after?: number;
     deleted?: number;
@@ -91,17 +93,18 @@ describe('whep-contract and whip-contract', () => {
     busy?: number;
     options?: number;
     preflight?: Record<string, string>;
-    /** Clients, and `after`, of whom nothing was recorded. */
+    /** Clients of whom nothing was recorded, readings (`before` or `after`), steps (`step bad-0`). */
     unseen?: readonly string[];
   }
 
   function contract(changes: Changes = {}): { verdict: string; says: string } {
     const unseen = (event: HistoryEvent): boolean => {
       if (event.type === 'http.exchange') return changes.unseen?.includes(event.client) ?? false;
-      return event.t === 10 && (changes.unseen?.includes('after') ?? false);
+      if (event.type === 'step') return changes.unseen?.includes(`step ${event.data.label}`) ?? false;
+      return changes.unseen?.includes(event.t === 10 ? 'after' : 'before') ?? false;
     };
     const events = [
-      exchange(1, 'created', changes.status ?? 201, changes.created ?? created),
+      exchange(1, 'created', changes.status ?? 201, changes.created ?? created, changes.bytes),
       reading(2, changes.before ?? 1),
       exchange(3, 'busy', changes.busy ?? 409),
       exchange(4, 'deleted', changes.deleted ?? 200),
@@ -110,6 +113,8 @@ describe('whep-contract and whip-contract', () => {
       exchange(7, 'options', changes.options ?? 204, changes.preflight ?? preflight),
       step(8, 'bad', { label: 'bad-0', name: 'no session description' }),
       exchange(9, 'bad-0', changes.bad ?? 400),
+      step(9, 'bad', { label: 'bad-1', name: 'one without media' }),
+      exchange(9, 'bad-1', 400),
       reading(10, changes.after ?? 0),
     ];
     return judge(
@@ -133,6 +138,7 @@ describe('whep-contract and whip-contract', () => {
     assert.match(contract({ created: { ...created, 'content-type': 'text/plain' } }).says, /text\/plain/);
     assert.match(contract({ created: without('location', created) }).says, /none/);
     assert.match(contract({ created: without('access-control-allow-origin', created) }).says, /Origin: none/);
+    assert.match(contract({ bytes: 0 }).says, /0 bytes/);
     assert.match(contract({ before: 0 }).says, /0 clients/);
     assert.match(contract({ after: 1 }).says, /1 clients/);
     assert.match(contract({ deleted: 500 }).says, /500/);
@@ -149,7 +155,8 @@ describe('whep-contract and whip-contract', () => {
   });
 
   test('a part of it was not seen', () => {
-    for (const what of ['deleted', 'options', 'after']) {
+    const parts = ['deleted', 'deleted-unknown', 'options', 'got', 'busy', 'bad-0', 'bad-1', 'step bad-1'];
+    for (const what of [...parts, 'before', 'after']) {
       const { verdict, says } = contract({ unseen: [what] });
       assert.equal(verdict, 'inconclusive', what);
       assert.match(says, /did not get that far/, what);
@@ -263,12 +270,28 @@ describe('media', () => {
 
   test('session-forgotten: gone alone, kept, gone with another', () => {
     const id = 'webrtc/session-forgotten';
-    const story = (clients: number) => [step(10, 'vanished'), reading(6000, clients), step(6500, 'stayed')];
+    const story = (clients: number, frames = 135) => [
+      reading(9, 3),
+      step(10, 'vanished', { publisher: 'p' }),
+      reading(6000, clients),
+      ...sent('p', 140),
+      ...got('staying', range(0, frames)),
+    ];
     assert.equal(judge(id, story(2)).verdict, 'pass');
     assert.match(judge(id, story(3)).says, /3 clients/);
     assert.equal(judge(id, story(1)).verdict, 'fail');
     assert.equal(judge(id, [reading(1, 3)]).verdict, 'inconclusive');
-    assert.equal(judge(id, story(2).slice(0, 2)).verdict, 'inconclusive');
+    assert.equal(judge(id, story(2).slice(0, 3)).verdict, 'inconclusive');
+    assert.deepEqual(judge(id, story(2).slice(1)).says, 'the API did not list it before');
+  });
+
+  test('session-forgotten: that the other one stays is seen by its frames and by nothing else', () => {
+    const id = 'webrtc/session-forgotten';
+    const story = [reading(9, 3), step(10, 'vanished', { publisher: 'p' }), reading(6000, 2)];
+    assert.equal(judge(id, [...story, step(6500, 'stayed')]).verdict, 'inconclusive');
+    const still = judge(id, [...story, ...sent('p', 140), ...got('staying', range(0, 100))]);
+    assert.equal(still.verdict, 'fail');
+    assert.match(still.says, /100 frames, all well, 0 of them after it/);
   });
 
   test('publisher-nack-recovers: recovered, lost, not asked for, not put to the test', () => {
@@ -283,6 +306,11 @@ describe('media', () => {
     assert.equal(judge(id, story(range(0, 130).filter((n) => n !== 65))).verdict, 'fail');
     assert.equal(judge(id, story(range(0, 130), { naks: 0, retransmitted: 0 })).verdict, 'fail');
     assert.equal(judge(id, story(range(0, 130), { dropped: 0, retransmitted: 0 })).verdict, 'inconclusive');
+    const unknown = story(range(0, 130)).slice(0, -1);
+    assert.equal(
+      judge(id, [...unknown, step(9000, 'figures', { retransmitted: 8 })]).verdict,
+      'inconclusive',
+    );
     assert.equal(judge(id, []).verdict, 'inconclusive');
   });
 
@@ -290,9 +318,16 @@ describe('media', () => {
     const id = 'webrtc/publisher-forgotten';
     const publishing = (t: number, publishers: number): HistoryEvent =>
       ({ ...reading(t, publishers), publishers }) as HistoryEvent;
-    const gone = [step(10, 'vanished'), publishing(6000, 0), step(6001, 'forgotten')];
-    assert.equal(judge(id, [...gone, step(7000, 'published-again')]).verdict, 'pass');
-    assert.match(judge(id, [step(10, 'vanished'), publishing(11_000, 1)]).says, /1 publishers/);
+    const gone = [publishing(5, 1), step(10, 'vanished'), publishing(6000, 0)];
+    const letIn: HistoryEvent = { t: 6002, type: 'client.state', client: 'again', state: 'streaming' };
+    const again = [letIn, ...sent('again', 5)];
+    assert.deepEqual(judge(id, [...gone, ...again]), { verdict: 'pass', says: '' });
+    const kept = [publishing(5, 1), step(10, 'vanished'), publishing(11_000, 1)];
+    assert.match(judge(id, [...kept, step(11_001, 'forgotten'), ...again]).says, /1 publishers/);
+    assert.equal(judge(id, [...gone.slice(1), ...again]).says, 'the API did not list it before');
+    for (const part of [[letIn], again.slice(1), [step(7000, 'published-again')]]) {
+      assert.equal(judge(id, [...gone, ...part]).verdict, 'inconclusive');
+    }
     const refusal: HistoryEvent = {
       ...{ t: 6500, type: 'client.closed', client: 'again', reason: 'rejected' },
       ...{ during: 'handshaking', code: 'http.409', detail: 'busy' },
@@ -305,19 +340,22 @@ describe('media', () => {
   test('republish-while-waiting: both, the first only, not from a keyframe', () => {
     const id = 'webrtc/republish-while-waiting';
     const story = (...received: HistoryEvent[]) => [
-      step(1, 'published', { publisher: 'first' }),
-      step(2, 'published', { publisher: 'second' }),
+      step(1, 'published', { publisher: 'first', frames: 5 }),
+      step(2, 'published', { publisher: 'second', frames: 30 }),
       ...sent('first', 30, 1),
       ...sent('second', 60, 2),
       ...received,
     ];
     const first = got('waiting', range(0, 10), 1);
-    assert.equal(judge(id, story(...first, ...got('waiting', range(25, 50), 2))).verdict, 'pass');
+    assert.equal(judge(id, story(...first, ...got('waiting', range(25, 55), 2))).verdict, 'pass');
+    assert.match(judge(id, story(...first, ...got('waiting', [25], 2))).says, /^1 frames/);
+    const short = story(...first, ...got('waiting', [25], 2)).filter(({ t }) => t < sentAt(50));
+    assert.equal(judge(id, short).verdict, 'inconclusive');
     assert.match(judge(id, story(...first)).says, /none/);
     assert.equal(judge(id, story(...first, ...got('waiting', range(26, 50), 2))).verdict, 'fail');
     assert.equal(judge(id, [step(1, 'published', { publisher: 'first' })]).verdict, 'inconclusive');
     // What is seen is as it should be; there was no second publication, or it sent nothing.
-    const once = [step(1, 'published', { publisher: 'first' }), ...sent('first', 30, 1), ...first];
+    const once = [step(1, 'published', { publisher: 'first', frames: 5 }), ...sent('first', 30, 1), ...first];
     assert.equal(judge(id, once).verdict, 'inconclusive');
     const unsent = judge(id, [...once, step(2, 'published', { publisher: 'second' })]);
     assert.deepEqual([unsent.verdict, unsent.says], ['inconclusive', 'nothing was published']);
@@ -327,19 +365,57 @@ describe('media', () => {
 
 describe('all-protocols', () => {
   const id = 'fan-out/all-protocols-from-rtmp';
+  const PLAYED = ['flv', 'rtmp', 'hls', 'webrtc'];
   const way = (target: string, data: StepData): HistoryEvent =>
     step(1, 'way', { source: 'rtmp', target, ...data });
   const story = (flv: number[]): HistoryEvent[] => [
     step(1, 'published', { source: 'rtmp', publisher: 'p' }),
-    way('flv', { player: 'rtmp>flv' }),
-    way('hls', { player: 'rtmp>hls' }),
+    ...PLAYED.map((target) => way(target, { player: `rtmp>${target}` })),
+    way('srt', { absent: 'no bridge' }),
     ...sent('p', 120),
     ...got('rtmp>flv', flv),
-    ...got('rtmp>hls', range(25, 100)),
+    ...PLAYED.slice(1).flatMap((target) => got(`rtmp>${target}`, range(25, 100))),
   ];
 
   test('the same frames everywhere', () => {
-    assert.deepEqual(judge(id, story(range(10, 110))), { verdict: 'pass', says: '' });
+    assert.deepEqual(judge(id, story(range(10, 110))), { verdict: 'pass', says: 'no bridge' });
+  });
+
+  test('a way that nobody went proves nothing, and neither does a publication without any', () => {
+    for (const target of [...PLAYED, 'srt']) {
+      const less = story(range(10, 110)).filter(
+        (event) => event.type !== 'step' || event.data.target !== target,
+      );
+      assert.equal(judge(id, less).verdict, 'inconclusive', target);
+    }
+    const alone = story([]).filter((event) => event.type !== 'step' || event.step === 'published');
+    assert.equal(judge(id, alone).verdict, 'inconclusive');
+  });
+
+  test('a publisher whom the server refuses', () => {
+    const refusal: HistoryEvent = {
+      ...{ t: 5, type: 'client.closed', client: 'rtmp-publisher', reason: 'rejected' },
+      ...{ during: 'requesting', code: 'rtmp.rejected', detail: '' },
+    };
+    assert.deepEqual(judge(id, [refusal]), { verdict: 'fail', says: 'rtmp.rejected' });
+  });
+
+  test('one way alone is compared with nothing', () => {
+    const ways = ['flv', 'hls', 'srt', 'webrtc'].map((target) => way(target, { absent: 'none' }));
+    const check = ALL_PROTOCOLS.find((one) => one.id === id)!;
+    const judgements = check.judge(
+      historyOf([
+        step(1, 'published', { source: 'rtmp', publisher: 'p' }),
+        way('rtmp', { player: 'rtmp>rtmp' }),
+        ...ways,
+        ...sent('p', 120),
+        ...got('rtmp>rtmp', range(0, 100)),
+      ]),
+    );
+    assert.deepEqual(
+      judgements.filter(({ verdict }) => verdict === 'pass').map(({ expected }) => expected),
+      ['rtmp>rtmp: every frame of p once, in order and unharmed'],
+    );
   });
 
   test('a way without frames, with one lost, with others', () => {
@@ -351,21 +427,22 @@ describe('all-protocols', () => {
 
   test('an absent way is unsupported, and no pass', () => {
     const check = ALL_PROTOCOLS.find((one) => one.id === id)!;
-    const judgements = check.judge(
-      historyOf([...story(range(10, 110)), way('srt', { absent: 'no bridge' })]),
-    );
+    const judgements = check.judge(historyOf(story(range(10, 110))));
     const parts = judgements.filter(({ verdict }) => verdict === 'unsupported');
     assert.deepEqual(parts, [{ verdict: 'unsupported', expected: 'RTMP to SRT', actual: 'no bridge' }]);
     const [common] = judgements.slice(-1);
     assert.deepEqual(
       [common!.expected, common!.actual],
-      ['players of 2 protocols have the same frames', 'frames 25 to 99 were'],
+      ['players of 4 protocols have the same frames', 'frames 25 to 99 were'],
     );
   });
 
   test('ways that have no frame in common compare nothing', () => {
     const apart = [...story([]).filter(({ t }) => t < sentAt(25)), ...got('rtmp>flv', range(0, 60))];
-    const later = [...sent('p', 160), ...got('rtmp>hls', range(75, 140))];
+    const later = [
+      ...sent('p', 160),
+      ...PLAYED.slice(1).flatMap((target) => got(`rtmp>${target}`, range(75, 140))),
+    ];
     const { verdict, says } = judge(id, [
       ...apart.filter(({ type }) => type === 'step'),
       ...later,
