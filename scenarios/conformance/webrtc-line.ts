@@ -31,10 +31,6 @@ export async function lineToMedia(t: CheckContext, use: 'play' | 'publish' = 'pl
   return { tap, to: tap.address };
 }
 
-export function isConnected(history: History, client: string): boolean {
-  return history.of('client.state').some((event) => event.client === client && event.state === 'streaming');
-}
-
 const LOSS = 0.02;
 const LOSSY_FRAMES = 110;
 

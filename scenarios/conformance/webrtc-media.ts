@@ -9,13 +9,14 @@ import {
   RTC_PLI_WITHIN_MS,
 } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
+import type { History } from '../history.ts';
 import { failed, inconclusive, judged, nameOf, notSeen, unlessOurs, videoOf, words } from '../judging.ts';
 import { shareObservation } from '../shared-observation.ts';
 import { FRAME_MS, GOP_FRAMES } from '../stage.ts';
 import { sourceUrl } from '../wire/webrtc.ts';
 import { judgeCount, judgeFrames } from './srt-delivery.ts';
 import { closedByPeer } from './srt-handshake.ts';
-import { isConnected, judgeLossy, lineToMedia, watchLossy } from './webrtc-line.ts';
+import { judgeLossy, lineToMedia, watchLossy } from './webrtc-line.ts';
 import { EDGE_CLUSTER } from './webrtc-signalling.ts';
 
 const SRS = 'SRS 7.0.18';
@@ -297,6 +298,10 @@ const republish = check({
     return published.length < 2 ? [...judgements, notSeen(history, 'a second publication')] : judgements;
   },
 });
+
+function isConnected(history: History, client: string): boolean {
+  return history.of('client.state').some((event) => event.client === client && event.state === 'streaming');
+}
 
 export const WEBRTC_MEDIA: readonly Check[] = [
   firstFrame,

@@ -5,7 +5,7 @@ import { type Check, check, type Judgement } from '../check.ts';
 import type { History } from '../history.ts';
 import { failed, inconclusive, judged, notSeen, videoOf } from '../judging.ts';
 import { closedByPeer } from './srt-handshake.ts';
-import { isConnected, judgeLossy, lineToMedia, watchLossy } from './webrtc-line.ts';
+import { judgeLossy, lineToMedia, watchLossy } from './webrtc-line.ts';
 import { EDGE_CLUSTER } from './webrtc-signalling.ts';
 
 const nackRecovers = check({
@@ -87,15 +87,13 @@ const vanishedForgotten = check({
   },
 });
 
-/** The next publisher is let in, and sends. */
+/** The next publisher is let in: before that it sends nothing. */
 function judgeFree(history: History): Judgement {
   const free = 'the stream may be published again';
   const refused = closedByPeer(history, 'again');
   if (refused !== undefined) return failed(free, `${refused.code}: ${refused.detail}`);
   const frames = videoOf(history.sent('again')).length;
-  return frames < AGAIN_FRAMES || !isConnected(history, 'again')
-    ? notSeen(history, free)
-    : judged(true, free, `${frames} frames`);
+  return frames < AGAIN_FRAMES ? notSeen(history, free) : judged(true, free, `${frames} frames`);
 }
 
 export const WEBRTC_PUBLISHERS: readonly Check[] = [nackRecovers, vanishedForgotten];

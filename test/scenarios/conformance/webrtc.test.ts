@@ -319,13 +319,12 @@ describe('media', () => {
     const publishing = (t: number, publishers: number): HistoryEvent =>
       ({ ...reading(t, publishers), publishers }) as HistoryEvent;
     const gone = [publishing(5, 1), step(10, 'vanished'), publishing(6000, 0)];
-    const letIn: HistoryEvent = { t: 6002, type: 'client.state', client: 'again', state: 'streaming' };
-    const again = [letIn, ...sent('again', 5)];
+    const again = sent('again', 5);
     assert.deepEqual(judge(id, [...gone, ...again]), { verdict: 'pass', says: '' });
     const kept = [publishing(5, 1), step(10, 'vanished'), publishing(11_000, 1)];
     assert.match(judge(id, [...kept, step(11_001, 'forgotten'), ...again]).says, /1 publishers/);
     assert.equal(judge(id, [...gone.slice(1), ...again]).says, 'the API did not list it before');
-    for (const part of [[letIn], again.slice(1), [step(7000, 'published-again')]]) {
+    for (const part of [again.slice(1), [step(7000, 'published-again')]]) {
       assert.equal(judge(id, [...gone, ...part]).verdict, 'inconclusive');
     }
     const refusal: HistoryEvent = {
