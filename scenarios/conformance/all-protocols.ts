@@ -18,7 +18,7 @@ import { stepsOf } from '../wire/attempt.ts';
 import { wallClock } from '../wire/socket.ts';
 import { bridgeMissing } from '../wire/webrtc.ts';
 import { judgeFrames } from './srt-delivery.ts';
-import { closedByPeer } from './srt-handshake.ts';
+import { closedByPeer } from './srt-lines.ts';
 
 type Source = 'rtmp' | 'srt' | 'webrtc';
 const SOURCES: readonly Source[] = ['rtmp', 'srt', 'webrtc'];

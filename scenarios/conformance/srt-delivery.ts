@@ -13,8 +13,15 @@ import { failed, inconclusive, judged, nameOf, notSeen, unlessOurs, videoOf, wor
 import { shareObservation } from '../shared-observation.ts';
 import { FRAME_MS, labels, type RecordedPlayer, type RecordedPublisher } from '../stage.ts';
 import { stepsOf } from '../wire/attempt.ts';
-import { closedByPeer } from './srt-handshake.ts';
-import { DRAFT, EDGE_CLUSTER, line, SRS, SRT_PLAYING_WITHIN_MS, withLatency } from './srt-lines.ts';
+import {
+  closedByPeer,
+  DRAFT,
+  EDGE_CLUSTER,
+  line,
+  SRS,
+  SRT_PLAYING_WITHIN_MS,
+  withLatency,
+} from './srt-lines.ts';
 
 /** More than the longest period of the lab's own defects: 500 transport packets are one and a half seconds. */
 const FRAMES = 75;
@@ -117,7 +124,11 @@ export function judgeFrames(
 ): Judgement {
   const expected = `${player}: every frame of ${publisher} once, in order and unharmed`;
   const own = videoOf(history.sent(publisher)).find(({ stamp }) => stamp !== null)?.stamp?.stream;
-  if (own === undefined) return inconclusive(expected, 'nothing was published');
+  if (own === undefined) {
+    const refused = closedByPeer(history, publisher);
+    if (refused !== undefined) return failed(expected, `${publisher} was closed: ${refused.code}`);
+    return inconclusive(expected, 'nothing was published');
+  }
   const got = videoOf(history.got(player));
   let next = got[0]?.stamp?.frame ?? 0;
   for (const frame of got) {

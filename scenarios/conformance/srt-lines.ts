@@ -4,6 +4,7 @@ import type { UdpFaults } from '../../lab/taps/udp-faults.ts';
 import { UdpTap } from '../../lab/taps/udp-tap.ts';
 import { SRT_PASSPHRASE } from '../bounds.ts';
 import type { CheckContext } from '../check.ts';
+import type { EventOf, History } from '../history.ts';
 
 export const EDGE_CLUSTER = ['edge-cluster'] as const;
 /** Its SRT server wants no passphrase. */
@@ -32,6 +33,14 @@ export function withoutPassphrase(url: string): string {
 
 export function withLatency(url: string, ms: number): string {
   return `${url}&latency=${ms}`;
+}
+
+/** While the check ran: what comes when the gate takes everything down says nothing. */
+export function closedByPeer(history: History, client: string): EventOf<'client.closed'> | undefined {
+  const end = history.of('generator')[0]?.t ?? Number.POSITIVE_INFINITY;
+  return history
+    .of('client.closed')
+    .find((event) => event.client === client && event.reason !== 'local' && event.t <= end);
 }
 
 export interface Line {

@@ -16,8 +16,8 @@ import { attempt, judgeAttempts } from '../wire/attempt.ts';
 import { WireSrt } from '../wire/srt.ts';
 import { judgeWitnesses, Witnesses } from '../wire/witnesses.ts';
 import { judgeFrames } from './srt-delivery.ts';
-import { closedByPeer, judgeClosed } from './srt-handshake.ts';
-import { DRAFT, EDGE_CLUSTER, entryOf, line, SRS, SRT_PLAYING_WITHIN_MS } from './srt-lines.ts';
+import { judgeClosed } from './srt-handshake.ts';
+import { closedByPeer, DRAFT, EDGE_CLUSTER, entryOf, line, SRS, SRT_PLAYING_WITHIN_MS } from './srt-lines.ts';
 
 // peer-idle
 

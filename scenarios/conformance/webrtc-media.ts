@@ -15,7 +15,7 @@ import { shareObservation } from '../shared-observation.ts';
 import { FRAME_MS, GOP_FRAMES } from '../stage.ts';
 import { sourceUrl } from '../wire/webrtc.ts';
 import { judgeCount, judgeFrames } from './srt-delivery.ts';
-import { closedByPeer } from './srt-handshake.ts';
+import { closedByPeer } from './srt-lines.ts';
 import { judgeLossy, lineToMedia, watchLossy } from './webrtc-line.ts';
 import { EDGE_CLUSTER } from './webrtc-signalling.ts';
 

@@ -4,7 +4,7 @@ import { RTC_CONNECTED_WITHIN_MS, RTC_FORGOTTEN_WITHIN_MS, RTC_PLAYING_WITHIN_MS
 import { type Check, check, type Judgement } from '../check.ts';
 import type { History } from '../history.ts';
 import { failed, inconclusive, judged, notSeen, videoOf } from '../judging.ts';
-import { closedByPeer } from './srt-handshake.ts';
+import { closedByPeer } from './srt-lines.ts';
 import { judgeLossy, lineToMedia, watchLossy } from './webrtc-line.ts';
 import { EDGE_CLUSTER } from './webrtc-signalling.ts';
 

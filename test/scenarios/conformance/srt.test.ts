@@ -31,7 +31,7 @@ const streaming = (t: number, client: string): HistoryEvent => ({
 });
 
 function closed(t: number, client: string, reason: 'remote' | 'rejected' = 'remote'): HistoryEvent {
-  const code = reason === 'remote' ? 'srt.shutdown' : 'srt.rejected.badsecret';
+  const code = reason === 'remote' ? 'srt.shutdown' : 'srt.rejected.bad-secret';
   return { t, type: 'client.closed', client, reason, during: 'streaming', code, detail: '' };
 }
 
@@ -129,6 +129,7 @@ describe('handshake-flood', () => {
   const flood = (after: StepData, served = true): HistoryEvent[] => [
     step(1, 'before', { rssMb: 100 }),
     step(2, 'after', { sent: 20_000, answered: 20_000, rssMb: 104, ...after }),
+    ...sent('publisher', 3),
     ...(served ? got('served', [0]) : []),
   ];
 
@@ -138,6 +139,11 @@ describe('handshake-flood', () => {
     assert.equal(judge('handshake-flood', flood({ answered: 500 })).verdict, 'inconclusive');
     assert.equal(judge('handshake-flood', flood({}, false)).verdict, 'fail');
     assert.equal(judge('handshake-flood', []).verdict, 'inconclusive');
+    // What a process that is gone has, and an end before anybody came to be served.
+    assert.equal(judge('handshake-flood', flood({ rssMb: 0 })).verdict, 'inconclusive');
+    assert.equal(judge('handshake-flood', flood({}, false).slice(0, 2)).verdict, 'inconclusive');
+    const refused = [...flood({}, false).slice(0, 2), closed(3, 'publisher', 'rejected')];
+    assert.match(judge('handshake-flood', refused).says, /publisher was closed/);
   });
 });
 
@@ -231,6 +237,9 @@ describe('missing-and-refused', () => {
     assert.match(judge('missing-and-refused', story(refused, ...got('waiting', [0]))).says, /1 frames/);
     assert.match(judge('missing-and-refused', story(refused, reading(1590, 0))).says, /0 clients/);
     assert.match(judge('missing-and-refused', [reading(3, 1)]).says, /not let in/);
+    const tried: HistoryEvent = { t: 1, type: 'client.state', client: 'waiting', state: 'handshaking' };
+    assert.equal(judge('missing-and-refused', [tried]).verdict, 'fail');
+    assert.equal(judge('missing-and-refused', []).verdict, 'inconclusive');
   });
 
   test('what was not looked at to the end tells nothing', () => {
@@ -254,20 +263,35 @@ describe('encryption', () => {
   const rejected = [closed(2, 'wrong', 'rejected'), closed(2, 'none', 'rejected')];
 
   test('the right one plays, the others are rejected', () => {
-    const all = [...got('right', [0, 1]), ...strangers, ...rejected];
+    const published = sent('publisher', 3);
+    const all = [...published, ...got('right', [0, 1]), ...strangers, ...rejected];
     assert.equal(judge('encryption', all).verdict, 'pass');
     assert.match(judge('encryption', [...all, streaming(1, 'none')]).says, /let in/);
-    assert.match(judge('encryption', [...got('right', [0]), ...strangers, rejected[0]!]).says, /neither/);
+    assert.match(
+      judge('encryption', [...published, ...got('right', [0]), ...strangers, rejected[0]!]).says,
+      /neither/,
+    );
     assert.equal(
-      judge('encryption', [...got('right', [0], { damaged: 0 }), ...strangers, ...rejected]).verdict,
+      judge('encryption', [...published, ...got('right', [0], { damaged: 0 }), ...strangers, ...rejected])
+        .verdict,
       'fail',
     );
-    assert.equal(judge('encryption', got('right', [0])).verdict, 'inconclusive');
+    assert.equal(judge('encryption', [...published, ...got('right', [0])]).verdict, 'inconclusive');
+    assert.equal(judge('encryption', [...published, ...strangers, ...rejected]).verdict, 'fail');
+    // Before anything was published nobody is to blame, unless the server refuses who has the passphrase.
+    assert.equal(judge('encryption', []).verdict, 'inconclusive');
+    assert.match(judge('encryption', [closed(1, 'publisher', 'rejected')]).says, /publisher was closed/);
   });
 
   test('closed in another way than by a rejection', () => {
-    const all = [...got('right', [0]), ...strangers, closed(2, 'wrong'), rejected[1]!];
-    assert.equal(judge('encryption', all).verdict, 'fail');
+    const seen = [...sent('publisher', 3), ...got('right', [0]), ...strangers, rejected[1]!];
+    assert.equal(judge('encryption', [...seen, closed(2, 'wrong')]).verdict, 'fail');
+    // Not for its passphrase: the server has no room for anybody.
+    const full = { ...rejected[0]!, code: 'srt.rejected.resource' } as HistoryEvent;
+    assert.deepEqual(judge('encryption', [...seen, full]), {
+      verdict: 'fail',
+      says: 'srt.rejected.resource',
+    });
   });
 });
 
@@ -296,7 +320,7 @@ describe('without-encryption', () => {
   });
 
   test('a publisher who is rejected, and one of whom nothing is known', () => {
-    assert.match(judge('without-encryption', [closed(1, 'p', 'rejected')]).says, /badsecret/);
+    assert.match(judge('without-encryption', [closed(1, 'p', 'rejected')]).says, /bad-secret/);
     assert.equal(judge('without-encryption', []).verdict, 'inconclusive');
     const nobodyElse = story(range(120, 200)).filter((event) => event !== stranger);
     assert.equal(judge('without-encryption', nobodyElse).verdict, 'inconclusive');
