@@ -336,14 +336,15 @@ function judgeWaiting(history: History): Judgement {
   const got = videoOf(history.got('waiting'));
   if (got.length > 0) return failed(expected, `${got.length} frames`);
   const readings = history.of('api.stream');
-  if (history.step('waits') === undefined) {
+  const waits = history.of('step').find(({ step }) => step === 'waits');
+  if (waits === undefined) {
     const tried = history.events.some((event) => 'client' in event && event.client === 'waiting');
     return tried || readings.length > 0 ? failed(expected, 'it was not let in') : notSeen(history, expected);
   }
   const last = readings.at(-1);
   if (last === undefined) return notSeen(history, expected);
   if (last.clients !== 1) return failed(expected, `${last.clients} clients in the API`);
-  return history.step('waited') === undefined
+  return history.step('waited') === undefined || last.t < waits.t + SILENCE_MS
     ? notSeen(history, expected)
     : judged(true, expected, 'so it is');
 }

@@ -197,6 +197,7 @@ describe('missing-and-refused', () => {
     step(10, 'refused', { client: 'busy', why: 'a stream that is busy' }),
     step(11, 'refused', { client: 'confused', why: 'an unknown mode' }),
     closed(12, 'confused'),
+    reading(1590, 1),
     step(1600, 'waited'),
     ...more,
   ];
@@ -252,6 +253,8 @@ describe('missing-and-refused', () => {
       ).verdict;
     assert.equal(verdictWithout('api.stream'), 'inconclusive');
     assert.equal(verdictWithout('waited'), 'inconclusive');
+    const listedOnce = story(closed(30, 'busy')).filter(({ t }) => t !== 1590);
+    assert.equal(judge('missing-and-refused', listedOnce).verdict, 'inconclusive');
     // Nobody was there for as long as the server may take.
     const short = [...story().slice(0, 6), step(20, 'waited')];
     assert.equal(judge('missing-and-refused', short).verdict, 'inconclusive');
