@@ -45,6 +45,8 @@ export class WireSrt {
   readonly #socket: Socket;
   readonly #answers: Uint8Array[] = [];
   readonly #wakers = new Set<() => void>();
+  /** Answers to requests that were sent again, which may still come. */
+  #owed = 0;
   #closed = false;
   /** Datagrams that came. */
   received = 0;
@@ -108,18 +110,35 @@ export class WireSrt {
   }
 
   /**
-   * Sends a handshake until it is answered with one.
+   * Sends a handshake until it is answered with one. The answer to an induction that was sent again is none to what is
+   * asked next.
    * @throws WireError Timeout; ProtocolError for an answer that is none.
    */
   async ask(request: Uint8Array): Promise<Handshake> {
     const end = performance.now() + ANSWERED_WITHIN_MS;
-    for (;;) {
-      this.#answers.length = 0;
+    this.#answers.length = 0;
+    for (let sent = 1; ; sent++) {
       await this.send(request);
-      const answer = await this.#next(isHandshake, AGAIN_AFTER_MS);
-      if (answer !== undefined) return decodeHandshake(answer);
+      const answer = await this.#answer();
+      if (answer !== undefined) {
+        this.#owed += sent - 1;
+        return answer;
+      }
       if (performance.now() < end) continue;
       throw new WireError(WireErrorCode.Timeout, 'an answer to a handshake', 'silence');
+    }
+  }
+
+  /** The next handshake that comes, but for answers to earlier inductions; undefined when none does in time. */
+  async #answer(): Promise<Handshake | undefined> {
+    const end = performance.now() + AGAIN_AFTER_MS;
+    for (;;) {
+      const bytes = await this.#next(isHandshake, end - performance.now());
+      if (bytes === undefined) return undefined;
+      this.#answers.splice(this.#answers.indexOf(bytes), 1);
+      const answer = decodeHandshake(bytes);
+      if (answer.type !== HandshakeType.induction || this.#owed === 0) return answer;
+      this.#owed--;
     }
   }
 
