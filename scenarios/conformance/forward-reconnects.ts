@@ -98,11 +98,15 @@ const slaveRestart = check({
       return [notSeen(history, 'a slave that is killed and started again while a stream is live')];
     }
     const publisher = String(setting.publisher);
-    const killed = history.of('node.control')[0]!.t;
+    const killed = history.of('node.control')[0]?.t;
+    const bystanders = words(setting.bystanders);
+    if (killed === undefined || bystanders.length === 0) {
+      return [notSeen(history, 'a slave that is killed, and players elsewhere')];
+    }
     const sent = history.sent(publisher);
     return [
       judgePublisher(history, publisher),
-      ...words(setting.bystanders).flatMap((player) => judgeBystander(history, player, sent, killed)),
+      ...bystanders.flatMap((player) => judgeBystander(history, player, sent, killed)),
       judgeBack(history, String(setting.slave), again),
     ];
   },
@@ -183,7 +187,7 @@ const absoluteTimestamps = check({
     );
   },
 
-  judge: (history) => judgePlayers(history, 'all', RECONNECTED, judgeTimestamps),
+  judge: (history) => judgeReconnected(history, judgeTimestamps),
 });
 
 /** Video by the number in its stamp, audio by its bytes, of which there may be more than one of a kind. */
@@ -200,14 +204,19 @@ function judgeTimestamps(
     if (same) same.push(item.timestamp);
     else originals.set(identity(item), [item.timestamp]);
   }
-  const video = videoOf(frames).filter(({ stamp }) => stamp !== null);
-  if (video.length < COMPARED_FRAMES)
-    return inconclusive(`${player}: ${COMPARED_FRAMES} frames`, `${video.length}`);
   for (const item of frames) {
     const given = originals.get(identity(item));
     if (given?.includes(item.timestamp)) continue;
     if (given === undefined) return failed(`${player}: frames that were sent`, nameOf(item));
     return failed(expected, `${nameOf(item)}, sent with ${given.join(' or ')} ms`);
+  }
+  const video = videoOf(frames);
+  const audio = frames.length - video.length;
+  if (video.filter(({ stamp }) => stamp !== null).length < COMPARED_FRAMES || audio === 0) {
+    return inconclusive(
+      `${player}: ${COMPARED_FRAMES} video frames, and audio`,
+      `${video.length} video and ${audio} audio frames`,
+    );
   }
   return judged(true, expected, `${frames.length} frames, all as sent`);
 }
@@ -245,7 +254,7 @@ const headersFirst = check({
     await cached.frames(1, PLAYING_WITHIN_MS);
   },
 
-  judge: (history) => judgePlayers(history, 'all', RECONNECTED, judgeHeaders),
+  judge: (history) => judgeReconnected(history, judgeHeaders),
 });
 
 /** A keyframe need not be next: a forwarder keeps no GOP (facts/srs.md 5). */
@@ -273,6 +282,24 @@ function judgeHeaders(
 }
 
 // what the checks share
+
+/** What `judge` says of each player, after a break that was seen. */
+function judgeReconnected(history: History, judge: Parameters<typeof judgePlayers>[3]): Judgement[] {
+  const players = judgePlayers(history, 'all', RECONNECTED, judge);
+  return players.length === 0 ? [notSeen(history, RECONNECTED)] : [...players, judgeBreak(history)];
+}
+
+/** The tap of the link saw the forwarder's connection end, and another one begin. */
+function judgeBreak(history: History): Judgement {
+  const expected = 'a forwarder that loses its connection and connects anew';
+  const broken = history.of('step').find(({ step }) => step === 'link-broken');
+  if (broken === undefined) return notSeen(history, expected);
+  const tap = `${broken.data.from}>${broken.data.to}`;
+  const lost = history.of('tap.close').find((event) => event.tap === tap && event.t >= broken.t);
+  const anew = lost && history.of('tap.open').find((event) => event.tap === tap && event.t >= lost.t);
+  if (anew !== undefined) return judged(true, expected, `${tap}, after ${Math.round(anew.t - broken.t)} ms`);
+  return inconclusive(expected, `the tap ${tap} saw no ${lost ? 'other connection' : 'connection end'}`);
+}
 
 interface Broken {
   stream: string;

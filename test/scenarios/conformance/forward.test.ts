@@ -229,6 +229,22 @@ describe('slave-restart', () => {
       assert.equal(judge('slave-restart', timeline.generator(2300, 5)).verdict, 'inconclusive');
     }
   });
+  test('without a bystander, or a kill, there was nothing to notice', () => {
+    const course = (bystanders: string, killed: boolean) => {
+      const timeline = new Timeline().step(1000, 'all-play', {
+        publisher: 'publisher',
+        bystanders,
+        slave: 'slave-1',
+      });
+      if (killed) timeline.control(2000, 'slave-1', 'kill');
+      timeline.step(3000, 'started-again').sent('publisher', media);
+      for (const player of ['a', 'back']) timeline.got(player, media);
+      return judge('slave-restart', timeline.generator(12_050, 5)).verdict;
+    };
+    assert.equal(course('a', true), 'pass');
+    assert.equal(course('', true), 'inconclusive');
+    assert.equal(course('a', false), 'inconclusive');
+  });
   test('a bystander who loses a frame, its connection, or the stream fails', () => {
     assert.equal(played({ bystander: media.toSpliced(60, 1) }), 'fail');
     assert.equal(played({ lost: 'b' }), 'fail');
@@ -236,13 +252,22 @@ describe('slave-restart', () => {
   });
 });
 
+/** The link of a slave breaks at 1 s, and the tap sees it go and come again. */
+function broken({ closed = true, opened = true } = {}): Timeline {
+  const timeline = new Timeline()
+    .open(10, 'master-1', 'slave-1')
+    .step(1000, 'link-broken', { from: 'master-1', to: 'slave-1' });
+  if (closed) timeline.close(1001, 'master-1', 'slave-1');
+  return opened ? timeline.open(4000, 'master-1', 'slave-1') : timeline;
+}
+
 describe('absolute-timestamps', () => {
   const sent = [...video({ count: 200 }), ...audio({ count: 200 })];
   const got = [...video({ from: 100, count: 20 }), ...audio({ from: 100, count: 20 })];
   const seen = (items: readonly MediaItem[]) =>
     judge(
       'absolute-timestamps',
-      new Timeline()
+      broken()
         .sent('publisher', sent)
         .step(5000, 'players', { publisher: 'publisher', all: 'a b' })
         .got('a', got)
@@ -264,7 +289,7 @@ describe('absolute-timestamps', () => {
     const verdictOf = (item: MediaItem) =>
       judge(
         'absolute-timestamps',
-        new Timeline()
+        broken()
           .sent('publisher', [...sent, ...silence])
           .step(5000, 'players', { publisher: 'publisher', all: 'a' })
           .got('a', [...got, item]),
@@ -274,16 +299,35 @@ describe('absolute-timestamps', () => {
   });
   test('frames that nobody sent fail', () =>
     assert.equal(seen(video({ stream: 2, count: 20 })).verdict, 'fail'));
-  test('too few frames are inconclusive', () => assert.equal(seen(got.slice(0, 5)).verdict, 'inconclusive'));
+  test('too few frames are inconclusive, unless one of them is wrong', () => {
+    assert.equal(seen(got.slice(0, 5)).verdict, 'inconclusive');
+    assert.equal(seen(moved('video', -4000).slice(0, 5)).verdict, 'fail');
+  });
+  test('a player of whose audio nothing came tells nothing', () =>
+    assert.equal(seen(video({ from: 100, count: 20 })).verdict, 'inconclusive'));
+  const after = (timeline: Timeline, all = 'a') =>
+    judge(
+      'absolute-timestamps',
+      timeline.sent('publisher', sent).step(5000, 'players', { publisher: 'publisher', all }).got('a', got),
+    );
+  test('a link that no tap saw break, or come again, is none that broke', () => {
+    assert.equal(after(broken()).verdict, 'pass');
+    assert.equal(after(new Timeline()).verdict, 'inconclusive');
+    assert.match(after(broken({ closed: false })).says, /saw no connection end/);
+    assert.match(after(broken({ opened: false })).says, /saw no other connection/);
+  });
+  test('a break after which nobody played tells nothing', () =>
+    assert.equal(after(broken(), '').verdict, 'inconclusive'));
 });
 
 describe('headers-first', () => {
   const [metadata, sound, picture] = headers as [MediaItem, MediaItem, MediaItem];
   const frame = video({ from: 7, count: 1 })[0]!;
-  const begins = (...items: MediaItem[]) =>
+  const begins = (...items: MediaItem[]) => beginsAfter(broken(), ...items);
+  const beginsAfter = (timeline: Timeline, ...items: MediaItem[]) =>
     judge(
       'headers-first',
-      new Timeline()
+      timeline
         .sent('publisher', [...headers, ...video({ count: 9 })])
         .step(5000, 'players', { publisher: 'publisher', all: 'a' })
         .got('a', items),
@@ -298,6 +342,10 @@ describe('headers-first', () => {
     assert.equal(begins(metadata, sound, frame), 'fail');
     assert.equal(begins(metadata, sound, frame, picture), 'fail');
     assert.equal(begins(metadata, { ...sound, sum: 0 }, picture, frame), 'fail');
+  });
+  test('a link that no tap saw break, or come again, is none that broke', () => {
+    for (const timeline of [new Timeline(), broken({ closed: false }), broken({ opened: false })])
+      assert.equal(beginsAfter(timeline, metadata, sound, picture, frame), 'inconclusive');
   });
   test('no frame is inconclusive', () => assert.equal(begins(metadata, sound, picture), 'inconclusive'));
 });
