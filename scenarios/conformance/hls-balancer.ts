@@ -1,9 +1,17 @@
 /** Segments through a balancer in front of edges, each of which cuts its own: what the guide could not get to work. */
 import { HLS_AVAILABLE_MS, HLS_FRAGMENT_MS, PLAYING_WITHIN_MS } from '../bounds.ts';
 import { type CheckContext, check, type Judgement } from '../check.ts';
-import type { History } from '../history.ts';
+import type { History, StepData } from '../history.ts';
 import { inconclusive, judged, notSeen } from '../judging.ts';
-import { allOf, type FetchedSegment, loadedBy, segmentsOf, versionsOf, watchedOf } from './hls-history.ts';
+import {
+  allOf,
+  type FetchedSegment,
+  loadedBy,
+  segmentsOf,
+  told,
+  versionsOf,
+  watchedOf,
+} from './hls-history.ts';
 import { HLS_DEADLINE_MS, holdEdges } from './hls-observation.ts';
 import { HLS_NEEDS } from './hls-playlists.ts';
 import { fetchSegment, HLS_POLL_MS, HlsWatch, loadPlaylist } from './hls-watch.ts';
@@ -80,30 +88,47 @@ function judgeThroughTheBalancer(history: History): Judgement[] {
   const visits = history.of('step').filter(({ step }) => step === 'visit');
   if (visits.length === 0) return [notSeen(history, 'players through the balancer')];
   const edges = watchedOf(history).map((name) => edgeOf(history, name));
-  const flaws = (moves: boolean) =>
-    visits
-      .filter(({ data }) => data.moves === moves)
-      .flatMap(({ data }) => {
-        const flaw = visitFlaw(history, String(data.client), edges);
-        return flaw === undefined ? [] : [`${data.client}: ${flaw}`];
-      });
-  const count = (moves: boolean) => visits.filter(({ data }) => data.moves === moves).length;
   return [
     judgeEdgesDiffer(edges),
-    allOf(
+    judgeVisits(
+      history,
       'clients that keep their address get the segments of their playlist',
-      count(false),
-      flaws(false),
-      `${count(false)} clients`,
+      visits.filter(({ data }) => data.moves === false),
+      edges,
     ),
-    allOf('clients whose address changes do, too', count(true), flaws(true), `${count(true)} clients`),
+    judgeVisits(
+      history,
+      'clients whose address changes do, too',
+      visits.filter(({ data }) => data.moves === true),
+      edges,
+    ),
   ];
+}
+
+/** A client of whose segments one has no number is not known to have got the right ones. */
+function judgeVisits(
+  history: History,
+  expected: string,
+  visits: readonly { readonly data: StepData }[],
+  edges: readonly EdgeSeen[],
+): Judgement {
+  const clients = visits.map(({ data }) => String(data.client));
+  const flaws = clients.flatMap((client) => {
+    const flaw = visitFlaw(history, client, edges);
+    return flaw === undefined ? [] : [`${client}: ${flaw}`];
+  });
+  const unknown = clients.flatMap((client) => {
+    const segment = segmentsOf(history, client).find((one) => frameOf(one) === undefined);
+    return segment === undefined ? [] : [`${client}: ${segment.uri} has no frame with a number`];
+  });
+  if (flaws.length === 0 && unknown.length > 0) return inconclusive(expected, told(unknown));
+  return allOf(expected, clients.length, flaws, `${clients.length} clients`);
 }
 
 /** What an edge itself listed, and the number of the first frame of each of its segments. */
 interface EdgeSeen {
   readonly name: string;
-  readonly frames: ReadonlyMap<string, number>;
+  readonly frames: ReadonlyMap<string, number | undefined>;
   readonly versions: readonly { readonly text: string; readonly from: number; readonly to: number }[];
 }
 
@@ -111,7 +136,7 @@ function edgeOf(history: History, name: string): EdgeSeen {
   const versions = versionsOf(loadedBy(history, name));
   return {
     name,
-    frames: new Map(segmentsOf(history, name).map(({ uri, frames }) => [uri, frames[0]?.stamp?.frame ?? -1])),
+    frames: new Map(segmentsOf(history, name).map((segment) => [segment.uri, frameOf(segment)])),
     versions: versions.map(({ text, sentAt }, i) => ({
       text,
       from: sentAt - SEEN_WITHIN_MS,
@@ -120,14 +145,21 @@ function edgeOf(history: History, name: string): EdgeSeen {
   };
 }
 
+/** The number of the first frame; undefined when it has none. */
+function frameOf({ frames }: FetchedSegment): number | undefined {
+  return frames[0]?.stamp?.frame;
+}
+
 /** How late a watch may see what an edge lists. */
 const SEEN_WITHIN_MS = 2 * HLS_POLL_MS;
 
 function judgeEdgesDiffer(edges: readonly EdgeSeen[]): Judgement {
   const expected = 'edges whose segments of the same name are not the same';
   const [first, ...others] = edges;
+  const blank = edges.find(({ frames }) => [...frames.values()].every((frame) => frame === undefined));
+  if (blank !== undefined) return inconclusive(expected, `no frame with a number of ${blank.name}`);
   const same = others.filter(({ frames }) =>
-    [...frames].some(([uri, frame]) => first?.frames.get(uri) === frame),
+    [...frames].some(([uri, frame]) => frame !== undefined && first?.frames.get(uri) === frame),
   );
   if (first === undefined || others.length === 0) return inconclusive(expected, 'one edge');
   if (same.length === others.length)
@@ -150,7 +182,6 @@ function visitFlaw(history: History, client: string, edges: readonly EdgeSeen[])
     versions.some(({ text, from, to }) => text === loaded.text && loaded.t >= from && loaded.sentAt <= to),
   );
   if (sources.length === 0) return 'no edge listed what it got';
-  const frameOf = ({ frames }: FetchedSegment): number => frames[0]?.stamp?.frame ?? -1;
   if (sources.some((edge) => segments.every((segment) => edge.frames.get(segment.uri) === frameOf(segment))))
     return undefined;
   const names = sources.map(({ name }) => name).join(' or ');
