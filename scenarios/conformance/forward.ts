@@ -1,8 +1,17 @@
 /** Forwarding: a stream that is published to one master through the balancer is at every slave, as it is. */
 import { FORWARD_ENDED_WITHIN_MS, FORWARDED_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
 import { type Check, check, type Judgement } from '../check.ts';
-import type { History } from '../history.ts';
-import { compareFrames, failed, inconclusive, judged, listed, notSeen, words } from '../judging.ts';
+import type { History, MediaItem, StepData } from '../history.ts';
+import {
+  compareFrames,
+  failed,
+  inconclusive,
+  judged,
+  listed,
+  notSeen,
+  unlessOurs,
+  words,
+} from '../judging.ts';
 import { FRAME_MS } from '../stage.ts';
 import { FORWARD_FAILURES } from './forward-failures.ts';
 import { FORWARD_RECONNECTS } from './forward-reconnects.ts';
@@ -21,6 +30,8 @@ import {
 
 /** More than two GOPs and more than any period of the lab's own frame defects. */
 const COMPARED_FRAMES = 60;
+/** Audio and video leave the publisher in the order of their timestamps; a merged write or two may be between. */
+const AUDIO_BEHIND_MS = TWO_HOPS_MS;
 
 const reachesEverySlave = check({
   id: 'forward/reaches-every-slave',
@@ -66,18 +77,29 @@ const reachesEverySlave = check({
   judge(history) {
     const setting = history.step('published');
     if (setting === undefined) return [notSeen(history, 'a stream that is published through the balancer')];
-    const masters = words(setting.masters);
-    const having = masters.filter((master) => publishersAt(history, master) > 0);
+    const [masters, slaves] = [words(setting.masters), words(setting.slaves)];
+    if (slaves.length === 0) return [notSeen(history, 'slaves that a stream is forwarded to')];
     const sent = history.sent(String(setting.publisher));
     return [
-      judged(having.length === 1, 'one master has the publisher', having.join(', ') || 'none'),
-      ...words(setting.slaves).flatMap((slave) => [
+      judgeHolder(history, masters),
+      ...slaves.flatMap((slave) => [
         judgeLink(history, String(setting.holder), slave, masters),
         judgeSlave(history, slave, sent),
       ]),
     ];
   },
 });
+
+/** A master that was not asked may have a publisher as well. */
+function judgeHolder(history: History, masters: readonly string[]): Judgement {
+  const expected = 'one master has the publisher';
+  const having = masters.filter((master) => publishersAt(history, master) > 0);
+  const unread = masters.filter((master) => !history.of('api.stream').some(({ node }) => node === master));
+  if (having.length <= 1 && unread.length > 0) {
+    return inconclusive(expected, `not asked: ${unread.join(', ')}`);
+  }
+  return judged(having.length === 1, expected, having.join(', ') || 'none');
+}
 
 function publishersAt(history: History, node: string): number {
   return history.of('api.stream').findLast((event) => event.node === node)?.publishers ?? 0;
@@ -90,7 +112,7 @@ function judgeLink(history: History, holder: string, slave: string, masters: rea
   const expected = `${slave}: one forwarder, of ${holder}`;
   const actual = `connections of ${listed(opened)}; publishers in its API: ${publishers}`;
   const one = masters.every((master) => opened[master] === (master === holder ? 1 : 0));
-  if (publishers === 1 && !one && opened[holder] === 0) {
+  if (publishers === 1 && Object.values(opened).every((count) => count === 0)) {
     return inconclusive(expected, `${actual}: the tap did not see it`);
   }
   return judged(one && publishers === 1, expected, actual);
@@ -103,7 +125,10 @@ function judgeSlave(history: History, slave: string, sent: ReturnType<History['s
   if (difference) return failed(`${slave}: ${difference.expected}`, difference.actual);
   const actual = `${compared.video} video and ${compared.audio} audio frames, all the same`;
   if (compared.video < COMPARED_FRAMES) return missedBy(history, slave, expected, actual);
-  return judged(compared.audio > 0, expected, actual);
+  const timeOf = (kind: MediaItem['kind']) =>
+    history.got(slave).findLast((item) => item.kind === kind)?.timestamp ?? Number.NEGATIVE_INFINITY;
+  const behindMs = timeOf('video') - timeOf('audio');
+  return judged(behindMs <= AUDIO_BEHIND_MS, expected, `${actual}; audio ends ${behindMs} ms before video`);
 }
 
 // round-robin
@@ -137,19 +162,27 @@ const roundRobin = check({
     const masters = words(history.step('turns')?.masters);
     const landed = history
       .of('step')
-      .filter(({ step }) => step === 'landed')
+      .filter(({ step, data }) => step === 'landed' && tells(history, data))
       .map(({ data }) => String(data.master));
     const share = Object.fromEntries(
       masters.map((master) => [master, landed.filter((one) => one === master).length]),
     );
     const expected = `${TURNS} publishers, the same number at each of ${masters.length} masters`;
     const even = masters.every((master) => share[master] === TURNS / masters.length);
+    if (masters.length === 0) return [notSeen(history, expected)];
     if (landed.length === TURNS) return [judged(even, expected, listed(share))];
     const refused = history.of('not-observed')[0];
-    if (masters.length === 0 || refused === undefined) return [notSeen(history, expected)];
+    if (refused === undefined) return [notSeen(history, expected)];
     return [failed(expected, `${listed(share)}; then not ${refused.what}`)];
   },
 });
+
+/** Whether the API of a master told of the stream that is said to have landed there. */
+function tells(history: History, { master, stream }: StepData): boolean {
+  return history
+    .of('api.stream')
+    .some((event) => event.node === master && event.stream === stream && event.publishers > 0);
+}
 
 // publish-ends-everywhere
 
@@ -199,8 +232,15 @@ const publishEndsEverywhere = check({
       const links = openLinks(history, String(setting.holder), slave);
       if (last.publishers === 0 && openingsOf(history, String(setting.holder), slave) === 0)
         return [inconclusive(expected, 'the tap saw no forwarder at all')];
-      const actual = `${last.publishers} in its API after ${Math.round(last.t - left)} ms, ${links} open at the tap`;
-      return [judged(last.publishers === 0 && links === 0, expected, actual)];
+      const before = history.of('api.stream').findLast((event) => event.node === slave && event.t < left);
+      if (last.publishers === 0 && links === 0 && !before?.publishers)
+        return [inconclusive(expected, 'its API told of no publisher before either')];
+      const closed = history.of('tap.close').findLast(({ tap }) => tap === `${setting.holder}>${slave}`);
+      const after = Math.round((closed?.t ?? left) - left);
+      const actual = `${last.publishers} in its API after ${Math.round(last.t - left)} ms, ${links} open at the tap, the last one closed after ${after} ms`;
+      if (last.publishers > 0 || links > 0) return [failed(expected, actual)];
+      const inTime = judged(after <= FORWARD_ENDED_WITHIN_MS, expected, actual);
+      return [unlessOurs(history, inTime, FORWARD_ENDED_WITHIN_MS)];
     });
   },
 });

@@ -53,10 +53,11 @@ describe('reaches-every-slave', () => {
   });
   test('of three masters one has the publisher', () => {
     const timeline = new Timeline().sent('publisher', media).step(10, 'published', {
-      ...{ publisher: 'publisher', holder: 'm2', masters: 'm1 m2 m3', slaves: '' },
+      ...{ publisher: 'publisher', holder: 'm2', masters: 'm1 m2 m3', slaves: 'slave-1' },
     });
     for (const master of ['m1', 'm2', 'm3'])
       timeline.api(40, 's', { publishers: master === 'm2' ? 1 : 0 }, master);
+    timeline.open(20, 'm2', 'slave-1').api(30, 's', {}, 'slave-1').got('slave-1', media);
     assert.deepEqual(judge('reaches-every-slave', timeline), { verdict: 'pass', says: '' });
   });
   test('a slave that is left out fails', () => {
@@ -77,6 +78,27 @@ describe('reaches-every-slave', () => {
   test('no audio fails', () => {
     assert.equal(seen({ got: media.filter(({ kind }) => kind !== 'audio') }).verdict, 'fail');
   });
+  test('audio that ends before video does fails', () => {
+    assert.equal(
+      seen({ got: media.filter(({ kind, timestamp }) => kind !== 'audio' || timestamp < 40) }).verdict,
+      'fail',
+    );
+  });
+  test('a master that was not asked, and a cluster without slaves, tell nothing', () => {
+    const course = (asked: readonly string[], slaves: string) => {
+      const timeline = new Timeline().sent('publisher', media).step(10, 'published', {
+        ...{ publisher: 'publisher', holder: 'm2', masters: 'm1 m2', slaves },
+      });
+      for (const master of asked) timeline.api(40, 's', { publishers: master === 'm2' ? 1 : 0 }, master);
+      timeline.open(20, 'm2', 'slave-1').api(30, 's', {}, 'slave-1').got('slave-1', media);
+      return judge('reaches-every-slave', timeline).verdict;
+    };
+    assert.equal(course(['m1', 'm2'], 'slave-1'), 'pass');
+    assert.equal(course(['m2'], 'slave-1'), 'inconclusive');
+    assert.equal(course(['m1', 'm2'], ''), 'inconclusive');
+  });
+  test('a forwarder of another master fails, also where that of the right one was not seen', () =>
+    assert.equal(seen({ opened: ['master-1'] }).verdict, 'fail'));
   test('too few frames fail when they were waited for', () => {
     const few = media.slice(0, 40);
     assert.equal(seen({ got: few }, undefined, 'slave-2: 60 further video frames').verdict, 'fail');
@@ -85,9 +107,10 @@ describe('reaches-every-slave', () => {
 });
 
 describe('round-robin', () => {
-  const landed = (masters: readonly number[], missed?: string) => {
+  const landed = (masters: readonly number[], missed?: string, told = true) => {
     const timeline = new Timeline().step(0, 'turns', { masters: 'master-1 master-2' });
     for (const [turn, master] of masters.entries()) {
+      if (told) timeline.api(turn, `s${turn}`, {}, `master-${master}`);
       timeline.step(turn, 'landed', { stream: `s${turn}`, master: `master-${master}` });
     }
     if (missed !== undefined) timeline.missed(1000, missed);
@@ -96,7 +119,7 @@ describe('round-robin', () => {
   test('each master is told with its share', () => {
     const timeline = new Timeline().step(0, 'turns', { masters: 'master-1 master-2' });
     for (const master of ['master-1', 'master-2', 'master-2', 'master-2'])
-      timeline.step(1, 'landed', { stream: 's', master });
+      timeline.api(1, 's', {}, master).step(1, 'landed', { stream: 's', master });
     assert.equal(judge('round-robin', timeline).says, 'master-1: 1, master-2: 3');
   });
   test('two each pass', () => assert.equal(landed([1, 2, 1, 2]), 'pass'));
@@ -108,6 +131,13 @@ describe('round-robin', () => {
     assert.equal(landed([1, 2, 1], 'turn-4: NetStream.Publish.Start'), 'fail'));
   test('fewer turns for another reason are inconclusive', () =>
     assert.equal(landed([1, 2, 1]), 'inconclusive'));
+  test('publishers of whom no master told, and a cluster without masters, tell nothing', () => {
+    assert.equal(landed([1, 2, 1, 2], undefined, false), 'inconclusive');
+    const timeline = new Timeline().step(0, 'turns', { masters: '' });
+    for (let turn = 1; turn <= 4; turn++)
+      timeline.api(1, 's', {}, 'm').step(1, 'landed', { stream: 's', master: 'm' });
+    assert.equal(judge('round-robin', timeline).verdict, 'inconclusive');
+  });
 });
 
 describe('publish-ends-everywhere', () => {
@@ -137,6 +167,23 @@ describe('publish-ends-everywhere', () => {
       .api(25, 's', { publishers: 0 }, 'slave-1')
       .step(30, 'left');
     assert.equal(judge('publish-ends-everywhere', timeline).verdict, 'inconclusive');
+  });
+  test('an API that tells of no publisher while there is one does not know that it is gone', () => {
+    const timeline = new Timeline().open(5, 'm', 'slave-1').api(10, 's', { publishers: 0 }, 'slave-1');
+    timeline.step(20, 'everywhere', { holder: 'm', slaves: 'slave-1' }).step(30, 'left');
+    timeline.close(40, 'm', 'slave-1').api(50, 's', { publishers: 0 }, 'slave-1');
+    assert.equal(judge('publish-ends-everywhere', timeline).verdict, 'inconclusive');
+  });
+  test('a forwarder that ends late fails, unless it was us who were late', () => {
+    const ended = (after: number, loopLag = 5) => {
+      const timeline = new Timeline().open(5, 'm', 'slave-1').api(10, 's', {}, 'slave-1');
+      timeline.step(20, 'everywhere', { holder: 'm', slaves: 'slave-1' }).step(30, 'left');
+      timeline.api(50, 's', { publishers: 0 }, 'slave-1').close(30 + after, 'm', 'slave-1');
+      return judge('publish-ends-everywhere', timeline.generator(9000, loopLag)).verdict;
+    };
+    assert.equal(ended(2000), 'pass');
+    assert.equal(ended(2001), 'fail');
+    assert.equal(ended(2001, 1500), 'inconclusive');
   });
   test('a tap that never saw a forwarder does not know that it is gone', () => {
     const timeline = new Timeline()
