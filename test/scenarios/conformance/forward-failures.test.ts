@@ -104,6 +104,29 @@ describe('master-down', () => {
     assert.match(refused.says, /not newcomer-2/);
     assert.equal(course({ back: 2500, newcomers: [10, 1200, 10, 10] }).verdict, 'fail');
     assert.equal(course({ back: 2500, newcomers: [10] }).verdict, 'inconclusive');
+    assert.equal(course({ back: 2500, newcomers: [10, 1200] }).verdict, 'fail');
+  });
+  test('an encoder that closed its connection itself was not told', () => {
+    const timeline = new Timeline()
+      .step(500, 'players', { players: 'p', encoder: 'encoder', withinMs: 9150 })
+      .step(900, 'all-play')
+      .missed(3000, 'encoder: its connection is closed')
+      .lost(3001, 'encoder', 'local');
+    assert.deepEqual(judge('master-down', timeline), { verdict: 'fail', says: 'it was not' });
+  });
+  test('a cluster on which nobody played tells nothing', () => {
+    const timeline = new Timeline()
+      .step(500, 'players', { players: '', encoder: 'encoder', withinMs: 9150 })
+      .step(900, 'all-play')
+      .lost(2010, 'encoder')
+      .step(2020, 'publish-attempt', { publisher: 'encoder-again', attempt: 1 })
+      .step(2500, 'back')
+      .step(12_000, 'recovered');
+    for (let i = 1; i <= 4; i++) {
+      const label = `newcomer-${i}`;
+      timeline.step(13_000, 'newcomer', { label }).step(13_010, 'admitted', { label });
+    }
+    assert.equal(judge('master-down', timeline).verdict, 'inconclusive');
   });
   test('a player who never had the stream fails when it was waited for', () => {
     const joining = (missed?: string) => {
@@ -135,29 +158,28 @@ describe('no-duplicate-after-failback', () => {
     missed?: string;
     /** Whether the API of slaves was read. Default true. */
     read?: boolean;
+    /** When it was. Default while both masters have a publisher. */
+    readAt?: number;
+    /** How many frames the second publisher sends, from 5 s on; the third one comes at 8 s. Default 150. */
+    second?: number;
     /** Of the master's API. Default it was not read. */
     atMaster?: number;
   }
   const courseOf = ({ got = [...first, ...second, ...third], ...rest }: Course) => {
     const { publishers = 1, onlooker = [...first, ...third], until = 'end', missed, read = true } = rest;
+    const { readAt = 9000, second: count = 150 } = rest;
     const timeline = new Timeline();
     if (rest.atMaster !== undefined) timeline.api(1, 's', { publishers: rest.atMaster }, 'master-1');
-    for (const [i, [label, media]] of (
-      [
-        ['encoder', first],
-        ['encoder-again', second],
-        ['third', third],
-      ] as const
-    ).entries()) {
-      if (label !== 'third' || until !== 'back') at(timeline, 'sent', label, i * 5000, media);
-    }
+    at(timeline, 'sent', 'encoder', 0, first);
+    at(timeline, 'sent', 'encoder-again', 5000, video({ stream: 2, count }));
+    if (until !== 'back') at(timeline, 'sent', 'third', 8000, third);
     timeline
       .step(500, 'all-play', { players: 'a b', onlookers: 'c', slaves: 'slave-1 slave-2' })
       .lost(2000, 'encoder')
       .step(2500, 'back');
     if (until !== 'back') {
       if (read) {
-        timeline.api(9000, 's', { publishers: 1 }, 'slave-1').api(9000, 's', { publishers }, 'slave-2');
+        timeline.api(readAt, 's', { publishers: 1 }, 'slave-1').api(readAt, 's', { publishers }, 'slave-2');
       }
       timeline.step(9500, 'failed-back');
     }
@@ -172,6 +194,14 @@ describe('no-duplicate-after-failback', () => {
   test('one publication after the other passes', () => assert.equal(course({}).verdict, 'pass'));
   test('when no slave told how many publishers it has, nobody can say', () => {
     assert.equal(course({ read: false }).verdict, 'inconclusive');
+  });
+  test('slaves that were asked when there was one publisher, and publishers who never met, tell nothing', () => {
+    assert.equal(course({ readAt: 7999 }).verdict, 'inconclusive');
+    assert.equal(course({ readAt: 10_961 }).verdict, 'inconclusive');
+    assert.deepEqual(course({ second: 70 }), {
+      verdict: 'inconclusive',
+      says: 'one had left before the other sent',
+    });
   });
   test('a slave with two publishers fails', () => assert.equal(course({ publishers: 2 }).verdict, 'fail'));
   test('what another node than a slave says is not asked for', () =>
