@@ -22,6 +22,8 @@ import { allPlaying, EDGE_CLUSTER } from './back-to-source-setting.ts';
 const COMPARED_FRAMES = 60;
 /** What was sent so long ago is at every player: to the origin through an edge (facts/srs.md 1.7), and two hops. */
 const OVERDUE_MS = 2 * TWO_HOPS_MS;
+/** Audio and video leave the publisher in the order of their timestamps; a merged write or two may be between. */
+const AUDIO_BEHIND_MS = TWO_HOPS_MS;
 
 const sameBytes = check({
   id: 'back-to-source/same-bytes',
@@ -138,6 +140,11 @@ function judgeCopy(
       ),
     ];
   }
+  const heard = got.findLast(({ kind }) => kind === 'audio')!;
+  if (latest.timestamp - heard.timestamp > AUDIO_BEHIND_MS)
+    return [
+      failed(`${player}: audio as far as video`, `nothing after ${nameOf(heard)}, but ${nameOf(latest)}`),
+    ];
   return [judged(true, expected, `${compared.video} video and ${compared.audio} audio frames, all the same`)];
 }
 

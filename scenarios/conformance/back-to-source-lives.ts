@@ -1,6 +1,7 @@
 /** Back-to-source: a pull begins with the first player and ends with the last one. */
 import { HANDOVER_MS, PLAYING_WITHIN_MS, PULL_RETRY_MS, RELEASED_WITHIN_MS, TWO_HOPS_MS } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
+import type { History } from '../history.ts';
 import { failed, inconclusive, judged, listed, notSeen, unlessOurs, words } from '../judging.ts';
 import { AGREE_WITHIN_MS, allPlaying, EDGE_CLUSTER, originOf } from './back-to-source-setting.ts';
 import { longestOverlap, openings, openOf } from './upstreams.ts';
@@ -45,21 +46,24 @@ const lazy = check({
     const observed = history.of('step').find(({ step }) => step === 'absence-observed');
     if (observed === undefined) return [notSeen(history, 'a live stream and no player')];
     const early = history.of('tap.open').filter((event) => event.t < observed.t);
-    const reading = history.of('api.stream').findLast((event) => event.t <= observed.t)!;
-    if (reading.publishers !== 1) {
-      return [inconclusive('a live stream while nobody plays', `${reading.publishers} publishers of it`)];
-    }
+    const reading = history.of('api.stream').findLast((event) => event.t <= observed.t);
     const expected = `no upstream connection in ${LAZY_OBSERVED_MS} ms without a player`;
-    if (early.length > 0 || reading.upstreams > 0) {
+    const told = reading?.upstreams ?? 0;
+    if (early.length > 0 || told > 0) {
       return [
-        failed(expected, `${early.length} at the taps, ${reading.upstreams} in the origin's API`, [
+        failed(expected, `${early.length} at the taps, ${told} in the origin's API`, [
           { label: 'opened', detail: early.map((event) => event.tap).join(', ') },
         ]),
       ];
     }
-    const control = history.step('control');
-    const blind = words(control?.edges).filter((edge) => openings(history, edge) === 0);
-    if (control === undefined || blind.length > 0) {
+    if (reading?.publishers !== 1) {
+      return [
+        inconclusive('a live stream while nobody plays', `${reading?.publishers ?? 0} publishers of it`),
+      ];
+    }
+    const edges = words(history.step('control')?.edges);
+    const blind = edges.filter((edge) => openings(history, edge) === 0);
+    if (edges.length === 0 || blind.length > 0) {
       return [
         inconclusive(
           'taps that see the pull once a player comes',
@@ -251,6 +255,14 @@ const rejoinRace = check({
         .filter(({ step }) => step === 'served')
         .map(({ data }) => data.player),
     );
+    const unseen = joins.filter(
+      ({ t, data }) =>
+        served.has(data.player!) && freshOf(history, String(data.player), t).length < REJOIN_FRAMES,
+    );
+    if (unseen.length > 0) {
+      const players = unseen.map(({ data }) => data.player).join(', ');
+      judgements.push(inconclusive(`${REJOIN_FRAMES} frames of everybody who joined`, `not of ${players}`));
+    }
     const waiting = joins.filter(({ data }) => !served.has(data.player!));
     // Where one edge gave up, the others were stopped in the middle: only what was waited for in vain counts.
     const unserved = waiting.filter(({ data }) =>
@@ -272,10 +284,16 @@ const rejoinRace = check({
   },
 });
 
-/** A frame that was sent after `since`. */
+/** Frames that were sent after `since`. */
+function freshOf(history: History, player: string, since: number): ReturnType<History['got']> {
+  return history.got(player).filter(({ stamp }) => stamp !== null && stamp.sentAt > since);
+}
+
 function freshFrame(t: CheckContext, player: string, since: number): Promise<void> {
-  return t.until(`${player}: a frame that was sent after it came`, REJOINED_WITHIN_MS, (history) =>
-    history.got(player).some((item) => item.stamp !== null && item.stamp.sentAt > since),
+  return t.until(
+    `${player}: a frame that was sent after it came`,
+    REJOINED_WITHIN_MS,
+    (history) => freshOf(history, player, since).length > 0,
   );
 }
 

@@ -1,7 +1,8 @@
 /** Back-to-source: an edge pulls a stream once, whoever plays it and however many do. */
 import { type Check, check, type Judgement, NotObservedError } from '../check.ts';
 import type { History } from '../history.ts';
-import { failed, inconclusive, judged, notSeen, unlessOurs, words } from '../judging.ts';
+import { failed, inconclusive, judged, notSeen, unlessOurs, videoOf, words } from '../judging.ts';
+import { labels, type RecordedPlayer } from '../stage.ts';
 import {
   allPlaying,
   EDGE_CLUSTER,
@@ -38,6 +39,7 @@ const mergedPerEdge = check({
     const stream = t.stream();
     const edges = t.nodes('edge');
     await t.publish({ url: t.publishUrl(stream) });
+    const everybody: RecordedPlayer[] = [];
     await Promise.all(
       edges.map(async ({ spec: { name } }, i) => {
         for (const protocols of JOIN_ORDERS[i % JOIN_ORDERS.length]!) {
@@ -47,11 +49,17 @@ const mergedPerEdge = check({
                 t.play(t.playUrl(protocol, stream, name), `${name}-${protocol}`),
               ),
           );
+          everybody.push(...players);
           await allPlaying(players);
         }
       }),
     );
-    t.step('all-play', { stream, edges: edges.map((edge) => edge.spec.name).join(' '), taps: hasTaps(t) });
+    t.step('all-play', {
+      stream,
+      edges: edges.map((edge) => edge.spec.name).join(' '),
+      players: labels(everybody),
+      taps: hasTaps(t),
+    });
     await readUpstreams(t, stream, edges);
     t.step('counted');
   },
@@ -61,10 +69,11 @@ const mergedPerEdge = check({
     if (setting === undefined) return [notSeen(history, 'every player of every edge has a frame')];
     const edges = words(setting.edges);
     const stream = String(setting.stream);
+    const unserved = judgeServed(history, words(setting.players));
     const untapped = setting.taps === false;
     const disagree = untapped ? unread(history, stream) : disagreement(history, stream, edges);
     if (disagree) return [disagree];
-    return edges.map((edge) => {
+    const pulls = edges.map((edge) => {
       const expected = `1 upstream connection of ${edge}`;
       const seen = untapped ? toldOf(history, stream, edge) : openings(history, edge);
       return seen === 0
@@ -74,8 +83,18 @@ const mergedPerEdge = check({
           )
         : judged(seen === 1, expected, `${seen}`);
     });
+    return [...pulls, ...unserved];
   },
 });
+
+/** Nothing, where every player had a frame of the stream: what nobody plays is not pulled twice either. */
+function judgeServed(history: History, players: readonly string[]): Judgement[] {
+  const unserved = players.filter((player) =>
+    videoOf(history.got(player)).every(({ stamp }) => stamp === null),
+  );
+  if (players.length > 0 && unserved.length === 0) return [];
+  return [inconclusive('frames at every player', `none at ${unserved.join(', ') || 'any: nobody plays'}`)];
+}
 
 // merged-under-herd
 
@@ -132,7 +151,7 @@ const mergedUnderHerd = check({
     if (disagree) return [disagree];
     if (opened > 1) return [failed(`1 upstream connection of ${edge}`, `${opened}`)];
     const crowd = history.of('crowd').at(-1);
-    if (crowd === undefined) return [inconclusive(`${HERD} players join at once`, 'they were not counted')];
+    if (!crowd?.requested) return [inconclusive(`${HERD} players join at once`, 'they were not counted')];
     return [
       opened === 0
         ? inconclusive(`1 upstream connection of ${edge}`, 'the tap saw none, yet players got frames')
@@ -187,7 +206,7 @@ const onePerEdgeAndStream = check({
       ]),
     );
     await allPlaying(players);
-    t.step('all-play');
+    t.step('all-play', { players: labels(players) });
     await readUpstreamsOfAll(t, streams, edges);
   },
 
@@ -211,9 +230,10 @@ const onePerEdgeAndStream = check({
         ),
       ];
     }
-    if (history.step('all-play') === undefined) return [notSeen(history, 'every player has a frame')];
-    if (setting.taps === false) return judgeTold(history, streams, words(setting.edges));
-    const judgements: Judgement[] = [];
+    const playing = history.step('all-play');
+    if (playing === undefined) return [notSeen(history, 'every player has a frame')];
+    const judgements = judgeServed(history, words(playing.players));
+    if (setting.taps === false) return [...judgements, ...judgeTold(history, streams, words(setting.edges))];
     for (const edge of words(setting.edges)) {
       const opened = openings(history, edge);
       const expected = `${streams.length} upstream connections of ${edge} for ${streams.length} streams`;

@@ -16,16 +16,30 @@ test('no check passes a history in which nothing was seen', () => {
 });
 
 describe('merged-per-edge', () => {
-  const counted = (change: (timeline: Timeline) => void, upstreamsOf: Record<string, number>) => {
+  const counted = (
+    change: (timeline: Timeline) => void,
+    upstreamsOf: Record<string, number>,
+    players = 'p q',
+    served = ['p', 'q'],
+  ) => {
     const timeline = new Timeline();
     change(timeline);
-    timeline.step(100, 'all-play', { stream: 's', edges: 'edge-1 edge-2' }).api(110, 's', { upstreamsOf });
+    for (const player of served) timeline.got(player, video({ count: 1 }));
+    const setting = { stream: 's', edges: 'edge-1 edge-2', players };
+    timeline.step(100, 'all-play', setting).api(110, 's', { upstreamsOf });
     return judge('merged-per-edge', timeline);
   };
   const both = { 'edge-1': 1, 'edge-2': 1 };
 
   test('one each passes', () => {
     assert.equal(counted((h) => h.open(1, 'edge-1').open(2, 'edge-2'), both).verdict, 'pass');
+  });
+
+  test('a pull for nobody, or for one of two players, is not known to be one for all', () => {
+    const seen = (players: string, served: string[]) =>
+      counted((h) => h.open(1, 'edge-1').open(2, 'edge-2'), both, players, served);
+    assert.equal(seen('', []).says, 'none at any: nobody plays');
+    assert.deepEqual(seen('p q', ['p']), { verdict: 'inconclusive', says: 'none at q' });
   });
 
   test('two of one edge fail, also one after the other', () => {
@@ -60,8 +74,8 @@ describe('merged-per-edge', () => {
 
   test('where there are no taps the API counts', () => {
     const told = (count: number | undefined) => {
-      const setting = { stream: 's', edges: 'edge-1', taps: false };
-      const timeline = new Timeline().step(100, 'all-play', setting);
+      const setting = { stream: 's', edges: 'edge-1', players: 'p', taps: false };
+      const timeline = new Timeline().got('p', video({ count: 1 })).step(100, 'all-play', setting);
       if (count !== undefined)
         timeline.api(110, 's', { upstreamsOf: count === 0 ? {} : { 'edge-1': count } });
       return judge('merged-per-edge', timeline);
@@ -98,6 +112,7 @@ describe('merged-under-herd', () => {
     assert.equal(herd(1, 1, { joined: 0, failed: 10 }), 'fail'));
   test('some not served fail', () => assert.equal(herd(1, 1, { joined: 9, failed: 1 }), 'fail'));
   test('all served and no pull seen is inconclusive', () => assert.equal(herd(0, 0, {}), 'inconclusive'));
+  test('a herd of none is none', () => assert.equal(herd(1, 1, { requested: 0, joined: 0 }), 'inconclusive'));
   test('a herd that nobody counted is inconclusive', () => {
     const timeline = new Timeline()
       .step(0, 'herd', { stream: 's', edge: 'edge-1' })
@@ -121,7 +136,7 @@ describe('one-per-edge-and-stream', () => {
 
   test('a pull for each passes', () => {
     const timeline = frames(start().open(1, 'edge-1').open(2, 'edge-1'), 2)
-      .step(3, 'all-play')
+      .step(3, 'all-play', { players: 'player player-2' })
       .api(4, 'a', { upstreamsOf: { 'edge-1': 1 } })
       .api(4, 'b', { upstreamsOf: { 'edge-1': 1 } });
     assert.equal(judge('one-per-edge-and-stream', timeline).verdict, 'pass');
@@ -135,7 +150,7 @@ describe('one-per-edge-and-stream', () => {
 
   test('pulls that end after they were counted were there', () => {
     const timeline = frames(start().open(1, 'edge-1').open(2, 'edge-1'), 2)
-      .step(3, 'all-play')
+      .step(3, 'all-play', { players: 'player player-2' })
       .api(4, 'a', { upstreamsOf: { 'edge-1': 1 } })
       .api(5, 'b', { upstreamsOf: { 'edge-1': 1 } })
       .close(6, 'edge-1')
@@ -144,13 +159,13 @@ describe('one-per-edge-and-stream', () => {
   });
 
   test('fewer pulls than streams with the right frames are inconclusive', () => {
-    const timeline = frames(start().open(1, 'edge-1'), 2).step(3, 'all-play');
+    const timeline = frames(start().open(1, 'edge-1'), 2).step(3, 'all-play', { players: 'player player-2' });
     assert.equal(judge('one-per-edge-and-stream', timeline).verdict, 'inconclusive');
   });
 
   test('tap and API that disagree are inconclusive', () => {
     const timeline = frames(start().open(1, 'edge-1').open(2, 'edge-1'), 2)
-      .step(3, 'all-play')
+      .step(3, 'all-play', { players: 'player player-2' })
       .api(4, 'a', { upstreamsOf: { 'edge-1': 2 } })
       .api(4, 'b', { upstreamsOf: { 'edge-1': 1 } });
     assert.equal(judge('one-per-edge-and-stream', timeline).verdict, 'inconclusive');
@@ -158,10 +173,23 @@ describe('one-per-edge-and-stream', () => {
 
   test('two of one stream and none of the other fail', () => {
     const timeline = frames(start().open(1, 'edge-1').open(2, 'edge-1'), 2)
-      .step(3, 'all-play')
+      .step(3, 'all-play', { players: 'player player-2' })
       .api(4, 'a', { upstreamsOf: { 'edge-1': 2 } })
       .api(4, 'b', {});
     assert.deepEqual(judge('one-per-edge-and-stream', timeline), { verdict: 'fail', says: '2, 0' });
+  });
+
+  test('players of whom none, or one, has a frame are not known to have their own stream', () => {
+    for (const served of [[], ['player']]) {
+      const timeline = start()
+        .open(1, 'edge-1')
+        .open(2, 'edge-1')
+        .sent('a', video({ count: 2 }), 'a');
+      for (const player of served) timeline.got(player, video({ count: 1 }), 10, 'a');
+      timeline.step(3, 'all-play', { players: 'player player-2' });
+      for (const stream of ['a', 'b']) timeline.api(4, stream, { upstreamsOf: { 'edge-1': 1 } });
+      assert.equal(judge('one-per-edge-and-stream', timeline).verdict, 'inconclusive');
+    }
   });
 
   test('players who do not play are inconclusive', () => {
@@ -172,7 +200,9 @@ describe('one-per-edge-and-stream', () => {
   test('where there are no taps the API counts', () => {
     const told = (a: number, b?: number) => {
       const setting = { edges: 'edge-1', streams: 'a b', taps: false };
-      const timeline = frames(new Timeline().step(0, 'published', setting), 2).step(3, 'all-play');
+      const timeline = frames(new Timeline().step(0, 'published', setting), 2).step(3, 'all-play', {
+        players: 'player player-2',
+      });
       timeline.api(4, 'a', { upstreamsOf: { 'edge-1': a } });
       if (b !== undefined) timeline.api(4, 'b', { upstreamsOf: b === 0 ? {} : { 'edge-1': b } });
       return judge('one-per-edge-and-stream', timeline);
@@ -185,7 +215,7 @@ describe('one-per-edge-and-stream', () => {
 
   test('two of a stream fail', () => {
     const timeline = frames(start().open(1, 'edge-1').open(2, 'edge-1').open(3, 'edge-1'), 2)
-      .step(3, 'all-play')
+      .step(3, 'all-play', { players: 'player player-2' })
       .api(4, 'a', { upstreamsOf: { 'edge-1': 2 } })
       .api(4, 'b', { upstreamsOf: { 'edge-1': 1 } });
     assert.equal(judge('one-per-edge-and-stream', timeline).verdict, 'fail');
@@ -212,6 +242,18 @@ describe('lazy', () => {
 
   test('without a publisher there was nothing to pull: inconclusive', () => {
     assert.equal(judge('lazy', absent(0)).verdict, 'inconclusive');
+  });
+
+  test('a pull that was seen fails, whatever the API says, or does not', () => {
+    const pulled = new Timeline().open(500, 'edge-1');
+    assert.equal(judge('lazy', pulled.step(2001, 'absence-observed')).verdict, 'fail');
+    const told = new Timeline().open(500, 'edge-1').api(2000, 's', { publishers: 0 });
+    assert.equal(judge('lazy', told.step(2001, 'absence-observed')).verdict, 'fail');
+  });
+
+  test('an API that was not read, and a control of no edge, tell nothing', () => {
+    assert.equal(judge('lazy', new Timeline().step(2001, 'absence-observed')).verdict, 'inconclusive');
+    assert.equal(judge('lazy', absent().step(2200, 'control', { edges: '' })).verdict, 'inconclusive');
   });
 
   test('taps that see no pull at all are blind: inconclusive', () => {
@@ -275,8 +317,11 @@ describe('rejoin-race', () => {
       .open(1, 'edge-1')
       .step(1000, 'leave', { edge: 'edge-1', offset: 100 })
       .step(1100, 'join', { edge: 'edge-1', offset: 100, player: 'p-2' });
-  const served = (timeline: Timeline) =>
-    timeline.step(1500, 'served', { edge: 'edge-1', offset: 100, player: 'p-2' });
+  /** The player comes at 1100 ms: of the frames from 28 on it gets so many. */
+  const served = (timeline: Timeline, frames = 8) =>
+    timeline
+      .got('p-2', video({ from: 25, count: 3 + frames }))
+      .step(1500, 'served', { edge: 'edge-1', offset: 100, player: 'p-2' });
 
   test('the same pull, or one after the other, passes', () => {
     assert.equal(judge('rejoin-race', served(join())).verdict, 'pass');
@@ -284,6 +329,11 @@ describe('rejoin-race', () => {
       judge('rejoin-race', served(join().close(1101, 'edge-1').open(1102, 'edge-1'))).verdict,
       'pass',
     );
+  });
+
+  test('a player who is said to be served has frames that were sent since it came', () => {
+    assert.equal(judge('rejoin-race', served(join(), 7)).verdict, 'inconclusive');
+    assert.equal(judge('rejoin-race', served(join(), 0)).verdict, 'inconclusive');
   });
 
   test('an overlap as short as a handover passes, a longer one fails', () => {
@@ -383,6 +433,7 @@ describe('same-bytes', () => {
     'a byte changed': (items) => items.with(50, { ...items[50]!, sum: 1 }),
     'a timestamp changed': (items) => items.with(50, { ...items[50]!, timestamp: 7 }),
     'a keyframe flag lost': (items) => items.with(50, { ...items[50]!, key: !items[50]!.key }),
+    'audio that ends': (items) => items.filter(({ kind }, i) => kind !== 'audio' || i < 60),
     'no audio': (items) => items.filter(({ kind }) => kind !== 'audio'),
     'frames that were never sent': (items) => items.map((item) => ({ ...item, sum: 5 })),
     'more than was sent': (items) => [...items, { ...items.at(-2)!, timestamp: 80 * 40, sum: 80 }],
