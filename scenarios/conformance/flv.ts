@@ -81,10 +81,18 @@ function judgeFile(history: History, name: string): Judgement[] {
     ),
   );
   const mistake = tags.map(mistakeOf).findIndex((text) => text !== undefined);
+  const lacking = [MediaType.audio, MediaType.video].filter((type) => tags.every((tag) => tag.type !== type));
   if (mistake >= 0) {
     judgements.push(failed(`${name}: tags by the book`, `tag ${mistake + 1}: ${mistakeOf(tags[mistake]!)}`));
   } else if (tags.length < STRUCTURE_TAGS || !of('flv-read').length) {
     judgements.push(inconclusive(`${name}: ${STRUCTURE_TAGS} tags`, `${tags.length}`));
+  } else if (lacking.length > 0) {
+    judgements.push(
+      inconclusive(
+        `${name}: tags of audio and of video, as its flags say`,
+        `none of TagType ${lacking.join(', ')}`,
+      ),
+    );
   } else {
     judgements.push(judged(true, `${name}: tags by the book`, `${tags.length} tags`));
   }
@@ -239,14 +247,20 @@ function judgeAttacks(history: History): Judgement[] {
   return [...others, judged(true, expected, `the slowest after ${slowest} ms`), ...judgeTraces(history)];
 }
 
-/** No client of the API but the check's own. */
+/** No client of the API but the check's own, all of which it knows: one that counts nobody knows of nobody's end. */
 function judgeTraces(history: History): Judgement[] {
-  return stepsOf(history, 'own').map(({ node, own }) => {
+  const owns = stepsOf(history, 'own');
+  const nodes = new Set(stepsOf(history, 'witness').map(({ node }) => node));
+  const unread = [...nodes].filter((node) => !owns.some((own) => own.node === node));
+  const traces = owns.map(({ node, own }) => {
     const clients = history.of('api.stream').findLast((event) => event.node === node)?.clients;
     const expected = `${node} knows no client but the ${own} of the check`;
     if (clients === undefined) return inconclusive(expected, 'its API was not read');
-    return judged(clients <= Number(own), expected, `${clients} clients`);
+    if (clients < Number(own)) return inconclusive(expected, `it knows ${clients}`);
+    return judged(clients === own, expected, `${clients} clients`);
   });
+  if (unread.length === 0) return traces;
+  return [...traces, inconclusive('no client but those of the check', `not asked: ${unread.join(', ')}`)];
 }
 
 /** A client that broke off needs no status; one that did not must not get a 200. */

@@ -48,8 +48,18 @@ describe('structure', () => {
     previousTagSize: 111,
   };
 
-  function verdict(changes: { head?: StepData; header?: StepData; tag?: StepData; tags?: number }): string {
-    const tags = Array.from({ length: changes.tags ?? 40 }, () => tag as StepData);
+  function verdict(changes: {
+    head?: StepData;
+    header?: StepData;
+    tag?: StepData;
+    tags?: number;
+    /** The type of all tags. Default audio and video in turn. */
+    only?: number;
+  }): string {
+    const tags = Array.from(
+      { length: changes.tags ?? 40 },
+      (_, i) => ({ ...tag, type: changes.only ?? 8 + (i % 2) }) as StepData,
+    );
     if (changes.tag) tags[20] = { ...tag, ...changes.tag };
     const script = new Script()
       .step('files', { nodes: 'edge' })
@@ -96,6 +106,10 @@ describe('structure', () => {
 
   test('few tags prove nothing', () => assert.equal(verdict({ tags: 39 }), 'inconclusive'));
 
+  test('tags of one kind do not show that the flags are right', () => {
+    for (const only of [8, 9, 18]) assert.equal(verdict({ only }), 'inconclusive');
+  });
+
   test('an answer without a header fails', () => {
     const script = new Script().step('files', { nodes: 'edge' }).step('http-head', head);
     assert.deepEqual(judge('flv/structure', script), { verdict: 'fail', says: 'none' });
@@ -120,7 +134,7 @@ describe('malformed', () => {
   /** @param options `count`: how many attacks were to be made; `read`: whether the API was read. */
   function verdict(
     attacks: readonly StepData[],
-    { clients = 2, count = attacks.length, read = true } = {},
+    { clients = 2, count = attacks.length, read = true, asked = true } = {},
   ): string {
     const script = new Script()
       .step('witness', { client: 'w', publisher: 'witnessed', node: 'origin', protocol: 'flv' })
@@ -130,8 +144,8 @@ describe('malformed', () => {
       .step('attacks', { count })
       .steps('attack', attacks)
       .step('witnesses.after')
-      .got('w', frames(30, 30))
-      .step('own', { node: 'origin', own: 2 });
+      .got('w', frames(30, 30));
+    if (asked) script.step('own', { node: 'origin', own: 2 });
     const reading = { stream: 's', clients, upstreams: 0, upstreamsOf: {}, publishers: 1 };
     if (read) script.event({ type: 'api.stream', node: 'origin', ...reading });
     return judge('flv/malformed', script).verdict;
@@ -159,6 +173,12 @@ describe('malformed', () => {
   test('attacks that were not made, and an API that was not read, tell nothing', () => {
     assert.equal(verdict([refused], { count: 2 }), 'inconclusive');
     assert.equal(verdict([refused], { read: false }), 'inconclusive');
+    assert.equal(verdict([refused], { asked: false }), 'inconclusive');
+  });
+
+  test('an API that does not know the witnesses either knows of nobody’s end', () => {
+    assert.equal(verdict([refused], { clients: 1 }), 'inconclusive');
+    assert.equal(verdict([refused], { clients: 0 }), 'inconclusive');
   });
 });
 
