@@ -52,6 +52,13 @@ const goesOn = check({
     const crowd = history.of('crowd').at(-1);
     const sent = videoOf(history.of('publisher.sent')).length;
     const expected = `${LASTING_FRAMES} frames, in ${LASTING_MS} ms, for the player with the fewest`;
+    const publishers = new Set(history.of('publisher.sent').map(({ client }) => client));
+    const lost = history
+      .of('client.closed')
+      .find(({ client, reason }) => publishers.has(client) && reason !== 'local');
+    if (lost !== undefined) {
+      return [failed('the publisher keeps its connection', `closed (${lost.code}) after ${sent} frames`)];
+    }
     if (crowd === undefined || crowd.joined < crowd.requested || sent < LASTING_FRAMES) {
       return [inconclusive(expected, `${sent} were sent to ${crowd?.joined ?? 0} players`)];
     }

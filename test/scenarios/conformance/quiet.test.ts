@@ -26,6 +26,16 @@ describe('goes-on', () => {
     assert.equal(course(825, 825, 3), 'inconclusive');
   });
 
+  test('a publisher who is cut off after half a minute fails, one that leaves says nothing', () => {
+    const closed = (reason: 'remote' | 'local') =>
+      new Timeline()
+        .sent('publisher', video({ count: 750 }))
+        .lost(30_000, 'publisher', reason)
+        .crowd(34_000, 'lasting', { requested: 4, joined: 4, framesOfWorst: 750 });
+    assert.equal(verdict('goes-on', closed('remote')), 'fail');
+    assert.equal(verdict('goes-on', closed('local')), 'inconclusive');
+  });
+
   test('a delay of our own is not the cluster’s', () => {
     const late = (framesOfWorst: number) =>
       new Timeline()
