@@ -70,8 +70,13 @@ const duplicatePull = check({
     const players = words(history.step('players')?.players);
     if (history.step('counted') === undefined) return [notSeen(history, 'every player of both hosts plays')];
     const stream = String(setting.stream);
+    const fronts = words(setting.fronts);
+    if (players.length === 0 || fronts.some((front) => words(setting[`${front}.pullers`]).length === 0)) {
+      return [notSeen(history, 'players of both hosts, and who fetches for them')];
+    }
+    if (fronts.length === 0) return [notSeen(history, 'hosts')];
     const told = toldBy(history, stream, words(setting.origins));
-    const judgements = words(setting.fronts).flatMap((front): Judgement[] => {
+    const judgements = fronts.flatMap((front): Judgement[] => {
       const edges = words(setting[`${front}.edges`]);
       const pullers = words(setting[`${front}.pullers`]);
       return [judgeSpread(history, stream, front, edges), judgePulls(history, front, edges, pullers, told)];
@@ -154,6 +159,7 @@ function judgePulls(
   if (total(open) !== total(apis)) {
     return inconclusive(expected, `open by the taps: ${listed(open)}; APIs of the origins: ${listed(apis)}`);
   }
+  if (total(opened) === 0) return inconclusive(expected, `${actual}; yet players got frames`);
   const once = pullers.every((name) => opened[name] === 1 && apis[name] === 1);
   return judged(once, expected, actual);
 }
