@@ -344,15 +344,16 @@ function resumed(t: CheckContext, player: string, publisher: RecordedPublisher):
   return framesOf(t, player, publisher.label, RECOVERED_FRAMES, FORWARD_RESUMED_WITHIN_MS);
 }
 
-/** From the first that the second one sent to the last of the first one; undefined when that was before. */
+/** From the first frame of the second one until the first one left; undefined when it had sent its last before. */
 function bothPublished(
   history: History,
   first: string,
   second: string,
 ): { from: number; to: number } | undefined {
   const from = history.sent(second)[0]?.t;
-  const to = history.sent(first).at(-1)?.t;
-  return from !== undefined && to !== undefined && from < to ? { from, to } : undefined;
+  const last = history.sent(first).at(-1)?.t;
+  if (from === undefined || last === undefined || last <= from) return undefined;
+  return { from, to: history.of('client.closed').find(({ client }) => client === first)?.t ?? last };
 }
 
 /** Failures only. */

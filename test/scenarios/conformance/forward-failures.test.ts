@@ -198,6 +198,8 @@ describe('no-duplicate-after-failback', () => {
   test('slaves that were asked when there was one publisher, and publishers who never met, tell nothing', () => {
     assert.equal(course({ readAt: 7999 }).verdict, 'inconclusive');
     assert.equal(course({ readAt: 10_961 }).verdict, 'inconclusive');
+    const left = courseOf({ readAt: 10_961 }).lost(10_970, 'encoder-again', 'local');
+    assert.equal(judge('no-duplicate-after-failback', left).verdict, 'pass');
     assert.deepEqual(course({ second: 70 }), {
       verdict: 'inconclusive',
       says: 'one had left before the other sent',
