@@ -2,8 +2,8 @@
 import type { ClusterNode } from '../../lab/cluster.ts';
 import { TWO_HOPS_MS } from '../bounds.ts';
 import type { CheckContext, Judgement } from '../check.ts';
-import type { History } from '../history.ts';
-import { failed, inconclusive, judged } from '../judging.ts';
+import type { EventOf, History } from '../history.ts';
+import { failed, inconclusive, judged, words } from '../judging.ts';
 import { attempt, judgeAttempts, oneOfEachRole, openRtmp, stepsOf } from '../wire/attempt.ts';
 import type { RtmpAttack } from '../wire/malformed-rtmp.ts';
 import { wallClock } from '../wire/socket.ts';
@@ -49,14 +49,20 @@ export async function attackAll(t: CheckContext, attacks: readonly RtmpAttack[])
       .filter(({ publishes }) => publishes !== true || node.spec.role === 'origin')
       .map((one) => ({ node, one, stream: one.publishes ? t.stream(one.name) : attacked })),
   );
-  t.step('attacks', { count: cases.length });
+  t.step('attacks', {
+    count: cases.length,
+    nodes: nodes.map(({ spec }) => spec.name).join(' '),
+    witnessed: witnesses.stream,
+  });
   await Promise.all(cases.map(({ node, one, stream }) => attack(t, node, one, stream)));
   await witnesses.goOn();
   for (const { node, stream } of cases.filter(
-    ({ stream }, i) => cases.findIndex((c) => c.stream === stream) === i,
+    (one, i) => cases.findIndex(({ node, stream }) => node === one.node && stream === one.stream) === i,
   )) {
     await t.untilApi(node.spec.name, stream, TWO_HOPS_MS + CLOSED_WITHIN_MS, ({ clients }) => clients === 0);
   }
+  // The control: an API that knows of nobody knows of no attacker either.
+  for (const { spec } of nodes) await t.readApi(spec.name, witnesses.stream);
   t.step('forgotten');
 }
 
@@ -64,7 +70,10 @@ export async function attackAll(t: CheckContext, attacks: readonly RtmpAttack[])
 export function judgeAttacks(history: History): Judgement[] {
   const wanted = Number(history.step('attacks')?.count ?? 0);
   const attacks = stepsOf(history, 'attack');
-  const tolerated = attacks.filter(({ ended }) => ended === null);
+  // Who breaks off by itself ends its own connection, another one the server has to.
+  const tolerated = attacks.filter(
+    ({ ended, ending }) => ended === null || (ending === 'server' && ended === 'local'),
+  );
   const broken = judgeAttempts(history);
   const expected = `each of ${wanted} connections closed within ${CLOSED_WITHIN_MS} ms of the bytes`;
   const rest = judgeWitnesses(history);
@@ -83,11 +92,22 @@ export function judgeAttacks(history: History): Judgement[] {
   ];
 }
 
+/** At every node, whose API knows the witnesses. */
 function judgeTraces(history: History): Judgement {
   const expected = 'no attacker is left in the API';
-  const left = history.of('api.stream').filter(({ clients }) => clients > 0);
+  const setting = history.step('attacks');
+  const isWitnessed = ({ stream }: EventOf<'api.stream'>): boolean => stream === setting?.witnessed;
+  const readings = history.of('api.stream');
+  const left = readings.filter((event) => event.clients > 0 && !isWitnessed(event));
   if (left.length > 0)
     return failed(expected, left.map(({ node, clients }) => `${node}: ${clients}`).join(', '));
   if (history.step('forgotten') === undefined) return inconclusive(expected, 'it was not read to the end');
+  const nodes = words(setting?.nodes);
+  const blind = nodes.filter((name) => {
+    const own = readings.filter(({ node }) => node === name);
+    return own.every(isWitnessed) || !own.some((event) => isWitnessed(event) && event.clients > 0);
+  });
+  if (nodes.length === 0 || blind.length > 0)
+    return inconclusive(expected, `an API that knows of nobody: ${blind.join(', ') || 'no node was asked'}`);
   return judged(true, expected, 'none');
 }

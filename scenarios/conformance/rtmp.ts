@@ -3,7 +3,7 @@ import { type ClusterNode, SRS_PATIENCE } from '../../lab/cluster.ts';
 import { PLAYING_WITHIN_MS } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
 import type { History, StepData } from '../history.ts';
-import { failed, inconclusive, judged } from '../judging.ts';
+import { failed, inconclusive, judged, videoOf } from '../judging.ts';
 import { labels } from '../stage.ts';
 import { attempt, judgeAttempts, oneOfEachRole, openRtmp, stepsOf } from '../wire/attempt.ts';
 import {
@@ -86,7 +86,9 @@ function judgeHandshakes(history: History, right: (answer: StepData) => string |
   if (mistakes.length > 0) return [...broken, failed(expected, mistakes.join('; '))];
   if (broken.length > 0) return broken;
   const actual = `${answers.length} handshakes, ${connected.length} answers to connect`;
-  if (wanted === 0 || connected.length < wanted) return [inconclusive(expected, actual)];
+  if (wanted === 0 || answers.length < wanted || connected.length < wanted) {
+    return [inconclusive(expected, actual)];
+  }
   return [judged(true, expected, actual)];
 }
 
@@ -257,11 +259,11 @@ const doublePublish = check({
       ...judgeAttempts(history),
       ...judgeWitnesses(history),
       lost === undefined
-        ? judged(seconds.length > 0, 'the first publisher goes on', `${seconds.length} others came`)
+        ? judgeSeconds(history, seconds)
         : failed('the first publisher goes on', `it lost its connection (${lost.code})`),
       ...seconds.map(({ node, boundMs, refused, afterMs }) =>
         judged(
-          refused !== null && Number(afterMs) <= Number(boundMs),
+          refused !== null && refused !== 'local' && Number(afterMs) <= Number(boundMs),
           `second publisher at ${node} refused within ${boundMs} ms`,
           refused === null ? 'not refused' : `${refused} after ${afterMs} ms`,
         ),
@@ -269,6 +271,16 @@ const doublePublish = check({
     ];
   },
 });
+
+/** Somebody else came to every node on which the first one has players. */
+function judgeSeconds(history: History, seconds: readonly StepData[]): Judgement {
+  const expected = 'the first publisher goes on';
+  const nodes = new Set(stepsOf(history, 'witness').map(({ node }) => node));
+  const spared = [...nodes].filter((name) => !seconds.some(({ node }) => node === name));
+  if (seconds.length > 0 && spared.length === 0)
+    return judged(true, expected, `${seconds.length} others came`);
+  return inconclusive(expected, `nobody else came to ${spared.join(', ') || 'any node'}`);
+}
 
 // chunk-size, chunk-size-one, message-interleaving, extended-timestamp, timestamp-wrap
 
@@ -296,6 +308,22 @@ function sendChangingInside(relay: Relay, before: number, after: number): void {
 }
 
 const RELAYED = { topologies: EDGE_CLUSTER, needs: ['publish.rtmp', 'play.rtmp', 'play.flv'] } as const;
+
+/** @param isBeyond whether a timestamp is on the other side of what the check is about; frames of both are to be sent. */
+function judgeDeed(history: History, isBeyond?: (timestamp: number) => boolean): Judgement[] {
+  const judgements = judgeRelay(history);
+  if (judgements.some(({ verdict }) => verdict !== 'pass')) return judgements;
+  const { video, audio } = history.step('relay.sent') ?? {};
+  const sent = videoOf(history.sent('wire-publisher')).slice(0, Number(video));
+  if (!(sent.length > 0 && Number(audio) > 0)) {
+    return [inconclusive('audio and video of the publisher', `${sent.length} video, ${audio} audio frames`)];
+  }
+  const beyond = isBeyond && sent.filter(({ timestamp }) => isBeyond(timestamp)).length;
+  if (beyond === 0 || beyond === sent.length) {
+    return [inconclusive('frames before and after the turn', `${beyond} of ${sent.length} after it`)];
+  }
+  return judgements;
+}
 
 const CHUNK_SIZES = [4096, 128, 65536, 300, 1000] as const;
 const CHANGES_INSIDE = [
@@ -327,7 +355,7 @@ const chunkSize = check({
         sendFrames(relay, 2);
       }
     }),
-  judge: judgeRelay,
+  judge: (history) => judgeDeed(history),
 });
 
 const chunkSizeOne = check({
@@ -348,7 +376,7 @@ const chunkSizeOne = check({
       relay.client.setChunkSize(4096);
       sendFrames(relay, 2);
     }),
-  judge: judgeRelay,
+  judge: (history) => judgeDeed(history),
 });
 
 /** Chunks of all messages in turn. */
@@ -415,7 +443,7 @@ const messageInterleaving = check({
       }
       sendEveryForm(relay);
     }),
-  judge: judgeRelay,
+  judge: (history) => judgeDeed(history),
 });
 
 /** 4.66 hours, where the 3 bytes of a message header end (RTMP 1.0 section 5.3.1.3). */
@@ -444,7 +472,7 @@ const extendedTimestamp = check({
   ...RELAYED,
   mutants: ['rtmp-timestamp-24-bits'],
   run: (t) => Relay.run(t, EXTENDED - LEAD_MS, (relay) => sendAround(relay, EXTENDED)),
-  judge: judgeRelay,
+  judge: (history) => judgeDeed(history, (timestamp) => timestamp >= EXTENDED),
 });
 
 const timestampWrap = check({
@@ -459,7 +487,7 @@ const timestampWrap = check({
   ...RELAYED,
   mutants: ['rtmp-timestamp-31-bits', 'rtmp-timestamp-24-bits'],
   run: (t) => Relay.run(t, 2 ** 32 - LEAD_MS, (relay) => sendAround(relay, 2 ** 32)),
-  judge: judgeRelay,
+  judge: (history) => judgeDeed(history, (timestamp) => timestamp < 2 ** 31),
 });
 
 // timestamps-monotonic

@@ -83,6 +83,10 @@ describe('handshakes', () => {
   test('a handshake that was not seen to its end is no pass', () => {
     const half = new Script().step('handshakes', { count: 2 }).step('handshake', right);
     assert.equal(judge('rtmp/handshake-simple', half).verdict, 'inconclusive');
+    const mute = new Script()
+      .step('handshakes', { count: 1 })
+      .step('connected', { name: 'simple', reply: '_result' });
+    assert.equal(judge('rtmp/handshake-simple', mute).verdict, 'inconclusive');
   });
 });
 
@@ -180,6 +184,13 @@ describe('double-publish', () => {
     );
   });
 
+  test('a node to which no second publisher came, and an end of our own, are no refusal', () => {
+    assert.equal(judge('rtmp/double-publish', script({ ...refused, node: 'edge' })).verdict, 'inconclusive');
+    const nobody = witnessed(new Script(), () => {});
+    assert.equal(judge('rtmp/double-publish', nobody).verdict, 'inconclusive');
+    assert.equal(judge('rtmp/double-publish', script({ ...refused, refused: 'local' })).verdict, 'fail');
+  });
+
   test('the first publisher must not lose its connection, nor its players a frame', () => {
     assert.equal(judge('rtmp/double-publish', script(refused).closed('witnessed')).verdict, 'fail');
     assert.equal(judge('rtmp/double-publish', script(refused).closed('w')).verdict, 'fail');
@@ -192,12 +203,16 @@ describe('double-publish', () => {
 });
 
 describe('relays', () => {
-  const script = (got: readonly MediaItem[]): Script =>
+  const script = (
+    got: readonly MediaItem[],
+    sent = frames(12),
+    counts: StepData = { video: 10, audio: 10 },
+  ): Script =>
     new Script()
       .step('relay.player', { client: 'p' })
       .step('relay.begun')
-      .sent('wire-publisher', frames(12))
-      .step('relay.sent', { video: 10, audio: 10 })
+      .sent('wire-publisher', sent)
+      .step('relay.sent', counts)
       .got('p', got);
 
   test('the frames of the deed must be there; fillers behind them may be under way', () => {
@@ -222,6 +237,24 @@ describe('relays', () => {
         assert.equal(judge(`rtmp/${id}`, script(got)).verdict, 'fail', `${id}: ${name}`);
       }
     }
+  });
+
+  test('a deed that sent nothing, or of which nobody knows what, is none', () => {
+    for (const counts of [{ video: 0, audio: 0 }, { video: 10, audio: 0 }, {}])
+      assert.equal(judge('rtmp/chunk-size', script(frames(12), frames(12), counts)).verdict, 'inconclusive');
+  });
+
+  test('timestamps that never pass the turn say nothing about it', () => {
+    const from = (first: number): MediaItem[] =>
+      frames(12).map((item) => ({ ...item, timestamp: (first + item.timestamp) % 2 ** 32 }));
+    const verdict = (id: string, first: number): string =>
+      judge(`rtmp/${id}`, script(from(first), from(first))).verdict;
+    assert.equal(verdict('extended-timestamp', 0xffffff - 200), 'pass');
+    assert.equal(verdict('extended-timestamp', 0xffffff - 5000), 'inconclusive');
+    assert.equal(verdict('extended-timestamp', 0xffffff), 'inconclusive');
+    assert.equal(verdict('timestamp-wrap', 2 ** 32 - 200), 'pass');
+    assert.equal(verdict('timestamp-wrap', 2 ** 32 - 5000), 'inconclusive');
+    assert.equal(verdict('timestamp-wrap', 0), 'inconclusive');
   });
 
   test('players who never came say nothing about the deed', () => {
@@ -291,11 +324,19 @@ describe('missing-stream', () => {
 
 describe('malformed', () => {
   const closed = { name: 'noise at origin', ending: 'server', against: '5', ended: 'fin', afterMs: 3 };
+  const setting = { nodes: 'origin', witnessed: 'w' };
   const script = (attacks: readonly StepData[], forgotten = true): Script => {
     const all = witnessed(new Script(), (deed) =>
-      deed.step('attacks', { count: 2 }).steps('attack', attacks),
+      deed.step('attacks', { count: 2, ...setting }).steps('attack', attacks),
     );
-    return forgotten ? all.step('forgotten') : all;
+    return forgotten ? told(all).step('forgotten') : all;
+  };
+  const told = (all: Script, clients: Readonly<Record<string, number>> = { attacked: 0, w: 4 }): Script => {
+    for (const [stream, count] of Object.entries(clients)) {
+      const reading = { clients: count, upstreams: 0, upstreamsOf: {}, publishers: 0 };
+      all.event({ type: 'api.stream', node: 'origin', stream, ...reading });
+    }
+    return all;
   };
 
   test('all closed passes, one kept fails', () => {
@@ -307,6 +348,19 @@ describe('malformed', () => {
   test('an attack that did not come off is no pass, nor is an API that was not read', () => {
     assert.equal(judge('rtmp/malformed', script([closed])).verdict, 'inconclusive');
     assert.equal(judge('rtmp/malformed', script([closed, closed], false)).verdict, 'inconclusive');
+  });
+
+  test('an API that was not asked, or knows of nobody, does not know that no attacker is left', () => {
+    for (const clients of [{}, { attacked: 0 }, { w: 4 }, { attacked: 0, w: 0 }]) {
+      const all = told(script([closed, closed], false), clients as Record<string, number>);
+      assert.equal(judge('rtmp/malformed', all.step('forgotten')).verdict, 'inconclusive');
+    }
+  });
+
+  test('an end of our own is none of the server’s', () => {
+    const own = { ...closed, ended: 'local' };
+    assert.equal(judge('rtmp/malformed', script([closed, own])).verdict, 'fail');
+    assert.equal(judge('rtmp/malformed', script([closed, { ...own, ending: 'rst' }])).verdict, 'pass');
   });
 
   test('an attacker who is left in the API fails it', () => {
@@ -332,7 +386,8 @@ describe('malformed', () => {
   });
 
   test('witnesses before the deed only, and a process that was asked for once, prove nothing', () => {
-    const attacked = (s: Script) => s.step('attacks', { count: 1 }).steps('attack', [closed]);
+    const attacked = (s: Script) =>
+      told(s.step('attacks', { count: 1, ...setting }).steps('attack', [closed]));
     const witness = { client: 'w', publisher: 'witnessed', node: 'origin', protocol: 'rtmp' };
     const before = () =>
       new Script().step('witness', witness).sent('witnessed', frames(60)).got('w', frames(30));
