@@ -240,7 +240,7 @@ describe('relays', () => {
   });
 
   test('a deed that sent nothing, or of which nobody knows what, is none', () => {
-    for (const counts of [{ video: 0, audio: 0 }, { video: 10, audio: 0 }, {}])
+    for (const counts of [{ video: 0, audio: 0 }, { video: 10, audio: 0 }, {}] as StepData[])
       assert.equal(judge('rtmp/chunk-size', script(frames(12), frames(12), counts)).verdict, 'inconclusive');
   });
 
