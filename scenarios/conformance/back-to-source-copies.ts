@@ -62,6 +62,14 @@ const sameBytes = check({
 
   judge(history) {
     const settings = history.of('step').filter(({ step }) => step === 'players');
+    const refused = history
+      .of('not-observed')
+      .find(({ what }) => /^publisher-at-(edge|balancer): NetStream.Publish.Start/.test(what));
+    if (settings.length > 0 && refused !== undefined) {
+      return [
+        failed('a publisher let in at the origin, at an edge and through a balancer', `not ${refused.what}`),
+      ];
+    }
     if (settings.length === 0) return [notSeen(history, 'a publisher and two players')];
     return settings.flatMap(({ data }) => {
       const sent = history.sent(String(data.publisher));

@@ -421,6 +421,17 @@ describe('same-bytes', () => {
     assert.deepEqual([verdict, says], ['fail', 'none; none']);
   });
 
+  test('a publisher whom the edge does not let in fails, where the origin lets in another', () => {
+    const refused = (timeline: Timeline) =>
+      judge('same-bytes', timeline.missed(3000, 'publisher-at-edge: NetStream.Publish.Start')).verdict;
+    const atOrigin = new Timeline()
+      .step(0, 'players', { players: 'p', publisher: 'publisher' })
+      .sent('publisher', sent)
+      .got('p', sent);
+    assert.equal(refused(atOrigin), 'fail');
+    assert.equal(refused(new Timeline()), 'inconclusive');
+  });
+
   test('audio and video may be interleaved anew', () => {
     const kinds = (kind: string) => copy.filter((item) => item.kind === kind);
     assert.equal(compare([...headers, ...kinds('video'), ...kinds('audio')]).verdict, 'pass');
