@@ -62,6 +62,8 @@ const goesOn = check({
     if (crowd === undefined || crowd.joined < crowd.requested || sent < LASTING_FRAMES) {
       return [inconclusive(expected, `${sent} were sent to ${crowd?.joined ?? 0} players`)];
     }
+    if (crowd.unstamped > 0) return [inconclusive(expected, `${crowd.unstamped} frames without a number`)];
+    if (crowd.duplicated > 0) return [failed(expected, `${crowd.duplicated} of all frames came again`)];
     const enough = judged(crowd.framesOfWorst >= LASTING_FRAMES, expected, `${crowd.framesOfWorst}`);
     const missingMs = (LASTING_FRAMES - crowd.framesOfWorst) * FRAME_MS;
     return [unlessOurs(history, enough, Math.max(TWO_HOPS_MS, missingMs))];

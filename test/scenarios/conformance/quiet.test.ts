@@ -36,6 +36,15 @@ describe('goes-on', () => {
     assert.equal(verdict('goes-on', closed('local')), 'inconclusive');
   });
 
+  test('the same frames again are not the stream that goes on, and frames without a number may be', () => {
+    const counted = (figures: { duplicated?: number; unstamped?: number }) =>
+      new Timeline()
+        .sent('publisher', video({ count: 825 }))
+        .crowd(34_000, 'lasting', { requested: 4, joined: 4, framesOfWorst: 825, ...figures });
+    assert.equal(verdict('goes-on', counted({ duplicated: 1 })), 'fail');
+    assert.equal(verdict('goes-on', counted({ unstamped: 1 })), 'inconclusive');
+  });
+
   test('a delay of our own is not the cluster’s', () => {
     const late = (framesOfWorst: number) =>
       new Timeline()
