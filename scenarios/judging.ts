@@ -43,9 +43,10 @@ export function judgePlayers(
   judge: (player: string, sent: ReturnType<History['sent']>, got: ReturnType<History['got']>) => Judgement,
 ): Judgement[] {
   const setting = history.step('players');
-  if (setting === undefined) return [notSeen(history, unseen)];
+  const players = words(setting?.[names]);
+  if (setting === undefined || players.length === 0) return [notSeen(history, unseen)];
   const sent = history.sent(String(setting.publisher));
-  return words(setting[names]).map((player) => judge(player, sent, history.got(player)));
+  return players.map((player) => judge(player, sent, history.got(player)));
 }
 
 /** The names in the datum of a step. */

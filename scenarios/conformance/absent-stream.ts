@@ -3,7 +3,7 @@ import type { ClusterNode } from '../../lab/cluster.ts';
 import { PULL_RETRY_MS, RELEASED_WITHIN_MS } from '../bounds.ts';
 import type { CheckContext, Judgement } from '../check.ts';
 import type { History } from '../history.ts';
-import { failed, inconclusive, judged } from '../judging.ts';
+import { failed, inconclusive, judged, words } from '../judging.ts';
 import { attempt, judgeAttempts, oneOfEachRole, stepsOf } from '../wire/attempt.ts';
 import { judgeWitnesses, Witnesses } from '../wire/witnesses.ts';
 
@@ -77,8 +77,8 @@ export function judgeAbsent(history: History): Judgement[] {
   return [
     ...judgeAttempts(history),
     judgeAnswers(history, Number(setting.seekers)),
-    ...judgePulls(history, String(setting.edges).split(' ').filter(Boolean)),
-    judgeTraces(history, String(setting.stream)),
+    ...judgePulls(history, words(setting.edges)),
+    judgeTraces(history, String(setting.stream), words(setting.nodes)),
     ...judgeWitnesses(history),
   ];
 }
@@ -90,9 +90,9 @@ function judgeAnswers(history: History, count: number): Judgement {
   const wrong = seekers.find(({ media }) => media === true);
   if (wrong !== undefined) return failed(expected, `media from ${wrong.node} (${wrong.answer})`);
   const told = `${seekers.length} players: ${[...new Set(seekers.map((s) => s.answer))].join(', ')}`;
-  return seekers.length < count
-    ? inconclusive(expected, `${told}, of ${count}`)
-    : judged(true, expected, told);
+  return seekers.length >= count
+    ? judged(true, expected, told)
+    : inconclusive(expected, `${told}, of ${count}`);
 }
 
 /** Between the asking and the leaving, on each edge: one pull for all, not more. */
@@ -111,17 +111,21 @@ function judgePulls(history: History, edges: readonly string[]): Judgement[] {
   });
 }
 
-function judgeTraces(history: History, stream: string): Judgement {
+/** Of every node that had them in its API. */
+function judgeTraces(history: History, stream: string, nodes: readonly string[]): Judgement {
   const left = timeOf(history, Step.leaving);
   const readings = history.of('api.stream').filter((event) => event.stream === stream);
   const expected = `no node knows a player of it ${RELEASED_WITHIN_MS} ms after the last one has left`;
-  if (left === Number.POSITIVE_INFINITY)
+  const before = readings.filter(({ t, clients }) => t < left && clients > 0);
+  const unknown = nodes.filter((name) => !before.some(({ node }) => node === name));
+  if (left === Number.POSITIVE_INFINITY || nodes.length === 0 || unknown.length > 0)
     return inconclusive(expected, 'the players were never all seen in the API');
   const after = readings.filter(({ t }) => t >= left);
   const kept = after.filter(({ clients }) => clients > 0);
   if (kept.length > 0)
     return failed(expected, kept.map(({ node, clients }) => `${node}: ${clients}`).join(', '));
-  const gone = after.length > 0 && history.step(Step.gone) !== undefined;
+  const gone =
+    history.step(Step.gone) !== undefined && nodes.every((name) => after.some(({ node }) => node === name));
   return gone ? judged(true, expected, 'none') : inconclusive(expected, 'the API was not read to the end');
 }
 

@@ -228,14 +228,15 @@ const nowhere = check({
 
   judge(history) {
     const setting = history.step('nowhere.setting');
-    if (setting === undefined) return [...judgeAttempts(history), notSeen(history, 'plays of it')];
+    const names = words(setting?.names);
+    if (names.length === 0) return [...judgeAttempts(history), notSeen(history, 'plays of it')];
     const forgotten = 'no origin knows a player of it a second later';
     const lastOf = (name: string) => history.of('api.stream').findLast(({ node }) => node === name);
-    const gone = words(setting.names).every((name) => lastOf(name)?.clients === 0);
+    const gone = names.every((name) => lastOf(name)?.clients === 0);
     const kept = history.of('api.stream').filter(({ clients }) => clients > 0);
     return [
       ...judgeAttempts(history),
-      ...words(setting.names).map((name) => judgeEndsSoon(history, name, COWORKER_WITHIN_MS)),
+      ...names.map((name) => judgeEndsSoon(history, name, COWORKER_WITHIN_MS)),
       gone
         ? judged(true, forgotten, 'none')
         : kept.length > 0

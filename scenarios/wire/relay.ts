@@ -169,7 +169,8 @@ export function judgeRelay(history: History): Judgement[] {
     ];
   }
   const sent = history.step(Step.sent);
-  if (sent === undefined) return [...broken, inconclusive('the deed', 'it was not done')];
+  if (sent === undefined || !(Number(sent.video) > 0 && Number(sent.audio) > 0))
+    return [...broken, inconclusive('the deed', 'it was not done')];
   const seen = players.map((player) => relayed(history, player, sent));
   const losers = seen.filter(({ lost }) => lost);
   const told = (losers.length > 0 ? losers : seen).map(({ says }) => says).join('; ');

@@ -214,22 +214,31 @@ describe('absent streams', () => {
     readonly opened?: readonly number[];
     /** Clients of the stream at the origin and at the edge, once all have left. */
     readonly left?: number;
+    /** Nodes whose API has them while they are there. */
+    readonly seen?: readonly string[];
+    readonly originRead?: boolean;
     readonly until?: 'seeking' | 'leaving' | 'gone';
   }
   /** Seekers come at 1 s and leave at 3 s. */
-  const course = ({ media = false, seekers = 6, opened = [1100], left = 0, until = 'gone' }: Course = {}) => {
+  const course = (changes: Course = {}) => {
+    const { media = false, seekers = 6, opened = [1100], left = 0, until = 'gone' } = changes;
+    const { seen = ['origin', 'edge-1'], originRead = true } = changes;
     const timeline = new Timeline()
       .step(1, 'witness', { client: 'w', publisher: 'witnessed', node: 'origin', protocol: 'flv' })
       .sent('witnessed', video({ count: 200 }))
       .got('w', video({ count: 200 }))
       .step(2, 'witnesses.before')
-      .step(1000, 'absent.seeking', { stream: 'absent', nodes: 'origin edge-1', edges: 'edge-1' });
+      .step(1000, 'absent.seeking', {
+        ...{ stream: 'absent', nodes: 'origin edge-1', edges: 'edge-1', seekers: 6 },
+      });
     for (const t of opened) timeline.open(t, 'edge-1').open(t, 'edge-2');
-    timeline.api(1500, 'absent', { clients: 3 }, 'edge-1');
+    for (const node of seen) timeline.api(1500, 'absent', { clients: 3 }, node);
     for (let i = 0; i < seekers; i++)
       timeline.step(2900, 'absent.seeker', { node: 'edge-1', answer: '404', media: media && i === 0 });
-    if (until !== 'seeking')
+    if (until !== 'seeking') {
       timeline.step(3000, 'absent.leaving').api(3100, 'absent', { clients: left }, 'edge-1');
+      if (originRead) timeline.api(3150, 'absent', {}, 'origin');
+    }
     if (until === 'gone') timeline.step(3200, 'absent.gone');
     timeline.api(3300, 'other', { clients: 2 }, 'edge-1').step(3300, 'witnesses.after');
     return judgeWith(FLV_CHECKS, 'flv/missing-stream', timeline);
@@ -249,6 +258,8 @@ describe('absent streams', () => {
     assert.match(course({ seekers: 0 }).says, /^no player was seen to ask/);
     assert.match(course({ until: 'seeking' }).says, /not watched long enough; .*never all seen/);
     assert.equal(course({ until: 'leaving' }).says, 'the API was not read to the end');
+    assert.equal(course({ originRead: false }).says, 'the API was not read to the end');
+    assert.match(course({ seen: ['edge-1'] }).says, /never all seen in the API/);
     assert.match(course({ opened: [] }).says, /no upstream connection at all/);
   });
 });

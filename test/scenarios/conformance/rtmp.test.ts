@@ -296,13 +296,20 @@ describe('missing-stream', () => {
       const tap = { tap: 'edge>origin', from: 'edge' };
       // The witnesses' own pull, before anybody asks.
       deed.event({ type: 'tap.open', ...tap, connection: 0, open: 1 });
-      deed.step('absent.seeking', { stream: 'absent', nodes: 'origin edge', edges: 'edge' });
+      deed.step('absent.seeking', { stream: 'absent', nodes: 'origin edge', edges: 'edge', seekers: 1 });
+      const reading = (node: string, clients: number) =>
+        deed.event({
+          ...{ type: 'api.stream', node, stream: 'absent', clients },
+          ...{ upstreams: 0, upstreamsOf: {}, publishers: 0 },
+        });
+      reading('origin', 3);
+      reading('edge', 3);
       for (let i = 0; i < pulls; i++)
         deed.event({ type: 'tap.open', ...tap, connection: i + 1, open: i + 2 });
       deed.step('absent.seeker', { node: 'edge', answer: 'silence', media });
       deed.step('absent.leaving');
-      const counts = { clients: left, upstreams: 0, upstreamsOf: {}, publishers: 0 };
-      deed.event({ type: 'api.stream', node: 'edge', stream: 'absent', ...counts });
+      reading('edge', left);
+      reading('origin', 0);
       if (left === 0) deed.step('absent.gone');
     });
   }

@@ -34,20 +34,23 @@ describe('stalled peers', () => {
 });
 
 describe('absent streams', () => {
-  const course = ({ seekers = 6, read = true }) => {
+  const reading = (node: string, clients: number) => ({
+    ...({ type: 'api.stream', node, stream: 'absent', clients } as const),
+    ...{ upstreams: 0, upstreamsOf: {}, publishers: 0 },
+  });
+  const course = ({ seekers = 6, read = true, count = { seekers: 6 } as StepData }) => {
     const tap = { tap: 'edge>origin', from: 'edge' };
     const script = new Script()
-      .step('absent.seeking', { stream: 'absent', nodes: 'origin edge', edges: 'edge', seekers: 6 })
+      .step('absent.seeking', { stream: 'absent', nodes: 'origin edge', edges: 'edge', ...count })
+      .event(reading('edge', 3))
+      .event(reading('origin', 3))
       .event({ type: 'tap.open', ...tap, connection: 1, open: 1 })
       .steps(
         'absent.seeker',
         Array.from({ length: seekers }, () => ({ node: 'edge', answer: '404', media: false })),
       )
       .step('absent.leaving');
-    const none = { clients: 0, upstreams: 0, upstreamsOf: {}, publishers: 0 };
-    for (const node of read ? ['edge', 'origin'] : []) {
-      script.event({ type: 'api.stream', node, stream: 'absent', ...none });
-    }
+    for (const node of read ? ['edge', 'origin'] : []) script.event(reading(node, 0));
     script.step('absent.gone');
     // Witnesses are not what this is about.
     const own = judgeAbsent(script.history).filter(
@@ -62,6 +65,7 @@ describe('absent streams', () => {
 
   test('players of whom nothing was seen', () => {
     assert.deepEqual(course({ seekers: 5 }), { verdict: 'inconclusive', says: '5 players: 404, of 6' });
+    assert.equal(course({ count: {} }).verdict, 'inconclusive');
   });
 
   test('an API that was not asked after they had left', () => {
