@@ -1,5 +1,6 @@
 /** The figures on the stage of a check: recorded publishers and players, and crowds. */
 import type { ByteTape, ClientOptions, Player, Publisher } from '../drivers/client.ts';
+import { PLAYING_WITHIN_MS } from './bounds.ts';
 import type { Habit } from './habits.ts';
 import type { CrowdFigures, History } from './history.ts';
 
@@ -62,6 +63,11 @@ export interface RecordedPlayer {
 /** As the datum of a step: `words` of judging.ts reads them. */
 export function labels(clients: readonly { readonly label: string }[]): string {
   return clients.map(({ label }) => label).join(' ');
+}
+
+/** Each within the time that two hops and a pull that is tried again may take. */
+export async function allPlaying(players: readonly RecordedPlayer[]): Promise<void> {
+  await Promise.all(players.map((player) => player.playing(PLAYING_WITHIN_MS)));
 }
 
 /** A publisher that comes back by itself, and whose encoder goes on meanwhile. */

@@ -13,8 +13,8 @@ import {
   videoOf,
   words,
 } from '../judging.ts';
-import { FRAME_MS, labels } from '../stage.ts';
-import { allPlaying, EDGE_CLUSTER } from './back-to-source-setting.ts';
+import { allPlaying, FRAME_MS, labels } from '../stage.ts';
+import { EDGE_CLUSTER } from './back-to-source-setting.ts';
 
 // same-bytes
 

@@ -3,7 +3,8 @@ import { HANDOVER_MS, PLAYING_WITHIN_MS, PULL_RETRY_MS, RELEASED_WITHIN_MS, TWO_
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
 import type { History } from '../history.ts';
 import { failed, inconclusive, judged, listed, notSeen, unlessOurs, words } from '../judging.ts';
-import { AGREE_WITHIN_MS, allPlaying, EDGE_CLUSTER, originOf } from './back-to-source-setting.ts';
+import { allPlaying } from '../stage.ts';
+import { AGREE_WITHIN_MS, EDGE_CLUSTER, originOf } from './back-to-source-setting.ts';
 import { longestOverlap, openings, openOf } from './upstreams.ts';
 
 // lazy

@@ -2,15 +2,8 @@
 import { type Check, check, type Judgement, NotObservedError } from '../check.ts';
 import type { History } from '../history.ts';
 import { failed, inconclusive, judged, notSeen, unlessOurs, videoOf, words } from '../judging.ts';
-import { labels, type RecordedPlayer } from '../stage.ts';
-import {
-  allPlaying,
-  EDGE_CLUSTER,
-  hasTaps,
-  readUpstreams,
-  readUpstreamsOfAll,
-  SEED,
-} from './back-to-source-setting.ts';
+import { allPlaying, labels, type RecordedPlayer } from '../stage.ts';
+import { EDGE_CLUSTER, hasTaps, readUpstreams, readUpstreamsOfAll, SEED } from './back-to-source-setting.ts';
 import { disagreement, openings, openOf, toldOf, unread } from './upstreams.ts';
 
 const MERGE = 'An edge takes one stream from the origin, however many clients play it';

@@ -1,9 +1,7 @@
 /** What the checks of back-to-source share: where they run, and how the origin's API is read beside the taps. */
 import type { ClusterNode } from '../../lab/cluster.ts';
-import { PLAYING_WITHIN_MS } from '../bounds.ts';
 import type { CheckContext } from '../check.ts';
 import type { ApiReading } from '../history.ts';
-import type { RecordedPlayer } from '../stage.ts';
 import { openOf } from './upstreams.ts';
 
 export const EDGE_CLUSTER = ['edge-cluster'] as const;
@@ -12,10 +10,6 @@ export const SEED = 'Edge cluster on Kubernetes (seeds/000)';
 /** Time within which the tap's count and the origin's API, which are read one after the other, must agree. */
 export const AGREE_WITHIN_MS = 1000;
 const AGREE_LOOK_MS = 50;
-
-export async function allPlaying(players: readonly RecordedPlayer[]): Promise<void> {
-  await Promise.all(players.map((player) => player.playing(PLAYING_WITHIN_MS)));
-}
 
 /** A cluster that somebody else started has none. */
 export function hasTaps(t: CheckContext): boolean {

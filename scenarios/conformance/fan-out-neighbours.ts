@@ -20,9 +20,9 @@ import {
   videoOf,
   words,
 } from '../judging.ts';
-import { FRAME_MS, labels } from '../stage.ts';
+import { allPlaying, FRAME_MS, labels } from '../stage.ts';
 import { attempt, judgeAttempts, openRtmp } from '../wire/attempt.ts';
-import { allPlaying, EDGE_CLUSTER, PROTOCOLS, places } from './fan-out-setting.ts';
+import { EDGE_CLUSTER, PROTOCOLS, places } from './fan-out-setting.ts';
 
 const APP = 'live';
 

@@ -1,7 +1,5 @@
 /** Where the players of fan-out/ are put. */
-import { PLAYING_WITHIN_MS } from '../bounds.ts';
 import type { CheckContext } from '../check.ts';
-import type { RecordedPlayer } from '../stage.ts';
 
 export const EDGE_CLUSTER = ['edge-cluster'] as const;
 export const PROTOCOLS = ['rtmp', 'flv'] as const;
@@ -14,8 +12,4 @@ export function places(t: CheckContext): { warm: string; cold: string; left: str
   const edges = t.nodes('edge').map((edge) => edge.spec.name);
   const [warm = '', cold = warm, left = cold] = edges;
   return { warm, cold, left, origin: t.nodes('origin')[0]!.spec.name };
-}
-
-export async function allPlaying(players: readonly RecordedPlayer[]): Promise<void> {
-  await Promise.all(players.map((player) => player.playing(PLAYING_WITHIN_MS)));
 }

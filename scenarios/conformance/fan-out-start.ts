@@ -14,8 +14,8 @@ import {
   videoOf,
   words,
 } from '../judging.ts';
-import { FRAME_MS, GOP_FRAMES, labels } from '../stage.ts';
-import { allPlaying, EDGE_CLUSTER, PROTOCOLS, places } from './fan-out-setting.ts';
+import { allPlaying, FRAME_MS, GOP_FRAMES, labels } from '../stage.ts';
+import { EDGE_CLUSTER, PROTOCOLS, places } from './fan-out-setting.ts';
 import { lossOf } from './masters-and-slaves.ts';
 
 // first-frame-from-gop-cache
