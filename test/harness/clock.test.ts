@@ -24,7 +24,9 @@ test('a clock that is set back during a load makes it inconclusive, and loses no
   const { verdict, durationMs, load: figures } = resultsIn(out);
   assert.equal(verdict, 'inconclusive');
   assert.ok(durationMs > 0, `${durationMs} ms`);
-  assert.deepEqual(figures!.generator.reasons, ['the system clock was set 1 times during the run']);
+  // Beside other tests its event loop may be late as well.
+  const ofTheClock = figures!.generator.reasons.filter((reason) => reason.includes('clock'));
+  assert.deepEqual(ofTheClock, ['the system clock was set 1 times during the run']);
   assert.deepEqual(figures!.clients, { requested: 3, joined: 3, failed: 0, dropped: 0 });
   assert.match(load.said(), /system clock was set/);
 });
