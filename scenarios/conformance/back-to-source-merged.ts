@@ -4,7 +4,7 @@ import type { History } from '../history.ts';
 import { failed, inconclusive, judged, notSeen, unlessOurs, videoOf, words } from '../judging.ts';
 import { allPlaying, labels, type RecordedPlayer } from '../stage.ts';
 import { EDGE_CLUSTER, hasTaps, readUpstreams, readUpstreamsOfAll, SEED } from './back-to-source-setting.ts';
-import { disagreement, openings, openOf, toldOf, unread } from './upstreams.ts';
+import { disagreement, longestOverlap, openings, openOf, toldOf, unread } from './upstreams.ts';
 
 const MERGE = 'An edge takes one stream from the origin, however many clients play it';
 
@@ -140,6 +140,9 @@ const mergedUnderHerd = check({
     if (setting === undefined) return [notSeen(history, 'a herd')];
     const edge = String(setting.edge);
     const opened = openings(history, edge);
+    // Only the herd is at this edge: two at once are wrong, and an origin that is overrun may be late to tell of them.
+    const { open } = longestOverlap(history, edge);
+    if (open > 1) return [failed(`1 upstream connection of ${edge}`, `${open} at once`)];
     const disagree = disagreement(history, String(setting.stream), [edge]);
     if (disagree) return [disagree];
     if (opened > 1) return [failed(`1 upstream connection of ${edge}`, `${opened}`)];

@@ -108,6 +108,8 @@ describe('merged-under-herd', () => {
   test('one pull for all passes', () => assert.equal(herd(1, 1, {}), 'pass'));
   test('two fail, whatever became of the herd', () => assert.equal(herd(2, 2, { joined: 0 }), 'fail'));
   test('many cannot be counted at one moment, and fail', () => assert.equal(herd(700, 650, {}), 'fail'));
+  test('many fail, too, when the origin is late to tell of them', () =>
+    assert.equal(herd(148, 0, {}), 'fail'));
   test('nobody served fails, for the pull is there', () =>
     assert.equal(herd(1, 1, { joined: 0, failed: 10 }), 'fail'));
   test('some not served fail', () => assert.equal(herd(1, 1, { joined: 9, failed: 1 }), 'fail'));
