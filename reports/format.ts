@@ -41,6 +41,20 @@ export function formatPercent(ratio: number): string {
   return `${Number(percent.toFixed(2))} %`;
 }
 
+/** What one client costs: thousandths of a core. */
+export function formatMilliCores(cores: number | null): string {
+  return cores === null ? UNKNOWN : `${(cores * 1000).toFixed(3)} mcores`;
+}
+
+/** What one client costs, or a node has. */
+export function formatKilobytes(kb: number | null): string {
+  return kb === null ? UNKNOWN : `${formatNumber(Math.round(kb))} kB`;
+}
+
+export function formatMegabytes(mb: number | null): string {
+  return mb === null ? UNKNOWN : `${formatNumber(Math.round(mb))} MB`;
+}
+
 /** ISO 8601 to `2026-11-20 18:50:40 UTC`; anything else as it is. */
 export function formatInstant(iso: string): string {
   const time = Date.parse(iso);

@@ -1,8 +1,17 @@
 /** A benchmark: how far each cluster carries, at what latency, what its origins send, and what has changed. */
-import { formatMs, formatNumber, formatPercent, plural } from '../format.ts';
+import {
+  formatKilobytes,
+  formatMegabytes,
+  formatMilliCores,
+  formatMs,
+  formatNumber,
+  formatPercent,
+  plural,
+} from '../format.ts';
 import { changeWords } from '../judge-bench.ts';
 import type {
   Bench,
+  BenchChange,
   BenchClaim,
   BenchComparison,
   BenchEconomics,
@@ -10,10 +19,12 @@ import type {
   BenchLatency,
   BenchStep,
 } from '../results-bench.ts';
+import type { Distribution } from '../results-shared.ts';
 import { renderTiles, type Tile } from './figures.ts';
-import { type Html, type HtmlValue, html } from './html.ts';
+import { type Html, html } from './html.ts';
 import { percentilePlot } from './percentiles.ts';
 import { renderPlot } from './plot.ts';
+import { type Column, renderTable } from './table.ts';
 import { verdictBadge } from './verdict.ts';
 
 /** Of `PlotSeries`. */
@@ -103,35 +114,49 @@ function renderLadders(ladders: readonly BenchLadder[]): Html {
   return html`<section aria-labelledby="concurrency">
 <h2 id="concurrency">How far it carries</h2>
 <p>The largest number that held what was asked, by steps up and then by bisection. ≥ is a lower bound: not the server gave way, but the generator, or the machine that both share, or the time. A client’s cost is the difference between the smallest and the largest step that held.</p>
-${dataTable(
-  'concurrency',
-  [
-    'Cluster',
-    'Climbs',
-    'Protocol',
-    'Most',
-    'Failed at',
-    'Gave way',
-    'Servers, a client',
-    'Memory',
-    'Generator, a client',
-  ],
-  ladders.map((of) => [
-    `${of.topology}, ${of.engine}`,
-    of.climbs === 'joins' ? 'joins/s' : of.climbs,
-    `${of.protocol} at ${of.at}`,
-    `${of.lowerBound && of.largest !== null ? '≥ ' : ''}${formatNumber(of.largest)}`,
-    formatNumber(of.failedAt),
-    of.gaveWay,
-    milliCores(of.perClient.serverCores),
-    kilobytes(of.perClient.serverKb),
-    milliCores(of.perClient.generatorCores),
-  ]),
-  [3, 4, 6, 7, 8],
-)}
+${renderTable({ label: 'Largest numbers', columns: LADDER_COLUMNS, rows: ladders, groupOf: clusterOf })}
 ${ladders.map((ladder, index) => renderLadder(ladder, `ladder-${index + 1}`))}
 </section>`;
 }
+
+const LADDER_COLUMNS: readonly Column<BenchLadder>[] = [
+  {
+    head: 'Climbs',
+    cell: ({ climbs, protocol, at }) => `${climbs === 'joins' ? 'joins/s' : climbs} of ${protocol} at ${at}`,
+  },
+  {
+    head: 'Most',
+    cell: ({ largest, lowerBound }) =>
+      `${lowerBound && largest !== null ? '≥ ' : ''}${formatNumber(largest)}`,
+    kind: 'number',
+  },
+  { head: 'Failed at', cell: ({ failedAt }) => formatNumber(failedAt), kind: 'number' },
+  { head: 'Gave way', cell: ({ gaveWay }) => gaveWay },
+  {
+    above: 'A client costs the servers',
+    head: 'cores',
+    cell: ({ perClient }) => formatMilliCores(perClient.serverCores),
+    kind: 'number',
+  },
+  {
+    above: 'A client costs the servers',
+    head: 'memory',
+    cell: ({ perClient }) => formatKilobytes(perClient.serverKb),
+    kind: 'number',
+  },
+  {
+    above: 'and the generator',
+    head: 'cores',
+    cell: ({ perClient }) => formatMilliCores(perClient.generatorCores),
+    kind: 'number',
+  },
+  {
+    above: 'and the generator',
+    head: 'memory',
+    cell: ({ perClient }) => formatKilobytes(perClient.generatorKb),
+    kind: 'number',
+  },
+];
 
 function renderLadder(ladder: BenchLadder, name: string): Html {
   const { topology, engine, climbs, protocol, why } = ladder;
@@ -169,46 +194,62 @@ ${renderPlot({
   ],
 })}
 </div>
-<details class="data"><summary>Every step as a table</summary>${renderSteps(steps, `${name}-steps`)}</details>`;
+<details class="data"><summary>Every step as a table</summary>${renderTable({
+    label: `Steps of ${what} of ${protocol}, ${topology}, ${engine}`,
+    columns: [{ head: capital(what), cell: ({ value }: BenchStep) => formatNumber(value) }, ...STEP_COLUMNS],
+    rows: steps,
+  })}</details>`;
 }
 
-function renderSteps(steps: readonly BenchStep[], id: string): Html {
-  return dataTable(
-    id,
-    [
-      'Value',
-      'Held',
-      'Joined',
-      'Stalls',
-      'Lost',
-      'Latency p99',
-      'Startup p99',
-      'Mbit/s',
-      'Servers',
-      'Generator',
-      'Machine busy',
-      'Broken',
-    ],
-    steps.map((of) => [
-      formatNumber(of.value),
-      of.holds ? 'yes' : 'no',
-      formatPercent(of.joinedShare),
-      formatPercent(of.stallRatio),
-      formatPercent(of.lossRatio),
-      formatMs(of.latencyP99),
-      formatMs(of.startupP99),
-      formatNumber(of.mbitPerSecond),
-      `${formatNumber(of.server.cores)} cores, ${formatNumber(Math.round(of.server.rssMb))} MB`,
-      `${formatNumber(of.generator.cpuCores)} cores, lag p99 ${formatMs(of.generator.loopLagP99Ms)}`,
-      formatPercent(Math.round(of.machineShare * 100) / 100),
+const STEP_COLUMNS: readonly Column<BenchStep>[] = [
+  { head: 'Held', cell: ({ holds }) => (holds ? 'yes' : 'no') },
+  { head: 'Joined', cell: ({ joinedShare }) => formatPercent(joinedShare), kind: 'number' },
+  { head: 'Stalls', cell: ({ stallRatio }) => formatPercent(stallRatio), kind: 'number' },
+  { head: 'Lost', cell: ({ lossRatio }) => formatPercent(lossRatio), kind: 'number' },
+  { head: 'Latency p99', cell: ({ latencyP99 }) => formatMs(latencyP99), kind: 'number' },
+  { head: 'Startup p99', cell: ({ startupP99 }) => formatMs(startupP99), kind: 'number' },
+  { head: 'Mbit/s', cell: ({ mbitPerSecond }) => formatNumber(mbitPerSecond), kind: 'number' },
+  { above: 'Servers', head: 'cores', cell: ({ server }) => formatNumber(server.cores), kind: 'number' },
+  { above: 'Servers', head: 'memory', cell: ({ server }) => formatMegabytes(server.rssMb), kind: 'number' },
+  ...generatorColumns<BenchStep>(),
+  {
+    above: 'Generator',
+    head: 'lag p99',
+    cell: ({ generator }) => formatMs(generator.loopLagP99Ms),
+    kind: 'number',
+  },
+  {
+    head: 'Machine busy',
+    cell: ({ machineShare }) => formatPercent(Math.round(machineShare * 100) / 100),
+    kind: 'number',
+  },
+  {
+    head: 'Broken',
+    cell: ({ breaches, generator, reasons }) =>
       [
-        ...of.breaches,
-        ...of.generator.reasons,
-        ...Object.entries(of.reasons).map(([code, count]) => `${code} × ${count}`),
+        ...breaches,
+        ...generator.reasons,
+        ...Object.entries(reasons).map(([code, count]) => `${code} × ${count}`),
       ].join('; ') || '—',
-    ]),
-    [0, 2, 3, 4, 5, 6, 7],
-  );
+    kind: 'words',
+  },
+];
+
+function generatorColumns<T extends Pick<BenchStep, 'generator'>>(): Column<T>[] {
+  return [
+    {
+      above: 'Generator',
+      head: 'cores',
+      cell: ({ generator }) => formatNumber(generator.cpuCores),
+      kind: 'number',
+    },
+    {
+      above: 'Generator',
+      head: 'memory',
+      cell: ({ generator }) => formatMegabytes(generator.rssMb),
+      kind: 'number',
+    },
+  ];
 }
 
 function renderLatency(latency: readonly BenchLatency[]): Html {
@@ -216,45 +257,7 @@ function renderLatency(latency: readonly BenchLatency[]): Html {
   return html`<section aria-labelledby="latency">
 <h2 id="latency">Latency</h2>
 <p>From the publisher’s stamp to the player, every frame of every player after its join; of HLS from a player that begins three target durations back, until the last byte of the segment is there. Repetitions are interleaved and merged; those with an unhealthy generator are left out. One player of each protocol plays at the same time as those of the others.</p>
-${dataTable(
-  'latency',
-  [
-    'Cluster',
-    'Protocol',
-    'Players',
-    'Startup p50',
-    'p90',
-    'p99',
-    'p99.9',
-    'Latency p50',
-    'p90',
-    'p99',
-    'p99.9',
-    'Stalls',
-    'Lost',
-    'Joined',
-    'Repetitions',
-    'Servers',
-    'Generator',
-  ],
-  latency.map((cell) => [
-    clusterOf(cell),
-    `${cell.protocol} at ${cell.at}`,
-    formatNumber(cell.players),
-    ...[cell.startup.p50, cell.startup.p90, cell.startup.p99, cell.startup.p999].map(formatMs),
-    ...[cell.steady.p50, cell.steady.p90, cell.steady.p99, cell.steady.p999].map(formatMs),
-    formatPercent(cell.stalls.ratio),
-    `${formatNumber(cell.frames.missing + cell.frames.faulty)} of ${formatNumber(cell.frames.received)}`,
-    `${formatNumber(cell.joined)} of ${formatNumber(cell.players * cell.repetitions)}`,
-    repetitionsOf(cell),
-    cell.server === null ? '—' : `${formatNumber(cell.server.cores)} cores`,
-    verdictBadge(
-      cell.generator.healthy ? 'pass' : 'inconclusive',
-      cell.generator.healthy ? 'healthy' : 'unhealthy',
-    ),
-  ]),
-  [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
-)}
+${renderTable({ label: 'Latency', columns: LATENCY_COLUMNS, rows: latency, groupOf: clusterOf })}
 ${clusters.map((cluster, index) =>
   renderCurves(
     cluster,
@@ -264,6 +267,57 @@ ${clusters.map((cluster, index) =>
 )}
 </section>`;
 }
+
+const PERCENTILES = { p50: 'p50', p90: 'p90', p99: 'p99', p999: 'p99.9' } as const;
+
+function percentileColumns(above: string, of: (cell: BenchLatency) => Distribution): Column<BenchLatency>[] {
+  return (['p50', 'p90', 'p99', 'p999'] as const).map((name) => ({
+    above,
+    head: PERCENTILES[name],
+    cell: (cell) => formatMs(of(cell)[name]),
+    kind: 'number',
+  }));
+}
+
+const LATENCY_COLUMNS: readonly Column<BenchLatency>[] = [
+  { head: 'Protocol', cell: ({ protocol, at }) => `${protocol} at ${at}` },
+  { head: 'Players', cell: ({ players }) => formatNumber(players), kind: 'number' },
+  ...percentileColumns('Startup', ({ startup }) => startup),
+  ...percentileColumns('Latency, steady', ({ steady }) => steady),
+  { head: 'Stalls', cell: ({ stalls }) => formatPercent(stalls.ratio), kind: 'number' },
+  {
+    head: 'Lost',
+    cell: ({ frames: { missing, faulty, received } }) =>
+      `${formatNumber(missing + faulty)} of ${formatNumber(received)}`,
+    kind: 'number',
+  },
+  {
+    head: 'Joined',
+    cell: ({ joined, players, repetitions }) =>
+      `${formatNumber(joined)} of ${formatNumber(players * repetitions)}`,
+    kind: 'number',
+  },
+  { head: 'Repetitions', cell: repetitionsOf, kind: 'number' },
+  {
+    above: 'Servers',
+    head: 'cores',
+    cell: ({ server }) => formatNumber(server?.cores ?? null),
+    kind: 'number',
+  },
+  {
+    above: 'Servers',
+    head: 'memory',
+    cell: ({ server }) => formatMegabytes(server?.rssMb ?? null),
+    kind: 'number',
+  },
+  ...generatorColumns<BenchLatency>(),
+  {
+    above: 'Generator',
+    head: 'health',
+    cell: ({ generator: { healthy } }) =>
+      verdictBadge(healthy ? 'pass' : 'inconclusive', healthy ? 'healthy' : 'unhealthy'),
+  },
+];
 
 function repetitionsOf({ repetitions, discarded }: BenchLatency): string {
   return discarded === 0 ? formatNumber(repetitions) : `${repetitions} of ${repetitions + discarded}`;
@@ -299,38 +353,29 @@ function renderEconomics(economics: readonly BenchEconomics[]): Html {
   return html`<section aria-labelledby="economics">
 <h2 id="economics">What leaves the origins</h2>
 <p>Bytes that left origins for other nodes, as the taps on their links counted, beside what players read. <em>Unmerged</em> is the same cluster with edges that open a pull for every player.</p>
-${dataTable(
-  'economics',
-  ['Cluster', 'Played at', 'Pulls', 'Viewers', 'They got', 'Origins sent', 'Of that', 'Connections'],
-  economics.map((row) => [
-    clusterOf(row),
-    `${row.protocol} at ${row.at}`,
-    row.variant,
-    formatNumber(row.players),
-    `${(row.viewerBytes / 1e6).toFixed(1)} MB`,
-    `${(row.originBytes / 1e6).toFixed(2)} MB`,
-    percentOf(row.perViewerByte),
-    formatNumber(row.pulls),
-  ]),
-  [3, 4, 5, 6, 7],
-)}
+${renderTable({
+  label: 'What leaves the origins',
+  columns: ECONOMICS_COLUMNS,
+  rows: economics,
+  groupOf: clusterOf,
+})}
 </section>`;
 }
+
+const ECONOMICS_COLUMNS: readonly Column<BenchEconomics>[] = [
+  { head: 'Played at', cell: ({ protocol, at }) => `${protocol} at ${at}` },
+  { head: 'Pulls', cell: ({ variant }) => variant },
+  { head: 'Viewers', cell: ({ players }) => formatNumber(players), kind: 'number' },
+  { head: 'They got', cell: ({ viewerBytes }) => `${(viewerBytes / 1e6).toFixed(1)} MB`, kind: 'number' },
+  { head: 'Origins sent', cell: ({ originBytes }) => `${(originBytes / 1e6).toFixed(2)} MB`, kind: 'number' },
+  { head: 'Of that', cell: ({ perViewerByte }) => percentOf(perViewerByte), kind: 'number' },
+  { head: 'Connections', cell: ({ pulls }) => formatNumber(pulls), kind: 'number' },
+];
 
 function renderClaims(claims: readonly BenchClaim[]): Html {
   return html`<section aria-labelledby="claims">
 <h2 id="claims">Published figures, and ours</h2>
-${dataTable(
-  'claims',
-  ['Published', 'Measured here', '', 'What is different'],
-  claims.map(({ says, source, engine, measured, comparison, note }) => [
-    html`${says}<br><small>${source}</small>`,
-    html`${measured}<br><small>${engine}</small>`,
-    CLAIM_WORDS[comparison],
-    note,
-  ]),
-  [],
-)}
+${renderTable({ label: 'Published figures, and ours', columns: CLAIM_COLUMNS, rows: claims })}
 </section>`;
 }
 
@@ -341,53 +386,42 @@ const CLAIM_WORDS: Readonly<Record<BenchClaim['comparison'], string>> = {
   'not-measured': 'not measured',
 };
 
+const CLAIM_COLUMNS: readonly Column<BenchClaim>[] = [
+  { head: 'Published', cell: ({ says, source }) => html`${says}<br><small>${source}</small>` },
+  {
+    head: 'Measured here',
+    cell: ({ measured, engine }) => html`${measured}<br><small>${engine}</small>`,
+    kind: 'words',
+  },
+  { head: 'Comparison', cell: ({ comparison }) => CLAIM_WORDS[comparison] },
+  { head: 'What is different', cell: ({ note }) => note, kind: 'words' },
+];
+
 /** What is within the noise is folded away. */
 function renderComparison({ baseline, sameMachine, differs, changes, absent }: BenchComparison): Html {
   const order = ['worse', 'better', 'inconclusive', 'noise'] as const;
   const sorted = changes.toSorted((a, b) => order.indexOf(a.says) - order.indexOf(b.says));
   const told = sorted.filter(({ says }) => says === 'worse' || says === 'better');
   const rest = sorted.filter((change) => !told.includes(change));
-  const rows = (of: BenchComparison['changes']) =>
-    of.map((change) => [
-      html`<code>${change.metric}</code>`,
-      verdictBadge(BADGES[change.says], change.says),
-      changeWords(change),
-    ]);
-  const head = ['Metric', '', 'Medians'];
+  const table = (label: string, rows: readonly BenchChange[]): Html =>
+    renderTable({ label, columns: CHANGE_COLUMNS, rows });
   return html`<section aria-labelledby="baseline">
 <h2 id="baseline">Beside the baseline</h2>
 <p>A change is named when the difference of the medians of repeated runs is beyond their noise: a bootstrap interval of 99 % without zero in it, a permutation test, and large enough to matter. Baseline: <code>${baseline}</code>.</p>
 ${!sameMachine && html`<p class="note">Of another machine or profile (${differs.join('; ')}): ratios, and no verdict.</p>`}
-${told.length > 0 ? dataTable('baseline', head, rows(told), []) : html`<p>Nothing is worse, and nothing better, beyond the noise.</p>`}
-${rest.length > 0 && html`<details class="data"><summary>${plural(rest.length, 'other metric')}</summary>${dataTable('baseline', head, rows(rest), [])}</details>`}
+${told.length > 0 ? table('Beside the baseline', told) : html`<p>Nothing is worse, and nothing better, beyond the noise.</p>`}
+${rest.length > 0 && html`<details class="data"><summary>${plural(rest.length, 'other metric')}</summary>${table('Other metrics', rest)}</details>`}
 ${absent.length > 0 && html`<p class="note">Not measured this time: ${absent.join(', ')}.</p>`}
 </section>`;
 }
 
 const BADGES = { worse: 'fail', better: 'pass', noise: 'unsupported', inconclusive: 'inconclusive' } as const;
 
-function dataTable(
-  labelledBy: string,
-  head: readonly string[],
-  rows: readonly (readonly HtmlValue[])[],
-  right: readonly number[],
-): Html {
-  const align = (column: number): string => (right.includes(column) ? 'number' : '');
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="${labelledBy}"><table class="plain">
-<thead><tr>${head.map((name, column) => html`<th scope="col" class="${align(column)}">${name}</th>`)}</tr></thead>
-<tbody>${rows.map(
-    (cells) => html`<tr>${cells.map((cell, column) => html`<td class="${align(column)}">${cell}</td>`)}</tr>`,
-  )}</tbody>
-</table></div>`;
-}
-
-function milliCores(cores: number | null): string {
-  return cores === null ? '—' : `${(cores * 1000).toFixed(3)} mcores`;
-}
-
-function kilobytes(kb: number | null): string {
-  return kb === null ? '—' : `${formatNumber(Math.round(kb))} kB`;
-}
+const CHANGE_COLUMNS: readonly Column<BenchChange>[] = [
+  { head: 'Metric', cell: ({ metric }) => html`<code>${metric}</code>` },
+  { head: 'Change', cell: ({ says }) => verdictBadge(BADGES[says], says) },
+  { head: 'Medians', cell: changeWords, kind: 'words' },
+];
 
 function percentOf(ratio: number | null): string {
   return ratio === null ? '—' : formatPercent(ratio);

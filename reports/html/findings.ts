@@ -1,6 +1,7 @@
 /** Each finding: what was expected, what came, the evidence, the source. What did not pass stands first, open. */
 import { areaOf, formatSeconds, plural, proofWord } from '../format.ts';
 import type { Evidence, Finding, Results } from '../results.ts';
+import { hrefOf } from './href.ts';
 import { type Html, html } from './html.ts';
 import { renderFailover } from './timeline.ts';
 import { verdictBadge } from './verdict.ts';
@@ -63,10 +64,4 @@ ${evidence.map(
     html`<tr><th scope="row">${label}</th><td>${detail}${file !== undefined && html` <a href="${hrefOf(file)}">${file}</a>`}</td></tr>`,
 )}
 </tbody></table></div>`;
-}
-
-/** Never a scheme, never another host: a path below the report. */
-function hrefOf(file: string): string {
-  const parts = Buffer.from(file).toString().split('/');
-  return `./${parts.map(encodeURIComponent).join('/')}`;
 }

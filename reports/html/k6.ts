@@ -1,7 +1,8 @@
 /** What scripts of k6 measured, and what viewers cost k6 and our swarm. */
-import { formatMs, formatNumber } from '../format.ts';
+import { formatKilobytes, formatMegabytes, formatMilliCores, formatMs, formatNumber } from '../format.ts';
 import type { K6, K6Metric, ViewerCost } from '../results-k6.ts';
 import { type Html, html } from './html.ts';
+import { type Column, renderTable } from './table.ts';
 
 export function renderK6({ scripts, cost }: K6): Html {
   return html`${cost && renderCost(cost)}
@@ -10,19 +11,20 @@ ${scripts.map(
 <h2 id="k6-${script}">k6: ${script}</h2>
 <p>${formatNumber(seconds)} s. Times are in ms.</p>
 <details class="data"><summary>Metrics</summary>
-<div class="scroll" tabindex="0" role="region" aria-labelledby="k6-${script}"><table class="plain">
-<thead><tr><th scope="col">Metric</th><th scope="col">Figures</th></tr></thead>
-<tbody>${Object.entries(metrics)
-    .toSorted(([a], [b]) => a.localeCompare(b))
-    .map(
-      ([name, metric]) =>
-        html`<tr><th scope="row"><code>${name}</code></th><td>${figuresOf(metric)}</td></tr>`,
-    )}</tbody>
-</table></div>
+${renderTable({
+  label: `Metrics of ${script}`,
+  columns: METRIC_COLUMNS,
+  rows: Object.entries(metrics).toSorted(([a], [b]) => a.localeCompare(b)),
+})}
 </details>
 </section>`,
 )}`;
 }
+
+const METRIC_COLUMNS: readonly Column<[string, K6Metric]>[] = [
+  { head: 'Metric', cell: ([name]) => html`<code>${name}</code>` },
+  { head: 'Figures', cell: ([, metric]) => figuresOf(metric), kind: 'words' },
+];
 
 function figuresOf({ values }: K6Metric): string {
   return Object.entries(values)
@@ -30,20 +32,44 @@ function figuresOf({ values }: K6Metric): string {
     .join(', ');
 }
 
+interface Generator extends ViewerCost {
+  readonly name: string;
+  readonly viewers: number;
+}
+
+const COST_COLUMNS: readonly Column<Generator>[] = [
+  { head: 'Generator', cell: ({ name }) => name },
+  { head: 'Cores', cell: ({ cpuCores }) => formatNumber(cpuCores), kind: 'number' },
+  { head: 'Memory', cell: ({ memoryMb }) => formatMegabytes(memoryMb), kind: 'number' },
+  {
+    above: 'A viewer',
+    head: 'cores',
+    cell: ({ cpuCores, viewers }) => formatMilliCores(cpuCores / viewers),
+    kind: 'number',
+  },
+  {
+    above: 'A viewer',
+    head: 'memory',
+    cell: ({ memoryMb, viewers }) => formatKilobytes((memoryMb * 1000) / viewers),
+    kind: 'number',
+  },
+  { head: 'Loaded', cell: ({ loadedMb }) => formatMegabytes(loadedMb), kind: 'number' },
+  { head: 'Frames verified', cell: ({ frames }) => formatNumber(frames), kind: 'number' },
+  { above: 'Latency', head: 'p50', cell: ({ latencyP50 }) => formatMs(latencyP50), kind: 'number' },
+  { above: 'Latency', head: 'p99', cell: ({ latencyP99 }) => formatMs(latencyP99), kind: 'number' },
+];
+
 function renderCost({ viewers, windowSeconds, k6, swarm }: NonNullable<K6['cost']>): Html {
-  const row = (
-    name: string,
-    { cpuCores, memoryMb, loadedMb, frames, latencyP50, latencyP99 }: ViewerCost,
-  ) => html`<tr><th scope="row">${name}</th>
-<td>${formatNumber(cpuCores)}</td><td>${formatNumber((cpuCores / viewers) * 1000)}</td>
-<td>${formatNumber(memoryMb)}</td><td>${formatNumber(loadedMb)}</td><td>${formatNumber(frames)}</td>
-<td>${formatMs(latencyP50)}, ${formatMs(latencyP99)}</td></tr>`;
   return html`<section aria-labelledby="k6-cost">
 <h2 id="k6-cost">What ${formatNumber(viewers)} HLS viewers cost</h2>
-<p>The same crowd on the same stream, one generator after the other, over ${formatNumber(windowSeconds)} s after the ramp.</p>
-<div class="scroll" tabindex="0" role="region" aria-labelledby="k6-cost"><table class="plain">
-<thead><tr><th scope="col">Generator</th><th scope="col">Cores</th><th scope="col">Cores per 1000</th><th scope="col">Memory, MB</th><th scope="col">Loaded, MB</th><th scope="col">Frames verified</th><th scope="col">Latency p50, p99</th></tr></thead>
-<tbody>${row('k6', k6)}${row('swarm', swarm)}</tbody>
-</table></div>
+<p>The same crowd on the same stream, one generator after the other, over ${formatNumber(windowSeconds)} s after the ramp. Of a viewer: the whole generator divided by its viewers, so with what it takes before the first one.</p>
+${renderTable({
+  label: 'What viewers cost',
+  columns: COST_COLUMNS,
+  rows: [
+    { name: 'k6', viewers, ...k6 },
+    { name: 'swarm', viewers, ...swarm },
+  ],
+})}
 </section>`;
 }

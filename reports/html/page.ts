@@ -76,7 +76,7 @@ function wordOf({ verdict, findings }: Results, stage: Stage): Verdict | 'runnin
 
 function renderHead(results: Results, stage: Stage): Html {
   const word = wordOf(results, stage);
-  const isEmpty = results.findings.length === 0 && !results.load && !results.publish;
+  const isEmpty = results.findings.length === 0 && !results.load && !results.publish && !results.bench;
   const said =
     stage === 'over' ? headline(results) : isEmpty ? 'It has begun' : `${headline(results)} so far`;
   return html`<header>

@@ -35,7 +35,7 @@ test('a run in the browser shows its plays, those with a defect apart, and a mat
   assert.match(page, /In the browser <span class="count">Chromium 156\.0</);
   assert.match(page, /<td class="number">311 ms<\/td>/);
   assert.match(page, /<td class="number">12\.5 %<\/td>/);
-  assert.match(page, /<a href="artefacts\/a%20b\/screenshot\.png">screenshot\.png<\/a>/);
+  assert.match(page, /<a href="\.\/artefacts\/a%20b\/screenshot\.png">screenshot\.png<\/a>/);
   assert.match(
     page,
     /Clusters with a defect, 1<[\s\S]*mutant <code>web-no-cors<\/code>[\s\S]*<td class="number">—<\/td>/,

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import { formatMs, formatNumber, formatPercent } from '../../reports/format.ts';
+import { renderComparison } from '../../reports/html/compare.ts';
 import { html } from '../../reports/html/html.ts';
 import { latencyPlot } from '../../reports/html/load.ts';
 import { renderReport } from '../../reports/html/page.ts';
@@ -20,6 +22,7 @@ import {
   timeline,
   webRtcFigures,
 } from './samples.ts';
+import { benchFigures, benchRun, browserRun, comparedBenches, comparedLoads, k6Run } from './samples-runs.ts';
 
 const SRT_SENT = { rttMs: 3.2, sent: 5000, retransmitted: 12, naks: 4, reportedLost: 12, dropped: 1 };
 const WHIP_SENT = {
@@ -38,8 +41,21 @@ const SAMPLES: Record<string, Results> = {
   'srt published': publish({ srt: { total: SRT_SENT, publishers: [SRT_SENT, SRT_SENT] } }),
   'whip published': publish({ webrtc: { total: WHIP_SENT, publishers: [WHIP_SENT, WHIP_SENT] } }),
   failover: gate([finding({ check: 'failover/origin-killed', timeline: timeline() })]),
+  bench: benchRun(),
+  k6: k6Run(),
+  browser: browserRun(),
   nothing: { ...gate([]), verdict: 'error' },
   hostile: hostile(),
+};
+
+const COMPARISONS: Record<string, string> = {
+  'compare of loads': renderComparison(comparedLoads()),
+  'compare of benches': renderComparison(comparedBenches()),
+};
+
+const PAGES: Record<string, string> = {
+  ...Object.fromEntries(Object.entries(SAMPLES).map(([name, results]) => [name, renderReport(results)])),
+  ...COMPARISONS,
 };
 
 /** The content of every element of a name; the page has no nested ones of these. */
@@ -53,9 +69,7 @@ function markup(page: string): string {
   return page.replace(/<(script|style)([^>]*)>[\s\S]*?<\/\1>/g, '<$1$2></$1>');
 }
 
-for (const [name, results] of Object.entries(SAMPLES)) {
-  const page = renderReport(results);
-
+for (const [name, page] of Object.entries(PAGES)) {
   test(`${name}: the page asks nothing of the network`, () => {
     const addresses = [...markup(page).matchAll(/\s(?:src|href|action|data|srcset|poster)\s*=\s*"([^"]*)"/g)];
     for (const [, address] of addresses) assert.match(address!, /^(?:#|\.\/)/);
@@ -88,14 +102,6 @@ for (const [name, results] of Object.entries(SAMPLES)) {
     );
   });
 
-  test(`${name}: the page carries its results`, () => {
-    const data = elements(page, 'script').filter(({ attributes }) => attributes.includes('application/json'));
-    const plots = markup(page).match(/ data-plot="/g) ?? [];
-    assert.equal(data.length, 1 + plots.length, 'the results, and the columns of each plot');
-    const json = data.find(({ attributes }) => attributes.includes('id="results"'))!.content;
-    assert.deepEqual(Results.parse(JSON.parse(json)), results);
-  });
-
   test(`${name}: every link leads to an element, every id is there once`, () => {
     const ids = [...markup(page).matchAll(/\sid="([^"]*)"/g)].map(([, id]) => id!);
     assert.deepEqual(
@@ -107,6 +113,24 @@ for (const [name, results] of Object.entries(SAMPLES)) {
     }
   });
 
+  test(`${name}: one first-level heading, and none is skipped below it`, () => {
+    const levels = [...markup(page).matchAll(/<h([1-6])\b/g)].map(([, level]) => Number(level));
+    assert.equal(levels.filter((level) => level === 1).length, 1);
+    for (const [i, level] of levels.entries()) assert.ok(level <= (levels[i - 1] ?? 0) + 1);
+  });
+}
+
+for (const [name, results] of Object.entries(SAMPLES)) {
+  const page = PAGES[name]!;
+
+  test(`${name}: the page carries its results`, () => {
+    const data = elements(page, 'script').filter(({ attributes }) => attributes.includes('application/json'));
+    const plots = markup(page).match(/ data-plot="/g) ?? [];
+    assert.equal(data.length, 1 + plots.length, 'the results, and the columns of each plot');
+    const json = data.find(({ attributes }) => attributes.includes('id="results"'))!.content;
+    assert.deepEqual(Results.parse(JSON.parse(json)), results);
+  });
+
   test(`${name}: every finding is there with what was expected and what came`, () => {
     for (const [index, { expected, actual }] of results.findings.entries()) {
       const start = page.indexOf(`id="finding-${index + 1}"`);
@@ -115,12 +139,6 @@ for (const [name, results] of Object.entries(SAMPLES)) {
       assert.ok(text.includes(String(html`<dd>${expected}</dd>`)));
       assert.ok(text.includes(String(html`<dd>${actual}</dd>`)));
     }
-  });
-
-  test(`${name}: one first-level heading, and none is skipped below it`, () => {
-    const levels = [...markup(page).matchAll(/<h([1-6])\b/g)].map(([, level]) => Number(level));
-    assert.equal(levels.filter((level) => level === 1).length, 1);
-    for (const [i, level] of levels.entries()) assert.ok(level <= (levels[i - 1] ?? 0) + 1);
   });
 }
 
@@ -296,6 +314,107 @@ test('SRT and WHEP: packets, distributions and problems are on the page, and onl
     assert.ok(page.includes(`<th scope="row">${row}</th>`), row);
   const plain = renderReport(load());
   assert.ok(!plain.includes('SRT packets') && !plain.includes('WebRTC packets'));
+});
+
+/** Words of the cells, row by row: those of the head, then those of the bodies. */
+function tableOf(page: string, label: string): { head: string[][]; body: string[][] } {
+  const start = page.indexOf(`aria-label="${label}"`);
+  assert.notEqual(start, -1, label);
+  const rows = page.slice(start, page.indexOf('</table>', start)).split('<tr').slice(1);
+  const cells = rows.map((row) =>
+    [...row.matchAll(/<t[hd]\b[^>]*>([\s\S]*?)<\/t[hd]>/g)].map(([, cell]) =>
+      cell!
+        .replace(/<svg[\s\S]*?<\/svg>|<[^>]*>/g, '')
+        .replaceAll('&#39;', "'")
+        .trim(),
+    ),
+  );
+  const heads = rows.filter((row) => row.includes('scope="col"')).length;
+  return { head: cells.slice(0, heads), body: cells.slice(heads) };
+}
+
+test('a benchmark: latency by protocol and players, with startup, tail, stalls, loss and cost in columns', () => {
+  const { latency } = benchFigures();
+  const { head, body } = tableOf(renderReport(benchRun()), 'Latency');
+  const percentiles = ['p50', 'p90', 'p99', 'p99.9'];
+  assert.deepEqual(head, [
+    [
+      ...['Protocol', 'Players', 'Startup', 'Latency, steady', 'Stalls', 'Lost', 'Joined', 'Repetitions'],
+      ...['Servers', 'Generator'],
+    ],
+    [...percentiles, ...percentiles, 'cores', 'memory', 'cores', 'memory', 'health'],
+  ]);
+  assert.deepEqual(body[0], ['edge-cluster, builtin']);
+  assert.equal(body.length, 1 + latency.length);
+  for (const [i, { protocol, at, players, startup, steady, stalls, frames, server }] of latency.entries()) {
+    const row = body[i + 1]!;
+    assert.deepEqual(row.slice(0, 12), [
+      `${protocol} at ${at}`,
+      formatNumber(players),
+      ...[startup, steady].flatMap(({ p50, p90, p99, p999 }) => [p50, p90, p99, p999].map(formatMs)),
+      formatPercent(stalls.ratio),
+      `${formatNumber(frames.missing + frames.faulty)} of ${formatNumber(frames.received)}`,
+    ]);
+    assert.deepEqual(row.slice(14, 18), [
+      ...(server === null ? ['—', '—'] : ['0.4', '300 MB']),
+      '0.2',
+      '180 MB',
+    ]);
+  }
+  assert.equal(body.at(-1)!.at(-1), 'unhealthy');
+});
+
+test('a benchmark: every ladder has its number, the cost of a client, two curves and its steps', () => {
+  const { ladders } = benchFigures();
+  const page = renderReport(benchRun());
+  const { head, body } = tableOf(page, 'Largest numbers');
+  assert.deepEqual(head, [
+    ['Climbs', 'Most', 'Failed at', 'Gave way', 'A client costs the servers', 'and the generator'],
+    ['cores', 'memory', 'cores', 'memory'],
+  ]);
+  assert.deepEqual(body.slice(1, 3), [
+    [
+      'players of rtmp at balancer',
+      '4,000',
+      '6,000',
+      'server',
+      '0.100 mcores',
+      '40 kB',
+      '0.040 mcores',
+      '20 kB',
+    ],
+    [
+      'players of hls at cache',
+      '≥ 1,000',
+      '1,500',
+      'machine',
+      '0.100 mcores',
+      '40 kB',
+      '0.040 mcores',
+      '20 kB',
+    ],
+  ]);
+  assert.deepEqual(body[4], ['publishers of rtmp at origin', '—', '100', 'server', '—', '—', '—', '—']);
+  for (const [i, { climbs, protocol, steps }] of ladders.entries()) {
+    for (const curve of ['latency', 'cores'])
+      assert.match(page, new RegExp(`data-plot="ladder-${i + 1}-${curve}"`));
+    const what = climbs === 'joins' ? 'joins per second' : climbs;
+    const table = tableOf(page, `Steps of ${what} of ${protocol}, edge-cluster, builtin`);
+    assert.deepEqual(
+      table.body.map(([value]) => value),
+      steps
+        .map(({ value }) => value)
+        .toSorted((a, b) => a - b)
+        .map(formatNumber),
+    );
+  }
+});
+
+test('k6: what a viewer costs it and our swarm', () => {
+  assert.deepEqual(tableOf(renderReport(k6Run()), 'What viewers cost').body, [
+    ['k6', '0.16', '108 MB', '5.333 mcores', '3,603 kB', '61 MB', '2,100', '2,018 ms', '3,312 ms'],
+    ['swarm', '0.063', '198 MB', '2.100 mcores', '6,590 kB', '61 MB', '20,700', '2,116 ms', '3,781 ms'],
+  ]);
 });
 
 test('the timeline of a fault: a bar for each client, what is late in the colour of a failure, every figure in a table', () => {
