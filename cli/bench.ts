@@ -18,7 +18,15 @@ import {
   writeBaseline,
 } from '../reports/baseline.ts';
 import { collectEnvironment } from '../reports/environment.ts';
-import { formatMs, formatNumber, formatPercent, headline } from '../reports/format.ts';
+import {
+  formatKilobytes,
+  formatMegabytes,
+  formatMilliCores,
+  formatMs,
+  formatNumber,
+  formatPercent,
+  headline,
+} from '../reports/format.ts';
 import { changeWords, judgeBench } from '../reports/judge-bench.ts';
 import { type Results, worstVerdict } from '../reports/results.ts';
 import type { Bench, BenchSlo } from '../reports/results-bench.ts';
@@ -406,7 +414,9 @@ function latencyTable({ latency }: Bench): Rows[] {
         'protocol',
         'players',
         'startup p50',
+        'p90',
         'p99',
+        'p99.9',
         'latency p50',
         'p90',
         'p99',
@@ -421,13 +431,13 @@ function latencyTable({ latency }: Bench): Rows[] {
           engine,
           protocol,
           formatNumber(players),
-          ...[startup.p50, startup.p99, steady.p50, steady.p90, steady.p99, steady.p999].map(formatMs),
+          ...[startup, steady].flatMap(({ p50, p90, p99, p999 }) => [p50, p90, p99, p999].map(formatMs)),
           formatPercent(stalls.ratio),
           formatNumber(frames.missing + frames.faulty),
-          `${server === null ? '' : `${formatNumber(server.cores)} cores`}${generator.healthy ? '' : ' (generator unhealthy)'}`,
+          `${server === null ? '' : `${formatNumber(server.cores)} cores, ${formatMegabytes(server.rssMb)}`}${generator.healthy ? '' : ' (generator unhealthy)'}`,
         ],
       ),
-      right: [3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+      right: [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14],
     },
   ];
 }
@@ -446,6 +456,7 @@ function ladderTable({ ladders }: Bench): Rows[] {
         'servers, a client',
         '',
         'generator, a client',
+        '',
       ],
       rows: ladders.map(({ topology, engine, climbs, protocol, largest, lowerBound, gaveWay, perClient }) => [
         topology,
@@ -454,17 +465,14 @@ function ladderTable({ ladders }: Bench): Rows[] {
         protocol,
         `${lowerBound && largest !== null ? '≥ ' : ''}${formatNumber(largest)}`,
         gaveWay,
-        milliCores(perClient.serverCores),
-        perClient.serverKb === null ? '—' : `${formatNumber(Math.round(perClient.serverKb))} kB`,
-        milliCores(perClient.generatorCores),
+        formatMilliCores(perClient.serverCores),
+        formatKilobytes(perClient.serverKb),
+        formatMilliCores(perClient.generatorCores),
+        formatKilobytes(perClient.generatorKb),
       ]),
-      right: [4, 6, 7, 8],
+      right: [4, 6, 7, 8, 9],
     },
   ];
-}
-
-function milliCores(cores: number | null): string {
-  return cores === null ? '—' : `${(cores * 1000).toFixed(3)} mcores`;
 }
 
 function economicsTable({ economics }: Bench): Rows[] {

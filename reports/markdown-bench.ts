@@ -1,5 +1,13 @@
-/** A benchmark in `summary.md`: three tables, and what has changed. */
-import { formatMs, formatNumber, formatPercent } from './format.ts';
+/** A benchmark in `summary.md`: its tables, and what has changed. */
+import {
+  formatKilobytes,
+  formatMegabytes,
+  formatMilliCores,
+  formatMs,
+  formatNumber,
+  formatPercent,
+  UNKNOWN,
+} from './format.ts';
 import { changeWords } from './judge-bench.ts';
 import { table, text } from './markdown-parts.ts';
 import type { Bench } from './results-bench.ts';
@@ -26,13 +34,16 @@ function changesTable({ changes, baseline }: NonNullable<Bench['comparison']>): 
 
 function laddersTable(ladders: Bench['ladders']): string {
   return table(
-    ['Cluster', 'Most', '', 'Gave way', 'Servers, mcores a client'],
+    ['Cluster', 'Most', '', 'Gave way', 'Servers, a client', 'memory', 'Generator, a client', 'memory'],
     ladders.map(({ topology, engine, climbs, protocol, largest, lowerBound, gaveWay, perClient }) => [
       text(`${topology}, ${engine}`),
       `${climbs === 'joins' ? 'joins/s' : climbs} of ${text(protocol)}`,
       `${lowerBound && largest !== null ? '≥ ' : ''}${formatNumber(largest)}`,
       gaveWay,
-      perClient.serverCores === null ? '—' : (perClient.serverCores * 1000).toFixed(3),
+      formatMilliCores(perClient.serverCores),
+      formatKilobytes(perClient.serverKb),
+      formatMilliCores(perClient.generatorCores),
+      formatKilobytes(perClient.generatorKb),
     ]),
   );
 }
@@ -44,24 +55,35 @@ function latencyTable(latency: Bench['latency']): string {
       'Protocol',
       'Players',
       'Startup p50',
+      'p90',
       'p99',
+      'p99.9',
       'Latency p50',
+      'p90',
       'p99',
       'p99.9',
       'Stalls',
       'Lost',
+      'Servers',
       'Generator',
     ],
-    latency.map(({ topology, engine, protocol, players, startup, steady, stalls, frames, generator }) => [
-      text(`${topology}, ${engine}`),
-      text(protocol),
-      formatNumber(players),
-      ...[startup.p50, startup.p99, steady.p50, steady.p99, steady.p999].map(formatMs),
-      formatPercent(stalls.ratio),
-      formatNumber(frames.missing + frames.faulty),
-      generator.healthy ? 'healthy' : '**unhealthy**',
-    ]),
+    latency.map(
+      ({ topology, engine, protocol, players, startup, steady, stalls, frames, server, generator }) => [
+        text(`${topology}, ${engine}`),
+        text(protocol),
+        formatNumber(players),
+        ...[startup, steady].flatMap(({ p50, p90, p99, p999 }) => [p50, p90, p99, p999].map(formatMs)),
+        formatPercent(stalls.ratio),
+        formatNumber(frames.missing + frames.faulty),
+        server === null ? UNKNOWN : cost(server.cores, server.rssMb),
+        `${generator.healthy ? 'healthy' : '**unhealthy**'}, ${cost(generator.cpuCores, generator.rssMb)}`,
+      ],
+    ),
   );
+}
+
+function cost(cores: number, rssMb: number): string {
+  return `${formatNumber(cores)} cores, ${formatMegabytes(rssMb)}`;
 }
 
 function economicsTable(economics: Bench['economics']): string {

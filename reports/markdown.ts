@@ -11,6 +11,8 @@ import {
   proofWord,
 } from './format.ts';
 import { benchTables } from './markdown-bench.ts';
+import { browserTables } from './markdown-browser.ts';
+import { k6Tables } from './markdown-k6.ts';
 import { table, text } from './markdown-parts.ts';
 import type {
   Distribution,
@@ -40,6 +42,8 @@ export function renderMarkdown(results: Results): string {
     ...(results.notes ?? []).map((note) => `_${text(note)}_`),
     ...(results.load ? [loadTable(results.load)] : []),
     ...(results.bench ? benchTables(results.bench) : []),
+    ...(results.k6 ? k6Tables(results.k6) : []),
+    ...(results.browser ? browserTables(results.browser) : []),
     ...(findings.length > 0 ? [areaTable(findings)] : []),
     ...(bad.length > 0
       ? ['### What did not pass', ...bad.map((finding) => details(finding, results.kind))]

@@ -28,8 +28,15 @@ test('quick benches the default cluster in all parts, and leaves a report', asyn
   assert.deepEqual(asked!.parts, ['latency', 'concurrency', 'economics', 'claims']);
   assert.deepEqual(asked!.slo, DEFAULT_SLO);
   assert.equal(around.state.released, true);
-  assert.match(around.stdout.text, /edge-cluster {2}builtin {2}rtmp +100 +350 ms/);
-  assert.match(around.stdout.text, /players +rtmp +1,000 {2}server/);
+  const tail = '350 ms +560 ms +690 ms +700 ms';
+  assert.match(
+    around.stdout.text,
+    new RegExp(`edge-cluster  builtin  rtmp +100 +${tail} +${tail} +0 % +0 +0\\.4 cores, 300 MB`),
+  );
+  assert.match(
+    around.stdout.text,
+    /players +rtmp +1,000 {2}server +0\.100 mcores +40 kB +0\.040 mcores +20 kB/,
+  );
   const { kind, verdict, bench: kept } = resultsIn(out);
   assert.deepEqual([kind, verdict, kept], ['bench', 'pass', figures()]);
   const page = readFileSync(join(out, 'report.html'), 'utf8');

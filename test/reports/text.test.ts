@@ -3,8 +3,19 @@ import { test } from 'node:test';
 import { formatBytes, formatMs, formatNumber, formatPercent, formatSeconds } from '../../reports/format.ts';
 import { renderJunit } from '../../reports/junit.ts';
 import { renderMarkdown } from '../../reports/markdown.ts';
-import type { Verdict } from '../../reports/results.ts';
-import { finding, gate, hlsFigures, load, mutants, srtFigures, webRtcFigures } from './samples.ts';
+import type { BrowserPlay, Verdict } from '../../reports/results.ts';
+import {
+  distribution,
+  finding,
+  gate,
+  hlsFigures,
+  load,
+  mutants,
+  srtFigures,
+  webRtcFigures,
+} from './samples.ts';
+import { bench, latency } from './samples-bench.ts';
+import { benchRun, browserRun, k6Run } from './samples-runs.ts';
 
 const HOSTILE = `a|b\n# c @team [x](http://evil) <b> \`d\` ]]> & "q" \u0001\ud800`;
 
@@ -90,6 +101,49 @@ test('Markdown: a load of SRT and WHEP shows its packets', () => {
   assert.match(text, /\| Jitter, RTP \| .* \| 15,000 \|/);
   assert.match(text, /\| 400,000 \| 31 \| 31 \| 0 \| 0 \| 0 \| 29 \| 120 ms \| mpegts\.continuity × 4 \|/);
   assert.match(text, /\| 500,000 \(lite\) \| 100,000 \| 0 \| 4 \| 4 \| 0 \| 0 \| 4 \| 2 \| 3,000 \| none \|/);
+});
+
+test('Markdown: a benchmark shows startup and latency with their tails, and what a client costs on both sides', () => {
+  const text = renderMarkdown(
+    benchRun(bench({ latency: [latency({ startup: distribution(1000, 600, 90) })] })),
+  );
+  const startup = distribution(1000, 600, 90);
+  const tail = [startup.p50, startup.p90, startup.p99, startup.p999].map(formatMs).join(' | ');
+  assert.ok(
+    text.includes(
+      `| edge-cluster, builtin | rtmp | 100 | ${tail} | 350 ms | 560 ms | 690 ms | 700 ms | 0 % | 0 | 0.4 cores, 300 MB | healthy, 0.2 cores, 180 MB |`,
+    ),
+    text,
+  );
+  assert.match(
+    text,
+    /\| players of rtmp \| 1,000 \| server \| 0\.100 mcores \| 40 kB \| 0\.040 mcores \| 20 kB \|/,
+  );
+});
+
+test('Markdown: a browser shows glass to glass beside the driver, of healthy clusters', () => {
+  const results = browserRun();
+  const text = renderMarkdown(results);
+  const [{ glass, driver }] = results.browser!.plays as [BrowserPlay];
+  const late = [glass.p50, glass.p99, driver.p50, driver.p99].map(formatMs).join(' | ');
+  assert.ok(text.includes(`| edge-cluster, builtin | flv | 132 ms | ${late} | 189 | 0 | 1 | 1.25 % |`), text);
+  assert.equal(text.match(/\| hls \|/g)!.length, 1);
+  assert.match(text, /1 play of clusters with a defect/);
+});
+
+test('Markdown: k6 shows what viewers cost it and our swarm', () => {
+  const text = renderMarkdown(k6Run());
+  assert.match(text, /\| 30 HLS viewers \| Cores \|/);
+  assert.match(
+    text,
+    /\| k6 \| 0\.16 \| 108 MB \| 5\.333 mcores \| 3,603 kB \| 61 MB \| 2,100 \| 2,018 ms \| 3,312 ms \|/,
+  );
+  assert.match(
+    text,
+    /\| swarm \| 0\.063 \| 198 MB \| 2\.100 mcores \| 6,590 kB \| 61 MB \| 20,700 \| 2,116 ms \| 3,781 ms \|/,
+  );
+  const { k6, ...rest } = k6Run();
+  assert.doesNotMatch(renderMarkdown({ ...rest, k6: { scripts: k6!.scripts } }), /HLS viewers/);
 });
 
 test('Markdown: text of a server cannot form markup, links, mentions or rows', () => {
