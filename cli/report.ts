@@ -1,6 +1,7 @@
 /** `liveproof report`: renders the reports of a run again from its `results.json`. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { ZodError } from 'zod';
 import { Results } from '../reports/results.ts';
@@ -18,10 +19,13 @@ export function register(program: Command): void {
 Examples:
   liveproof report out/gate-20261120-190000`,
     )
-    .action(async (directory: string) => {
-      await writeRun(directory, await readResults(join(directory, 'results.json')));
-      console.log(join(directory, 'report.html'));
-    });
+    .action(async (directory: string) => report(directory));
+}
+
+/** Prints where the page is. Throws UsageError when the directory has no results, or something else; nothing is written then. */
+export async function report(directory: string, stdout: Writable = process.stdout): Promise<void> {
+  await writeRun(directory, await readResults(join(directory, 'results.json')));
+  stdout.write(`${join(directory, 'report.html')}\n`);
 }
 
 /** Throws UsageError when the file is not there, or something else. */
