@@ -18,21 +18,14 @@ export function renderBrowser({ browser, plays }: Browser): Html {
 <h2 id="browser">In the browser <span class="count">${browser}</span></h2>
 <p>Glass to glass: from the publishing of a frame until the screen shows it, by the clock in its picture. Driver: until its last byte
 had come to a player of ours on the same URL at the same time, by its stamp.</p>
-${renderTable({ label: 'Healthy clusters', columns: COLUMNS, rows: healthy })}${
+${renderTable({ label: 'Healthy clusters', columns: COLUMNS, rows: healthy, groupOf: clusterOf })}${
   spoiled.length > 0 &&
-  html`<details class="data"><summary>Clusters with a defect, ${formatNumber(spoiled.length)}</summary>${renderTable({ label: 'Clusters with a defect', columns: COLUMNS, rows: spoiled })}</details>`
+  html`<details class="data"><summary>Clusters with a defect, ${formatNumber(spoiled.length)}</summary>${renderTable({ label: 'Clusters with a defect', columns: COLUMNS, rows: spoiled, groupOf: clusterOf })}</details>`
 }
 </section>`;
 }
 
 const COLUMNS: readonly Column<BrowserPlay>[] = [
-  {
-    head: 'Cluster',
-    cell: ({ topology, engine, mutant }) =>
-      html`${topology} <span class="engine">${engine}</span>${
-        mutant !== undefined && html` <span class="block">mutant <code>${mutant}</code></span>`
-      }`,
-  },
   { head: 'Player', cell: ({ protocol }) => PLAYERS[protocol] },
   { head: 'First picture', cell: ({ firstPictureMs }) => formatMs(firstPictureMs), kind: 'number' },
   { above: 'Glass to glass', head: 'p50', cell: ({ glass }) => formatMs(glass.p50), kind: 'number' },
@@ -59,3 +52,7 @@ const COLUMNS: readonly Column<BrowserPlay>[] = [
       artefacts.map((file) => html`<a href="${hrefOf(file)}">${file.split('/').at(-1)}</a> `),
   },
 ];
+
+function clusterOf({ topology, engine, mutant }: BrowserPlay): string {
+  return [topology, engine, ...(mutant === undefined ? [] : [`mutant ${mutant}`])].join(', ');
+}

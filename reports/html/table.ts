@@ -16,7 +16,7 @@ export interface FiguresTable<T> {
   /** The first one is what a row is of. */
   readonly columns: readonly Column<T>[];
   readonly rows: readonly T[];
-  /** Rows of one word stand together below it; they must be neighbours. Default no groups. */
+  /** Rows of one word stand together below it. Default no groups. */
   readonly groupOf?: (of: T) => string;
 }
 

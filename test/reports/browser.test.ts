@@ -38,7 +38,7 @@ test('a run in the browser shows its plays, those with a defect apart, and a mat
   assert.match(page, /<a href="\.\/artefacts\/a%20b\/screenshot\.png">screenshot\.png<\/a>/);
   assert.match(
     page,
-    /Clusters with a defect, 1<[\s\S]*mutant <code>web-no-cors<\/code>[\s\S]*<td class="number">—<\/td>/,
+    /Clusters with a defect, 1<[\s\S]*edge-cluster, builtin, mutant web-no-cors<[\s\S]*<td class="number">—<\/td>/,
   );
   const matrix = /<table class="matrix">[\s\S]*?<\/table>/.exec(page)?.[0] ?? '';
   assert.match(matrix, /browser\/hls-frames/);

@@ -128,7 +128,7 @@ for (const [name, { page: rendered, plots = 0 }] of Object.entries<Sample>({
   publish: { page: renderReport(publish()) },
   mutants: { page: renderReport(mutants()) },
   bench: { page: renderReport(benchRun()), plots: BENCH_PLOTS },
-  k6: { page: renderReport(k6Run()) },
+  k6: { page: renderReport(k6Run()), plots: 5 },
   browser: { page: renderReport(browserRun()) },
   'compare-loads': { page: renderComparison(comparedLoads()), plots: 1 },
   'compare-benches': { page: renderComparison(comparedBenches()) },

@@ -11,7 +11,7 @@ import type {
 } from '../../reports/results-bench.ts';
 import type { K6, K6Metric } from '../../reports/results-k6.ts';
 import { DEFAULT_SLO } from '../../scenarios/bench/slo.ts';
-import { distribution, ENVIRONMENT, finding, load, NO_SAMPLE } from './samples.ts';
+import { distribution, ENVIRONMENT, finding, hlsFigures, load, loadFigures, NO_SAMPLE } from './samples.ts';
 import { bench, GENERATOR, ladder, latency, step, unhealthy } from './samples-bench.ts';
 
 const PROTOCOLS = ['rtmp', 'flv', 'hls', 'srt', 'webrtc'] as const;
@@ -236,6 +236,8 @@ export function k6Run(): Results {
       }),
     ],
     command: ['npm', 'run', 'bench:k6'],
+    notes: ['Figures and latency are those of our swarm; what k6 measured stands in parts of its own.'],
+    load: loadFigures({ hls: hlsFigures() }),
     k6: {
       scripts: [
         {
