@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { formatSeconds } from '../reports/format.ts';
 import { type Verdict, worstVerdict } from '../reports/results.ts';
 import { ExitCode, painter, paintVerdict, table } from './output.ts';
+import { jobSummary } from './steps-summary.ts';
 
 export interface Step {
   /** Stable slug; the name of its log and of its folder. */
@@ -150,8 +151,8 @@ export function verdictOfSteps(results: readonly StepResult[]): Verdict {
 }
 
 /**
- * Prints the table, and writes `summary.md` and `steps.json`. On GitHub the summary goes to that of the job as well
- * (GITHUB_STEP_SUMMARY).
+ * Prints the table, and writes `summary.md` and `steps.json`. On GitHub (GITHUB_STEP_SUMMARY) the summary of the job gets
+ * it as well, with those of the steps.
  */
 export async function closeSteps(
   title: string,
@@ -167,7 +168,7 @@ export async function closeSteps(
     `${JSON.stringify({ title, verdict, steps: results }, null, 2)}\n`,
   );
   const job = process.env.GITHUB_STEP_SUMMARY;
-  if (job) await appendFile(job, summary);
+  if (job) await appendFile(job, await jobSummary(summary, results, directory));
   const paint = painter(process.stdout);
   const rows = results.map((step) => [
     step.name,

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { chosenSteps, heldAgainst, NIGHT } from '../../cli/nightly.ts';
-import { closeSteps, runSteps, type Step, verdictOfSteps } from '../../cli/steps.ts';
+import { closeSteps, runSteps, type Step, type StepResult, verdictOfSteps } from '../../cli/steps.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -111,6 +111,66 @@ describe('steps', () => {
     assert.match(summary, /^# a night: fail$/m);
     assert.match(summary, /bad: runs bad \| \*\*fail\*\*/);
     assert.equal(JSON.parse(readFileSync(join(directory, 'steps.json'), 'utf8')).verdict, 'fail');
+  });
+});
+
+describe('the summary of a job on GitHub', () => {
+  const before = process.env.GITHUB_STEP_SUMMARY;
+  afterEach(() => {
+    if (before === undefined) delete process.env.GITHUB_STEP_SUMMARY;
+    else process.env.GITHUB_STEP_SUMMARY = before;
+  });
+
+  const result = (name: string, verdict: StepResult['verdict']): StepResult => ({
+    ...{ name, verdict, says: `runs ${name}`, why: 'exit code 0', durationMs: 1000 },
+  });
+
+  /** What is appended to a file that others have written to. */
+  async function appended(results: readonly StepResult[], summaries: Readonly<Record<string, string>>) {
+    const job = join(directory, 'job.md');
+    writeFileSync(job, 'of others\n');
+    process.env.GITHUB_STEP_SUMMARY = job;
+    for (const [name, text] of Object.entries(summaries)) {
+      mkdirSync(join(directory, name));
+      writeFileSync(join(directory, name, 'summary.md'), text);
+    }
+    await closeSteps('a night', results, directory, () => {});
+    const text = readFileSync(job, 'utf8');
+    assert.ok(text.startsWith('of others\n# a night: '));
+    return text;
+  }
+
+  it('has the table, and the summary of every step that left one, open where it did not pass', async () => {
+    const text = await appended([result('gate', 'pass'), result('bench', 'fail'), result('tests', 'pass')], {
+      gate: '## liveproof gate: pass\n\n| a | b |\n',
+      bench: '## liveproof bench: fail\n',
+    });
+    const table = text.indexOf('| gate: runs gate | **pass** |');
+    const gate = text.indexOf(
+      '<details><summary>gate: pass</summary>\n\n## liveproof gate: pass\n\n| a | b |\n\n</details>',
+    );
+    const bench = text.indexOf(
+      '<details open><summary>bench: fail</summary>\n\n## liveproof bench: fail\n\n</details>',
+    );
+    assert.ok(0 < table && table < gate && gate < bench, text);
+    assert.equal(text.match(/<details/g)!.length, 2);
+    assert.doesNotMatch(readFileSync(join(directory, 'summary.md'), 'utf8'), /<details/);
+  });
+
+  it('is never larger than GitHub takes, and says what was cut, at the end of a line', async () => {
+    const line = `${'é'.repeat(99)}\n`;
+    const names = Array.from({ length: 40 }, (_, i) => `step-${i}`);
+    const text = await appended(
+      names.map((name) => result(name, 'pass')),
+      Object.fromEntries(names.map((name) => [name, line.repeat(2000)])),
+    );
+    const size = Buffer.byteLength(text);
+    assert.ok(size < 1024 * 1024 && size > 900 * 1024, `${size} bytes`);
+    assert.equal(text.match(/_Cut here: the rest is in step-\d+\/summary\.md of the run\._/g)!.length, 40);
+    for (const whole of text.split('\n').filter((one) => one.startsWith('é'))) assert.equal(whole.length, 99);
+    rmSync(join(directory, 'step-0'), { recursive: true });
+    const one = await appended([result('step-0', 'pass')], { 'step-0': line.repeat(2000) });
+    assert.ok(Buffer.byteLength(one) < 50 * 1024, 'of one step as well');
   });
 });
 
