@@ -11,7 +11,7 @@ export function k6Tables({ cost }: K6): string[] {
     formatNumber(of.cpuCores),
     formatMegabytes(of.memoryMb),
     formatMilliCores(of.cpuCores / viewers),
-    formatKilobytes((of.memoryMb * 1000) / viewers),
+    formatKilobytes((of.memoryMb * 1024) / viewers),
     formatMegabytes(of.loadedMb),
     formatNumber(of.frames),
     ...[of.latencyP50, of.latencyP99].map(formatMs),

@@ -50,7 +50,7 @@ const COST_COLUMNS: readonly Column<Generator>[] = [
   {
     above: 'A viewer',
     head: 'memory',
-    cell: ({ memoryMb, viewers }) => formatKilobytes((memoryMb * 1000) / viewers),
+    cell: ({ memoryMb, viewers }) => formatKilobytes((memoryMb * 1024) / viewers),
     kind: 'number',
   },
   { head: 'Loaded', cell: ({ loadedMb }) => formatMegabytes(loadedMb), kind: 'number' },

@@ -1,31 +1,11 @@
 /** What Prometheus is told of a run: names, labels and units by its conventions, all values out of the run's results. */
 import { areaOf } from '../format.ts';
-import type { Distribution, Load, Publish, Results } from '../results.ts';
+import type { Load, Publish, Results } from '../results.ts';
 import { VERDICTS } from '../results.ts';
-
-export type Labels = Readonly<Record<string, string>>;
-
-interface Named {
-  /** With the unit, and `_total` when it only grows. */
-  readonly name: string;
-  readonly help: string;
-  readonly labels?: readonly string[];
-}
-
-export interface NumberFamily extends Named {
-  readonly type: 'counter' | 'gauge';
-  readonly values: (results: Results) => (readonly [Labels, number])[];
-}
-
-export interface HistogramFamily extends Named {
-  readonly type: 'histogram';
-  readonly values: (results: Results) => (readonly [Labels, Distribution])[];
-}
-
-export type Family = NumberFamily | HistogramFamily;
+import { BENCH } from './families-bench.ts';
+import { type Family, type Labels, MEGABYTE, type NumberFamily } from './family.ts';
 
 const none: Labels = {};
-const MEGABYTE = 2 ** 20;
 
 function load(of: (load: Load) => (readonly [Labels, number])[]): NumberFamily['values'] {
   return ({ load: figures }) => (figures === undefined ? [] : of(figures));
@@ -353,4 +333,4 @@ const GENERATOR: readonly Family[] = [
 ];
 
 /** Every metric that a run may tell. */
-export const FAMILIES: readonly Family[] = [...RUN, ...CLUSTERS, ...LOAD, ...PUBLISH, ...GENERATOR];
+export const FAMILIES: readonly Family[] = [...RUN, ...CLUSTERS, ...LOAD, ...PUBLISH, ...GENERATOR, ...BENCH];

@@ -2,7 +2,8 @@
 import { type Metric, Registry } from 'prom-client';
 import type { Results } from '../results.ts';
 import { BUCKET_SECONDS, bucketsOf } from './buckets.ts';
-import { FAMILIES, type Family, type Labels } from './families.ts';
+import { FAMILIES } from './families.ts';
+import type { Family, Labels } from './family.ts';
 
 interface Sample {
   readonly metricName: string;

@@ -8,6 +8,7 @@ import { LabError } from '../../lab/errors.ts';
 import type { BenchRequest } from '../../scenarios/bench/run.ts';
 import { DEFAULT_SLO } from '../../scenarios/bench/slo.ts';
 import { bench as figures, latency, unhealthy } from '../reports/samples-bench.ts';
+import { freePort } from '../support/ports.ts';
 import { resultsIn, surroundings, temporary } from './surroundings.ts';
 
 const ARGUMENTS: BenchArguments = { profile: 'quick', topology: [], engine: [], only: [] };
@@ -145,6 +146,23 @@ test('--dashboard shows what was measured so far, while the rest is', async (t) 
   const code = await bench({ ...ARGUMENTS, dashboard: true, out: temporary(t) }, { ...around, run });
   assert.equal(code, ExitCode.pass);
   await assert.rejects(page());
+});
+
+test('--prometheus has what was measured so far, while the rest is', async (t) => {
+  const port = await freePort();
+  const metrics = async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const run = async ({ onMeasured }: BenchRequest) => {
+    assert.doesNotMatch(await metrics(), /^liveproof_bench/m);
+    onMeasured!(figures({ ladders: [] }));
+    const half = await metrics();
+    assert.match(half, /^liveproof_bench_latency_seconds_count\{.*protocol="rtmp".*players="100"\} 1000$/m);
+    assert.doesNotMatch(half, /^liveproof_bench_largest_players/m);
+    onMeasured!(figures());
+    assert.match(await metrics(), /^liveproof_bench_largest_players\{.*protocol="rtmp".*\} 1000$/m);
+    return figures();
+  };
+  const args = { ...ARGUMENTS, prometheus: `:${port}`, out: temporary(t) };
+  assert.equal(await bench(args, { ...surroundings(), run }), ExitCode.pass);
 });
 
 test('an unhealthy generator is nobody’s failure; a cluster that did not come up has a code of its own', async (t) => {

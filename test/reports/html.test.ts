@@ -412,8 +412,8 @@ test('a benchmark: every ladder has its number, the cost of a client, two curves
 
 test('k6: what a viewer costs it and our swarm', () => {
   assert.deepEqual(tableOf(renderReport(k6Run()), 'What viewers cost').body, [
-    ['k6', '0.16', '108 MB', '5.333 mcores', '3,603 kB', '61 MB', '2,100', '2,018 ms', '3,312 ms'],
-    ['swarm', '0.063', '198 MB', '2.100 mcores', '6,590 kB', '61 MB', '20,700', '2,116 ms', '3,781 ms'],
+    ['k6', '0.16', '108 MB', '5.333 mcores', '3,690 kB', '61 MB', '2,100', '2,018 ms', '3,312 ms'],
+    ['swarm', '0.063', '198 MB', '2.100 mcores', '6,748 kB', '61 MB', '20,700', '2,116 ms', '3,781 ms'],
   ]);
 });
 

@@ -136,11 +136,11 @@ test('Markdown: k6 shows what viewers cost it and our swarm', () => {
   assert.match(text, /\| 30 HLS viewers \| Cores \|/);
   assert.match(
     text,
-    /\| k6 \| 0\.16 \| 108 MB \| 5\.333 mcores \| 3,603 kB \| 61 MB \| 2,100 \| 2,018 ms \| 3,312 ms \|/,
+    /\| k6 \| 0\.16 \| 108 MB \| 5\.333 mcores \| 3,690 kB \| 61 MB \| 2,100 \| 2,018 ms \| 3,312 ms \|/,
   );
   assert.match(
     text,
-    /\| swarm \| 0\.063 \| 198 MB \| 2\.100 mcores \| 6,590 kB \| 61 MB \| 20,700 \| 2,116 ms \| 3,781 ms \|/,
+    /\| swarm \| 0\.063 \| 198 MB \| 2\.100 mcores \| 6,748 kB \| 61 MB \| 20,700 \| 2,116 ms \| 3,781 ms \|/,
   );
   const { k6, ...rest } = k6Run();
   assert.doesNotMatch(renderMarkdown({ ...rest, k6: { scripts: k6!.scripts } }), /HLS viewers/);

@@ -7,6 +7,7 @@ import { BUCKET_SECONDS, bucketsOf } from '../../../reports/live/buckets.ts';
 import { FAMILIES } from '../../../reports/live/families.ts';
 import { metricsOf } from '../../../reports/live/metrics.ts';
 import type { Distribution, Results } from '../../../reports/results.ts';
+import type { BenchLadder } from '../../../reports/results-bench.ts';
 import { pretendFigures } from '../clusters.ts';
 import {
   finding,
@@ -18,6 +19,7 @@ import {
   srtFigures,
   webRtcFigures,
 } from '../samples.ts';
+import { benchFigures, benchRun } from '../samples-runs.ts';
 import { readMetrics } from './read-metrics.ts';
 
 async function told(results: Results) {
@@ -95,6 +97,80 @@ test('the figures of a load are those of its results', async () => {
     ['liveproof_generator_loop_lag_p99_seconds', generator.loopLagP99Ms / 1000],
   ] as const) {
     assert.equal(metrics.get(sample), value, sample);
+  }
+});
+
+test('the figures of a benchmark are those of its results, each once', async () => {
+  const figures = benchFigures();
+  const metrics = await told(benchRun(figures));
+  const labels = ([place, more]: readonly [
+    Pick<BenchLadder, 'topology' | 'engine' | 'protocol' | 'at'>,
+    string,
+  ]) => {
+    const { topology, engine, protocol, at } = place;
+    return `topology="${topology}",engine="${engine}",protocol="${protocol}",at="${at}"${more}`;
+  };
+  for (const cell of figures.latency) {
+    const { players, steady, startup, stalls, frames, joined, server, generator } = cell;
+    const of = labels([cell, `,players="${players}"`]);
+    for (const [sample, value] of [
+      [`liveproof_bench_latency_seconds_count{${of}}`, steady.count],
+      [`liveproof_bench_startup_seconds_bucket{${of},le="+Inf"}`, startup.count],
+      [`liveproof_bench_clients_total{${of},outcome="joined"}`, joined],
+      [`liveproof_bench_frames_total{${of}}`, frames.received],
+      [`liveproof_bench_frame_faults_total{${of},fault="missing"}`, frames.missing],
+      [`liveproof_bench_stall_ratio{${of}}`, stalls.ratio],
+      [`liveproof_bench_generator_healthy{${of}}`, generator.healthy ? 1 : 0],
+      [`liveproof_bench_server_cpu_cores{${of}}`, server?.cores],
+      [
+        `liveproof_bench_server_resident_memory_bytes{${of}}`,
+        server === null ? undefined : server.rssMb * 1_048_576,
+      ],
+    ] as const) {
+      assert.equal(metrics.get(sample), value, sample);
+    }
+    const edge = BUCKET_SECONDS.find((seconds) => seconds * 1000 >= steady.p99!)!;
+    const within = metrics.get(`liveproof_bench_latency_seconds_bucket{${of},le="${edge}"}`)!;
+    assert.ok(within >= steady.count * 0.99, `${of}: ${within} of ${steady.count} within ${edge} s`);
+  }
+  const [rtmp, hls, joins, none] = figures.ladders as [BenchLadder, BenchLadder, BenchLadder, BenchLadder];
+  for (const [sample, value] of [
+    [`liveproof_bench_largest_players{${labels([rtmp, ''])}}`, 4000],
+    [`liveproof_bench_largest_players{${labels([hls, ''])}}`, 1000],
+    [`liveproof_bench_largest_joins_per_second{${labels([joins, ''])}}`, 400],
+    [`liveproof_bench_largest_publishers{${labels([none, ''])}}`, undefined],
+    [`liveproof_bench_ladder_info{${labels([hls, ',climbs="players",side="machine",bound="lower"'])}}`, 1],
+    [`liveproof_bench_client_cpu_cores{${labels([rtmp, ',climbs="players",side="servers"'])}}`, 0.0001],
+    [`liveproof_bench_client_memory_bytes{${labels([rtmp, ',climbs="players",side="generator"'])}}`, 20_480],
+    [
+      `liveproof_bench_client_memory_bytes{${labels([none, ',climbs="publishers",side="servers"'])}}`,
+      undefined,
+    ],
+  ] as const) {
+    assert.equal(metrics.get(sample), value, sample);
+  }
+  for (const row of figures.economics) {
+    const of = labels([row, `,pulls="${row.variant}"`]);
+    assert.equal(metrics.get(`liveproof_bench_origin_bytes_total{${of}}`), row.originBytes);
+    assert.equal(metrics.get(`liveproof_bench_viewer_bytes_total{${of}}`), row.viewerBytes);
+  }
+  assert.ok(![...(await told(load())).keys()].some((name) => name.startsWith('liveproof_bench')));
+});
+
+test('what a family says of its labels is what its samples have', async () => {
+  const text = await metricsOf(() => benchRun()).metrics();
+  const bench = FAMILIES.filter(({ name }) => name.startsWith('liveproof_bench'));
+  for (const { name, labels = [] } of bench) {
+    const samples = text
+      .split('\n')
+      .filter((line) => new RegExp(`^${name}(_bucket|_sum|_count)?[{ ]`).test(line));
+    if (name !== 'liveproof_bench_largest_publishers') assert.ok(samples.length > 0, name);
+    for (const sample of samples) {
+      const found = [...sample.matchAll(/(\w+)="/g)]
+        .map(([, label]) => label!)
+        .filter((label) => label !== 'le');
+      assert.deepEqual(found.toSorted(), labels.toSorted(), name);
+    }
   }
 });
 
