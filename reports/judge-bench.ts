@@ -44,8 +44,11 @@ export function judgeBench(
     add(`latency-${cell.protocol}-${cell.players}`, title, cell.topology, cell.engine, latencyJudged(cell));
   }
   for (const ladder of bench.ladders) {
-    const title = `The most ${ladder.climbs === 'joins' ? 'joins per second' : ladder.climbs} of ${ladder.protocol} are found`;
-    add(`${ladder.climbs}-${ladder.protocol}`, title, ladder.topology, ladder.engine, ladderJudged(ladder));
+    add(...ladderNames(ladder), ladder.topology, ladder.engine, ladderJudged(ladder));
+  }
+  for (const ladder of bench.absent ?? []) {
+    const said = { verdict: 'unsupported', expected: LADDER_EXPECTED, actual: ladder.why } as const;
+    add(...ladderNames(ladder), ladder.topology, ladder.engine, said);
   }
   for (const row of bench.economics.filter(({ variant }) => variant === 'merged')) {
     const others = bench.economics.filter((other) => other.variant === 'unmerged' && isSameFront(other, row));
@@ -109,9 +112,17 @@ function latencyJudged(cell: BenchLatency): Said {
   };
 }
 
+/** Slug and title. */
+function ladderNames({ climbs, protocol }: Pick<BenchLadder, 'climbs' | 'protocol'>): [string, string] {
+  const what = climbs === 'joins' ? 'joins per second' : climbs;
+  return [`${climbs}-${protocol}`, `The most ${what} of ${protocol} are found`];
+}
+
+const LADDER_EXPECTED = 'a number that holds the SLO, and who gave way above it';
+
 /** An answer that is a lower bound is one, when it says so. */
 function ladderJudged({ largest, failedAt, lowerBound, gaveWay, why, steps }: BenchLadder): Said {
-  const expected = 'a number that holds the SLO, and who gave way above it';
+  const expected = LADDER_EXPECTED;
   const evidence = steps.map(({ value, holds, breaches, latencyP99, server }) => ({
     label: formatNumber(value),
     detail: `${holds ? 'held' : 'not held'}: latency p99 ${formatMs(latencyP99)}, servers ${formatNumber(server.cores)} cores${breaches.length > 0 ? `; ${breaches.join('; ')}` : ''}`,

@@ -124,6 +124,19 @@ export const BenchLadder = z
   .meta({ id: 'BenchLadder', description: 'How much a cluster carries of one thing, and the curve.' });
 export type BenchLadder = z.infer<typeof BenchLadder>;
 
+export const BenchAbsent = z
+  .object({
+    ...Place,
+    climbs: z.enum(['players', 'publishers', 'joins']),
+    protocol: z.string(),
+    why: z.string(),
+  })
+  .meta({
+    id: 'BenchAbsent',
+    description: 'A ladder that was not climbed, as the engine does not offer what it climbs.',
+  });
+export type BenchAbsent = z.infer<typeof BenchAbsent>;
+
 export const BenchEconomics = z
   .object({
     ...Place,
@@ -193,6 +206,7 @@ export const Bench = z
     bitrate: z.number().describe('Of the published stream, bit/s.'),
     latency: z.array(BenchLatency),
     ladders: z.array(BenchLadder),
+    absent: z.array(BenchAbsent).optional().describe('Ladders that the engine does not offer.'),
     economics: z.array(BenchEconomics),
     claims: z.array(BenchClaim),
     problems: z

@@ -11,6 +11,7 @@ import { endingOf, perClientOf } from './gave-way.ts';
 import { climb } from './ladder.ts';
 import { rampOf } from './latency.ts';
 import { type Measured, measure } from './measure.ts';
+import type { Protocol, PublishProtocol } from './profile.ts';
 import { Publishers } from './publishers.ts';
 import { APP, type Seat, type Site } from './site.ts';
 import { breachesOf, type SloScope } from './slo.ts';
@@ -25,6 +26,12 @@ const PUBLISHERS_START_MS = 8000;
 /** What a step leaves behind: closed connections, and V8's garbage at builtin nodes. */
 const REST_MS = 300;
 
+/**
+ * SRS keeps no frames since the last keyframe for players of SRT and WebRTC (facts/srs.md 8, 9): until the next one they wait
+ * for the publisher, and not for the server.
+ */
+const WAITS_FOR_KEYFRAME: readonly Protocol[] = ['srt', 'webrtc'];
+
 interface Rung {
   readonly climbs: Climb;
   readonly protocol: string;
@@ -34,13 +41,18 @@ interface Rung {
   readonly attempt: (value: number) => Promise<BenchStep | undefined>;
 }
 
-export function measurePlayers(site: Site, seat: Seat, context: BenchContext): Promise<BenchLadder> {
+export function measurePlayers(
+  site: Site,
+  seat: Seat,
+  start: number,
+  context: BenchContext,
+): Promise<BenchLadder> {
   const { ladder } = context.profile;
   return ascend(site, context, {
     climbs: 'players',
     protocol: seat.protocol,
     at: seat.entry.node,
-    start: ladder.start[seat.protocol],
+    start,
     limit: Math.min(ladder.limit, site.mostPlayers(seat.entry)),
     attempt: async (players) => {
       const rampMs = Math.min(rampOf(players, { joinRate: 1000 }), ladder.budgetMs / 3);
@@ -55,41 +67,55 @@ export function measurePlayers(site: Site, seat: Seat, context: BenchContext): P
   });
 }
 
-export function measureJoins(site: Site, seat: Seat, context: BenchContext): Promise<BenchLadder> {
+/** @param start joins per second. */
+export function measureJoins(
+  site: Site,
+  seat: Seat,
+  start: number,
+  context: BenchContext,
+): Promise<BenchLadder> {
   const { ladder } = context.profile;
   return ascend(site, context, {
     climbs: 'joins',
     protocol: seat.protocol,
     at: seat.entry.node,
-    start: ladder.start.joins,
+    start,
     limit: Math.floor((Math.min(ladder.limit, site.mostPlayers(seat.entry)) / ladder.joinMs) * 1000),
     attempt: async (perSecond) => {
       const players = Math.ceil((perSecond * ladder.joinMs) / 1000);
       const measured = await play(site, seat, players, ladder.joinMs, context);
-      return stepOf(perSecond, measured, context, seat.protocol, 'join');
+      const { slo } = context;
+      const startupMs = slo.startupMs + (WAITS_FOR_KEYFRAME.includes(seat.protocol) ? site.keyframeMs : 0);
+      return stepOf(perSecond, measured, { slo: { ...slo, startupMs } }, seat.protocol, 'join');
     },
   });
 }
 
-export function measurePublishers(site: Site, context: BenchContext): Promise<BenchLadder> {
+export function measurePublishers(
+  site: Site,
+  protocol: PublishProtocol,
+  start: number,
+  context: BenchContext,
+): Promise<BenchLadder> {
   const { ladder } = context.profile;
-  const publish = site.cluster.entry('publish', 'rtmp');
+  const publish = site.cluster.entry('publish', protocol);
+  const watched = watchedOver(site, protocol);
   return ascend(site, context, {
     climbs: 'publishers',
-    protocol: 'rtmp',
+    protocol,
     at: publish.node,
-    start: ladder.start.publishers,
+    start,
     limit: Math.min(ladder.limit, site.mostPlayers(publish)),
     attempt: async (streams) => {
       const publishers = new Publishers({
-        url: publish.url(APP, `${manyOf(streams)}-%d`),
+        url: publish.url(APP, `${manyOf(protocol, streams)}-%d`),
         streams,
         file: MEDIA,
       });
       try {
         await publishers.start(PUBLISHERS_START_MS, context.signal);
-        const measured = await watchStreams(site, streams, context);
-        return withPublishers(streams, measured, await publishers.stop(), context);
+        const measured = await watchStreams(site, watched, manyOf(protocol, streams), streams, context);
+        return withPublishers(streams, measured, await publishers.stop(), watched, context);
       } catch (error) {
         if (context.signal.aborted) return undefined;
         throw error;
@@ -152,20 +178,28 @@ function play(
 }
 
 /** No two steps publish the same: a server may keep a name busy for a moment. */
-function manyOf(streams: number): string {
-  return `many-${streams}`;
+function manyOf(protocol: PublishProtocol, streams: number): string {
+  return `many-${protocol}-${streams}`;
+}
+
+/** What was published, as it is: RTMP where the cluster plays it over nothing else. */
+function watchedOver({ cluster }: Site, published: PublishProtocol): PublishProtocol {
+  const isPlayed = cluster.entries.some(({ use, protocol }) => use === 'play' && protocol === published);
+  return isPlayed ? published : 'rtmp';
 }
 
 /** Players spread over the streams, from the first to the last. */
 function watchStreams(
   site: Site,
+  protocol: Protocol,
+  name: string,
   streams: number,
   { profile, signal }: BenchContext,
 ): Promise<Measured | undefined> {
   const players = Math.min(streams, WATCHED_STREAMS);
-  const entry = site.cluster.entry('play', 'rtmp');
+  const entry = site.cluster.entry('play', protocol);
   const urls = Array.from({ length: players }, (_, index) =>
-    entry.url(APP, `${manyOf(streams)}-${1 + Math.floor((index * streams) / players)}`),
+    entry.url(APP, `${name}-${1 + Math.floor((index * streams) / players)}`),
   );
   return measure({
     site,
@@ -180,7 +214,7 @@ function watchStreams(
 function stepOf(
   value: number,
   measured: Measured | undefined,
-  { slo }: BenchContext,
+  { slo }: Pick<BenchContext, 'slo'>,
   protocol: string,
   scope: SloScope,
 ): BenchStep | undefined {
@@ -209,6 +243,7 @@ function withPublishers(
   streams: number,
   measured: Measured | undefined,
   published: PublishFigures | undefined,
+  watched: Protocol,
   context: BenchContext,
 ): BenchStep | undefined {
   if (measured === undefined) return undefined;
@@ -239,7 +274,7 @@ function withPublishers(
       },
     },
     context,
-    'rtmp',
+    watched,
     'play',
   );
 }

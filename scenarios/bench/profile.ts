@@ -6,12 +6,21 @@ export type ProfileName = (typeof PROFILES)[number];
 export const PROTOCOLS = ['rtmp', 'flv', 'hls', 'srt', 'webrtc'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
+/** `webrtc`: WHIP. */
+export const PUBLISH_PROTOCOLS = ['rtmp', 'srt', 'webrtc'] as const;
+export type PublishProtocol = (typeof PUBLISH_PROTOCOLS)[number];
+
 export const PARTS = ['latency', 'concurrency', 'economics', 'claims'] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface LadderProfile {
-  /** Where each ladder begins, by what it climbs and its protocol. */
-  readonly start: Readonly<Record<'publishers' | 'joins' | Protocol, number>>;
+  /** Where each ladder begins, by what it climbs and its protocol. What has no start is not climbed. */
+  readonly start: {
+    readonly players: Readonly<Partial<Record<Protocol, number>>>;
+    /** Per second. */
+    readonly joins: Readonly<Partial<Record<Protocol, number>>>;
+    readonly publishers: Readonly<Partial<Record<PublishProtocol, number>>>;
+  };
   /** Never beyond, whatever the cluster would carry. */
   readonly limit: number;
   readonly factor: number;
@@ -41,6 +50,8 @@ export interface Profile {
   readonly levels: { readonly players: number; readonly ms: number };
 }
 
+const PLAYERS_START = { rtmp: 500, flv: 500, hls: 250, srt: 50, webrtc: 50 };
+
 export const PROFILE_OF: Readonly<Record<ProfileName, Profile>> = {
   quick: {
     name: 'quick',
@@ -51,7 +62,8 @@ export const PROFILE_OF: Readonly<Record<ProfileName, Profile>> = {
     hlsSteadyMs: 3000,
     joinRate: 500,
     ladder: {
-      start: { rtmp: 500, flv: 500, hls: 250, srt: 50, webrtc: 50, publishers: 50, joins: 100 },
+      // One protocol each of joins and publishers: with all of them it would be a minute and a half more.
+      start: { players: PLAYERS_START, joins: { rtmp: 100 }, publishers: { rtmp: 50 } },
       limit: 4000,
       factor: 2,
       resolution: 1.4,
@@ -71,7 +83,11 @@ export const PROFILE_OF: Readonly<Record<ProfileName, Profile>> = {
     hlsSteadyMs: 10_000,
     joinRate: 500,
     ladder: {
-      start: { rtmp: 500, flv: 500, hls: 250, srt: 50, webrtc: 50, publishers: 50, joins: 100 },
+      start: {
+        players: PLAYERS_START,
+        joins: { rtmp: 100, flv: 100, hls: 100, srt: 25, webrtc: 25 },
+        publishers: { rtmp: 50, srt: 20, webrtc: 10 },
+      },
       limit: 15_000,
       factor: 2,
       resolution: 1.1,

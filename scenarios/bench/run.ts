@@ -6,13 +6,14 @@ import type { EngineName, Topology } from '../../lab/topology.ts';
 import type { Bench, BenchLadder } from '../../reports/results-bench.ts';
 import { MEDIA } from '../benchmark/children.ts';
 import { measureLatency as measureHlsLatency } from '../benchmark/hls-latency-run.ts';
+import { absentLadders } from './absent-ladders.ts';
 import { capacityClaims, hlsClaim, levelClaim } from './claims.ts';
 import { measureJoins, measurePlayers, measurePublishers } from './concurrency.ts';
 import type { BenchContext } from './context.ts';
 import { canBeCounted, measureEconomics } from './economics.ts';
 import { measureLatency } from './latency.ts';
 import { measureLevels } from './levels.ts';
-import type { Part } from './profile.ts';
+import { type Part, PUBLISH_PROTOCOLS } from './profile.ts';
 import { Site, type SiteRequest } from './site.ts';
 
 /** Instead of a part, where a cluster did not come up. */
@@ -143,22 +144,31 @@ async function atSeats(
     });
   }
   if (!parts.includes('concurrency')) return;
+  const { start } = context.profile.ladder;
+  const absent = absentLadders(site.cluster, start);
+  if (absent.length > 0) bench.absent = [...(bench.absent ?? []), ...absent];
   const keep = (ladder: BenchLadder): void => {
     if (ladder.steps.length > 0) bench.ladders.push(ladder);
   };
-  for (const seat of seats) {
+  for (const [from, climbing] of [
+    [start.players, measurePlayers],
+    [start.joins, measureJoins],
+  ] as const) {
+    for (const seat of seats) {
+      const first = from[seat.protocol];
+      if (first === undefined) continue;
+      await attempt('concurrency', async () => {
+        keep(await climbing(site, seat, first, context));
+      });
+    }
+  }
+  for (const protocol of PUBLISH_PROTOCOLS) {
+    const first = start.publishers[protocol];
+    if (first === undefined || !site.takes(protocol)) continue;
     await attempt('concurrency', async () => {
-      keep(await measurePlayers(site, seat, context));
+      keep(await measurePublishers(site, protocol, first, context));
     });
   }
-  const rtmp = seats.find(({ protocol }) => protocol === 'rtmp');
-  if (rtmp === undefined) return;
-  await attempt('concurrency', async () => {
-    keep(await measureJoins(site, rtmp, context));
-  });
-  await attempt('concurrency', async () => {
-    keep(await measurePublishers(site, context));
-  });
 }
 
 async function claimsOf(engine: EngineName, request: BenchRequest, bench: Bench): Promise<void> {

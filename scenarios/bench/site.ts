@@ -14,7 +14,7 @@ import { startCluster } from '../../lab/runners/process.ts';
 import type { EngineName, EntryProtocol, Topology } from '../../lab/topology.ts';
 import { MEDIA } from '../benchmark/children.ts';
 import { fetchOnce } from '../wire/fetch.ts';
-import type { Protocol } from './profile.ts';
+import { PROTOCOLS, type Protocol, type PublishProtocol } from './profile.ts';
 
 export const APP = 'live';
 /** SRS's defaults; fragments as short as the guide's (seeds/004), so that a short run sees some. */
@@ -52,7 +52,8 @@ export interface Seat {
 export class Site {
   readonly cluster: Cluster;
   readonly #runDir: string;
-  readonly #publishing = new Publishing(MediaSource.load(MEDIA));
+  readonly #source = MediaSource.load(MEDIA);
+  readonly #publishing = new Publishing(this.#source);
   readonly #keepers: Crowd[] = [];
   readonly #published = new Map<EntryProtocol, Publication>();
 
@@ -77,10 +78,16 @@ export class Site {
 
   /** Protocols that can be published and played here. */
   get protocols(): Protocol[] {
-    const offers = (use: Entry['use'], protocol: EntryProtocol): boolean =>
-      this.cluster.entries.some((entry) => entry.use === use && entry.protocol === protocol);
-    const all: Protocol[] = ['rtmp', 'flv', 'hls', 'srt', 'webrtc'];
-    return all.filter((protocol) => offers('play', protocol) && offers('publish', sourceOf(protocol)));
+    return PROTOCOLS.filter((protocol) => this.#offers('play', protocol) && this.takes(sourceOf(protocol)));
+  }
+
+  /** Whether a stream can be published here over this protocol. */
+  takes(protocol: EntryProtocol): boolean {
+    return this.#offers('publish', protocol);
+  }
+
+  #offers(use: Entry['use'], protocol: EntryProtocol): boolean {
+    return this.cluster.entries.some((entry) => entry.use === use && entry.protocol === protocol);
   }
 
   /** The usual entry of a protocol, or that of `node`; its stream is published, and HLS is there, when this resolves. */
@@ -93,6 +100,14 @@ export class Site {
     await untilListed(url, signal);
     // Of the ladder of nginx-rtmp, what was published, with its stamps, has the most bits.
     return { protocol, entry, url, hls: { variant: 'highest' } };
+  }
+
+  /** The longest time from one keyframe of the published streams to the next. */
+  get keyframeMs(): number {
+    const { items, duration } = this.#source;
+    const keyframes = items.filter(({ template }) => template?.keyframe).map(({ timestamp }) => timestamp);
+    const next = [...keyframes.slice(1), keyframes[0]! + duration];
+    return Math.max(...keyframes.map((timestamp, index) => next[index]! - timestamp));
   }
 
   /** How many players an entry can take on this machine. */
@@ -160,7 +175,7 @@ function streamOf(protocol: EntryProtocol): string {
 }
 
 /** What a stream is published with, so that it can be played: SRS has no way from RTMP to SRT (facts/srs.md 12). */
-function sourceOf(protocol: Protocol): EntryProtocol {
+export function sourceOf(protocol: Protocol): PublishProtocol {
   return protocol === 'srt' ? 'srt' : 'rtmp';
 }
 

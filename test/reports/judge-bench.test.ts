@@ -68,6 +68,15 @@ test('a ladder of which nothing held is the server’s failure, or nobody’s', 
   assert.deepEqual([by('server'), by('machine'), by('generator')], ['fail', 'inconclusive', 'inconclusive']);
 });
 
+test('a ladder that the engine does not offer is unsupported, with the reason', () => {
+  const why = 'only with --open-udp';
+  const absent = [
+    { topology: 'edge-cluster', engine: 'srs', climbs: 'publishers' as const, protocol: 'srt', why },
+  ];
+  const found = judgeBench(bench({ absent }), RUN).find(({ check }) => check === 'bench/publishers-srt')!;
+  assert.deepEqual([found.verdict, found.actual, found.engine], ['unsupported', why, 'srs']);
+});
+
 test('what could not be measured is never a pass', () => {
   const place = { topology: 'edge-cluster', engine: 'builtin' };
   const problems = [{ ...place, part: 'economics', what: 'no playlist' }];
