@@ -8,7 +8,7 @@ import type { BenchLadder, BenchStep } from '../../reports/results-bench.ts';
 import { MEDIA } from '../benchmark/children.ts';
 import type { BenchContext } from './context.ts';
 import { endingOf, perClientOf } from './gave-way.ts';
-import { climb } from './ladder.ts';
+import { climb, climbFromFoot } from './ladder.ts';
 import { rampOf } from './latency.ts';
 import { type Measured, measure } from './measure.ts';
 import type { Protocol, PublishProtocol } from './profile.ts';
@@ -135,7 +135,10 @@ async function ascend({ cluster }: Site, context: BenchContext, rung: Rung): Pro
   let tried = 0;
   // A step takes about as long as the longest before it.
   const isOver = (): boolean => tried >= LEAST_STEPS && performance.now() + longest > deadline;
-  const climbed = await climb({ start, limit, factor, resolution, isOver }, async (value) => {
+  // Faster is not more: of joins every step has as many seconds, and a client's share is not told.
+  const isPerClient = climbs !== 'joins';
+  const way = isPerClient ? climbFromFoot : climb;
+  const climbed = await way<BenchStep>({ start, limit, factor, resolution, isOver }, async (value) => {
     if (signal.aborted) return undefined;
     context.show(`${climbs}: ${value}${climbs === 'joins' ? '/s' : ''} over ${protocol} at ${at}`);
     const began = performance.now();
@@ -153,8 +156,7 @@ async function ascend({ cluster }: Site, context: BenchContext, rung: Rung): Pro
     at,
     steps: [...climbed.steps],
     ...endingOf(climbed, { limit, cores: availableParallelism() }),
-    // Faster is not more: of joins every step has as many seconds.
-    perClient: perClientOf(climbs === 'joins' ? [] : climbed.steps),
+    perClient: perClientOf(isPerClient ? climbed.steps : []),
   };
 }
 

@@ -66,3 +66,20 @@ export async function climb<Step extends Tried>(
     return Math.round(Math.sqrt(broken * held));
   }
 }
+
+/**
+ * Climbs, and where one value alone held tries a lower one, however late it is: what a client takes is told by the difference
+ * of two. The lower one changes neither the largest nor the smallest that failed.
+ */
+export async function climbFromFoot<Step extends Tried>(
+  options: LadderOptions,
+  attempt: (value: number) => Promise<Step | undefined>,
+): Promise<Climbed<Step>> {
+  const climbed = await climb(options, attempt);
+  const { steps, largest } = climbed;
+  const held = steps.filter(({ holds }) => holds).length;
+  const foot = Math.floor((largest?.value ?? 0) / options.factor);
+  if (held !== 1 || foot < 1) return climbed;
+  const step = await attempt(foot);
+  return step === undefined ? climbed : { ...climbed, steps: [...steps, step] };
+}

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { capacityClaims, hlsClaim, levelClaim } from '../../../scenarios/bench/claims.ts';
+import { perClientOf } from '../../../scenarios/bench/gave-way.ts';
+import { climbFromFoot } from '../../../scenarios/bench/ladder.ts';
 import type { LatencyRow } from '../../../scenarios/benchmark/hls-latency-run.ts';
-import { ladder } from '../../reports/samples-bench.ts';
+import { ladder, SERVER, step } from '../../reports/samples-bench.ts';
 
 test('a core’s players are what one more of them takes, beside the published ones', () => {
   const [claim, ...more] = capacityClaims([ladder()], 490_000);
@@ -21,6 +23,29 @@ test('a core’s players are what one more of them takes, beside the published o
 test('a ladder with one step that held says nothing about a core', () => {
   const perClient = { serverCores: null, serverKb: null, generatorCores: null, generatorKb: null };
   assert.equal(capacityClaims([ladder({ perClient })], 490_000)[0]!.comparison, 'not-measured');
+});
+
+test('of a ladder that ends at its first rung a core’s players are told, too: a lower rung is tried', async () => {
+  // SRS on two cores: the generator gave way at the second rung, and there was no time to come between the two.
+  const options = { start: 500, limit: 4000, factor: 2, resolution: 1.4 };
+  const { steps } = await climbFromFoot({ ...options, isOver: () => true }, async (value) => {
+    const server = { ...SERVER, cores: 0.1 + value / 5000, rssMb: 200 + value / 50 };
+    return step({ value, holds: value <= 500, server });
+  });
+  const only = ladder({ engine: 'srs', largest: 500, perClient: perClientOf(steps.slice(0, 1)) });
+  assert.equal(capacityClaims([only], 490_000)[0]!.comparison, 'not-measured');
+  const [claim] = capacityClaims([ladder({ ...only, perClient: perClientOf(steps) })], 490_000);
+  assert.equal(claim!.comparison, 'beside');
+  assert.equal(claim!.measured, '5000 per core, 20 kB each, up to 500 at a time');
+});
+
+test('what is less than the noise of the machine is not called a client’s share', () => {
+  const perClient = { serverCores: -0.0001, serverKb: 1, generatorCores: 0, generatorKb: 0 };
+  const [claim] = capacityClaims([ladder({ perClient })], 490_000);
+  assert.deepEqual(
+    [claim!.comparison, claim!.measured],
+    ['not-measured', 'the servers took no more for more clients: less than other work on the machine hides'],
+  );
 });
 
 test('ladders that nothing was published about have no claim', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { climb, type LadderOptions } from '../../../scenarios/bench/ladder.ts';
+import { climb, climbFromFoot, type LadderOptions } from '../../../scenarios/bench/ladder.ts';
 
 const OPTIONS: LadderOptions = { start: 100, limit: 10_000, factor: 2, resolution: 1.1, isOver: () => false };
 
@@ -61,5 +61,41 @@ test('a step that was cut off is none', async () => {
   assert.deepEqual(
     [climbed.steps.map(({ value }) => value), climbed.largest?.value, climbed.end],
     [[100, 200], 200, 'time'],
+  );
+});
+
+test('where one value alone held a lower one is tried, however late it is; it changes nothing of the answer', async () => {
+  const over = { ...OPTIONS, isOver: () => true };
+  const tried: number[] = [];
+  const carries = (capacity: number) => async (value: number) => {
+    tried.push(value);
+    return { value, holds: value <= capacity };
+  };
+  const { largest, failed, steps, end } = await climbFromFoot(over, carries(1000));
+  assert.deepEqual([tried, largest?.value, failed, end], [[100, 50], 100, undefined, 'time']);
+  assert.deepEqual(
+    steps.map(({ value }) => value),
+    tried,
+  );
+  tried.length = 0;
+  const bracketed = await climbFromFoot({ ...OPTIONS, resolution: 2 }, carries(150));
+  assert.deepEqual([tried, bracketed.largest?.value, bracketed.failed?.value], [[100, 200, 50], 100, 200]);
+  // Two that held, none, and one below which there is nothing.
+  for (const [capacity, limit] of [
+    [400, 10_000],
+    [0, 10_000],
+    [1, 1],
+  ] as const) {
+    const options = { ...OPTIONS, limit };
+    assert.deepEqual(
+      await climbFromFoot(options, carries(capacity)),
+      await climb(options, carries(capacity)),
+      `${capacity}`,
+    );
+  }
+  const cut = await climbFromFoot(over, async (value) => (value < 100 ? undefined : { value, holds: true }));
+  assert.deepEqual(
+    cut.steps.map(({ value }) => value),
+    [100],
   );
 });
