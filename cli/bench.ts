@@ -377,6 +377,8 @@ function commandOf(options: BenchArguments): string[] {
   ];
 }
 
+const SAID_IN = { worse: 'red', better: 'green', inconclusive: 'yellow', noise: 'dim' } as const;
+
 function tables(figures: Bench, stdout: Writable): string {
   const paint = painter(stdout);
   const parts = [latencyTable, ladderTable, economicsTable].flatMap((of) => of(figures));
@@ -385,11 +387,8 @@ function tables(figures: Bench, stdout: Writable): string {
       `${comparison}  ${says}\n  ${paint('dim', `${engine}: ${measured}`)}`,
   );
   const changes = (figures.comparison?.changes ?? [])
-    .filter(({ says }) => says === 'worse' || says === 'better')
-    .map(
-      (change) =>
-        `${paint(change.says === 'worse' ? 'red' : 'green', change.says)}  ${change.metric}: ${changeWords(change)}`,
-    );
+    .filter(({ says, why }) => says === 'worse' || says === 'better' || why !== undefined)
+    .map((change) => `${paint(SAID_IN[change.says], change.says)}  ${change.metric}: ${changeWords(change)}`);
   return [
     ...parts.map(({ head, rows, right }) => table(head, rows, { right, paint })),
     ...(claims.length > 0 ? [claims.join('\n')] : []),

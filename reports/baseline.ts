@@ -31,6 +31,8 @@ export type Baseline = z.infer<typeof Baseline>;
 
 /** Runs that a file keeps: their spread is the noise from run to run, which repetitions within one do not show. */
 const KEPT_RUNS = 5;
+/** With fewer, what a machine drifts from run to run is not in the file, and a difference may be that. */
+const LEAST_RUNS = 3;
 
 type Name =
   | 'latencyP50'
@@ -113,14 +115,29 @@ export function compareWith(
   const concerned = Object.keys(before).filter((metric) => isConcerned(metric, bench));
   const changes = concerned
     .filter((metric) => after[metric] !== undefined)
-    .map((metric) => changeOf(metric, before[metric]!, after[metric]!, sameMachine));
+    .map((metric) =>
+      withinDrift(changeOf(metric, before[metric]!, after[metric]!, sameMachine), runsWith(metric, baseline)),
+    );
   return {
     baseline: file,
     sameMachine,
+    runs: baseline.runs.length,
     differs,
     changes,
     absent: concerned.filter((metric) => after[metric] === undefined),
   };
+}
+
+function runsWith(metric: string, { runs }: Baseline): number {
+  return runs.filter(({ metrics }) => metrics[metric] !== undefined).length;
+}
+
+/** A change beside fewer than LEAST_RUNS is told, and is no verdict. */
+function withinDrift(change: BenchChange, runs: number): BenchChange {
+  const { says } = change;
+  if (runs >= LEAST_RUNS || (says !== 'worse' && says !== 'better')) return change;
+  const why = `${says} than in ${runs === 1 ? 'the one run' : `the ${runs} runs`} of the baseline, beyond the noise within a run; what drifts from run to run is known from ${LEAST_RUNS} runs on`;
+  return { ...change, says: 'inconclusive', why };
 }
 
 /** A run of one topology says nothing about the others of the baseline. */

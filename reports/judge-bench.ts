@@ -174,6 +174,7 @@ function compared(
     const own = changes.filter(({ metric }) => clusterOf(metric) === cluster);
     const of = (says: BenchChange['says']): BenchChange[] => own.filter((change) => change.says === says);
     const [worse, better, open] = [of('worse'), of('better'), of('inconclusive')];
+    const early = open.filter(({ why }) => why !== undefined);
     const lost = absent.filter((metric) => clusterOf(metric) === cluster);
     const unknown = open.length > 0 || lost.length > 0;
     return {
@@ -186,11 +187,14 @@ function compared(
         ...(worse.length > 0 ? [`${formatNumber(worse.length)} worse`] : []),
         ...(better.length > 0 ? [`${formatNumber(better.length)} better`] : []),
         `${formatNumber(of('noise').length)} within the noise`,
-        ...(open.length > 0 ? [`${formatNumber(open.length)} cannot be compared`] : []),
+        ...(early.length > 0 ? [`${formatNumber(early.length)} other than in too few runs`] : []),
+        ...(open.length > early.length
+          ? [`${formatNumber(open.length - early.length)} cannot be compared`]
+          : []),
         ...(lost.length > 0 ? [`${formatNumber(lost.length)} were not measured`] : []),
         ...(sameMachine ? [] : [`another machine or profile (${differs.join('; ')})`]),
       ].join(', '),
-      evidence: [...worse, ...better].map((change) => ({
+      evidence: [...worse, ...better, ...early].map((change) => ({
         label: `${change.says}: ${change.metric}`,
         detail: changeWords(change),
       })),
@@ -214,9 +218,10 @@ function clusterOf(metric: string): string {
   return metric.split('/').slice(0, 2).join('/');
 }
 
-export function changeWords({ before, after, unit, low, high, ratio }: BenchChange): string {
+export function changeWords({ before, after, unit, low, high, ratio, why }: BenchChange): string {
   const factor = ratio === null ? '' : ` (× ${ratio.toFixed(2)})`;
-  return `${figure(before)} to ${figure(after)} ${unit}${factor}; the difference of the medians is between ${figure(low)} and ${figure(high)}`;
+  const reservation = why === undefined ? '' : `; ${why}`;
+  return `${figure(before)} to ${figure(after)} ${unit}${factor}; the difference of the medians is between ${figure(low)} and ${figure(high)}${reservation}`;
 }
 
 function figure(value: number): string {

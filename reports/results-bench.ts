@@ -184,6 +184,10 @@ export const BenchChange = z
       .describe(
         '`noise`: within the noise of repeated runs. `inconclusive`: another machine, or too few runs.',
       ),
+    why: z
+      .string()
+      .optional()
+      .describe('Of an `inconclusive` one that would be a change if the baseline had more runs.'),
   })
   .meta({ id: 'BenchChange', description: 'One metric beside that of the baseline.' });
 export type BenchChange = z.infer<typeof BenchChange>;
@@ -192,6 +196,7 @@ export const BenchComparison = z
   .object({
     baseline: z.string().describe('The file.'),
     sameMachine: z.boolean(),
+    runs: Count.optional().describe('That the baseline is of.'),
     differs: z.array(z.string()).describe('What of the machine or the profile is another.'),
     changes: z.array(BenchChange),
     absent: z.array(z.string()).describe('Metrics of the baseline that this run did not measure.'),

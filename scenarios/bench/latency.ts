@@ -16,11 +16,15 @@ interface Cell {
   readonly runs: Measured[];
 }
 
-/** Cells of which nothing was measured before an interruption are left out. */
+/**
+ * Cells of which nothing was measured before an interruption are left out.
+ * @param take one measurement; for tests of their order.
+ */
 export async function measureLatency(
   site: Site,
   seats: readonly Seat[],
   context: BenchContext,
+  take: typeof measure = measure,
 ): Promise<BenchLatency[]> {
   const { profile, signal } = context;
   const cells = profile.players.flatMap((players) =>
@@ -36,18 +40,22 @@ export async function measureLatency(
     const words = `latency, round ${round + 1} of ${profile.repetitions}`;
     // One player keeps nobody busy: those of all protocols play side by side.
     context.show(`${words}: 1 player of each protocol`);
-    await Promise.all(alone.map((cell) => run(site, cell, context)));
+    await Promise.all(alone.map((cell) => run(site, cell, context, take)));
     for (const cell of crowds) {
       context.show(`${words}: ${cell.players} players of ${cell.seat.protocol}`);
-      await run(site, cell, context);
+      await run(site, cell, context, take);
     }
   }
   return cells.filter(({ runs }) => runs.length > 0).map((cell) => summary(site, cell, context.slo));
 }
 
-async function run(site: Site, { seat, players, runs }: Cell, context: BenchContext): Promise<void> {
-  const { profile, signal } = context;
-  const measured = await measure({
+async function run(
+  site: Site,
+  { seat, players, runs }: Cell,
+  { profile, signal }: BenchContext,
+  take: typeof measure,
+): Promise<void> {
+  const measured = await take({
     site,
     urls: [seat.url],
     players,

@@ -87,6 +87,10 @@ test('a baseline is saved, holds against the same figures, and fails against wor
   };
   assert.equal((await with_({ saveBaseline: file }))[0], ExitCode.pass);
   assert.equal((await with_({ baseline: file }))[0], ExitCode.pass);
+  const [early, reserved] = await with_({ baseline: file }, worse);
+  assert.equal(early, ExitCode.inconclusive);
+  assert.match(reserved, /inconclusive {2}edge-cluster\/builtin\/rtmp\/100\/latencyP50: 350 to 450 ms/);
+  for (let night = 2; night <= 3; night++) await with_({ saveBaseline: file });
   const [code, told] = await with_({ baseline: file }, worse);
   assert.equal(code, ExitCode.fail);
   assert.match(told, /worse {2}edge-cluster\/builtin\/rtmp\/100\/latencyP50: 350 to 450 ms \(× 1\.29\)/);

@@ -24,6 +24,12 @@ import { bench, latency } from './samples-bench.ts';
 const METRIC = 'edge-cluster/builtin/rtmp/100/latencyP50';
 const RUN = { startedAt: '2026-11-28T18:00:00.000Z', environment: ENVIRONMENT };
 
+/** Of the same run, so many times. */
+function baselineOfRuns(count: number, of = bench()): Baseline {
+  const next = (before?: Baseline): Baseline => baselineOf(of, RUN, before);
+  return Array.from({ length: count - 1 }).reduce<Baseline>((before) => next(before), next());
+}
+
 /** Runs of a server whose latency is normal around `mean` (Box and Muller). */
 function runs(random: () => number, mean: number, deviation: number, count = 5): number[] {
   return Array.from(
@@ -85,7 +91,7 @@ test('the permutation test is exact where it can be counted by hand', () => {
 });
 
 test('a regression is found in a comparison of whole runs, and only there', () => {
-  const baseline = baselineOf(bench(), RUN);
+  const baseline = baselineOfRuns(3);
   const worse = bench({
     latency: [
       latency({ samples: { latencyP50: [450, 452, 448, 451, 449], latencyP99: [691, 700, 680, 695, 685] } }),
@@ -99,6 +105,36 @@ test('a regression is found in a comparison of whole runs, and only there', () =
       [METRIC, 'worse'],
       ['edge-cluster/builtin/rtmp/100/latencyP99', 'noise'],
     ],
+  );
+});
+
+test('beside one run or two a difference is told, and is no regression: what drifts from run to run is not in them', () => {
+  const of = (...latencyP50: number[]) =>
+    bench({
+      latency: [latency({ samples: { latencyP50, latencyP99: [691, 700, 680, 695, 685] } })],
+    });
+  for (const [runs, words] of [
+    [1, /^worse than in the one run of the baseline, beyond the noise within a run/],
+    [2, /^worse than in the 2 runs of the baseline/],
+  ] as const) {
+    const compared = compareWith(baselineOfRuns(runs), 'b.json', of(450, 452, 448, 451, 449), ENVIRONMENT);
+    const [p50, p99] = compared.changes;
+    assert.deepEqual(
+      [compared.runs, p50!.says, p99!.says, p99!.why],
+      [runs, 'inconclusive', 'noise', undefined],
+    );
+    assert.match(p50!.why!, words);
+    assert.ok(p50!.low > 90);
+  }
+  const better = compareWith(baselineOfRuns(1), 'b.json', of(250, 252, 248, 251, 249), ENVIRONMENT);
+  assert.equal(better.changes[0]!.says, 'inconclusive');
+  assert.match(better.changes[0]!.why!, /^better than/);
+  // A metric of which only one of three runs has something is of one run.
+  const late = { ...baselineOfRuns(3) };
+  late.runs = late.runs.map((one, index) => (index === 0 ? one : { ...one, metrics: {} }));
+  assert.equal(
+    compareWith(late, 'b.json', of(450, 452, 448, 451, 449), ENVIRONMENT).changes[0]!.says,
+    'inconclusive',
   );
 });
 

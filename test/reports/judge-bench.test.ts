@@ -95,15 +95,17 @@ test('an interrupted run is inconclusive, and keeps what it has', () => {
 });
 
 test('worse than the baseline is a failure of that cluster; of another machine it is none', () => {
-  const baseline = baselineOf(bench(), { startedAt: '2026-11-27T00:00:00.000Z', environment: ENVIRONMENT });
+  const night = { startedAt: '2026-11-27T00:00:00.000Z', environment: ENVIRONMENT };
+  const first = baselineOf(bench(), night);
+  const baseline = baselineOf(bench(), night, baselineOf(bench(), night, first));
   const worse = bench({
     latency: [
       latency({ samples: { latencyP50: [450, 452, 448, 451, 449], latencyP99: [690, 700, 680, 695, 685] } }),
     ],
   });
-  const against = (of: Bench, cores: number): Bench => ({
+  const against = (of: Bench, cores: number, with_ = baseline): Bench => ({
     ...of,
-    comparison: compareWith(baseline, 'nightly.json', of, { ...ENVIRONMENT, cores }),
+    comparison: compareWith(with_, 'nightly.json', of, { ...ENVIRONMENT, cores }),
   });
   const [same] = judgeBench(against(worse, 2), RUN).filter(({ check }) => check === 'bench/baseline');
   assert.equal(same!.verdict, 'fail');
@@ -113,6 +115,12 @@ test('worse than the baseline is a failure of that cluster; of another machine i
     /^350 to 450 ms \(× 1\.29\); the difference of the medians is between/,
   );
   assert.equal(verdicts(against(bench(), 2))['bench/baseline'], 'pass');
+  const [early] = judgeBench(against(worse, 2, first), RUN).filter(({ check }) => check === 'bench/baseline');
+  assert.deepEqual(
+    [early!.verdict, early!.actual],
+    ['inconclusive', '1 within the noise, 1 other than in too few runs'],
+  );
+  assert.match(early!.evidence[0]!.detail, /^350 to 450 ms .*; worse than in the one run of the baseline/);
   assert.equal(verdicts(against(worse, 64))['bench/baseline'], 'inconclusive');
   const nothing = against(bench({ latency: [] }), 2);
   assert.equal(verdicts(nothing)['bench/baseline'], 'inconclusive');
