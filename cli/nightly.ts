@@ -1,16 +1,20 @@
 /** `liveproof nightly`: everything that is too long for a pull request, one step after the other. */
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { appendFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { findDocker } from '../lab/runners/docker.ts';
+import { topologyByName } from '../lab/topologies/index.ts';
+import { enginesOf } from '../lab/topology.ts';
 import { findK6, K6_INSTALL } from '../scenarios/benchmark/k6-program.ts';
 import { listenForInterrupt } from './interrupt.ts';
+import { judgedByList, KNOWN_FILE, type NightStep, readKnown } from './nightly-known.ts';
+import { fetchNights, heldAgainst, keepNights } from './nights.ts';
 import { exitCodeOf, makeRunDirectory, table, UsageError } from './output.ts';
 import { closeSteps, runSteps, type Step, verdictOfSteps } from './steps.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const BENCH = 'bench';
 
 const npm = (script: string, ...args: string[]): string[] => [
   'npm',
@@ -33,7 +37,22 @@ async function lacksDocker(): Promise<string | undefined> {
   );
 }
 
-export const NIGHT: readonly Step[] = [
+/** What a part of the night measures: together they are every cluster. A run of all would be too long for a hosted machine. */
+const BENCHES = [
+  { name: 'bench-edge', topologies: ['edge-cluster', 'forward-cluster'], timeoutMs: 5 * HOUR },
+  {
+    name: 'bench-proxy',
+    topologies: ['proxy-cluster', 'proxy-redis', 'nginx-rtmp'],
+    timeoutMs: 5.5 * HOUR,
+  },
+  {
+    name: 'bench-coworker',
+    topologies: ['coworker-cluster', 'local-origin', 'stream-manager'],
+    timeoutMs: 5.5 * HOUR,
+  },
+] as const;
+
+export const NIGHT: readonly NightStep[] = [
   {
     name: 'tests',
     says: 'all tests of liveproof itself',
@@ -57,6 +76,7 @@ export const NIGHT: readonly Step[] = [
     says: 'every check on every cluster that a real SRS can play',
     command: npm('gate', '--engine', 'srs', '--open-udp', '--out', '{out}'),
     timeoutMs: 45 * MINUTE,
+    judged: 'process',
     lacks: lacksSrs,
   },
   {
@@ -64,6 +84,7 @@ export const NIGHT: readonly Step[] = [
     says: 'every check on every cluster, in containers',
     command: npm('gate', '--runner', 'compose', '--out', '{out}'),
     timeoutMs: HOUR,
+    judged: 'compose',
     lacks: lacksDocker,
   },
   {
@@ -91,12 +112,18 @@ export const NIGHT: readonly Step[] = [
     command: npm('truth', '--json', '{out}/truth.json'),
     timeoutMs: 10 * MINUTE,
   },
-  {
-    name: BENCH,
-    says: 'latency, the largest crowds that hold the SLO, and what origins send for what viewers get',
-    command: npm('bench', '--profile', 'nightly', '--out', '{out}'),
-    timeoutMs: 6 * HOUR,
-  },
+  ...BENCHES.map(
+    ({ name, topologies, timeoutMs }): NightStep => ({
+      name,
+      says: `latency, the largest crowds that hold the SLO, and what origins send: ${topologies.join(', ')}`,
+      command: npm(
+        'bench',
+        ...['--profile', 'nightly', '--out', '{out}'],
+        ...topologies.flatMap((topology) => ['--topology', topology]),
+      ),
+      timeoutMs,
+    }),
+  ),
   {
     name: 'fuzz',
     says: 'a million random and mutated inputs for each decoder',
@@ -115,6 +142,7 @@ interface NightlyOptions {
   readonly only: readonly string[];
   readonly without: readonly string[];
   readonly baseline?: string;
+  readonly known: string;
   readonly list?: boolean;
   readonly out?: string;
 }
@@ -126,16 +154,18 @@ export function register(program: Command): void {
     .addOption(stepOption('--only <step>', 'this step; may be given again', 'all'))
     .addOption(stepOption('--without <step>', 'leave this step out; may be given again', 'none'))
     .option(
-      '--baseline <file>',
-      'bench compares with the nights that are in there, and adds this one unless it failed',
+      '--baseline <dir>',
+      'each part of bench compares with the nights that are in there, and adds this one if it passed',
     )
+    .option('--known <file>', 'YAML: what real servers are known to fail, and clusters to lack', KNOWN_FILE)
     .option('--list', 'show the steps and run nothing')
     .option('--out <dir>', 'where logs and reports go; a new directory below out/ when left out')
     .addHelpText(
       'after',
       `
 A step that fails does not keep the next ones from running. What a step needs and this machine lacks makes it
-unsupported, and the night inconclusive, unless the step is left out with --without. SRS_BIN names a real srs.
+unsupported, and the night inconclusive, unless the step is left out with --without. SRS_BIN names a real srs: gate-srs judges
+it, and bench measures it beside the built-in engine. gate-srs and gate-compose are red for what --known does not list.
 Ctrl-C interrupts the step that runs; its report, and the summary, are still written.
 
 Exit codes: 0 every step passed; 1 a step failed; 2 wrong use; 3 a step was inconclusive or could not run here.
@@ -143,7 +173,7 @@ Exit codes: 0 every step passed; 1 a step failed; 2 wrong use; 3 a step was inco
 Examples:
   liveproof nightly
   liveproof nightly --only gate --only mutants
-  liveproof nightly --only bench --baseline nights.json
+  liveproof nightly --only bench-edge --baseline nights
   SRS_BIN=./objs/srs liveproof nightly --without gate-compose`,
     )
     .action(nightly);
@@ -156,7 +186,10 @@ function stepOption(flags: string, says: string, whenLeftOut: string): Option {
 }
 
 /** Throws UsageError for a name that no step has, and when nothing is left. */
-export function chosenSteps({ only, without }: Pick<NightlyOptions, 'only' | 'without'>): readonly Step[] {
+export function chosenSteps({
+  only,
+  without,
+}: Pick<NightlyOptions, 'only' | 'without'>): readonly NightStep[] {
   const names = NIGHT.map(({ name }) => name);
   const unknown = [...only, ...without].filter((name) => !names.includes(name));
   if (unknown.length > 0)
@@ -168,16 +201,22 @@ export function chosenSteps({ only, without }: Pick<NightlyOptions, 'only' | 'wi
   return steps;
 }
 
-/** The benchmark compares with what is in the file, if there is one already, and is kept there. */
-export function heldAgainst(file: string | undefined, steps: readonly Step[]): readonly Step[] {
-  if (file === undefined) return steps;
-  const path = resolve(file);
-  const more = ['--save-baseline', path, ...(existsSync(path) ? ['--baseline', path] : [])];
-  return steps.map((step) => (step.name === BENCH ? { ...step, command: [...step.command, ...more] } : step));
+/** The benchmark measures a real srs, too, in one run with the engine that is built in. */
+export function withSrs<T extends Step>(steps: readonly T[], srs: string | undefined): readonly T[] {
+  if (!srs) return steps;
+  return steps.map((step) => {
+    const bench = BENCHES.find(({ name }) => name === step.name);
+    if (bench === undefined) return step;
+    const engines = new Set(bench.topologies.flatMap((name) => enginesOf(topologyByName(name))));
+    const more = [...engines].flatMap((engine) => ['--engine', engine]);
+    return { ...step, command: [...step.command, ...more, '--open-udp'] };
+  });
 }
 
 async function nightly(options: NightlyOptions): Promise<void> {
-  const steps = heldAgainst(options.baseline, chosenSteps(options));
+  const { baseline } = options;
+  const steps = heldAgainst(baseline, withSrs(chosenSteps(options), process.env.SRS_BIN));
+  const known = readKnown(options.known);
   const say = (line: string): void => console.log(line);
   if (options.list) {
     say(
@@ -189,9 +228,20 @@ async function nightly(options: NightlyOptions): Promise<void> {
     return;
   }
   const directory = makeRunDirectory('nightly', options.out);
+  if (baseline !== undefined) await fetchNights(baseline, directory, steps);
   const interruption = listenForInterrupt();
-  const results = await runSteps({ steps, directory, signal: interruption.signal, say });
+  const since = Date.now();
+  const run = await runSteps({ steps, directory, signal: interruption.signal, say });
+  const { results, markdown } = await judgedByList({ results: run, steps, directory, since, known, say });
   await closeSteps('nightly', results, directory, say);
+  await addToSummary(directory, markdown);
+  if (baseline !== undefined) await keepNights(baseline, directory, results, say);
   interruption.release();
   process.exitCode = exitCodeOf(verdictOfSteps(results));
+}
+
+async function addToSummary(directory: string, markdown: string): Promise<void> {
+  const job = process.env.GITHUB_STEP_SUMMARY;
+  for (const file of [join(directory, 'summary.md'), ...(job ? [job] : [])])
+    if (markdown !== '') await appendFile(file, markdown);
 }

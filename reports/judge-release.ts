@@ -1,5 +1,6 @@
 /** What a release needs: every check on every cluster, and nothing unsupported that nobody has agreed to. */
 import { z } from 'zod';
+import { isNamed, type KnownVerdicts, knownOf, nameOf } from './judge-known.ts';
 import type { Finding, Results, Verdict } from './results.ts';
 
 export const AllowedUnsupported = z
@@ -21,23 +22,27 @@ export interface ReleaseJudgement {
   readonly verdict: Verdict;
   /** In the way of the release, and why; empty when it may be released. */
   readonly obstacles: readonly string[];
-  /** Unsupported, and agreed to. */
+  /** Unsupported, and agreed to; and what is known of a server. */
   readonly allowed: readonly string[];
   /** Entries of the list that nothing needed: what they say is supported by now, or was not run. */
   readonly unused: readonly AllowedUnsupported[];
+  /** Known of a server, and passed. */
+  readonly passed: readonly string[];
 }
 
 /**
  * Parts of a check that an engine lacks (`parts`) count like whole checks. A run that was interrupted, or that has no
- * finding, is in the way, too.
+ * finding, is in the way, too. What `known` lists is not.
  */
 export function judgeRelease(
   runs: readonly Pick<Results, 'findings' | 'interrupted' | 'command'>[],
   rules: ReleaseRules,
   partLabel: string,
+  known: KnownVerdicts['known'] = [],
 ): ReleaseJudgement {
   const obstacles: string[] = [];
   const allowed: string[] = [];
+  const passed: string[] = [];
   const used = new Set<AllowedUnsupported>();
   const unsupported = (finding: Finding, what: string): void => {
     const rule = rules.unsupported.find((entry) => matches(entry, finding));
@@ -51,7 +56,9 @@ export function judgeRelease(
     if (interrupted) obstacles.push(`interrupted: ${command.join(' ')}`);
     if (findings.length === 0) obstacles.push(`nothing was judged: ${command.join(' ')}`);
     for (const finding of findings) {
-      if (finding.verdict === 'unsupported') unsupported(finding, finding.actual);
+      const isKnown = knownOf(finding, 'process', known);
+      if (isKnown !== undefined) (finding.verdict === 'pass' ? passed : allowed).push(isKnown);
+      else if (finding.verdict === 'unsupported') unsupported(finding, finding.actual);
       else if (finding.verdict !== 'pass')
         obstacles.push(`${finding.verdict}: ${nameOf(finding)}: ${finding.actual}`);
       for (const { label, detail } of finding.evidence) {
@@ -64,18 +71,14 @@ export function judgeRelease(
     obstacles,
     allowed,
     unused: rules.unsupported.filter((entry) => !used.has(entry)),
+    passed,
   };
 }
 
 function matches({ check, topology, engine }: AllowedUnsupported, finding: Finding): boolean {
-  const named = check.endsWith('/*') ? finding.check.startsWith(check.slice(0, -1)) : finding.check === check;
   return (
-    named &&
+    isNamed(check, finding) &&
     (topology === undefined || topology === finding.topology) &&
     (engine === undefined || engine === finding.engine)
   );
-}
-
-function nameOf({ check, topology, engine }: Finding): string {
-  return `${check} on ${topology} of ${engine}`;
 }

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { chosenSteps, heldAgainst, NIGHT } from '../../cli/nightly.ts';
 import { closeSteps, runSteps, type Step, type StepResult, verdictOfSteps } from '../../cli/steps.ts';
 
 let directory: string;
@@ -171,38 +170,5 @@ describe('the summary of a job on GitHub', () => {
     rmSync(join(directory, 'step-0'), { recursive: true });
     const one = await appended([result('step-0', 'pass')], { 'step-0': line.repeat(2000) });
     assert.ok(Buffer.byteLength(one) < 50 * 1024, 'of one step as well');
-  });
-});
-
-describe('nightly', () => {
-  it('bench is held against the nights before, as soon as there is one, and kept with them', () => {
-    const file = join(directory, 'nights.json');
-    const steps = chosenSteps({ only: ['gate', 'bench'], without: [] });
-    const added = () =>
-      heldAgainst(file, steps).map(({ command }, i) => command.slice(steps[i]!.command.length));
-    assert.deepEqual(added(), [[], ['--save-baseline', file]]);
-    writeFileSync(file, '{}');
-    assert.deepEqual(added(), [[], ['--save-baseline', file, '--baseline', file]]);
-    assert.equal(heldAgainst(undefined, steps), steps);
-  });
-
-  it('chooses steps by name and refuses names that are none', () => {
-    assert.equal(chosenSteps({ only: [], without: [] }).length, NIGHT.length);
-    assert.deepEqual(
-      chosenSteps({ only: ['gate', 'mutants'], without: ['gate'] }).map(({ name }) => name),
-      ['mutants'],
-    );
-    assert.throws(() => chosenSteps({ only: ['gates'], without: [] }), /No step is called gates/);
-    assert.throws(() => chosenSteps({ only: ['gate'], without: ['gate'] }), /No step is left/);
-  });
-
-  it('runs scripts that are there', () => {
-    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
-    for (const { name, command } of NIGHT) {
-      const [npm, ...words] = command;
-      assert.equal(npm, 'npm', name);
-      const script = words.find((word) => word !== 'run' && word !== '-s')!;
-      assert.ok(script === 'test' || scripts[script] !== undefined, `${name}: npm run ${script}`);
-    }
   });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readRules } from '../../cli/release-gate.ts';
+import type { KnownVerdict } from '../../reports/judge-known.ts';
 import { judgeRelease, type ReleaseRules } from '../../reports/judge-release.ts';
 import type { Finding } from '../../reports/results.ts';
 
@@ -27,7 +28,7 @@ const listed = (more: object = {}): ReleaseRules => ({
 describe('a release', () => {
   it('is free when everything passed', () => {
     const judgement = judgeRelease([run(finding())], NONE, PART);
-    assert.deepEqual(judgement, { verdict: 'pass', obstacles: [], allowed: [], unused: [] });
+    assert.deepEqual(judgement, { verdict: 'pass', obstacles: [], allowed: [], unused: [], passed: [] });
   });
 
   it('is held by every verdict but pass, listed or not', () => {
@@ -58,6 +59,30 @@ describe('a release', () => {
     assert.equal(judgeRelease([{ ...run(finding()), interrupted: true }], NONE, PART).verdict, 'fail');
     assert.equal(judgeRelease([run()], NONE, PART).verdict, 'fail');
     assert.equal(judgeRelease([], NONE, PART).verdict, 'fail');
+  });
+
+  it('is not held by what is known of a server, where that is asked for', () => {
+    const known: KnownVerdict[] = [
+      {
+        checks: ['srt/latency'],
+        engine: 'srs',
+        verdicts: ['fail'],
+        why: 'SRS has its own',
+        see: 'docs/compose.md#what-was-seen',
+      },
+    ];
+    const failed = run(finding({ verdict: 'fail' }));
+    assert.equal(judgeRelease([failed], NONE, PART).verdict, 'fail');
+    const { verdict, allowed } = judgeRelease([failed], NONE, PART, known);
+    assert.equal(verdict, 'pass');
+    assert.deepEqual(allowed, [
+      'fail: srt/latency on edge-cluster of srs: SRS has its own (docs/compose.md#what-was-seen)',
+    ]);
+    for (const other of [{ engine: 'builtin' }, { verdict: 'error' as const }, { check: 'srt/rtt' }]) {
+      const held = judgeRelease([run(finding({ verdict: 'fail', ...other }))], NONE, PART, known);
+      assert.equal(held.verdict, 'fail', JSON.stringify(other));
+    }
+    assert.equal(judgeRelease([run(finding())], NONE, PART, known).passed.length, 1);
   });
 
   it('names entries that nothing needs', () => {

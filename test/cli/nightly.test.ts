@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { chosenSteps, NIGHT, withSrs } from '../../cli/nightly.ts';
+import { judgedByList, KNOWN_FILE, type NightStep, readKnown } from '../../cli/nightly-known.ts';
+import { fetchNights, heldAgainst, keepNights } from '../../cli/nights.ts';
+import { runSteps } from '../../cli/steps.ts';
+import { TOPOLOGIES } from '../../lab/topologies/index.ts';
+import type { KnownVerdicts } from '../../reports/judge-known.ts';
+import type { Finding, Verdict } from '../../reports/results.ts';
+import { CHECKS } from '../../scenarios/conformance/index.ts';
+import { gate, finding as sample } from '../reports/samples.ts';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'liveproof-nightly-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+const commandOf = (name: string, steps: readonly NightStep[] = NIGHT): string =>
+  steps.find((step) => step.name === name)!.command.join(' ');
+
+describe('the steps of a night', () => {
+  it('are chosen by name, and names that are none are refused', () => {
+    assert.equal(chosenSteps({ only: [], without: [] }).length, NIGHT.length);
+    assert.deepEqual(
+      chosenSteps({ only: ['gate', 'mutants'], without: ['gate'] }).map(({ name }) => name),
+      ['mutants'],
+    );
+    assert.throws(() => chosenSteps({ only: ['gates'], without: [] }), /No step is called gates/);
+    assert.throws(() => chosenSteps({ only: ['gate'], without: ['gate'] }), /No step is left/);
+  });
+
+  it('run scripts that are there', () => {
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
+    for (const { name, command } of NIGHT) {
+      const [npm, ...words] = command;
+      assert.equal(npm, 'npm', name);
+      const script = words.find((word) => word !== 'run' && word !== '-s')!;
+      assert.ok(script === 'test' || scripts[script] !== undefined, `${name}: npm run ${script}`);
+    }
+  });
+
+  it('measure every cluster once', () => {
+    const measured = NIGHT.filter(({ name }) => name.startsWith('bench-')).flatMap(({ command }) =>
+      command.filter((_, i) => command[i - 1] === '--topology'),
+    );
+    assert.deepEqual(measured.sort(), TOPOLOGIES.map(({ name }) => name).sort());
+  });
+
+  it('measure a real SRS where there is one, beside the engine that is built in, SRT and WebRTC included', () => {
+    const steps = withSrs(NIGHT, './objs/srs');
+    const bench = 'npm run -s bench -- --profile nightly --out {out}';
+    assert.equal(
+      commandOf('bench-edge', steps),
+      `${bench} --topology edge-cluster --topology forward-cluster --engine builtin --engine srs --open-udp`,
+    );
+    assert.equal(
+      commandOf('bench-proxy', steps),
+      `${bench} --topology proxy-cluster --topology proxy-redis --topology nginx-rtmp --engine builtin --engine srs --engine nginx-rtmp --open-udp`,
+    );
+    assert.equal(commandOf('bench-edge'), `${bench} --topology edge-cluster --topology forward-cluster`);
+    for (const { name, command } of NIGHT.filter((step) => !step.name.startsWith('bench-')))
+      assert.equal(commandOf(name, steps), command.join(' '));
+    assert.equal(withSrs(NIGHT, undefined), NIGHT);
+  });
+});
+
+describe('the nights before', () => {
+  const steps = chosenSteps({ only: ['gate', 'bench-edge'], without: [] });
+  const keep = (verdict: Verdict): Promise<void> =>
+    keepNights(join(directory, 'nights'), directory, [{ name: 'bench-edge', verdict }], () => {});
+
+  it('are what bench is held against, as soon as there is one', () => {
+    const added = () =>
+      heldAgainst(directory, steps).map(({ command }, i) => command.slice(steps[i]!.command.length));
+    const save = ['--save-baseline', '{out}.nights.json'];
+    assert.deepEqual(added(), [[], save]);
+    const file = join(directory, 'bench-edge.json');
+    writeFileSync(file, '{}');
+    assert.deepEqual(added(), [[], [...save, '--baseline', file]]);
+    assert.equal(heldAgainst(undefined, steps), steps);
+  });
+
+  it('get a night that passed, and none that failed or of which nobody can say', async () => {
+    const kept = join(directory, 'nights', 'bench-edge.json');
+    writeFileSync(join(directory, 'bench-edge.nights.json'), 'new');
+    for (const verdict of ['fail', 'error', 'inconclusive', 'unsupported'] as const) {
+      await keep(verdict);
+      assert.ok(!existsSync(kept), verdict);
+    }
+    await keep('pass');
+    assert.equal(readFileSync(kept, 'utf8'), 'new');
+  });
+
+  it('stay as they are when nothing was saved, and are there for bench to add to', async () => {
+    const nights = join(directory, 'nights');
+    mkdirSync(nights);
+    await keep('pass');
+    assert.ok(!existsSync(join(nights, 'bench-edge.json')));
+    writeFileSync(join(nights, 'bench-edge.json'), 'old');
+    await fetchNights(nights, directory, steps);
+    assert.equal(readFileSync(join(directory, 'bench-edge.nights.json'), 'utf8'), 'old');
+  });
+});
+
+const finding = (check: string, verdict: Verdict): Finding =>
+  sample({ check, topology: 'edge-cluster', engine: 'srs', verdict, actual: 'b' });
+
+const KNOWN: KnownVerdicts = {
+  schema: 'liveproof/known@1',
+  known: [
+    {
+      checks: ['hls/window'],
+      engine: 'srs',
+      verdicts: ['fail'],
+      why: 'segments go at once',
+      see: 'docs/compose.md#what-was-seen',
+    },
+  ],
+};
+
+/** A gate that leaves these findings, and ends with this code. */
+function gateStep(code: number, findings: readonly Finding[], startedAt = new Date()): NightStep {
+  const results = { ...gate([...findings]), startedAt: startedAt.toISOString() };
+  const script = `
+    const { mkdirSync, writeFileSync } = require('node:fs');
+    mkdirSync(process.argv[1], { recursive: true });
+    writeFileSync(process.argv[1] + '/results.json', process.argv[2]);
+    process.exit(${code});`;
+  return {
+    name: 'gate-srs',
+    says: 'a gate',
+    command: [process.execPath, '-e', script, '{out}', JSON.stringify(results)],
+    timeoutMs: 10_000,
+    judged: 'process',
+  };
+}
+
+async function night(step: NightStep, since = 0) {
+  const lines: string[] = [];
+  const say = (line: string): void => void lines.push(line);
+  const { signal } = new AbortController();
+  const results = await runSteps({ steps: [step], directory, signal, say });
+  const request = { results, steps: [step], directory, since, known: KNOWN, say };
+  const judged = await judgedByList(request);
+  return { result: judged.results[0]!, markdown: judged.markdown, said: lines.join('\n') };
+}
+
+describe('a gate of a real server', () => {
+  it('passes when everything that failed is known, and shows that', async () => {
+    const { result, markdown, said } = await night(
+      gateStep(1, [finding('hls/window', 'fail'), finding('hls/lint', 'pass')]),
+    );
+    assert.equal(result.verdict, 'pass');
+    assert.equal(result.why, 'exit code 1: 0 new, 1 known, 0 listed and passed');
+    assert.match(said, /known {2}fail: hls\/window on edge-cluster of srs: segments go at once/);
+    assert.match(markdown, /\*\*Known\*\*\n\n- `fail: hls\/window/);
+    const written = JSON.parse(readFileSync(join(directory, 'gate-srs', 'known.json'), 'utf8'));
+    assert.equal(written.known.length, 1);
+  });
+
+  it('fails for what is new, and names what is listed and passes', async () => {
+    const { result, said, markdown } = await night(
+      gateStep(1, [finding('hls/window', 'pass'), finding('hls/lint', 'fail')]),
+    );
+    assert.equal(result.verdict, 'fail');
+    assert.match(said, /new {2}fail: hls\/lint on edge-cluster of srs: b/);
+    assert.match(said, /listed, and passed {2}pass: hls\/window on edge-cluster/);
+    assert.match(markdown, /can be removed from the list\*\*\n\n- `pass: hls\/window/);
+  });
+
+  it('that was not over, had no cluster, or left what is older than the night is judged by its end', async () => {
+    const known = [finding('hls/window', 'fail')];
+    assert.equal((await night(gateStep(4, known))).result.verdict, 'error');
+    const now = new Date();
+    assert.equal((await night(gateStep(1, known, now), now.getTime() + 1)).result.verdict, 'fail');
+    const { judged: _, ...unjudged } = gateStep(1, known);
+    assert.equal((await night(unjudged)).result.verdict, 'fail');
+  });
+});
+
+describe('the list of what is known', () => {
+  const list = readKnown(KNOWN_FILE);
+
+  it('names checks, clusters and engines that are there', () => {
+    const ids = CHECKS.map(({ id }) => id);
+    for (const { checks, topologies = [] } of list.known) {
+      for (const name of checks)
+        assert.ok(
+          ids.some((id) => id === name || (name.endsWith('/*') && id.startsWith(name.slice(0, -1)))),
+          name,
+        );
+      for (const name of topologies)
+        assert.ok(
+          TOPOLOGIES.some((topology) => topology.name === name),
+          name,
+        );
+    }
+  });
+
+  it('leads to a heading under which each check is named', () => {
+    const slugOf = (heading: string): string => heading.toLowerCase().replaceAll(' ', '-');
+    for (const { checks, see } of list.known) {
+      const [page, anchor] = see.split('#');
+      const sections = readFileSync(page!, 'utf8').split(/^## /m);
+      const section = sections.find((text) => slugOf(text.split('\n')[0]!) === anchor);
+      assert.ok(section !== undefined, see);
+      for (const name of checks) {
+        const [area, slug = ''] = name.split('/');
+        assert.ok(
+          section.includes(`${area}/`) && (slug === '*' || section.includes(slug)),
+          `${see}: ${name}`,
+        );
+      }
+    }
+  });
+
+  it('is refused where it says nothing of why and where', () => {
+    const file = join(directory, 'known.yaml');
+    writeFileSync(file, 'schema: liveproof/known@1\nknown: [{ checks: [hls/window] }]\n');
+    assert.throws(() => readKnown(file), /not a list of known verdicts:[\s\S]*why[\s\S]*see/);
+    assert.throws(() => readKnown(join(directory, 'none.yaml')), /no list of known verdicts/);
+  });
+});
