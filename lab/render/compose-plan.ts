@@ -16,6 +16,7 @@ export const IMAGES = {
   redis: 'redis:7.2.5',
   prometheus: 'prom/prometheus:v2.53.0',
   grafana: 'grafana/grafana:11.2.0',
+  k6: 'grafana/k6:2.2.0',
   /** Made here, from Dockerfile. */
   node: 'liveproof/node:0.1.0',
   /** Made here, from fixtures/compose/nginx-rtmp.Dockerfile. */
@@ -32,6 +33,7 @@ export const USERS: Readonly<Record<ImageName, number>> = {
   redis: 999,
   prometheus: 65_534,
   grafana: 472,
+  k6: 12_345,
   node: 1000,
   'nginx-rtmp': 33,
 };

@@ -3,6 +3,7 @@ import { LabError, LabErrorCode } from '../errors.ts';
 import { SPARE_FILES } from '../runners/launch.ts';
 import type { MediaSettings, Role } from '../topology.ts';
 import { CONFIG_AT, configOf, LAB_SETTINGS, SCRATCH, STORAGE } from './compose-config.ts';
+import { k6Service } from './compose-k6.ts';
 import { grafanaFiles, monitoringServices, prometheusFiles } from './compose-monitoring.ts';
 import {
   IMAGES,
@@ -60,7 +61,7 @@ export function renderCompose(input: ComposeInput = {}): Rendered {
   });
   const volumes = clusters.flatMap((cluster) => cluster.nodes.flatMap((node) => volumesOf(node, cluster)));
   const kept = [...volumes, 'prometheus: {}', 'grafana: {}'].map((volume) => `  ${volume}`);
-  const compose = `# The clusters of liveproof, one profile each: ${profiles.join(', ')}; and monitoring.
+  const compose = `# The clusters of liveproof, one profile each: ${profiles.join(', ')}; and monitoring, k6.
 # Rendered from lab/topologies by \`npm run render:compose\`; changes here are overwritten.
 #
 #   docker compose --profile edge up --build --detach --wait
@@ -74,6 +75,8 @@ services:
 ${services.join('\n\n')}
 
 ${monitoringServices(clusters, placement, configs)}
+
+${k6Service(sources)}
 
 networks:
   liveproof:

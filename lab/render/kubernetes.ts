@@ -111,6 +111,7 @@ const OF_IMAGE: Readonly<Record<ImageName, { cpu: string; memory: string; limit:
   redis: { cpu: '50m', memory: '64Mi', limit: '320Mi' },
   prometheus: { cpu: '100m', memory: '256Mi', limit: '512Mi' },
   grafana: { cpu: '100m', memory: '128Mi', limit: '256Mi' },
+  k6: { cpu: '2', memory: '2Gi', limit: '2Gi' },
   node: { cpu: '100m', memory: '128Mi', limit: '512Mi' },
   'nginx-rtmp': { cpu: '500m', memory: '256Mi', limit: '1Gi' },
 };

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
 import { renderCompose } from '../../../lab/render/compose.ts';
 import { IMAGES, PORTS_OF_ALL, PROFILES, placeCluster, profileOf } from '../../../lab/render/compose-plan.ts';
+import { K6_VERSION } from '../../../scenarios/benchmark/k6-program.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const FOLDER = join(ROOT, 'fixtures/compose');
@@ -16,6 +17,9 @@ interface Service {
   readonly volumes?: readonly string[];
   readonly depends_on?: Readonly<Record<string, { condition: string }>>;
   readonly healthcheck?: { readonly test: readonly string[] };
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly command?: readonly string[];
+  readonly working_dir?: string;
   readonly user?: string;
   readonly mem_limit?: string;
   readonly cpus?: number;
@@ -36,7 +40,10 @@ const document = parse(compose, { merge: true, maxAliasCount: -1 }) as {
   services: Record<string, Service>;
   volumes: Record<string, Volume>;
 };
-const services = Object.entries(document.services);
+const all = Object.entries(document.services);
+/** What stays up: k6 is a run. */
+const services = all.filter(([name]) => name !== 'k6');
+const K6 = document.services.k6!;
 
 describe('the committed files', () => {
   const again = 'run `npm run render:compose`';
@@ -73,7 +80,7 @@ describe('docker-compose.yml', () => {
   });
 
   test('gives every container limits, a health check and no rights', () => {
-    for (const [name, service] of services) {
+    for (const [name, service] of all) {
       assert.match(service.mem_limit ?? '', /^\d+[mg]$/, name);
       assert.ok((service.cpus ?? 0) > 0, name);
       assert.ok(service.healthcheck, name);
@@ -85,7 +92,7 @@ describe('docker-compose.yml', () => {
   });
 
   test('runs everything as another user than root', () => {
-    for (const [name, { user }] of services) assert.match(user ?? '', /^[1-9]\d*:\d+$/, name);
+    for (const [name, { user }] of all) assert.match(user ?? '', /^[1-9]\d*:\d+$/, name);
   });
 
   test('lets that user write what a node writes: memory of its own, where the image has no folder for it', () => {
@@ -120,7 +127,7 @@ describe('docker-compose.yml', () => {
 
   test('names images by version', () => {
     for (const image of Object.values(IMAGES)) assert.match(image, /:v?\d+\.\d+/);
-    for (const [name, { image }] of services) assert.ok(Object.values<string>(IMAGES).includes(image), name);
+    for (const [name, { image }] of all) assert.ok(Object.values<string>(IMAGES).includes(image), name);
   });
 
   test('mounts only what is rendered', () => {
@@ -150,6 +157,51 @@ describe('docker-compose.yml', () => {
       done.add(name);
     };
     for (const name of waits.keys()) walk(name, []);
+  });
+});
+
+describe('k6', () => {
+  const folders = K6.volumes!.slice(0, -1).map((mount) => mount.split(':') as [string, string, string]);
+
+  test('is a profile of its own, in the network of the clusters, and is of the version that we know', () => {
+    assert.deepEqual([K6.profiles, K6.networks], [['k6'], ['liveproof']]);
+    assert.equal(K6.image, `grafana/k6:${K6_VERSION.slice(1)}`);
+    assert.equal(K6.ports, undefined);
+    assert.equal(K6.environment!.K6_AUTO_EXTENSION_RESOLUTION, 'false');
+    assert.equal(K6.environment!.RESULTS, '/out/results.json');
+    assert.equal(K6.volumes!.at(-1), './out/k6:/out');
+  });
+
+  test('has every file that its scripts import, read-only, where they look for it', () => {
+    for (const [from, to, how] of folders) {
+      assert.equal(to, join('/liveproof', from));
+      assert.equal(how, 'ro');
+    }
+    const seen = new Set<string>();
+    const walk = (file: string): void => {
+      if (seen.has(file)) return;
+      seen.add(file);
+      const text = readFileSync(join(ROOT, file), 'utf8');
+      assert.ok(
+        folders.some(([from]) => join(file).startsWith(`${join(from)}/`)),
+        `${file} is not mounted`,
+      );
+      for (const [, names, path] of text.matchAll(/^(?:import|export) ([^;']*?) ?from '(\.[^']+)'/gm))
+        if (!names!.startsWith('type ')) walk(join(file, '..', path!));
+    };
+    const scripts = readdirSync(join(ROOT, 'scenarios/k6')).filter((name) => name.endsWith('.ts'));
+    for (const name of scripts) walk(join('scenarios/k6', name));
+    assert.ok(seen.size > 20, `only ${seen.size} files were seen`);
+    assert.ok(seen.has(K6.command!.at(-1)!));
+  });
+
+  test('is run by the command of docs/k6.md', () => {
+    const text = readFileSync(join(ROOT, 'docs/k6.md'), 'utf8');
+    const [, script] = /^docker compose run --rm [^\n]* k6 run [^\n]* (\S+\.ts)$/m.exec(text) ?? [];
+    assert.ok(script !== undefined && existsSync(join(ROOT, script)), script);
+    const hosts = [...text.matchAll(/http:\/\/([a-z]+-[a-z\d-]+):8080/g)].map(([, host]) => host!);
+    assert.ok(hosts.length > 0);
+    for (const host of hosts) assert.ok(host in document.services, host);
   });
 });
 
