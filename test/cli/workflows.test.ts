@@ -76,6 +76,12 @@ describe('workflows', () => {
       );
     });
 
+    it(`${name} has its badge at the head of the README`, () => {
+      const [head = ''] = readFileSync('README.md', 'utf8').split(/^## /m);
+      const page = `../../actions/workflows/${name}`;
+      assert.ok(head.includes(`(${page}/badge.svg)](${page})\n`), page);
+    });
+
     it(`${name} ends before a hosted machine ends it`, () => {
       for (const job of Object.values(workflow.jobs)) assert.ok(job['timeout-minutes'] <= HOSTED_JOB_MINUTES);
     });
