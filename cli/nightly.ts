@@ -7,10 +7,10 @@ import { findDocker } from '../lab/runners/docker.ts';
 import { topologyByName } from '../lab/topologies/index.ts';
 import { enginesOf } from '../lab/topology.ts';
 import { findK6, K6_INSTALL } from '../scenarios/benchmark/k6-program.ts';
-import { listenForInterrupt } from './interrupt.ts';
+import { type Interruption, listenForInterrupt } from './interrupt.ts';
 import { judgedByList, KNOWN_FILE, type NightStep, readKnown } from './nightly-known.ts';
 import { fetchNights, heldAgainst, keepNights } from './nights.ts';
-import { exitCodeOf, makeRunDirectory, table, UsageError } from './output.ts';
+import { ExitCode, exitCodeOf, makeRunDirectory, table, UsageError } from './output.ts';
 import { closeSteps, runSteps, type Step, verdictOfSteps } from './steps.ts';
 
 const MINUTE = 60_000;
@@ -176,7 +176,9 @@ Examples:
   liveproof nightly --only bench-edge --baseline nights
   SRS_BIN=./objs/srs liveproof nightly --without gate-compose`,
     )
-    .action(nightly);
+    .action(async (options: NightlyOptions) => {
+      process.exitCode = await nightly(options);
+    });
 }
 
 function stepOption(flags: string, says: string, whenLeftOut: string): Option {
@@ -186,15 +188,15 @@ function stepOption(flags: string, says: string, whenLeftOut: string): Option {
 }
 
 /** Throws UsageError for a name that no step has, and when nothing is left. */
-export function chosenSteps({
-  only,
-  without,
-}: Pick<NightlyOptions, 'only' | 'without'>): readonly NightStep[] {
+export function chosenSteps(
+  { only, without }: Pick<NightlyOptions, 'only' | 'without'>,
+  night: readonly NightStep[] = NIGHT,
+): readonly NightStep[] {
   const names = NIGHT.map(({ name }) => name);
   const unknown = [...only, ...without].filter((name) => !names.includes(name));
   if (unknown.length > 0)
     throw new UsageError(`No step is called ${unknown.join(' or ')}. There are ${names.join(', ')}.`);
-  const steps = NIGHT.filter(
+  const steps = night.filter(
     ({ name }) => (only.length === 0 || only.includes(name)) && !without.includes(name),
   );
   if (steps.length === 0) throw new UsageError('No step is left to run.');
@@ -213,11 +215,27 @@ export function withSrs<T extends Step>(steps: readonly T[], srs: string | undef
   });
 }
 
-async function nightly(options: NightlyOptions): Promise<void> {
+/** What the command touches outside itself. */
+export interface NightSurroundings {
+  readonly night: readonly NightStep[];
+  readonly listen: () => Interruption;
+  readonly say: (line: string) => void;
+}
+
+const REAL: NightSurroundings = {
+  night: NIGHT,
+  listen: listenForInterrupt,
+  say: (line) => console.log(line),
+};
+
+/** Resolves with the exit code. Throws UsageError before anything is started. */
+export async function nightly(
+  options: NightlyOptions,
+  { night, listen, say }: NightSurroundings = REAL,
+): Promise<ExitCode> {
   const { baseline } = options;
-  const steps = heldAgainst(baseline, withSrs(chosenSteps(options), process.env.SRS_BIN));
+  const steps = heldAgainst(baseline, withSrs(chosenSteps(options, night), process.env.SRS_BIN));
   const known = readKnown(options.known);
-  const say = (line: string): void => console.log(line);
   if (options.list) {
     say(
       table(
@@ -225,19 +243,19 @@ async function nightly(options: NightlyOptions): Promise<void> {
         steps.map((s) => [s.name, s.says, s.command.join(' ')]),
       ),
     );
-    return;
+    return ExitCode.pass;
   }
   const directory = makeRunDirectory('nightly', options.out);
   if (baseline !== undefined) await fetchNights(baseline, directory, steps);
-  const interruption = listenForInterrupt();
+  const { signal, release } = listen();
   const since = Date.now();
-  const run = await runSteps({ steps, directory, signal: interruption.signal, say });
+  const run = await runSteps({ steps, directory, signal, say });
   const { results, markdown } = await judgedByList({ results: run, steps, directory, since, known, say });
   await closeSteps('nightly', results, directory, say);
   await addToSummary(directory, markdown);
   if (baseline !== undefined) await keepNights(baseline, directory, results, say);
-  interruption.release();
-  process.exitCode = exitCodeOf(verdictOfSteps(results));
+  release();
+  return exitCodeOf(verdictOfSteps(results));
 }
 
 async function addToSummary(directory: string, markdown: string): Promise<void> {

@@ -1,6 +1,6 @@
 /** The nights that passed before, one file for each part of bench: `liveproof nightly --baseline DIR`. */
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, rename } from 'node:fs/promises';
+import { copyFile, mkdir, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Step, StepResult } from './steps.ts';
 
@@ -30,7 +30,10 @@ export async function fetchNights(
 ): Promise<void> {
   for (const step of steps.filter(isBench)) {
     const file = fileOf(folder, step);
-    if (existsSync(file)) await copyFile(file, join(directory, `${step.name}${SAVED}`));
+    const saved = join(directory, `${step.name}${SAVED}`);
+    // Of another night in the same directory.
+    await rm(saved, { force: true });
+    if (existsSync(file)) await copyFile(file, saved);
   }
 }
 
@@ -46,7 +49,8 @@ export async function keepNights(
     const saved = join(directory, `${result.name}${SAVED}`);
     const file = fileOf(folder, result);
     if (result.verdict !== 'pass' || !existsSync(saved)) {
-      say(`baseline: ${result.name} is not kept, as it is ${result.verdict}`);
+      const why = result.verdict === 'pass' ? 'it saved nothing' : `it is ${result.verdict}`;
+      say(`baseline: ${result.name} is not kept, as ${why}`);
       continue;
     }
     // Whole or not at all: the next night reads it.

@@ -3,15 +3,19 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { chosenSteps, NIGHT, withSrs } from '../../cli/nightly.ts';
+import { chosenSteps, NIGHT, nightly, withSrs } from '../../cli/nightly.ts';
 import { judgedByList, KNOWN_FILE, type NightStep, readKnown } from '../../cli/nightly-known.ts';
 import { fetchNights, heldAgainst, keepNights } from '../../cli/nights.ts';
+import { ExitCode } from '../../cli/output.ts';
 import { runSteps } from '../../cli/steps.ts';
 import { TOPOLOGIES } from '../../lab/topologies/index.ts';
 import type { KnownVerdicts } from '../../reports/judge-known.ts';
 import type { Finding, Verdict } from '../../reports/results.ts';
 import { CHECKS } from '../../scenarios/conformance/index.ts';
 import { gate, finding as sample } from '../reports/samples.ts';
+
+// Of the job that runs these tests.
+delete process.env.GITHUB_STEP_SUMMARY;
 
 let directory: string;
 beforeEach(() => {
@@ -122,8 +126,11 @@ const KNOWN: KnownVerdicts = {
   ],
 };
 
+/** After any night of these tests began. */
+const LATER = new Date(Date.now() + 3_600_000);
+
 /** A gate that leaves these findings, and ends with this code. */
-function gateStep(code: number, findings: readonly Finding[], startedAt = new Date()): NightStep {
+function gateStep(code: number, findings: readonly Finding[], startedAt = LATER): NightStep {
   const results = { ...gate([...findings]), startedAt: startedAt.toISOString() };
   const script = `
     const { mkdirSync, writeFileSync } = require('node:fs');
@@ -179,6 +186,66 @@ describe('a gate of a real server', () => {
     assert.equal((await night(gateStep(1, known, now), now.getTime() + 1)).result.verdict, 'fail');
     const { judged: _, ...unjudged } = gateStep(1, known);
     assert.equal((await night(unjudged)).result.verdict, 'fail');
+  });
+});
+
+describe('nightly', () => {
+  async function nightOf(steps: readonly NightStep[]) {
+    const known = join(directory, 'known.json');
+    writeFileSync(known, JSON.stringify(KNOWN));
+    const [out, baseline] = [join(directory, 'out'), join(directory, 'nights')];
+    const code = await nightly(
+      { only: [], without: [], known, out, baseline },
+      {
+        night: steps,
+        listen: () => ({ signal: new AbortController().signal, release() {} }),
+        say: () => {},
+      },
+    );
+    return { code, summary: readFileSync(join(out, 'summary.md'), 'utf8') };
+  }
+  const step = (name: string, script: string): NightStep => ({
+    name,
+    says: name,
+    // Its own folder, and the words that nights add.
+    command: [process.execPath, '-e', script, '--', '{out}'],
+    timeoutMs: 10_000,
+  });
+  const bench = (code: number): NightStep =>
+    step(
+      'bench-edge',
+      `const file = process.argv[process.argv.indexOf('--save-baseline') + 1];
+       require('node:fs').appendFileSync(file, 'night ');
+       process.exit(${code});`,
+    );
+
+  it('ends well when all passed or is known, and its summary has what is known', async () => {
+    const { code, summary } = await nightOf([
+      step('tests', ''),
+      gateStep(1, [finding('hls/window', 'fail')]),
+    ]);
+    assert.equal(code, ExitCode.pass);
+    assert.match(summary, /^# nightly: pass$[\s\S]*^## gate-srs$[\s\S]*^- `fail: hls\/window/m);
+  });
+
+  it('fails for a step that fails, and for what is new of a real server', async () => {
+    assert.equal((await nightOf([step('tests', 'process.exit(1)')])).code, ExitCode.fail);
+    assert.equal((await nightOf([gateStep(1, [finding('hls/lint', 'fail')])])).code, ExitCode.fail);
+  });
+
+  it('is inconclusive for what cannot run here', async () => {
+    const lacking = { ...step('k6', ''), lacks: () => 'no k6' };
+    assert.equal((await nightOf([step('tests', ''), lacking])).code, ExitCode.inconclusive);
+  });
+
+  it('adds its figures to those of the nights that passed, also when another step failed', async () => {
+    const kept = join(directory, 'nights', 'bench-edge.json');
+    await nightOf([bench(0), step('tests', 'process.exit(1)')]);
+    assert.equal(readFileSync(kept, 'utf8'), 'night ');
+    await nightOf([bench(3)]);
+    assert.equal(readFileSync(kept, 'utf8'), 'night ');
+    await nightOf([bench(0)]);
+    assert.equal(readFileSync(kept, 'utf8'), 'night night ');
   });
 });
 

@@ -41,6 +41,13 @@ const workflows = readdirSync(FOLDER).map((name) => ({
 }));
 const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
 
+/** What steps may take, one after the other. */
+const minutesOf = (names: readonly string[]): number =>
+  NIGHT.filter(({ name }) => names.includes(name)).reduce(
+    (sum, { timeoutMs }) => sum + timeoutMs / MINUTE,
+    0,
+  );
+
 const jobOf = (file: string, job: string): Job =>
   workflows.find(({ name }) => name === file)!.workflow.jobs[job]!;
 
@@ -105,13 +112,24 @@ describe('the groups of the night', () => {
 
   for (const { group, names } of groups) {
     it(`${group}: all that its steps may take is over in time`, () => {
-      const minutes = NIGHT.filter(({ name }) => names.includes(name)).map(
-        ({ timeoutMs }) => timeoutMs / MINUTE,
-      );
-      const sum = minutes.reduce((one, other) => one + other, 0);
+      const sum = minutesOf(names);
       assert.ok(sum > 0 && sum + SPARE_MINUTES <= job['timeout-minutes'], `${sum} min`);
     });
   }
+
+  it('are those of docs/nightly.md', () => {
+    const rows = readFileSync('docs/nightly.md', 'utf8').matchAll(
+      /^\| `([\w-]+)` \| (.*) \| (\d+) min \|$/gm,
+    );
+    assert.deepEqual(
+      [...rows].map(([, group, names, minutes]) => ({
+        group,
+        names: names!.match(/[\w-]+/g),
+        minutes: Number(minutes),
+      })),
+      groups.map(({ group, names }) => ({ group, names, minutes: minutesOf(names) })),
+    );
+  });
 
   it('do not end each other, have artefacts of their own, and run their steps', () => {
     assert.equal(job.strategy!['fail-fast'], false);
