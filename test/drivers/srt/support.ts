@@ -1,16 +1,25 @@
-/** What the SRT tests share: stamped media on its way, free UDP ports, and the programs of libsrt. */
+/** What the SRT tests share: stamped media on its way, free UDP ports, lossy links, and the programs of libsrt. */
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TestContext } from 'node:test';
 import { ClientState } from '../../../drivers/client.ts';
 import { wallClock } from '../../../drivers/measure/clock.ts';
 import { FrameMeter, MeterHistograms } from '../../../drivers/measure/meter.ts';
 import { MediaSource, SourceCursor } from '../../../drivers/measure/source.ts';
 import { SrtPlayer } from '../../../drivers/srt/player.ts';
 import { SrtPublisher } from '../../../drivers/srt/publisher.ts';
+import { UdpTap } from '../../../lab/taps/udp-tap.ts';
 import { eventually } from '../support/observe.ts';
+
+/** Of ffmpeg: what it reads and writes, and what is wrong, but no progress. */
+export const QUIET = ['-hide_banner', '-loglevel', 'info', '-nostats'];
+
+/** 25 frames/s in ticks of 90 kHz. */
+const FRAME_TICKS = 3600;
 
 export const source = MediaSource.load(join(import.meta.dirname, '../../../fixtures/media/av-480k.flv'));
 
@@ -54,6 +63,39 @@ export class TestPublication {
     clearInterval(this.#timer);
     this.publisher.close();
   }
+}
+
+/** Resolves when the publisher is let in. */
+export async function publishTo(t: TestContext, url: string): Promise<TestPublication> {
+  const publication = new TestPublication(url);
+  t.after(() => publication.stop());
+  await eventually(
+    6000,
+    'the publisher is connected',
+    () => publication.publisher.state === ClientState.streaming,
+  );
+  return publication;
+}
+
+/** A tap before a local port. */
+export async function tapOf(t: TestContext, port: number): Promise<UdpTap> {
+  const tap = new UdpTap({
+    from: 'client',
+    to: 'server',
+    listen: { host: '127.0.0.1', port: 0 },
+    target: { host: '127.0.0.1', port },
+  });
+  await tap.listen();
+  t.after(() => tap.close());
+  return tap;
+}
+
+/** 5 % loss, and each datagram is late by 0 to twice `delay` ms, both ways. */
+export async function lossyTap(t: TestContext, port: number, delay: number): Promise<UdpTap> {
+  const tap = await tapOf(t, port);
+  for (const direction of ['upstream', 'downstream'] as const)
+    tap.setFaults(direction, { loss: 0.05, delay, jitter: delay });
+  return tap;
 }
 
 export async function freeUdpPort(): Promise<number> {
@@ -120,5 +162,45 @@ export class MeteredPlayer {
     this.player = new SrtPlayer(url, this.meter);
     this.meter.attach(this.player.timing);
     this.player.open();
+  }
+}
+
+/** ffmpeg, which lists the packets of one publisher until that leaves. */
+export class FfmpegListener {
+  readonly port: number;
+  readonly #program: Program;
+
+  private constructor(port: number, program: Program) {
+    this.port = port;
+    this.#program = program;
+  }
+
+  /** @param parameters of its URL, in ffmpeg's units. */
+  static async start(t: TestContext, parameters: string): Promise<FfmpegListener> {
+    const port = await freeUdpPort();
+    const program = new Program('ffmpeg', [
+      ...[...QUIET, '-i', `srt://127.0.0.1:${port}?mode=listener&${parameters}`],
+      ...['-map', '0', '-c', 'copy', '-f', 'framecrc', '-'],
+    ]);
+    t.after(() => program.stop());
+    await udpBound(port);
+    return new FfmpegListener(port, program);
+  }
+
+  /** It ends, and had so many video frames at the least, audio too, none missing between two and none damaged. */
+  async endsWith(frames: number): Promise<void> {
+    const { child } = this.#program;
+    await eventually(5000, 'ffmpeg ends', () => child.exitCode !== null);
+    const { output } = this.#program;
+    assert.match(output, /Video: h264/);
+    assert.match(output, /Audio: aac/);
+    assert.doesNotMatch(output, /corrupt|error while decoding/i);
+    const times = output
+      .split('\n')
+      .filter((line) => line.startsWith('0,'))
+      .map((line) => Number(line.split(',')[1]));
+    assert.ok(times.length >= frames, `${times.length} frames, not ${frames}`);
+    const steps = new Set(times.slice(1).map((time, at) => time - times[at]!));
+    assert.deepEqual([...steps], [FRAME_TICKS]);
   }
 }
