@@ -2,6 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseStreamId } from '../../../lab/builtin/srt/stream-id.ts';
+import { retained } from '../../support/memory.ts';
+
+const INPUTS = 100_000;
+const MAX_GROWTH_MIB = 8;
 
 const target = (app: string, stream: string, publish: boolean) => ({ app, stream, publish });
 
@@ -31,7 +35,7 @@ test('stream ids mean what they mean to SRS', () => {
   for (const [id, expected] of known) assert.deepEqual(parseStreamId(id), expected, id);
 });
 
-test('no stream id is too strange', () => {
+test(`${INPUTS} strange stream ids: each means something or nothing, and nothing is kept`, () => {
   const part = fc.constantFrom(
     '#!::',
     'r=',
@@ -46,6 +50,7 @@ test('no stream id is too strange', () => {
     '\u0000',
     'ü',
   );
+  const before = retained();
   fc.assert(
     fc.property(
       fc.oneof(
@@ -57,6 +62,8 @@ test('no stream id is too strange', () => {
         assert.ok(found === undefined || typeof found.stream === 'string');
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: INPUTS },
   );
+  const grown = retained() - before;
+  assert.ok(grown < MAX_GROWTH_MIB, `${grown.toFixed(1)} MiB more`);
 });
