@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nodeCrypto } from '../../../drivers/srt/crypto.ts';
 import { seededRandom } from '../../../lab/taps/udp-faults.ts';
+import { decodeDropRequest, readLossReport } from '../../../protocols/srt/control.ts';
 import { HandshakeType, MTU } from '../../../protocols/srt/handshake.ts';
 import {
   ControlType,
@@ -145,6 +146,63 @@ test('a sender gives up what is older than a second, and tells', () => {
     network.atCaller.map(({ number }) => number),
     count(next),
   );
+});
+
+test('what the sender gave up during a cut of one way is not asked for again, and the rest is played', () => {
+  let cut = false;
+  /** By the drop requests after the cut, and when the last of them was sent. */
+  let gone: { first: number; last: number; at: number } | undefined;
+  const askedFor: { first: number; last: number; at: number }[] = [];
+  const network = new Network({
+    caller: { latencyMs: 400 },
+    lose: (packet, up, now) => {
+      if (up && isType(packet, ControlType.nak))
+        readLossReport(packet, (first, last) => askedFor.push({ first, last, at: now }));
+      if (up || cut) return !up && cut;
+      if (isType(packet, ControlType.dropRequest)) {
+        const { first, last } = decodeDropRequest(packet);
+        gone = { first: Math.min(first, gone?.first ?? first), last, at: now };
+      }
+      return false;
+    },
+  }).run(50);
+  let next = 0;
+  const send = (now: number): void => {
+    if (now % 10 === 0) network.accepted!.send(numbered(next++), now);
+  };
+  network.run(500, send);
+  cut = true;
+  network.run(2000, send);
+  cut = false;
+  const mendedAt = network.now;
+  // Well before the latency is over for what came first after the cut.
+  network.run(200, send);
+  assert.ok(gone !== undefined);
+  const { first, last, at: toldAt } = gone;
+  assert.ok(last - first > 50, `${last - first + 1} given up`);
+  assert.ok(
+    askedFor.some((one) => one.at >= mendedAt && one.first <= first && one.last >= last - 10),
+    'it was asked for once',
+  );
+  // The request takes 5 ms; what is asked for before it has come is another matter.
+  const again = askedFor.filter((one) => one.at > toldAt + 5 && one.first <= last && one.last >= first);
+  assert.deepEqual(again, []);
+  const played = network.atCaller.filter(({ at }) => at >= mendedAt).map(({ number }) => number);
+  const from = played[0]!;
+  // The first sequence number is 1, that of the messages 0. What was given up last had just been sent again.
+  assert.ok(last - from < 5, `played from ${from} on, given up to ${last - 1}`);
+  assert.deepEqual(
+    played,
+    count(played.length).map((index) => from + index),
+  );
+  assert.ok(played.length > 50, `${played.length} played`);
+  const { packetsDropped } = network.caller.figures;
+  assert.equal(packetsDropped, from - (first - 1));
+  network.run(1000, send);
+  network.run(500);
+  assert.equal(network.atCaller.at(-1)?.number, next - 1);
+  assert.equal(network.atCaller.length + packetsDropped, next);
+  assert.equal(network.caller.figures.packetsDropped, packetsDropped);
 });
 
 test('after a long cut a receiver goes on where the sender is', () => {
