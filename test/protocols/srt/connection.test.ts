@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nodeCrypto } from '../../../drivers/srt/crypto.ts';
 import { seededRandom } from '../../../lab/taps/udp-faults.ts';
-import { decodeDropRequest, readLossReport } from '../../../protocols/srt/control.ts';
+import { decodeAck, decodeDropRequest, readLossReport } from '../../../protocols/srt/control.ts';
 import { HandshakeType, MTU } from '../../../protocols/srt/handshake.ts';
 import {
   ControlType,
   controlSubtypeOf,
   controlTypeOf,
+  HEADER_SIZE,
   isControl,
   isRetransmitted,
   keyFlagOf,
@@ -145,6 +146,48 @@ test('a sender gives up what is older than a second, and tells', () => {
   assert.deepEqual(
     network.atCaller.map(({ number }) => number),
     count(next),
+  );
+});
+
+test('light acknowledgements let a sender go on between two full ones', () => {
+  const acks: { number: number; size: number; next: number; at: number }[] = [];
+  const network = new Network({
+    listener: { flowWindow: 256 },
+    lose: (packet, up, now) => {
+      if (up && isType(packet, ControlType.ack)) {
+        const { number, next } = decodeAck(packet);
+        acks.push({ number, next, size: packet.length - HEADER_SIZE, at: now });
+      }
+      return false;
+    },
+  }).run(50);
+  const { accepted } = network;
+  const from = network.now;
+  for (let number = 0; number < 256; number++) assert.ok(accepted!.send(numbered(number), from));
+  assert.equal(accepted!.backlog, 0, 'all left within the interval');
+  assert.equal(accepted!.send(numbered(256), from), false, 'all are unacknowledged');
+  // There in 5 ms, and back in 5 more; the full one is due 10 ms after the first packet.
+  network.run(10);
+  assert.deepEqual(
+    acks,
+    [65, 129, 193, 257].map((next) => ({ number: 0, size: 4, next, at: from + 5 })),
+  );
+  for (let number = 256; number < 512; number++)
+    assert.ok(accepted!.send(numbered(number), network.now), `room for ${number}`);
+  assert.equal(accepted!.send(numbered(512), network.now), false, 'and for no more');
+  network.run(10);
+  const full = acks.filter(({ number }) => number !== 0);
+  assert.deepEqual(
+    full.map(({ number, size, at }) => ({ number, size, at })),
+    [{ number: 1, size: 28, at: from + 15 }],
+  );
+  // Light ones are not acknowledged in turn.
+  const answers = network.packets.filter(({ up, packet }) => !up && isType(packet, ControlType.ackAck));
+  assert.equal(answers.length, full.length);
+  network.run(500);
+  assert.deepEqual(
+    network.atCaller.map(({ number }) => number),
+    count(512),
   );
 });
 
