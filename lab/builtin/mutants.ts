@@ -390,6 +390,10 @@ export const MUTANTS = {
     role: 'origin',
     says: 'SRT is agreed on and delivered with a latency of 0, whatever is configured or asked for',
   },
+  'srt-admits-old-versions': {
+    role: 'origin',
+    says: 'An SRT caller of a version that is too old is told that it is let in',
+  },
   'srt-idle-kept': { role: 'origin', says: 'An SRT caller that has vanished is kept for ever' },
   'srt-two-publishers': { role: 'origin', says: 'A second SRT publisher is let in, and both are mixed' },
   'srt-publisher-kicked': { role: 'origin', says: 'A second SRT publisher throws the first out' },

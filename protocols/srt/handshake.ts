@@ -15,8 +15,8 @@ export const HandshakeType = {
 
 /** Extension field of an induction's answer: the listener speaks version 5 (section 4.3.1.1). */
 export const MAGIC = 0x4a17;
-/** Extension field of a caller's induction: UDT's datagrams. */
-const INDUCTION_EXTENSION = 2;
+/** Extension field of a caller's induction, and of all of version 4: UDT's datagrams. */
+export const SOCKET_TYPE_DATAGRAM = 2;
 
 export const ExtensionType = {
   hsRequest: 1,
@@ -77,7 +77,7 @@ export interface Handshake {
   readonly version: number;
   /** Advertised key length in units of 8 bytes; 0 for none. */
   readonly encryption: number;
-  /** As sent: the magic, or flags. Derived from the extensions when a conclusion is encoded. */
+  /** As sent: the magic, flags, or of version 4 the socket type. Derived from the extensions when a conclusion of version 5 is encoded. */
   readonly extensionField: number;
   readonly initialSequence: number;
   readonly mtu: number;
@@ -248,7 +248,8 @@ export function encodeHandshake(handshake: Handshake, timestamp: number, destina
   const size = parts.reduce((sum, { content }) => sum + 4 + content.length, BODY_SIZE);
   const out = new Uint8Array(size);
   writeUint32(out, 0, handshake.version);
-  const field = handshake.type === HandshakeType.conclusion ? flags : handshake.extensionField;
+  const derived = handshake.version === 5 && handshake.type === HandshakeType.conclusion;
+  const field = derived ? flags : handshake.extensionField;
   writeUint32(out, 4, ((handshake.encryption << 16) | field) >>> 0);
   writeUint32(out, 8, handshake.initialSequence);
   writeUint32(out, 12, handshake.mtu);
@@ -271,7 +272,7 @@ export function inductionRequest(socketId: number, initialSequence: number, flow
   return {
     version: 4,
     encryption: 0,
-    extensionField: INDUCTION_EXTENSION,
+    extensionField: SOCKET_TYPE_DATAGRAM,
     initialSequence,
     mtu: MTU,
     flowWindow,

@@ -1,5 +1,7 @@
 /** SRT: how callers are let in, and what they are let in to. */
 import { setImmediate } from 'node:timers/promises';
+import { HandshakeType } from '../../protocols/srt/handshake.ts';
+import { RejectReason, rejectionName, rejectionOf } from '../../protocols/srt/rejection.ts';
 import {
   SRT_CLOSED_WITHIN_MS,
   SRT_PASSPHRASE,
@@ -29,8 +31,13 @@ const WISHES = [
   { name: 'little', receive: 20, send: 30 },
   { name: 'much', receive: 480, send: 520 },
 ] as const;
+/** Callers whom a handshake of version 5 is not for. */
+const OLD = ['version 4', 'SRT 1.2'] as const;
 /** Those who speak of stream ids. */
 const VERSION_1_3 = 0x010300;
+const VERSION_1_2 = 0x010200;
+/** What callers who are too old are rejected with: the version is too low, or does not go with the handshake. */
+const TOO_OLD: readonly number[] = [RejectReason.version, RejectReason.rogue];
 
 const handshake = check({
   id: 'srt/handshake',
@@ -38,12 +45,13 @@ const handshake = check({
   level: 'must',
   spec: {
     source: DRAFT,
-    where: 'sections 4.3.1.1, 4.3.1.2 and 4.4; SRS 7.0.18 conf/full.conf recvlatency, peerlatency',
-    says: 'The induction is answered with version 5, the magic 0x4a17 and a cookie; the conclusion with HSRSP, in which each direction has the greater of both ends’ latencies.',
+    where:
+      'sections 3.2.1, 4.3.1.1, 4.3.1.2 and 4.4, table 7; SRS 7.0.18 conf/full.conf recvlatency, peerlatency',
+    says: 'The induction is answered with version 5, the magic 0x4a17 and a cookie; the conclusion with HSRSP, in which each direction has the greater of both ends’ latencies. A caller who concludes in version 4 is answered in version 4 or rejected; one who says in a handshake of version 5 that it is SRT 1.2, which has none, is rejected.',
   },
   topologies: EDGE_CLUSTER,
   needs: ['play.srt'],
-  mutants: ['srt-latency-ignored'],
+  mutants: ['srt-latency-ignored', 'srt-admits-old-versions'],
 
   async run(t) {
     const stream = t.stream();
@@ -76,6 +84,11 @@ const handshake = check({
         await caller.close(socketId);
       });
     }
+    const wish = { streamId: `#!::r=live/${stream},m=request`, receiveLatencyMs: 120, sendLatencyMs: 120 };
+    await askAsOld(t, 'version 4', (caller, cookie) => caller.oldConclusion(cookie));
+    await askAsOld(t, 'SRT 1.2', (caller, cookie) =>
+      caller.conclusion(cookie, { ...wish, srtVersion: VERSION_1_2 }),
+    );
   },
 
   judge(history) {
@@ -88,6 +101,7 @@ const handshake = check({
     return [
       ...broken,
       ...(agreed.length < WISHES.length ? [notSeen(history, 'two handshakes')] : []),
+      ...judgeOld(history),
       ...agreed.flatMap((one): Judgement[] => {
         const { inductionVersion, magic, cookie, version, srtVersion, response } = one;
         const induction = `induction: version ${inductionVersion}, magic 0x${Number(magic).toString(16)}, ${cookie ? 'a' : 'no'} cookie`;
@@ -113,6 +127,43 @@ const handshake = check({
     ];
   },
 });
+
+async function askAsOld(
+  t: CheckContext,
+  name: (typeof OLD)[number],
+  conclude: (caller: WireSrt, cookie: number) => Uint8Array,
+): Promise<void> {
+  await attempt(t, `a caller of ${name}`, async () => {
+    const caller = await WireSrt.open(entryOf(t));
+    t.cleanUp(() => caller.close());
+    const { cookie } = await caller.ask(caller.induction());
+    const { type, version, hs, socketId } = await caller.ask(conclude(caller, cookie));
+    t.step('old', { name, type, version, response: hs?.response ?? null });
+    await caller.close(type === HandshakeType.conclusion ? socketId : 0);
+  });
+}
+
+function judgeOld(history: History): Judgement[] {
+  const old = stepsOf(history, 'old');
+  const missing = OLD.filter((name) => !old.some((one) => one.name === name));
+  return [
+    ...old.map(({ name, type, version, response }): Judgement => {
+      const reason = rejectionOf(Number(type));
+      const rejected = reason !== undefined && TOO_OLD.includes(reason);
+      const answered =
+        reason === undefined ? `an answer of type ${type}` : `rejected: ${rejectionName(reason)}`;
+      const told = `${answered}, version ${version}, ${response === null ? 'no HSRSP' : 'HSRSP'}`;
+      if (name !== 'version 4') return judged(rejected, `a caller of ${name} in version 5 is rejected`, told);
+      const asOfOld = type === HandshakeType.conclusion && version === 4 && response === null;
+      return judged(
+        rejected || asOfOld,
+        'a caller who concludes in version 4 is answered in it, or rejected',
+        told,
+      );
+    }),
+    ...missing.map((name) => notSeen(history, `the answer to a caller of ${name}`)),
+  ];
+}
 
 function hex(value: unknown): string {
   return typeof value === 'number' ? `0x${value.toString(16)}` : 'of no version';

@@ -38,6 +38,8 @@ export interface SrtWish {
   readonly sendLatencyMs: number;
   /** Default that of the gate. */
   readonly passphrase?: string;
+  /** What the caller says it is. Default ours. */
+  readonly srtVersion?: number;
 }
 
 export class WireSrt {
@@ -98,13 +100,23 @@ export class WireSrt {
       peerAddress: loopbackAddress(),
       hs: {
         response: false,
-        version: SRT_VERSION,
+        version: wish.srtVersion ?? SRT_VERSION,
         flags: LIVE_FLAGS,
         receiverDelay: wish.receiveLatencyMs,
         senderDelay: wish.sendLatencyMs,
       },
       streamId: wish.streamId,
       km: { response: false, content: keys.message() },
+    };
+    return encodeHandshake(request, 0, 0);
+  }
+
+  /** As callers before SRT 1.3 conclude: without extensions, which they send when they are connected. */
+  oldConclusion(cookie: number): Uint8Array {
+    const request: Handshake = {
+      ...inductionRequest(this.socketId, randomInt(2 ** 31 - 1), FLOW_WINDOW),
+      type: HandshakeType.conclusion,
+      cookie,
     };
     return encodeHandshake(request, 0, 0);
   }

@@ -10,11 +10,13 @@ import {
   uint32,
   writeUint32,
 } from '../../../protocols/srt/packet.ts';
+import { RejectReason } from '../../../protocols/srt/rejection.ts';
 import type { Mutants } from '../mutants.ts';
 
 /** Of a handshake's body: type; and where HSREQ has its delays when it comes first, as libsrt sends it. */
 const TYPE_AT = HEADER_SIZE + 20;
 const FIRST_EXTENSION_AT = HEADER_SIZE + 48;
+const VERSION_REJECTED = HandshakeType.failure + RejectReason.version;
 const HSREQ = 1;
 const DELAYS_AT = FIRST_EXTENSION_AT + 12;
 
@@ -28,6 +30,8 @@ export interface DatagramFaults {
   incoming(packet: Uint8Array): boolean;
   /** False: it is not to be sent. */
   outgoing(packet: Uint8Array): boolean;
+  /** May change the answer to a handshake. */
+  answer(packet: Uint8Array): void;
 }
 
 export function datagramFaults(mutants: Mutants): DatagramFaults | undefined {
@@ -35,7 +39,8 @@ export function datagramFaults(mutants: Mutants): DatagramFaults | undefined {
   const mute = mutants.has('srt-no-nak');
   const hasty = mutants.has('srt-latency-ignored');
   const hoards = mutants.has('srt-handshake-flood-grows');
-  if (!deaf && !mute && !hasty && !hoards) return undefined;
+  const ageless = mutants.has('srt-admits-old-versions');
+  if (!deaf && !mute && !hasty && !hoards && !ageless) return undefined;
   const remembered: Uint8Array[] = [];
   return {
     incoming(packet) {
@@ -46,6 +51,10 @@ export function datagramFaults(mutants: Mutants): DatagramFaults | undefined {
       return !(deaf && isLossReport(packet));
     },
     outgoing: (packet) => !(mute && isLossReport(packet)),
+    answer(packet) {
+      if (ageless && handshakeType(packet) === VERSION_REJECTED)
+        writeUint32(packet, TYPE_AT, HandshakeType.conclusion);
+    },
   };
 }
 

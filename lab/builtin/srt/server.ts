@@ -55,7 +55,10 @@ export class SrtServer {
     this.#listener = new SrtListener(
       optionsOf(node),
       {
-        onAnswer: (bytes, peer) => this.#send(bytes, peer),
+        onAnswer: (bytes, peer) => {
+          this.#faults?.answer(bytes);
+          this.#send(bytes, peer);
+        },
         onPacketOut: (connection, bytes) => this.#onPacketOut(connection, bytes),
         onRequest: (request) => this.#refusesOpen(request) ?? { accept: true, ...this.#leniency(request) },
         onAccepted: (connection, peer, request) => this.#onAccepted(connection, peer, request),

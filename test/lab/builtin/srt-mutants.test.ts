@@ -5,8 +5,9 @@ import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { MUTANTS, type MutantId } from '../../../lab/builtin/mutants.ts';
 import { TsReader } from '../../../protocols/mpegts/reader.ts';
-import { encodeHandshake, inductionRequest } from '../../../protocols/srt/handshake.ts';
+import { encodeHandshake, HandshakeType, inductionRequest } from '../../../protocols/srt/handshake.ts';
 import { isControl } from '../../../protocols/srt/packet.ts';
+import { WireSrt } from '../../../scenarios/wire/srt.ts';
 import {
   hangUpAll,
   messages,
@@ -102,6 +103,16 @@ describe('srt mutants', { concurrency: 3 }, () => {
       },
       { latencyMs: 400 },
     ));
+
+  test('srt-admits-old-versions', () =>
+    having('srt-admits-old-versions', async (node) => {
+      const caller = await WireSrt.open({ host: node.config.host, port: node.srtPort });
+      const { cookie } = await caller.ask(caller.induction());
+      const { type, version, hs } = await caller.ask(caller.oldConclusion(cookie));
+      assert.deepEqual([type, version, hs], [HandshakeType.conclusion, 5, undefined]);
+      await caller.close();
+      assert.deepEqual(await clientsOf(node), []);
+    }));
 
   test('srt-idle-kept', () =>
     having('srt-idle-kept', async (node) => {
