@@ -105,6 +105,8 @@ export interface ClientObserver<C extends Client = Client> {
    * `mpegts.continuity`.
    */
   onProblem?(client: C, code: string, detail: string, at: number): void;
+  /** Publishers of WHIP: the server asks for a keyframe (RFC 4585 PLI, RFC 5104 FIR). */
+  onKeyframeRequest?(client: C, at: number): void;
   /** Exactly once per opened client. */
   onClosed?(client: C, closed: Closed, at: number): void;
 }

@@ -247,6 +247,11 @@ function beginToPublish(
         way: 'sent',
         packets: packetSums(bytes, start),
       }),
+    onKeyframeRequest(publication, at) {
+      if (!request.rareKeyframes) return;
+      hand.history.append({ t: at, type: 'step', step: 'keyframe-requested', data: { publisher: label } });
+      publication.cursor.restart();
+    },
     onEnd(publication) {
       const closed = publication.client.closed!;
       hand.history.append({ t: wallClock.now(), type: 'client.closed', client: label, ...closed });

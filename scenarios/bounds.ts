@@ -140,6 +140,12 @@ export const RTC_PLI_WITHIN_MS = RTC_PLI_SECONDS * 1000 + 2000;
 /** Offer, ICE and DTLS; key generation and two round trips, on a busy machine. */
 export const RTC_CONNECTED_WITHIN_MS = 1500;
 
+/**
+ * Client and server know each by themselves that DTLS is done, from the other one's last packet: who is connected is so
+ * for the server, too, within a write of the gate's clusters.
+ */
+export const RTC_JOINED_WITHIN_MS = GATE_MERGED_WRITE_MS;
+
 /** There is no GOP cache for WebRTC (facts/srs.md 9.3): a GOP of a second. */
 export const RTC_PLAYING_WITHIN_MS = RTC_CONNECTED_WITHIN_MS + 1000 + 500;
 

@@ -15,7 +15,10 @@ export interface PublishRequest {
   readonly label?: string;
   /** Bytes of filler data (H.264 7.3.1, nal_unit_type 12) that every video frame is made longer by. Default 0. */
   readonly filler?: number;
-  /** Of the file's keyframes the first one only. Default false. */
+  /**
+   * Of the file's keyframes the first one only; where a keyframe is asked for, the file begins anew with it. A request
+   * is a step `keyframe-requested` with `publisher`. Default false.
+   */
   readonly rareKeyframes?: boolean;
   /** WHIP: the media goes here, and not where the answer says: a tap on the way. */
   readonly mediaTo?: { readonly host: string; readonly port: number };

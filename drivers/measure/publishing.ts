@@ -20,6 +20,8 @@ export interface PublicationObserver {
   onSent?(publication: Publication, type: MediaType, timestamp: number, body: Uint8Array, now: number): void;
   /** See ClientObserver. */
   onMessage?(publication: Publication, bytes: Uint8Array, start: number, at: number): void;
+  /** See ClientObserver. */
+  onKeyframeRequest?(publication: Publication, at: number): void;
   onEnd?(publication: Publication): void;
 }
 
@@ -133,6 +135,11 @@ export class Publishing implements ClientObserver {
   onMessage(client: Client, bytes: Uint8Array, start: number, at: number): void {
     const publication = this.#publications.get(client);
     if (publication !== undefined) this.#observer?.onMessage?.(publication, bytes, start, at);
+  }
+
+  onKeyframeRequest(client: Client, at: number): void {
+    const publication = this.#publications.get(client);
+    if (publication !== undefined) this.#observer?.onKeyframeRequest?.(publication, at);
   }
 
   onClosed(client: Client): void {

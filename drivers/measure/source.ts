@@ -101,6 +101,12 @@ export class SourceCursor {
     return this.#base + this.item.timestamp;
   }
 
+  /** The next item is the first one of the source, when the one that was next is due: no time is left out. */
+  restart(): void {
+    this.#base = this.timestamp;
+    this.#at = 0;
+  }
+
   advance(): void {
     if (++this.#at < this.#source.items.length) return;
     this.#at = 0;

@@ -65,7 +65,7 @@ export interface RtpSent {
   naks: number;
   /** Sequence numbers asked for that are not kept any more. */
   forgotten: number;
-  /** PLI and FIR received: a file has its keyframes where it has them, so they are counted and not obeyed. */
+  /** PLI and FIR received. */
   keyframeRequests: number;
   senderReports: number;
   /** The receiver's last report on video: packets lost since the beginning, by its count. */

@@ -47,7 +47,7 @@ const ticker = new Ticker(50, () => wallClock.now());
  * `whip://host[:port]/path`. The source's AAC is not sent (there is no Opus encoder here): with `webrtc.audio`, which is
  * the default, a frame of Opus silence goes out for every 20 ms of video time, when the answer accepts audio.
  * Parameter sets of the sequence header go before each keyframe that has none. A keyframe that is asked for (PLI, FIR)
- * is the next one of the source.
+ * is the next one that is sent: the observer is told, who may have one.
  */
 export class WhipPublisher extends WebRtcClient implements Publisher {
   readonly rtp: RtpSent = rtpSent();
@@ -182,6 +182,7 @@ export class WhipPublisher extends WebRtcClient implements Publisher {
         for (const sequence of message.sequences) sender?.again(sequence);
       } else if (message.type === 'picture-loss' || message.type === 'full-intra-request') {
         this.rtp.keyframeRequests++;
+        this.observer?.onKeyframeRequest?.(this, now);
       } else if (message.type === 'receiver-report') {
         const block = message.reports.find(({ ssrc }) => ssrc === this.#ssrcs.video);
         if (block === undefined) continue;

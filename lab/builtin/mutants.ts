@@ -439,6 +439,10 @@ export const MUTANTS = {
     says: 'WHEP players get nothing any more when their stream is published again',
   },
   'whip-no-pli': { role: 'origin', says: 'A WHIP publisher is never asked for a keyframe' },
+  'whip-asked-keyframe-lost': {
+    role: 'origin',
+    says: 'The keyframes that a WHIP publisher sends after it was asked for one reach nobody',
+  },
   'whip-no-nack': { role: 'origin', says: 'What is lost of a WHIP publisher is not asked for again' },
   'whip-vanished-kept': { role: 'origin', says: 'A WHIP publisher who has vanished keeps its stream' },
   'whip-double-publish-accepted': {

@@ -1,19 +1,20 @@
 /** WebRTC: what comes over RTP, and when, and what is asked for again. */
 
 import type { WhepPlayer } from '../../drivers/webrtc/player.ts';
-import type { WhipPublisher } from '../../drivers/webrtc/publisher.ts';
 import {
+  FAN_OUT_DELAY_MS,
   RTC_CONNECTED_WITHIN_MS,
   RTC_FORGOTTEN_WITHIN_MS,
+  RTC_JOINED_WITHIN_MS,
   RTC_PLAYING_WITHIN_MS,
   RTC_PLI_WITHIN_MS,
 } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
-import type { History } from '../history.ts';
+import type { EventOf, History } from '../history.ts';
 import { failed, inconclusive, judged, nameOf, notSeen, unlessOurs, videoOf, words } from '../judging.ts';
 import { shareObservation } from '../shared-observation.ts';
-import { FRAME_MS, GOP_FRAMES } from '../stage.ts';
-import { sourceUrl } from '../wire/webrtc.ts';
+import { FRAME_MS, GOP_FRAMES, labels } from '../stage.ts';
+import { bridgeMissing, sourceUrl } from '../wire/webrtc.ts';
 import { judgeCount, judgeFrames } from './srt-delivery.ts';
 import { closedByPeer } from './srt-lines.ts';
 import { judgeLossy, lineToMedia, watchLossy } from './webrtc-line.ts';
@@ -136,48 +137,135 @@ const nackRecovers = check({
 
 const pliBringsKeyframe = check({
   id: 'webrtc/pli-brings-keyframe',
-  title: 'A WHIP publisher who sends no keyframe is asked for one',
+  title: 'A WHIP publisher who sends no keyframe is asked for one, and players get it',
   level: 'must',
   spec: {
     source: SRS,
     where: 'conf/full.conf pli_for_rtmp; RFC 4585 section 6.3.1 (PLI)',
-    says: 'Players can only join at a keyframe, so a publisher who sends none for a while is asked for it.',
+    says: 'Players can only join at a keyframe, so a publisher who sends none for a while is asked for it. What it sends then goes to all who play.',
   },
   topologies: EDGE_CLUSTER,
   needs: ['publish.webrtc', 'play.webrtc', 'play.rtmp'],
-  mutants: ['whip-no-pli'],
+  mutants: ['whip-no-pli', 'whip-asked-keyframe-lost'],
 
   async run(t) {
     const stream = t.stream();
+    const bridged = (await bridgeMissing(t)) === undefined;
     const url = t.publishUrl(stream, undefined, 'webrtc');
     const publisher = await t.publish({ url, rareKeyframes: true });
-    t.play(t.playUrl('rtmp', stream, t.cluster.entry('publish', 'webrtc').node), 'rtmp');
+    const { node } = t.cluster.entry('publish', 'webrtc');
+    const players = bridged ? [t.play(t.playUrl('rtmp', stream, node), 'rtmp')] : [];
     await publisher.sent(1, RTC_CONNECTED_WITHIN_MS);
-    const { rtp } = publisher.client as WhipPublisher;
-    t.play(t.playUrl('webrtc', stream), 'whep');
-    t.step('begun');
-    const begun = performance.now();
-    try {
-      await t.until('a keyframe is asked for', RTC_PLI_WITHIN_MS, () => rtp.keyframeRequests > 0);
-    } finally {
-      const afterMs = Math.round(performance.now() - begun);
-      t.step('asked', { requests: rtp.keyframeRequests, packets: rtp.packets, afterMs });
-    }
+    players.push(t.play(t.playUrl('webrtc', stream), 'whep'));
+    t.step('asking', { publisher: publisher.label, players: labels(players) });
+    const withinMs = RTC_CONNECTED_WITHIN_MS + RTC_JOINED_WITHIN_MS + RTC_PLI_WITHIN_MS + FAN_OUT_DELAY_MS;
+    await t.until('a keyframe that was asked for, at every player', withinMs, (history) =>
+      players.every(({ label }) => {
+        const { keyframe } = requestSeenBy(history, publisher.label, label);
+        return keyframe !== undefined && arrivalOf(history, label, keyframe) !== undefined;
+      }),
+    );
   },
 
   judge(history) {
-    const asked = history.step('asked');
-    const expected = `PLI or FIR within ${RTC_PLI_WITHIN_MS} ms`;
-    if (history.step('begun') === undefined || asked === undefined) return [notSeen(history, expected)];
-    const actual = `${asked.requests} after ${asked.afterMs} ms and ${asked.packets} packets`;
-    const frames = videoOf(history.of('publisher.sent'));
-    // A file that sends its keyframe anew need not be asked for it.
-    if (Number(asked.requests) === 0 && frames.filter(({ key }) => key).length > 1) {
-      return [inconclusive(expected, `${actual}, but keyframes were sent`)];
-    }
-    return [judged(Number(asked.requests) > 0, expected, actual)];
+    const asking = history.of('step').find(({ step }) => step === 'asking');
+    if (asking === undefined) return [notSeen(history, 'players of a publisher who sends no keyframe')];
+    const publisher = `${asking.data.publisher}`;
+    return [
+      judgeAsked(history, publisher, asking.t),
+      ...words(asking.data.players).map((player) => judgeAskedFor(history, publisher, player)),
+    ];
   },
 });
+
+const isRequest = (event: EventOf<'step'>, publisher: string): boolean =>
+  event.step === 'keyframe-requested' && event.data.publisher === publisher;
+
+/** The first request while the player was there, in epoch ms, and the first keyframe that was sent on it. */
+function requestSeenBy(
+  history: History,
+  publisher: string,
+  player: string,
+): { thereAt?: number; askedAt?: number; keyframe?: SentFrame } {
+  const streamingAt = connectedAt(history, player);
+  if (streamingAt === undefined) return {};
+  const thereAt = streamingAt + RTC_JOINED_WITHIN_MS;
+  const request = history.of('step').find((event) => event.t >= thereAt && isRequest(event, publisher));
+  if (request === undefined) return { thereAt };
+  const keyframe = videoOf(history.sent(publisher)).find(({ key, t }) => key && t >= request.t);
+  return { thereAt, askedAt: request.t, ...(keyframe && { keyframe }) };
+}
+
+function judgeAsked(history: History, publisher: string, since: number): Judgement {
+  const expected = `PLI or FIR within ${RTC_PLI_WITHIN_MS} ms`;
+  const first = history.of('step').find((event) => event.t >= since && isRequest(event, publisher));
+  if (first !== undefined) {
+    const afterMs = Math.round(first.t - since);
+    const inTime = judged(afterMs <= RTC_PLI_WITHIN_MS, expected, `after ${afterMs} ms`);
+    return unlessOurs(history, inTime, RTC_PLI_WITHIN_MS);
+  }
+  const refused = closedByPeer(history, publisher);
+  if (refused !== undefined) return failed(expected, `${publisher} was closed: ${refused.code}`);
+  const sent = videoOf(history.sent(publisher));
+  const watchedMs = Math.round((sent.at(-1)?.t ?? since) - since);
+  if (watchedMs < RTC_PLI_WITHIN_MS) return notSeen(history, expected);
+  const actual = `none in ${watchedMs} ms and ${sent.length} frames`;
+  // A file that is over begins anew, with its keyframe, and need not be asked for it.
+  const unasked = sent.filter(({ key }) => key).length > 1;
+  return unasked ? inconclusive(expected, `${actual}, but keyframes were sent`) : failed(expected, actual);
+}
+
+function judgeAskedFor(history: History, publisher: string, player: string): Judgement {
+  const expected = `${player}: the keyframe that ${publisher} sends when it is asked for one, within ${FAN_OUT_DELAY_MS} ms`;
+  const refused = closedByPeer(history, player);
+  const { thereAt, askedAt, keyframe } = requestSeenBy(history, publisher, player);
+  if (refused !== undefined && keyframe === undefined) {
+    return failed(expected, `${player} was closed: ${refused.code}`);
+  }
+  if (thereAt === undefined) return notSeen(history, expected);
+  const got = videoOf(history.got(player));
+  const last = videoOf(history.sent(publisher)).at(-1)?.t ?? thereAt;
+  const keys = got.filter(({ key }) => key);
+  const told = `${got.length} frames, keyframes among them: ${keys.map(nameOf).join(', ') || 'none'}`;
+  if (askedAt === undefined) {
+    return last - thereAt < RTC_PLI_WITHIN_MS
+      ? notSeen(history, expected)
+      : failed(expected, `nobody asks; ${told}`);
+  }
+  if (keyframe === undefined) return notSeen(history, expected);
+  const arrival = arrivalOf(history, player, keyframe);
+  if (arrival === undefined) {
+    return last - keyframe.t < FAN_OUT_DELAY_MS
+      ? notSeen(history, expected)
+      : failed(expected, `not ${nameOf(keyframe)}; ${told}`);
+  }
+  const lateMs = Math.round(arrival.t - keyframe.t);
+  const inTime = judged(lateMs <= FAN_OUT_DELAY_MS, expected, `${nameOf(arrival)}, after ${lateMs} ms`);
+  return unlessOurs(history, inTime, FAN_OUT_DELAY_MS);
+}
+
+type SentFrame = EventOf<'publisher.sent'>;
+
+/** The keyframe as the player got it, whole. */
+function arrivalOf(
+  history: History,
+  player: string,
+  { stamp }: SentFrame,
+): EventOf<'player.got'> | undefined {
+  return videoOf(history.got(player)).find(
+    (frame) =>
+      frame.key &&
+      frame.stamp?.intact &&
+      frame.stamp.stream === stamp?.stream &&
+      frame.stamp.frame === stamp.frame,
+  );
+}
+
+/** Epoch ms. */
+function connectedAt(history: History, client: string): number | undefined {
+  return history.of('client.state').find((event) => event.client === client && event.state === 'streaming')
+    ?.t;
+}
 
 // session-forgotten
 
@@ -263,8 +351,10 @@ const republish = check({
     const stream = t.stream();
     const url = await sourceUrl(t, stream);
     const player = t.play(t.playUrl('webrtc', stream), 'waiting');
-    await t.until('waiting: connected', RTC_CONNECTED_WITHIN_MS, (history) =>
-      isConnected(history, 'waiting'),
+    await t.until(
+      'waiting: connected',
+      RTC_CONNECTED_WITHIN_MS,
+      (history) => connectedAt(history, 'waiting') !== undefined,
     );
     const first = await t.publish({ url, label: 'first' });
     t.step('published', { publisher: first.label, frames: BEFORE_FRAMES });
@@ -298,10 +388,6 @@ const republish = check({
     return published.length < 2 ? [...judgements, notSeen(history, 'a second publication')] : judgements;
   },
 });
-
-function isConnected(history: History, client: string): boolean {
-  return history.of('client.state').some((event) => event.client === client && event.state === 'streaming');
-}
 
 export const WEBRTC_MEDIA: readonly Check[] = [
   firstFrame,

@@ -376,6 +376,18 @@ test('source: endless, with timestamps that never go back and no seam', () => {
   assert.equal(source.duration, source.frames * 40);
 });
 
+test('source: begun anew, its first keyframe comes when the next item was due', () => {
+  const cursor = new SourceCursor(source);
+  for (let i = 0; i < 30; i++) cursor.advance();
+  const due = cursor.timestamp;
+  cursor.restart();
+  assert.equal(cursor.timestamp, due);
+  assert.equal(cursor.item, source.items[0]);
+  while (cursor.item.template === undefined) cursor.advance();
+  assert.ok(cursor.item.template.keyframe);
+  assert.equal(cursor.timestamp, due + cursor.item.timestamp);
+});
+
 test('source: what is no H.264 is refused', () => {
   const flv = readFileSync('fixtures/media/av-480k.flv');
   assert.throws(() => new MediaSource(flv.subarray(0, 13)), /no H\.264/);

@@ -146,6 +146,8 @@ export class RtcPublisher implements RtcPurpose, MediaSink {
     for (const { body, kind } of bodies) {
       if (Number.isNaN(this.#origin)) this.#origin = this.#timestamp;
       if (kind === 'keyframe') this.#keyframeAt = now;
+      if (kind === 'keyframe' && this.plis > 0 && this.#options.mutants.has('whip-asked-keyframe-lost'))
+        continue;
       this.#publication.onMessage({
         chunkStreamId: 0,
         messageTypeId: MediaType.video,

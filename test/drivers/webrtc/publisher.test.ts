@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import type { WebRtcOptions } from '../../../drivers/client.ts';
+import type { Client, WebRtcOptions } from '../../../drivers/client.ts';
+import { wallClock } from '../../../drivers/measure/clock.ts';
 import { FrameMeter, MeterHistograms } from '../../../drivers/measure/meter.ts';
 import { AUDIO_PAYLOAD_TYPE } from '../../../drivers/webrtc/contract.ts';
 import { WhipPublisher } from '../../../drivers/webrtc/publisher.ts';
@@ -76,8 +77,11 @@ describe('WHIP publisher', { concurrency: true }, () => {
     await eventually(2000, 'DELETE', () => server.deleted.length === 1);
   });
 
-  it('NACK brings packets once more, PLI is counted', async (t) => {
-    const { publisher, peer } = await publishing(t, { audio: false });
+  it('NACK brings packets once more, PLI is counted and told', async (t) => {
+    const { publisher, peer, witness } = await publishing(t, { audio: false });
+    const asked: number[] = [];
+    const since = wallClock.now();
+    Object.assign(witness, { onKeyframeRequest: (_: Client, at: number) => asked.push(at) });
     await send(publisher, 25);
     await eventually(2000, 'all packets', () => peer.rtp.length === publisher.rtp.packets);
     const packet = new RtpPacket();
@@ -96,6 +100,8 @@ describe('WHIP publisher', { concurrency: true }, () => {
     assert.equal(peer.rtp.length, before);
     const { naks, retransmitted, forgotten, keyframeRequests } = publisher.rtp;
     assert.deepEqual([naks, retransmitted, forgotten, keyframeRequests], [1, 2, 1, 1]);
+    assert.equal(asked.length, 1);
+    assert.ok(asked[0]! >= since && asked[0]! <= wallClock.now());
     assert.equal(depacketized(peer.rtp).audio, 0);
   });
 

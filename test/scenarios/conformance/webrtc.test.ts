@@ -258,14 +258,96 @@ describe('media', () => {
     assert.equal(judge(id, []).verdict, 'inconclusive');
   });
 
-  test('pli-brings-keyframe: asked, not asked, no need to', () => {
+  describe('pli-brings-keyframe', () => {
     const id = 'webrtc/pli-brings-keyframe';
-    const asked = (requests: number) => step(9000, 'asked', { requests, packets: 300, afterMs: 3000 });
-    const begun = [step(1, 'begun'), ...sent('p', 20)];
-    assert.equal(judge(id, [...begun, asked(1)]).verdict, 'pass');
-    assert.match(judge(id, [...begun, asked(0)]).says, /^0 after/);
-    assert.equal(judge(id, [...begun, ...sent('p', 60), asked(0)]).verdict, 'inconclusive');
-    assert.equal(judge(id, []).verdict, 'inconclusive');
+    const asked = (t: number): HistoryEvent => step(t, 'keyframe-requested', { publisher: 'p' });
+    const streaming = (client: string, t = sentAt(2)): HistoryEvent => ({
+      ...{ t, type: 'client.state' as const, client, state: 'streaming' as const },
+    });
+    /** One keyframe at the beginning, and those of `keys`. */
+    const rare = <E extends HistoryEvent>(events: readonly E[], keys: readonly number[]): E[] =>
+      events.map((event) =>
+        'stamp' in event && event.stamp ? { ...event, key: [0, ...keys].includes(event.stamp.frame) } : event,
+      );
+    const ASKED = 40;
+    interface Told {
+      requests?: readonly number[];
+      keys?: readonly number[];
+      frames?: number;
+      rtmp?: readonly number[];
+      whep?: readonly number[];
+      lateMs?: number;
+    }
+    function story(told: Told = {}): HistoryEvent[] {
+      const { requests = [ASKED], keys = [ASKED + 1], frames = 120, lateMs = 0 } = told;
+      const { rtmp = range(0, frames), whep = range(ASKED + 1, frames) } = told;
+      const delivered = [...got('rtmp', rtmp), ...got('whep', whep)];
+      return rare(
+        [
+          ...[streaming('rtmp'), streaming('whep', sentAt(10))],
+          step(sentAt(3), 'asking', { publisher: 'p', players: 'rtmp whep' }),
+          ...requests.map((frame) => asked(sentAt(frame) + 1)),
+          ...sent('p', frames),
+          ...delivered.map((event) => ({ ...event, t: event.t + lateMs })),
+        ],
+        keys,
+      );
+    }
+
+    test('asked, and every player has the keyframe that was sent then', () => {
+      assert.deepEqual(judge(id, story()), { verdict: 'pass', says: '' });
+      // The publisher is asked once a second: what was sent before a player was there is not looked at.
+      const often = { requests: [5, ASKED], keys: [6, ASKED + 1], whep: range(ASKED + 1, 120) };
+      assert.deepEqual(judge(id, story(often)), { verdict: 'pass', says: '' });
+    });
+
+    test('nobody asks: by the requests, and by the frames of each player', () => {
+      const check = WEBRTC_CHECKS.find((one) => one.id === id)!;
+      const judgements = check.judge(historyOf(story({ requests: [], keys: [], whep: [] })));
+      assert.deepEqual(
+        judgements.map(({ verdict }) => verdict),
+        ['fail', 'fail', 'fail'],
+      );
+      assert.match(judgements[1]!.actual, /120 frames, keyframes among them: video frame 0/);
+      assert.match(judgements[2]!.actual, /0 frames, keyframes among them: none/);
+    });
+
+    test('asked, and the keyframe reaches one of them, or none, or is not what was sent', () => {
+      const but = range(0, 120).filter((n) => n !== ASKED + 1);
+      assert.match(judge(id, story({ rtmp: but })).says, /^not video frame 41/);
+      assert.match(judge(id, story({ whep: [] })).says, /^not video frame 41 .*; 0 frames/);
+      assert.match(judge(id, story({ whep: range(ASKED + 2, 120) })).says, /^not video frame 41/);
+      assert.match(judge(id, story({ lateMs: 600 })).says, /after 650 ms/);
+      // A keyframe of another time is not the one.
+      const later = { keys: [ASKED + 1, 80], rtmp: but, whep: range(80, 120) };
+      assert.match(judge(id, story(later)).says, /^not video frame 41/);
+      const broken = story().map((event) =>
+        event.type === 'player.got' && event.client === 'whep' && event.stamp
+          ? { ...event, stamp: { ...event.stamp, intact: false } }
+          : event,
+      );
+      assert.match(judge(id, broken).says, /^not video frame 41/);
+    });
+
+    test('asked late', () => {
+      const late = { requests: [90], keys: [91], whep: range(91, 140), frames: 140 };
+      assert.match(judge(id, story(late)).says, /^after 3481 ms/);
+    });
+
+    test('not seen, or not for long enough', () => {
+      assert.equal(judge(id, []).verdict, 'inconclusive');
+      assert.equal(
+        judge(id, story({ requests: [], keys: [], frames: 40, whep: [] })).verdict,
+        'inconclusive',
+      );
+      assert.equal(judge(id, story({ keys: [], whep: [] })).verdict, 'inconclusive', 'not obeyed');
+      const under = story({ frames: 44, whep: [] });
+      assert.equal(judge(id, under).verdict, 'inconclusive', 'under way');
+      const alone = story({ requests: [], keys: [60], whep: [] });
+      assert.match(judge(id, alone).says, /but keyframes were sent|nobody asks/);
+      const absent = story().filter((event) => event.type !== 'client.state' || event.client !== 'whep');
+      assert.equal(judge(id, absent).verdict, 'inconclusive');
+    });
   });
 
   test('session-forgotten: gone alone, kept, gone with another', () => {
