@@ -443,6 +443,10 @@ export const MUTANTS = {
     role: 'origin',
     says: 'The keyframes that a WHIP publisher sends after it was asked for one reach nobody',
   },
+  'rtc-skips-first-keyframe': {
+    role: 'origin',
+    says: 'A WHEP player gets nothing before the second keyframe',
+  },
   'whip-no-nack': { role: 'origin', says: 'What is lost of a WHIP publisher is not asked for again' },
   'whip-vanished-kept': { role: 'origin', says: 'A WHIP publisher who has vanished keeps its stream' },
   'whip-double-publish-accepted': {

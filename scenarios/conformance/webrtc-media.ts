@@ -43,39 +43,71 @@ function observeClean(t: CheckContext): Promise<void> {
 
 const firstFrame = check({
   id: 'webrtc/first-frame-within-gop',
-  title: 'A WHEP player starts with a keyframe, within one GOP',
+  title: 'A WHEP player starts with a keyframe, the first one that comes once it is connected',
   level: 'must',
   spec: {
     source: SRS,
     where: 'app/srs_app_rtc_source.cpp (no GOP cache for RTC); facts of RTMP to RTC',
-    says: 'A player who joins waits for the next keyframe of the publisher, and gets nothing that it could not decode before; of a WHIP publisher everything is passed on.',
+    says: 'A player who joins waits for the next keyframe of the publisher, and gets nothing that it could not decode before; a server with a GOP cache may begin with the one before. Of a WHIP publisher everything is passed on.',
   },
   topologies: EDGE_CLUSTER,
   needs: ['publish.rtmp', 'play.webrtc'],
-  mutants: ['rtc-no-keyframe-first'],
+  mutants: ['rtc-no-keyframe-first', 'rtc-skips-first-keyframe'],
   run: observeClean,
 
   judge(history) {
     const join = history.of('step').find(({ step }) => step === 'join');
     if (join === undefined) return [notSeen(history, 'a WHEP player who joins')];
-    const player = `${join.data.player}`;
-    // RTP of a WHIP publisher is passed on as it is: who joins gets what comes, and the keyframe that is asked for.
-    const relayed = join.data.relayed === true;
-    const what = relayed ? 'a keyframe' : 'first a keyframe';
-    const expected = `${player}: ${what}, within ${RTC_PLAYING_WITHIN_MS} ms of joining`;
-    const got = videoOf(history.got(player));
-    const first = relayed ? got.find(({ key }) => key) : got[0];
-    if (first === undefined) return [failed(expected, `none of ${got.length} frames`)];
-    if (!first.key) return [failed(expected, nameOf(first))];
-    const afterMs = Math.round(first.t - join.t);
-    const inTime = judged(
-      afterMs <= RTC_PLAYING_WITHIN_MS,
-      expected,
-      `${nameOf(first)}, after ${afterMs} ms`,
-    );
-    return [unlessOurs(history, inTime, RTC_CONNECTED_WITHIN_MS)];
+    const [player, publisher] = [`${join.data.player}`, `${join.data.publisher}`];
+    const connected = `${player}: connected within ${RTC_CONNECTED_WITHIN_MS} ms`;
+    const since = connectedAt(history, player);
+    if (since === undefined) {
+      const refused = closedByPeer(history, player);
+      return [refused ? failed(connected, `closed: ${refused.code}`) : notSeen(history, connected)];
+    }
+    const afterMs = Math.round(since - join.t);
+    const inTime = judged(afterMs <= RTC_CONNECTED_WITHIN_MS, connected, `after ${afterMs} ms`);
+    return [
+      unlessOurs(history, inTime, RTC_CONNECTED_WITHIN_MS),
+      // RTP of a WHIP publisher is passed on as it is: who joins gets what comes, and the keyframe that is asked for.
+      judgeFirst(history, { player, publisher, relayed: join.data.relayed === true }, since),
+    ];
   },
 });
+
+interface Joined {
+  readonly player: string;
+  readonly publisher: string;
+  /** What comes before the first keyframe is passed on, too. */
+  readonly relayed: boolean;
+}
+
+/** @param since epoch ms at which the player was connected. */
+function judgeFirst(history: History, { player, publisher, relayed }: Joined, since: number): Judgement {
+  const sent = videoOf(history.sent(publisher));
+  const keys = sent.filter(({ key }) => key);
+  const next = keys.find(({ t }) => t > since + RTC_JOINED_WITHIN_MS);
+  if (next === undefined) return notSeen(history, `${player}: the next keyframe of ${publisher}`);
+  const expected = `${player}: ${relayed ? '' : 'first of all '}${nameOf(next)}, or the keyframe before, within ${FAN_OUT_DELAY_MS} ms`;
+  const got = videoOf(history.got(player));
+  const first = relayed ? got.find(({ key }) => key) : got[0];
+  if (first === undefined) {
+    const none = `none of ${got.length} frames`;
+    const lost = closedByPeer(history, player);
+    if (lost !== undefined) return failed(expected, `${none}, and it was closed: ${lost.code}`);
+    return sent.at(-1)!.t - next.t < FAN_OUT_DELAY_MS ? notSeen(history, expected) : failed(expected, none);
+  }
+  if (!first.key) return failed(expected, nameOf(first));
+  // From the one of the GOP that it came into, which a server may have kept, to the next one.
+  const cached = keys.findLastIndex(({ t }) => t <= since);
+  const original = keys
+    .slice(Math.max(0, cached), keys.indexOf(next) + 1)
+    .find(({ stamp }) => stamp?.stream === first.stamp?.stream && stamp?.frame === first.stamp?.frame);
+  if (original === undefined) return failed(expected, nameOf(first));
+  const afterMs = Math.round(first.t - Math.max(original.t, since));
+  const inTime = judged(afterMs <= FAN_OUT_DELAY_MS, expected, `${nameOf(first)}, after ${afterMs} ms`);
+  return unlessOurs(history, inTime, FAN_OUT_DELAY_MS);
+}
 
 const noFrameLost = check({
   id: 'webrtc/no-frame-lost-clean',

@@ -59,6 +59,8 @@ export class RtcPlayer implements RtcPurpose {
   /** Has been sent something: the shift is known. */
   #joined = false;
   #waiting = true;
+  /** Mutant: a keyframe was kept from it. */
+  #skipped = false;
   #sentAt = Number.NEGATIVE_INFINITY;
   #reportAt = Number.NEGATIVE_INFINITY;
 
@@ -85,6 +87,10 @@ export class RtcPlayer implements RtcPurpose {
   onFrame({ packets, keyframe }: SharedFrame, now: number): void {
     if (this.#waiting) {
       if (!keyframe && !this.#mutants.has('rtc-no-keyframe-first')) return;
+      if (!this.#skipped && this.#mutants.has('rtc-skips-first-keyframe')) {
+        this.#skipped = true;
+        return;
+      }
       this.#waiting = false;
       const next = this.#joined ? this.#sequence : randomInt(2 ** 16);
       this.#shift = next - packets[0]!.sequence;
