@@ -447,6 +447,10 @@ export const MUTANTS = {
     role: 'origin',
     says: 'A WHEP player gets nothing before the second keyframe',
   },
+  'rtc-lite-without-candidate': {
+    role: 'origin',
+    says: 'WHIP and WHEP answers are those of an ICE-lite agent, and name no candidate',
+  },
   'whip-no-nack': { role: 'origin', says: 'What is lost of a WHIP publisher is not asked for again' },
   'whip-vanished-kept': { role: 'origin', says: 'A WHIP publisher who has vanished keeps its stream' },
   'whip-double-publish-accepted': {

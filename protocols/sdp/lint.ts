@@ -64,6 +64,18 @@ function common(session: SessionDescription, findings: Findings): void {
     findings.add(bare.length === 0, 'rtpmap', 'RFC 8866 6.6', `no a=rtpmap for ${bare.join(', ')}`, name);
     security(transportOf(session, media), name, findings);
   }
+  for (const [index, media] of session.media.entries()) lite(session, media, index, findings);
+}
+
+/** RFC 8839 section 5.3 on a=ice-lite, RFC 8445 section 5.2 on candidates. */
+function lite({ iceLite }: SessionDescription, media: SdpMedia, index: number, findings: Findings): void {
+  const name = media.mid ?? String(index);
+  const inside = media.attributes.some((attribute) => attribute.name === 'ice-lite');
+  findings.add(!inside, 'ice-lite-level', 'RFC 8839 5.3', 'a=ice-lite below m=, not of the session', name);
+  if (!iceLite || rejected(media)) return;
+  const others = media.candidates.filter(({ type }) => type !== 'host').map(({ type }) => type);
+  const says = `candidates of an ICE-lite agent that are no host candidates: ${others.join(', ')}`;
+  findings.add(others.length === 0, 'ice-lite-host', 'RFC 8445 5.2', says, name);
 }
 
 function security(
@@ -152,7 +164,22 @@ export function lintAnswer(offer: SessionDescription, answer: SessionDescription
     undefined,
     'should',
   );
+  findings.add(
+    candidates || open.length === 0 || !answer.iceLite,
+    'ice-lite-candidate',
+    'RFC 8445 5.2',
+    'no candidate of an ICE-lite agent, which sends no checks: it is not to be found',
+  );
   return findings.list;
+}
+
+/** `lite` or `full`, and its candidates: what an ICE agent says of itself (RFC 8839 section 5.3). */
+export function iceAgent({ iceLite, media }: SessionDescription): string {
+  const candidates = media.filter((one) => !rejected(one)).flatMap((one) => one.candidates);
+  const types = [...new Set(candidates.map(({ type }) => type))].sort();
+  const told =
+    candidates.length === 0 ? 'no candidate' : `${candidates.length} candidates (${types.join(', ')})`;
+  return `${iceLite ? 'lite' : 'full'}, ${told}`;
 }
 
 function answered(

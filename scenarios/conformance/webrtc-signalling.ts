@@ -1,6 +1,6 @@
 /** WHIP and WHEP: what is asked and answered over HTTP before any media. */
 import { ProtocolError } from '../../protocols/errors.ts';
-import { lintAnswer } from '../../protocols/sdp/lint.ts';
+import { iceAgent, lintAnswer, type SdpViolation } from '../../protocols/sdp/lint.ts';
 import { parseSdp } from '../../protocols/sdp/parse.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
 import type { EventOf, History } from '../history.ts';
@@ -223,16 +223,17 @@ function judgePreflight(history: History): Judgement[] {
 
 const sdp = check({
   id: 'webrtc/sdp',
-  title: 'The answer is one to the offer: bundle, rtcp-mux, setup, and the offer’s own payload types',
+  title:
+    'The answer is one to the offer: bundle, rtcp-mux, setup, the offer’s own payload types, ICE of a lite agent or a full one',
   level: 'must',
   spec: {
-    source: 'RFC 9725 4.2, RFC 3264 6, RFC 9143 7.3, RFC 5761 5.1.1, RFC 8842 5.3',
+    source: 'RFC 9725 4.2, RFC 3264 6, RFC 9143 7.3, RFC 5761 5.1.1, RFC 8842 5.3, RFC 8445 5.2, RFC 8839 5',
     where: 'rules for answers',
-    says: 'Media descriptions in the order of the offer, in its group, over one transport with RTCP on it; payload types mean what the offer says; setup is active or passive.',
+    says: 'Media descriptions in the order of the offer, in its group, over one transport with RTCP on it; payload types mean what the offer says; setup is active or passive. a=ice-lite is of the session, and such an agent names host candidates, one at least; every agent has ice-ufrag and ice-pwd.',
   },
   topologies: EDGE_CLUSTER,
   needs: ['play.webrtc', 'observe.api'],
-  mutants: ['sdp-own-payload-types', 'sdp-no-bundle'],
+  mutants: ['sdp-own-payload-types', 'sdp-no-bundle', 'rtc-lite-without-candidate'],
   run: (t) => observeSignalling(t, 'whep'),
 
   judge(history) {
@@ -242,21 +243,32 @@ const sdp = check({
     try {
       const offer = parseSdp(`${negotiated.offer}`);
       const answer = parseSdp(`${negotiated.answer}`);
-      const broken = lintAnswer(offer, answer).filter(({ level }) => level === 'must');
+      const violations = lintAnswer(offer, answer).filter(({ level }) => level === 'must');
+      const ice = violations.filter(({ rule }) => rule.startsWith('ice-'));
+      const broken = violations.filter((violation) => !ice.includes(violation));
       const bundled = answer.bundles.flat();
       const open = answer.media.filter(({ port }) => port !== 0);
       const loose = open.filter(({ mid }) => mid === undefined || !bundled.includes(mid));
-      const told = broken.map(({ says, section }) => `${says} (${section})`);
+      const told = broken.map(tell);
       if (loose.length > 0)
         told.push(`${loose.map(({ kind }) => kind).join(' and ')} in no BUNDLE group (RFC 9725 4.2)`);
       if (open.length === 0) told.push('nothing of what was offered is accepted');
-      return [judged(told.length === 0, expected, told.join('; ') || `${open.length} media descriptions`)];
+      return [
+        judged(told.length === 0, expected, told.join('; ') || `${open.length} media descriptions`),
+        judged(
+          ice.length === 0,
+          'an ICE agent, lite or full, that can be reached',
+          [iceAgent(answer), ...ice.map(tell)].join('; '),
+        ),
+      ];
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       return [failed(expected, error.message)];
     }
   },
 });
+
+const tell = ({ says, section }: SdpViolation): string => `${says} (${section})`;
 
 // bad-offers
 

@@ -183,17 +183,18 @@ export function writeAnswer(
   const { offer, video, audio, bundle } = negotiation;
   const chosen = [video, ...(audio ? [audio] : [])];
   const mids = chosen.map(({ media }) => media.mid!);
+  const named = mutants.has('rtc-lite-without-candidate') ? { ...local, candidates: [] } : local;
   return writeSdp({
     origin: `${SERVER_NAME} ${own.sessionId} 1 IN IP4 ${own.host}`,
     name: SERVER_NAME,
     bundles: mutants.has('sdp-no-bundle') ? [] : [bundle.filter((mid) => mids.includes(mid))],
-    iceLite: false,
+    iceLite: mutants.has('rtc-lite-without-candidate'),
     iceOptions: [],
     fingerprints: [],
     attributes: [{ name: 'msid-semantic', value: ` WMS ${own.cname}` }],
     media: offer.media.map((media) => {
       const one = chosen.find((accepted) => accepted.media === media);
-      return one ? answered(negotiation.use, one, local, own) : rejected(media);
+      return one ? answered(negotiation.use, one, named, own) : rejected(media);
     }),
   });
 }

@@ -7,7 +7,7 @@ import {
   sameCodec,
   transportOf,
 } from '../../../protocols/sdp/description.ts';
-import { lintAnswer, lintOffer } from '../../../protocols/sdp/lint.ts';
+import { iceAgent, lintAnswer, lintOffer } from '../../../protocols/sdp/lint.ts';
 import { parseSdp } from '../../../protocols/sdp/parse.ts';
 import { writeSdp } from '../../../protocols/sdp/write.ts';
 
@@ -150,6 +150,11 @@ describe('rules of WHIP and WHEP', () => {
     'rtcp-fb': answerWith({ codecs: [{ ...codec, feedback: ['transport-cc'] }] }),
     extmap: answerWith({ extmap: [{ id: 3, uri: 'urn:x' }] }),
     candidate: { ...answer, media: answer.media.map((media) => ({ ...media, candidates: [] })) },
+    'ice-lite-candidate': { ...answer, media: answer.media.map((media) => ({ ...media, candidates: [] })) },
+    'ice-lite-host': answerWith({
+      candidates: answer.media[0]!.candidates.map((candidate) => ({ ...candidate, type: 'relay' })),
+    }),
+    'ice-lite-level': answerWith({ attributes: [{ name: 'ice-lite' }] }),
   };
   for (const [rule, broken] of Object.entries(BROKEN)) {
     it(`${rule} is found`, () => {
@@ -157,6 +162,34 @@ describe('rules of WHIP and WHEP', () => {
       assert.ok(rules.includes(rule), rules.join(', '));
     });
   }
+
+  it('a full agent may have other candidates, or send them later; what it is can be told', () => {
+    const rules = (session: SessionDescription): string[] =>
+      lintAnswer(offer, session)
+        .filter(({ level }) => level === 'must')
+        .map(({ rule }) => rule);
+    const { 'ice-lite-candidate': later, 'ice-lite-host': relayed } = BROKEN;
+    for (const lite of [later!, relayed!]) {
+      assert.equal(rules(lite).length, 1);
+      assert.deepEqual(rules({ ...lite, iceLite: false }), []);
+    }
+    assert.equal(iceAgent(answer), 'lite, 2 candidates (host)');
+    assert.equal(iceAgent({ ...relayed!, iceLite: false }), 'full, 2 candidates (host, relay)');
+    assert.equal(iceAgent(later!), 'lite, no candidate');
+    const below = capture('answer')
+      .replace(/^a=ice-lite\r?\n/m, '')
+      .replace(/^a=mid:0\r?\n/m, '$&a=ice-lite\r\n');
+    assert.deepEqual(rules(parseSdp(below)), ['ice-lite-level']);
+  });
+
+  it('user name and password of a session, or of each media description', () => {
+    const { iceUfrag, icePwd } = answer.media[0]!;
+    const bare = answer.media.map(({ iceUfrag: _ufrag, icePwd: _pwd, ...media }) => media);
+    const none = lintAnswer(offer, { ...answer, media: bare }).map(({ rule }) => rule);
+    assert.deepEqual(none, ['ice-ufrag', 'ice-pwd', 'ice-ufrag', 'ice-pwd']);
+    const session = { ...answer, media: bare, iceUfrag: iceUfrag!, icePwd: icePwd! };
+    assert.deepEqual(lintAnswer(offer, session), []);
+  });
 
   it('a rejected media description needs nothing', () => {
     assert.deepEqual(lintAnswer(offer, answerWith({ port: 0, fingerprints: [], rtcpMux: false })), []);

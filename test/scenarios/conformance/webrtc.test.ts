@@ -204,6 +204,37 @@ describe('sdp', () => {
     assert.deepEqual(negotiated(answer), { verdict: 'pass', says: '' });
   });
 
+  test('ICE of a lite agent and of a full one, each well and not', () => {
+    const actualOf = (answer: string): { verdict: string; actual: string } => {
+      const check = WEBRTC_CHECKS.find((one) => one.id === 'webrtc/sdp')!;
+      const judgements = check.judge(historyOf([step(1, 'negotiated', { offer, answer })]));
+      const { verdict, actual } = judgements[1]!;
+      assert.equal(judgements[0]!.verdict, 'pass');
+      return { verdict, actual };
+    };
+    const lite = answer.replace('a=group', 'a=ice-lite\r\na=group');
+    const withoutCandidate = (sdp: string): string => sdp.replace(/a=candidate.*\r\n/, '');
+    assert.deepEqual(actualOf(answer), { verdict: 'pass', actual: 'full, 1 candidates (host)' });
+    assert.deepEqual(actualOf(lite), { verdict: 'pass', actual: 'lite, 1 candidates (host)' });
+    assert.equal(actualOf(withoutCandidate(answer)).verdict, 'pass');
+    const relay = actualOf(answer.replace('typ host', 'typ relay'));
+    assert.deepEqual(relay, { verdict: 'pass', actual: 'full, 1 candidates (relay)' });
+    for (const [sdp, says] of [
+      [withoutCandidate(lite), /^lite, no candidate; .*\(RFC 8445 5\.2\)/],
+      [lite.replace('typ host', 'typ srflx'), /^lite, 1 candidates \(srflx\); .*RFC 8445 5\.2/],
+      [answer.replace('a=mid:0', 'a=mid:0\r\na=ice-lite'), /^full, .*RFC 8839 5\.3/],
+      [answer.replace(/a=ice-ufrag.*\r\n/, ''), /^full, .*RFC 8839 5\.4/],
+      [answer.replace(/a=ice-pwd.*\r\n/, ''), /^full, .*0 characters \(RFC 8839 5\.4/],
+    ] as const) {
+      const { verdict, actual } = actualOf(sdp);
+      assert.equal(verdict, 'fail', actual);
+      assert.match(actual, says);
+    }
+    const ofSession = ['a=ice-ufrag:abcd', 'a=ice-pwd:abcdefghijklmnopqrstuvwx'].join('\r\n');
+    const bare = answer.replace(/a=ice-.*\r\n/g, '');
+    assert.equal(actualOf(bare.replace('a=group', `${ofSession}\r\na=group`)).verdict, 'pass');
+  });
+
   test('without group, with other payload types, without rtcp-mux, with actpass, refused, none', () => {
     assert.match(negotiated(answer.replace('a=group:BUNDLE 0\r\n', '')).says, /BUNDLE/);
     assert.equal(negotiated(answer.replaceAll('102', '103')).verdict, 'fail');
