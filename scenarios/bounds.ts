@@ -131,8 +131,20 @@ export const SRT_LATE_MS = 40 + 2 * 10 + 100;
 export const RTC_STUN_TIMEOUT_SECONDS = 5;
 export const RTC_PLI_SECONDS = 1;
 
-/** A WebRTC client that has vanished is forgotten; SRS looks every 5 s (facts/srs.md 9.1). */
-export const RTC_FORGOTTEN_WITHIN_MS = (RTC_STUN_TIMEOUT_SECONDS + 5 + 1) * 1000;
+/**
+ * A WebRTC client that has vanished is forgotten. SRS looks every 5 s (facts/srs.md 9.1), a builtin node ten times a
+ * second (lab/builtin/rtc/server.ts); a second and more for the API, and a busy machine.
+ */
+const RTC_FORGOTTEN_BY_SRS_MS = (RTC_STUN_TIMEOUT_SECONDS + 5 + 1) * 1000;
+const RTC_FORGOTTEN_BY_BUILTIN_MS = RTC_STUN_TIMEOUT_SECONDS * 1000 + 1500;
+
+/** By the engine of the node: what is not ours is given the time of SRS. */
+export function rtcForgottenWithinMs(engine: string): number {
+  return engine === 'builtin' ? RTC_FORGOTTEN_BY_BUILTIN_MS : RTC_FORGOTTEN_BY_SRS_MS;
+}
+
+/** The longest of these. */
+export const RTC_FORGOTTEN_AT_LAST_MS = Math.max(RTC_FORGOTTEN_BY_SRS_MS, RTC_FORGOTTEN_BY_BUILTIN_MS);
 
 /** A publisher is asked for a keyframe: a second to notice, a second to spare. */
 export const RTC_PLI_WITHIN_MS = RTC_PLI_SECONDS * 1000 + 2000;

@@ -434,6 +434,10 @@ export const MUTANTS = {
   'rtc-drops-frames': { role: 'origin', says: 'Every 40th video frame does not reach WHEP players' },
   'rtc-drops-sei': { role: 'origin', says: 'SEI does not reach WHEP players' },
   'rtc-session-kept': { role: 'origin', says: 'A WebRTC client that has vanished is kept for ever' },
+  'rtc-session-lingers': {
+    role: 'origin',
+    says: 'A WebRTC client that has vanished is kept for twice the timeout',
+  },
   'rtc-republish-loses-players': {
     role: 'origin',
     says: 'WHEP players get nothing any more when their stream is published again',

@@ -1,6 +1,11 @@
 /** WebRTC: what becomes of a WHIP publisher on a link that loses, and of one who vanishes. */
 import type { WhipPublisher } from '../../drivers/webrtc/publisher.ts';
-import { RTC_CONNECTED_WITHIN_MS, RTC_FORGOTTEN_WITHIN_MS, RTC_PLAYING_WITHIN_MS } from '../bounds.ts';
+import {
+  RTC_CONNECTED_WITHIN_MS,
+  RTC_FORGOTTEN_AT_LAST_MS,
+  RTC_PLAYING_WITHIN_MS,
+  rtcForgottenWithinMs,
+} from '../bounds.ts';
 import { type Check, check, type Judgement } from '../check.ts';
 import type { History } from '../history.ts';
 import { failed, inconclusive, judged, notSeen, videoOf } from '../judging.ts';
@@ -55,11 +60,12 @@ const vanishedForgotten = check({
   },
   topologies: EDGE_CLUSTER,
   needs: ['publish.webrtc', 'play.webrtc', 'observe.api'],
-  mutants: ['rtc-session-kept', 'whip-vanished-kept'],
-  deadlineMs: RTC_FORGOTTEN_WITHIN_MS + 15_000,
+  mutants: ['rtc-session-kept', 'rtc-session-lingers', 'whip-vanished-kept'],
+  deadlineMs: RTC_FORGOTTEN_AT_LAST_MS + 15_000,
 
   async run(t) {
     const { node } = t.cluster.entry('publish', 'webrtc');
+    const withinMs = rtcForgottenWithinMs(t.cluster.nodes.get(node)!.engine);
     const stream = t.stream();
     const url = t.publishUrl(stream, undefined, 'webrtc');
     const { tap, to } = await lineToMedia(t, 'publish');
@@ -68,17 +74,18 @@ const vanishedForgotten = check({
     await player.playing(RTC_PLAYING_WITHIN_MS);
     await t.untilApi(node, stream, 1000, ({ publishers }) => publishers === 1);
     tap.cut();
-    t.step('vanished');
-    await t.untilApi(node, stream, RTC_FORGOTTEN_WITHIN_MS, ({ publishers }) => publishers === 0);
+    t.step('vanished', { withinMs });
+    await t.untilApi(node, stream, withinMs, ({ publishers }) => publishers === 0);
     const again = await t.publish({ url, label: 'again' });
     await again.sent(AGAIN_FRAMES, RTC_CONNECTED_WITHIN_MS);
   },
 
   judge(history) {
     const vanished = history.of('step').find(({ step }) => step === 'vanished');
-    const expected = `the publisher who vanished is none any more within ${RTC_FORGOTTEN_WITHIN_MS} ms`;
-    const last = history.of('api.stream').findLast(({ t }) => t > (vanished?.t ?? Number.POSITIVE_INFINITY));
-    if (vanished === undefined || last === undefined) return [notSeen(history, expected)];
+    if (vanished === undefined) return [notSeen(history, 'a publisher who vanishes')];
+    const expected = `the publisher who vanished is none any more within ${vanished.data.withinMs} ms`;
+    const last = history.of('api.stream').findLast(({ t }) => t > vanished.t);
+    if (last === undefined) return [notSeen(history, expected)];
     const listed = history.of('api.stream').some(({ t, publishers }) => t <= vanished.t && publishers > 0);
     if (!listed) return [inconclusive(expected, 'the API did not list it before')];
     const after = Math.round(last.t - vanished.t);

@@ -200,6 +200,8 @@ export class RtcServer {
 
   #tick(): void {
     const now = performance.now();
-    for (const session of this.#sessions) session.tick(now, this.#node.timeouts.rtcSilence);
+    const { timeouts, mutants } = this.#node;
+    const silenceMs = timeouts.rtcSilence * (mutants.has('rtc-session-lingers') ? 2 : 1);
+    for (const session of this.#sessions) session.tick(now, silenceMs);
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { rtcForgottenWithinMs } from '../../../scenarios/bounds.ts';
 import { ALL_PROTOCOLS } from '../../../scenarios/conformance/all-protocols.ts';
 import { WEBRTC_CHECKS } from '../../../scenarios/conformance/webrtc.ts';
 import type { History, HistoryEvent, MediaItem, StepData } from '../../../scenarios/history.ts';
@@ -426,7 +427,7 @@ describe('media', () => {
     const id = 'webrtc/session-forgotten';
     const story = (clients: number, frames = 135) => [
       reading(9, 3),
-      step(10, 'vanished', { publisher: 'p' }),
+      step(10, 'vanished', { publisher: 'p', withinMs: 6500 }),
       reading(6000, clients),
       ...sent('p', 140),
       ...got('staying', range(0, frames)),
@@ -441,7 +442,7 @@ describe('media', () => {
 
   test('session-forgotten: that the other one stays is seen by its frames and by nothing else', () => {
     const id = 'webrtc/session-forgotten';
-    const story = [reading(9, 3), step(10, 'vanished', { publisher: 'p' }), reading(6000, 2)];
+    const story = [reading(9, 3), step(10, 'vanished', { publisher: 'p', withinMs: 6500 }), reading(6000, 2)];
     assert.equal(judge(id, [...story, step(6500, 'stayed')]).verdict, 'inconclusive');
     const still = judge(id, [...story, ...sent('p', 140), ...got('staying', range(0, 100))]);
     assert.equal(still.verdict, 'fail');
@@ -472,10 +473,10 @@ describe('media', () => {
     const id = 'webrtc/publisher-forgotten';
     const publishing = (t: number, publishers: number): HistoryEvent =>
       ({ ...reading(t, publishers), publishers }) as HistoryEvent;
-    const gone = [publishing(5, 1), step(10, 'vanished'), publishing(6000, 0)];
+    const gone = [publishing(5, 1), step(10, 'vanished', { withinMs: 6500 }), publishing(6000, 0)];
     const again = sent('again', 5);
     assert.deepEqual(judge(id, [...gone, ...again]), { verdict: 'pass', says: '' });
-    const kept = [publishing(5, 1), step(10, 'vanished'), publishing(11_000, 1)];
+    const kept = [publishing(5, 1), step(10, 'vanished', { withinMs: 6500 }), publishing(11_000, 1)];
     assert.match(judge(id, [...kept, step(11_001, 'forgotten'), ...again]).says, /1 publishers/);
     assert.equal(judge(id, [...gone.slice(1), ...again]).says, 'the API did not list it before');
     for (const part of [again.slice(1), [step(7000, 'published-again')]]) {
@@ -609,6 +610,10 @@ describe('all-protocols', () => {
     const other = [step(1, 'published', { source: 'srt', publisher: 'q' })];
     assert.equal(judge(id, other).verdict, 'inconclusive');
   });
+});
+
+test('a vanished client has the time of the engine: a builtin node is not given that of SRS', () => {
+  assert.deepEqual(['builtin', 'srs', 'other'].map(rtcForgottenWithinMs), [6500, 11_000, 11_000]);
 });
 
 test('a line takes the media: candidates of the answer name it, and RTP is told from the rest', () => {
