@@ -40,6 +40,7 @@ export interface LoadArguments extends LiveArguments {
   readonly cmcd?: string;
   readonly hlsVariant?: string;
   readonly webrtc?: string;
+  readonly webrtcSample?: string;
   readonly token?: string;
   readonly shard?: string;
   readonly startAt?: string;
@@ -77,6 +78,10 @@ export function register(program: Command): void {
       'WHEP: lite, which decrypts what can carry a stamp and a sample of the rest, or datachannel, a full stack',
       'lite',
     )
+    .option(
+      '--webrtc-sample <N>',
+      'WHEP, lite: of N frames one is decrypted as a whole, and its checksum compared; 1 is every frame (default: 50)',
+    )
     .option('--token <token>', 'WHEP: bearer token of the endpoint');
   addLiveOptions(command)
     .option(
@@ -102,6 +107,7 @@ Examples:
   liveproof load http://127.0.0.1:8080/live/a.flv -n 100 --json | jq .load.latency.steady
   liveproof load 'srt://127.1.0.2:10080?streamid=%23!::r=live/a,m=request&latency=200' --clients 500
   liveproof load 'whep://127.1.0.2:1985/rtc/v1/whep/?app=live&stream=a' --clients 500
+  liveproof load 'whep://127.1.0.2:1985/rtc/v1/whep/?app=live&stream=a' --clients 100 --webrtc-sample 1
   liveproof load rtmp://media.example.net/live/a -n 50 --allow-remote --out out/evening
   liveproof load https://media.example.net/a.m3u8 -n 50 --allow-remote --allow-hosts '*.cdn.example.net'
   liveproof load rtmp://127.0.0.1/live/a -n 10000 --shard 0/4 --start-at $(date -d '1 minute' +%s) --out out/shard-0
@@ -223,16 +229,32 @@ function oneOf<T extends string>(option: string, value: string, allowed: readonl
 
 const TRANSPORTS = ['lite', 'datachannel'] as const;
 
-function webRtcOptions({ webrtc, token }: LoadArguments): WebRtcOptions {
+function webRtcOptions({ webrtc, webrtcSample, token }: LoadArguments): WebRtcOptions {
   return {
     ...(webrtc !== undefined && { transport: oneOf('--webrtc', webrtc, TRANSPORTS) }),
+    ...(webrtcSample !== undefined && { sample: parseSample(webrtcSample, webrtc) }),
     ...(token !== undefined && { token }),
   };
 }
 
-function webRtcArguments({ webrtc, token }: LoadArguments): string[] {
+function parseSample(text: string, transport: string | undefined): number {
+  if (transport === 'datachannel') {
+    throw new UsageError(
+      '--webrtc-sample is for --webrtc lite: datachannel decrypts and compares every frame.',
+    );
+  }
+  if (!/^[1-9]\d{0,5}$/.test(text)) {
+    throw new UsageError(
+      `--webrtc-sample is a whole number from 1 to 999999, one of so many frames; got "${printable(text)}".`,
+    );
+  }
+  return Number(text);
+}
+
+function webRtcArguments({ webrtc, webrtcSample, token }: LoadArguments): string[] {
   return [
     ...(webrtc === undefined || webrtc === 'lite' ? [] : ['--webrtc', webrtc]),
+    ...(webrtcSample === undefined ? [] : ['--webrtc-sample', webrtcSample]),
     ...(token === undefined ? [] : ['--token', '***']),
   ];
 }

@@ -167,6 +167,8 @@ export type WebRtcTransportName = 'datachannel' | 'lite';
 export interface WebRtcOptions {
   /** What carries the media; default `datachannel`. `lite` is for players only. */
   transport?: WebRtcTransportName;
+  /** `lite`: of so many access units one is decrypted as a whole, and its checksum compared; 1 is all. Default 50. */
+  sample?: number;
   /** Bearer token of the endpoint. */
   token?: string;
   /** Offer audio (Opus), too. Default true. */

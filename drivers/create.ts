@@ -1,7 +1,7 @@
 /** The client for a URL, by its scheme. */
 import { ProtocolError, ProtocolErrorCode } from '../protocols/errors.ts';
 import type { MediaSink } from '../protocols/media.ts';
-import type { ClientObserver, ClientOptions, Player, Publisher, WebRtcTransportName } from './client.ts';
+import type { ClientObserver, ClientOptions, Player, Publisher, WebRtcOptions } from './client.ts';
 import { FlvPlayer } from './flv/player.ts';
 import { HlsPlayer } from './hls/player.ts';
 import { HttpTsPlayer } from './http-ts/player.ts';
@@ -13,14 +13,14 @@ import { parseSrtUrl } from './srt/url.ts';
 import type { OpenTransport } from './webrtc/contract.ts';
 import { openDatachannel } from './webrtc/datachannel/transport.ts';
 import { signallingUrl } from './webrtc/endpoint.ts';
-import { openLite } from './webrtc/lite/transport.ts';
+import { liteTransport, openLite } from './webrtc/lite/transport.ts';
 import { WhepPlayer } from './webrtc/player.ts';
 import { WhipPublisher } from './webrtc/publisher.ts';
 
-const PLAYER_TRANSPORTS: Readonly<Record<WebRtcTransportName, OpenTransport>> = {
-  datachannel: openDatachannel,
-  lite: openLite,
-};
+function playerTransport({ transport = 'datachannel', sample }: WebRtcOptions = {}): OpenTransport {
+  if (transport === 'datachannel') return openDatachannel;
+  return sample === undefined ? openLite : liteTransport({ sample });
+}
 
 /**
  * `rtmp://host[:port]/app/stream`, `http(s)://host[:port]/app/stream.flv`, `….ts` or `….m3u8`, `srt://host:port?streamid=…`,
@@ -43,8 +43,7 @@ export function createPlayer(
   }
   if (isWhepUrl(url)) {
     signallingUrl(url, 'whep');
-    const transport = PLAYER_TRANSPORTS[options?.webrtc?.transport ?? 'datachannel'];
-    return new WhepPlayer(url, sink, options, observer, transport);
+    return new WhepPlayer(url, sink, options, observer, playerTransport(options?.webrtc));
   }
   throw new ProtocolError(
     ProtocolErrorCode.Url,

@@ -126,6 +126,19 @@ test('SRT and WHEP: what was asked for reaches the players, what they counted th
   assert.doesNotMatch(around.stdout.text + around.stderr.text, /hunter2/);
 });
 
+test('WHEP: one frame of how many is decrypted as a whole is an option of the clients', async (t) => {
+  let asked: LoadOptions | undefined;
+  const run: LoadSurroundings['run'] = async (options) => {
+    asked = options;
+    return loadFigures({ webrtc: webRtcFigures({ transport: 'lite' }) });
+  };
+  const out = temporary(t);
+  const args = { ...ARGUMENTS, out, webrtc: 'lite', webrtcSample: '1' };
+  assert.equal(await load(['whep://127.0.0.1:1985/x'], args, { ...surroundings(), run }), ExitCode.pass);
+  assert.deepEqual(asked!.client?.webrtc, { transport: 'lite', sample: 1 });
+  assert.deepEqual(resultsIn(out).command.slice(-2), ['--webrtc-sample', '1']);
+});
+
 test('--json prints the results on stdout and nothing else', async (t) => {
   const out = temporary(t);
   const around = surroundings();
@@ -167,6 +180,13 @@ test('wrong use is told before anything is started or written', async (t) => {
     [['whep://media.example/x'], {}, /media\.example is not on loopback/],
     [['wheps://127.0.0.1@media.example/x'], {}, /media\.example is not on loopback/],
     [['whep://127.0.0.1/x'], { webrtc: 'pion' }, /--webrtc is lite, datachannel; got "pion"/],
+    [['whep://127.0.0.1/x'], { webrtcSample: '0' }, /--webrtc-sample is a whole number .*; got "0"/],
+    [['whep://127.0.0.1/x'], { webrtcSample: '1.5' }, /--webrtc-sample .*; got "1\.5"/],
+    [
+      ['whep://127.0.0.1/x'],
+      { webrtc: 'datachannel', webrtcSample: '1' },
+      /--webrtc-sample is for --webrtc lite/,
+    ],
     [['rtmp://127.0.0.1'], {}, /url: expected/],
     [['http://[::1/a.flv'], {}, /Not a URL/],
     [[URL_OF_FLV], { clients: '0' }, /count is a whole number of at least 1/],
