@@ -6,6 +6,9 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { closeSteps, runSteps, type Step, type StepResult, verdictOfSteps } from '../../cli/steps.ts';
 
+// Of the job that runs these tests.
+delete process.env.GITHUB_STEP_SUMMARY;
+
 let directory: string;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'liveproof-steps-'));

@@ -74,7 +74,10 @@ function validateObject(value: unknown, schema: Schema, path: string): string[] 
 
 const ENV: Schema = { type: 'array', items: { $ref: '#/definitions/io.k8s.api.core.v1.EnvVar' } };
 
-/** TestRun of k6.io/v1alpha1 as far as it is used here, from the documentation of k6-operator 1.x. */
+/**
+ * TestRun of k6.io/v1alpha1 as far as it is used here, from the documentation of k6-operator 1.x. What is rendered was held against
+ * its CRD of v1.6.0 (config/crd/bases/k6.io_testruns.yaml), too.
+ */
 export const TEST_RUN: Schema = {
   type: 'object',
   required: ['apiVersion', 'kind', 'metadata', 'spec'],
