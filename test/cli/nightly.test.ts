@@ -9,8 +9,10 @@ import { fetchNights, heldAgainst, keepNights } from '../../cli/nights.ts';
 import { ExitCode } from '../../cli/output.ts';
 import { runSteps } from '../../cli/steps.ts';
 import { TOPOLOGIES } from '../../lab/topologies/index.ts';
+import { enginesOf, type Topology } from '../../lab/topology.ts';
 import type { KnownVerdicts } from '../../reports/judge-known.ts';
 import type { Finding, Verdict } from '../../reports/results.ts';
+import { PROFILE_OF } from '../../scenarios/bench/profile.ts';
 import { CHECKS } from '../../scenarios/conformance/index.ts';
 import { gate, finding as sample } from '../reports/samples.ts';
 
@@ -54,18 +56,36 @@ describe('the steps of a night', () => {
     assert.deepEqual(measured.sort(), TOPOLOGIES.map(({ name }) => name).sort());
   });
 
+  it('have more time than their profile gives all ladders and latencies of their clusters, a real SRS among them', () => {
+    const { latencyBudgetMs, ladder } = PROFILE_OF.nightly;
+    const laddersOf = ({ entries }: Topology): number => {
+      const over = (use: string, start: Readonly<Record<string, unknown>>) =>
+        new Set(entries.flatMap((one) => (one.use === use && one.protocol in start ? [one.protocol] : [])))
+          .size;
+      const { players, joins, publishers } = ladder.start;
+      return over('play', players) + over('play', joins) + over('publish', publishers);
+    };
+    for (const { name, command, timeoutMs } of NIGHT.filter((step) => step.name.startsWith('bench-'))) {
+      const budget = TOPOLOGIES.filter((one) => command.includes(one.name)).reduce(
+        (sum, one) => sum + enginesOf(one).length * (latencyBudgetMs + laddersOf(one) * ladder.budgetMs),
+        0,
+      );
+      assert.ok(budget > 0 && budget * 1.4 <= timeoutMs, `${name}: ${budget / 60_000} min`);
+    }
+  });
+
   it('measure a real SRS where there is one, beside the engine that is built in, SRT and WebRTC included', () => {
     const steps = withSrs(NIGHT, './objs/srs');
     const bench = 'npm run -s bench -- --profile nightly --out {out}';
     assert.equal(
       commandOf('bench-edge', steps),
-      `${bench} --topology edge-cluster --topology forward-cluster --engine builtin --engine srs --open-udp`,
+      `${bench} --topology edge-cluster --topology nginx-rtmp --engine builtin --engine srs --engine nginx-rtmp --open-udp`,
     );
     assert.equal(
       commandOf('bench-proxy', steps),
-      `${bench} --topology proxy-cluster --topology proxy-redis --topology nginx-rtmp --engine builtin --engine srs --engine nginx-rtmp --open-udp`,
+      `${bench} --topology proxy-cluster --topology coworker-cluster --engine builtin --engine srs --open-udp`,
     );
-    assert.equal(commandOf('bench-edge'), `${bench} --topology edge-cluster --topology forward-cluster`);
+    assert.equal(commandOf('bench-edge'), `${bench} --topology edge-cluster --topology nginx-rtmp`);
     for (const { name, command } of NIGHT.filter((step) => !step.name.startsWith('bench-')))
       assert.equal(commandOf(name, steps), command.join(' '));
     assert.equal(withSrs(NIGHT, undefined), NIGHT);
