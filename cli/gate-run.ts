@@ -12,6 +12,7 @@ import { writeRun } from '../reports/write.ts';
 import { clusterFigures, figuresTogether } from '../scenarios/cluster-figures.ts';
 import { randomSeed } from '../scenarios/context.ts';
 import { UNSUPPORTED_PART } from '../scenarios/gate.ts';
+import { GateHealthWatch } from '../scenarios/gate-health.ts';
 import type { HistoryEvent } from '../scenarios/history.ts';
 import type { LeftOut, Plan, PlannedRun } from '../scenarios/plan.ts';
 import { runPlan } from '../scenarios/plan-run.ts';
@@ -87,6 +88,7 @@ async function carryOut(
   const programs: Record<string, string> = {};
   const notes = new Set<string>(work.notes);
   const bystanders: Bystander[] = [];
+  const health = new GateHealthWatch(options.maxCpuWait);
   const figures = new Map<PlannedRun, Map<Cluster, ClusterFigures>>();
   const clustersUp = new Map<Cluster, PlannedRun>();
   const measure = (cluster: Cluster, run: PlannedRun): void => {
@@ -112,6 +114,7 @@ async function carryOut(
       findings,
       ...(bystanders.length === 0 ? {} : { bystanders: [...bystanders] }),
       ...(clusters.length === 0 ? {} : { clusters }),
+      ...(health.figures === undefined ? {} : { health: health.figures }),
     };
   };
   const live = await show(resultsNow());
@@ -187,6 +190,8 @@ async function carryOut(
       if (mutant !== undefined) bystanders.push({ check, topology, engine, mutant, verdict });
     },
     onEvent(check, event, run) {
+      const { topology, engine, mutant } = run;
+      health.see(event, { check, topology: topology.name, engine, ...(mutant !== undefined && { mutant }) });
       try {
         history.append(work.event(check, event, run));
       } catch {

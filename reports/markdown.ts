@@ -12,6 +12,7 @@ import {
 } from './format.ts';
 import { benchTables } from './markdown-bench.ts';
 import { browserTables } from './markdown-browser.ts';
+import { gateHealthLine } from './markdown-gate.ts';
 import { k6Tables } from './markdown-k6.ts';
 import { table, text } from './markdown-parts.ts';
 import type {
@@ -48,6 +49,7 @@ export function renderMarkdown(results: Results): string {
     ...(bad.length > 0
       ? ['### What did not pass', ...bad.map((finding) => details(finding, results.kind))]
       : []),
+    ...(results.health ? [gateHealthLine(results.health)] : []),
     `<sub>${[
       formatInstant(results.startedAt),
       formatSeconds(results.durationMs),

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { Bench } from './results-bench.ts';
 import { Browser } from './results-browser.ts';
 import { ClusterFigures } from './results-clusters.ts';
+import { GateHealth } from './results-gate.ts';
 import { K6 } from './results-k6.ts';
 import { Bystander } from './results-mutants.ts';
 import { Distribution, GeneratorHealth } from './results-shared.ts';
@@ -469,6 +470,7 @@ export const Results = z.object({
   bench: Bench.optional().describe('Only for a benchmark.'),
   k6: K6.optional().describe('Only of scripts that k6 runs.'),
   clusters: z.array(ClusterFigures).optional().describe('Only of a gate: the healthy clusters that came up.'),
+  health: GateHealth.optional().describe('Only of a gate and of mutants, as soon as a check has run.'),
   browser: Browser.optional().describe('Only of a run in the browser.'),
   history: HistoryFile.optional().describe('Only when a history was kept.'),
 });

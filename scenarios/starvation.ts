@@ -25,7 +25,7 @@ const LOOK_MS = 200;
 const WINDOW_MS = 1000;
 const EVIDENCE = 'starved';
 /** The name of this process among those of the nodes. */
-const GATE = 'gate';
+export const GATE = 'gate';
 
 /** Everything since some moment in the past, in ms. */
 export interface CpuLook {
@@ -174,7 +174,7 @@ function rounded(ms: ReadonlyMap<string, number>): Record<string, number> {
 }
 
 /** For how long others kept the process that waited the longest from running. */
-function keptMs({ waitedMs, othersShare, stolenMs }: MachineSeen['worst']): number {
+export function keptMs({ waitedMs, othersShare, stolenMs }: MachineSeen['worst']): number {
   return Math.max(0, ...Object.values(waitedMs)) * othersShare + stolenMs;
 }
 
@@ -213,7 +213,7 @@ export function unlessStarved<O extends Pick<Finding, 'verdict' | 'expected' | '
 }
 
 /** The longest first. */
-function waitsOf({ waitedMs }: MachineSeen['worst']): [name: string, ms: number][] {
+export function waitsOf({ waitedMs }: MachineSeen['worst']): [name: string, ms: number][] {
   return Object.entries(waitedMs).sort(([, a], [, b]) => b - a);
 }
 

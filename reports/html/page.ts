@@ -5,6 +5,7 @@ import { renderBench } from './bench.ts';
 import { renderBrowser } from './browser.ts';
 import { renderEnvironment } from './environment.ts';
 import { renderFindings } from './findings.ts';
+import { renderGateHealth } from './gate-health.ts';
 import { renderGenerator } from './generator.ts';
 import { type Html, html, jsonBlock } from './html.ts';
 import { renderK6 } from './k6.ts';
@@ -64,6 +65,7 @@ ${renderFindings(results)}
 ${results.clusters && renderClusters(results.clusters)}
 ${results.load && renderCourse(results.load)}
 ${results.publish && renderGenerator(results.publish.generator)}
+${results.health && renderGateHealth(results.health)}
 ${renderEnvironment(results)}
 </main>`;
 }

@@ -10,6 +10,7 @@ import {
   VERDICTS,
   worstVerdict,
 } from '../../reports/results.ts';
+import { healthTogether } from '../gate-health.ts';
 import { MergeError } from './errors.ts';
 import { mergeLoads } from './load.ts';
 
@@ -203,7 +204,7 @@ function leftIn(directory: string): (evidence: Evidence) => Evidence {
 function mergeFindings(
   runs: readonly Run[],
   kind: Results['kind'],
-): Pick<Results, 'findings' | 'clusters' | 'bystanders'> {
+): Pick<Results, 'findings' | 'clusters' | 'bystanders' | 'health'> {
   if (kind !== 'gate' && kind !== 'mutants') {
     throw new MergeError(`runs of kind ${kind} cannot be merged: their percentiles have no histograms`);
   }
@@ -218,11 +219,13 @@ function mergeFindings(
   }
   const clusters = runs.flatMap(({ results }) => results.clusters ?? []);
   const bystanders = runs.flatMap(({ results }) => results.bystanders ?? []);
+  const health = healthTogether(runs.flatMap(({ results }) => results.health ?? []));
   return {
     findings: runs.flatMap(({ directory, results }) =>
       results.findings.map((finding) => ({ ...finding, evidence: finding.evidence.map(leftIn(directory)) })),
     ),
     ...(clusters.length > 0 && { clusters }),
     ...(bystanders.length > 0 && { bystanders }),
+    ...(health !== undefined && { health }),
   };
 }

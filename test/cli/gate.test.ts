@@ -115,6 +115,10 @@ describe('a run', () => {
     assert.deepEqual([results.kind, results.verdict, results.interrupted], ['gate', 'pass', false]);
     assert.equal(results.findings.length, 1);
     assert.ok(results.environment.programs.haproxy);
+    assert.deepEqual(
+      [results.health!.observations, results.health!.loopLag.check, results.health!.wait?.topology],
+      [1, 'back-to-source/merged-per-edge', 'edge-cluster'],
+    );
     for (const file of ['report.html', 'junit.xml', 'summary.md'])
       assert.ok(existsSync(join(directory, file)));
     const lines = readFileSync(join(directory, 'history.ndjson'), 'utf8').trimEnd().split('\n');

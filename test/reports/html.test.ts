@@ -7,11 +7,13 @@ import { html } from '../../reports/html/html.ts';
 import { latencyPlot } from '../../reports/html/load.ts';
 import { renderReport } from '../../reports/html/page.ts';
 import { Results, VERDICTS } from '../../reports/results.ts';
+import type { GateHealth } from '../../reports/results-gate.ts';
 import type { Bystander } from '../../reports/results-mutants.ts';
 import { hostile } from './hostile.ts';
 import {
   finding,
   gate,
+  gateHealth,
   hlsFigures,
   load,
   loadFigures,
@@ -270,6 +272,32 @@ test('an unhealthy generator and an interruption are said', () => {
   assert.match(page, /loop lag p99 190 ms is above 50 ms/);
   assert.match(page, /cannot be blamed on the server/);
   assert.match(page, /Interrupted: this is what was measured until then/);
+});
+
+test('a gate says whether it and its nodes had the CPUs; where nobody knows, it says that', () => {
+  const section = (health: GateHealth) => {
+    const page = renderReport({ ...gate(), health });
+    const start = page.indexOf('<section aria-labelledby="generator">');
+    return page.slice(start, page.indexOf('</section>', start));
+  };
+  const healthy = section(gateHealth());
+  assert.match(healthy, /<span class="badge pass">.*healthy<\/span>/);
+  assert.match(healthy, /<dd>38 ms<span class="block soft">fan-out\/spread, edge-cluster, builtin</);
+  assert.match(
+    healthy,
+    /<dd>48 ms, at most 250 ms<span class="block soft">back-to-source\/lazy, edge-cluster, builtin</,
+  );
+  assert.match(healthy, /origin waited 120 ms<span class="block soft">40 % of the CPU time was others’/);
+  const wait = { ...gateHealth().wait!, keptMs: 611, mutant: 'edge-delays' };
+  const starved = section(gateHealth({ wait, starved: 3 }));
+  assert.match(starved, /<span class="badge inconclusive">.*kept from the CPUs<\/span>/);
+  assert.match(starved, /<dd>611 ms, at most 250 ms<.*mutant edge-delays</);
+  assert.match(starved, /41 times, 3 of them above the bound/);
+  const unknown = section(gateHealth({ wait: null }));
+  assert.match(unknown, /<span class="badge inconclusive">.*not known<\/span>/);
+  assert.doesNotMatch(unknown, /healthy<|above the bound/);
+  const { health: _, ...bare } = gate();
+  assert.doesNotMatch(renderReport(bare), /id="generator"/);
 });
 
 test('a latency without a sample is unknown, not zero', () => {

@@ -12,6 +12,7 @@ import type {
   SrtLoad,
   WebRtcLoad,
 } from '../../reports/results.ts';
+import type { GateHealth } from '../../reports/results-gate.ts';
 
 export const ENVIRONMENT: Environment = {
   liveproof: '0.1.0',
@@ -127,8 +128,24 @@ export function gate(findings: Finding[] = gateFindings()): Results {
     kind: 'gate',
     verdict: 'fail',
     findings,
+    health: gateHealth(),
     history: { file: 'history.ndjson', lines: 48_213 },
   });
+}
+
+export function gateHealth(of: Partial<GateHealth> = {}): GateHealth {
+  const place = { topology: 'edge-cluster', engine: 'builtin' };
+  return {
+    observations: 41,
+    loopLag: { ms: 38.4, check: 'fan-out/spread', ...place },
+    wait: {
+      ...{ process: 'origin', waitedMs: 120, othersShare: 0.4, stolenMs: 0, keptMs: 48 },
+      ...{ check: 'back-to-source/lazy', ...place },
+    },
+    boundMs: 250,
+    starved: 0,
+    ...of,
+  };
 }
 
 function gateFindings(): Finding[] {

@@ -4,10 +4,12 @@ import { formatBytes, formatMs, formatNumber, formatPercent, formatSeconds } fro
 import { renderJunit } from '../../reports/junit.ts';
 import { renderMarkdown } from '../../reports/markdown.ts';
 import type { BrowserPlay, Verdict } from '../../reports/results.ts';
+import type { GateHealth } from '../../reports/results-gate.ts';
 import {
   distribution,
   finding,
   gate,
+  gateHealth,
   hlsFigures,
   load,
   mutants,
@@ -80,6 +82,16 @@ test('Markdown: verdict first, areas, and what did not pass', () => {
     renderMarkdown(mutants()),
     /\(edge-cluster, builtin, mutant edge-pulls-twice-under-herd\): survived/,
   );
+});
+
+test('Markdown: a gate says in a line whether it had the CPUs', () => {
+  const line = (of: Partial<GateHealth>) => renderMarkdown({ ...gate(), health: gateHealth(of) });
+  assert.match(
+    line({}),
+    /^Generator: the event loop of the gate was held up for 38 ms at the worst \(fan-out\/spread\); others kept it or a node from a CPU for 48 ms of a second at the most \(origin, back-to-source\/lazy\), 250 ms are borne\.$/m,
+  );
+  assert.match(line({ starved: 2 }), /^Generator: \*\*kept from the CPUs\*\*: /m);
+  assert.match(line({ wait: null }), /this system does not tell who waits for a CPU/);
 });
 
 test('Markdown: a load shows its figures', () => {

@@ -222,6 +222,7 @@ test('gates of different clusters are put side by side, those of the same are re
   const merged = mergeRuns([of('a', 'edge-cluster'), of('b', 'proxy-cluster')], COMMAND);
   assert.equal(merged.findings.length, 2 * gate().findings.length);
   assert.equal(merged.verdict, 'fail');
+  assert.equal(merged.health!.observations, 2 * gate().health!.observations);
   assert.throws(
     () => mergeRuns([of('a', 'edge-cluster'), of('b', 'edge-cluster')], COMMAND),
     /a and b both judge/,
