@@ -7,6 +7,7 @@ import { type Html, html } from './html.ts';
 import { percentilePlot } from './percentiles.ts';
 import { renderPlot } from './plot.ts';
 import { renderShell } from './shell.ts';
+import { type Column, renderTable } from './table.ts';
 import { verdictBadge, verdictIcon } from './verdict.ts';
 
 const HEADINGS = { pass: 'no worse', fail: 'worse', inconclusive: 'cannot tell' } as const;
@@ -75,29 +76,50 @@ function programsOf({ environment: { liveproof, node, programs } }: Results): st
 }
 
 function renderFindings(findings: readonly FindingChange[]): Html {
-  const verdict = (of: FindingChange['before']) =>
-    of === undefined ? html`<span class="none">not judged</span>` : verdictBadge(of);
-  return html`<div class="scroll" tabindex="0" role="region" aria-labelledby="changed"><table class="plain">
-<thead><tr><th scope="col">Check</th><th scope="col">Cluster</th><th scope="col">Before</th><th scope="col">After</th><th scope="col">Expected, and what came</th></tr></thead>
-<tbody>${findings.map(
-    ({ check, topology, engine, mutant, before, after, finding }) =>
-      html`<tr><th scope="row">${finding.title ?? check}<code class="id block">${check}</code></th><td>${topology}, ${engine}${mutant !== undefined && html`, mutant <code>${mutant}</code>`}</td><td>${verdict(before)}</td><td>${verdict(after)}</td><td class="wide">${finding.expected}<span class="block soft">${finding.actual}</span></td></tr>`,
-  )}</tbody></table></div>`;
+  return renderTable({ label: 'Findings that changed', columns: FINDING_COLUMNS, rows: findings });
 }
+
+function verdictOf(verdict: FindingChange['before']): Html {
+  return verdict === undefined ? html`<span class="none">not judged</span>` : verdictBadge(verdict);
+}
+
+const FINDING_COLUMNS: readonly Column<FindingChange>[] = [
+  {
+    head: 'Check',
+    cell: ({ check, finding }) => html`${finding.title ?? check}<code class="id block">${check}</code>`,
+  },
+  { head: 'Before', cell: ({ before }) => verdictOf(before) },
+  { head: 'After', cell: ({ after }) => verdictOf(after) },
+  {
+    head: 'Cluster',
+    cell: ({ topology, engine, mutant }) =>
+      html`${topology}, ${engine}${mutant !== undefined && html`, mutant <code>${mutant}</code>`}`,
+  },
+  {
+    head: 'Expected, and what came',
+    cell: ({ finding }) => html`${finding.expected}<span class="block soft">${finding.actual}</span>`,
+    kind: 'words',
+  },
+];
 
 function renderFigures({ figures }: Comparison): Html {
   return html`<section aria-labelledby="figures">
 <h2 id="figures">Figures</h2>
-<div class="scroll" tabindex="0" role="region" aria-labelledby="figures"><table class="plain">
-<thead><tr><th scope="col">Figure</th><th scope="col" class="number">Before</th><th scope="col" class="number">After</th><th scope="col" class="number">Change</th></tr></thead>
-<tbody>${figures.map(renderFigure)}</tbody></table></div>
+${renderTable({ label: 'Figures', columns: FIGURE_COLUMNS, rows: figures })}
 </section>`;
 }
 
-function renderFigure(figure: FigureChange): Html {
-  const { name, unit, before, after, worse } = figure;
-  return html`<tr><th scope="row">${name}</th><td class="number">${figureWord(before, unit)}</td><td class="number">${figureWord(after, unit)}</td><td class="number">${worse ? html`<strong class="worse">${changeWord(figure)}</strong>` : changeWord(figure)}</td></tr>`;
-}
+const FIGURE_COLUMNS: readonly Column<FigureChange>[] = [
+  { head: 'Figure', cell: ({ name }) => name },
+  {
+    head: 'Change',
+    cell: (figure) =>
+      figure.worse ? html`<strong class="worse">${changeWord(figure)}</strong>` : changeWord(figure),
+    kind: 'number',
+  },
+  { head: 'Before', cell: ({ before, unit }) => figureWord(before, unit), kind: 'number' },
+  { head: 'After', cell: ({ after, unit }) => figureWord(after, unit), kind: 'number' },
+];
 
 function renderLatency({ load: before }: Results, { load: after }: Results): Html {
   if (before === undefined || after === undefined) return html``;
