@@ -6,10 +6,11 @@ import { renderComparison } from '../../reports/html/compare.ts';
 import { html } from '../../reports/html/html.ts';
 import { latencyPlot } from '../../reports/html/load.ts';
 import { renderReport } from '../../reports/html/page.ts';
+import { renderMarkdown } from '../../reports/markdown.ts';
 import { Results, VERDICTS } from '../../reports/results.ts';
 import type { GateHealth } from '../../reports/results-gate.ts';
 import type { Bystander } from '../../reports/results-mutants.ts';
-import { hostile } from './hostile.ts';
+import { HOSTILE, hostile } from './hostile.ts';
 import {
   finding,
   gate,
@@ -150,6 +151,33 @@ test('what a server says never becomes markup', () => {
   assert.doesNotMatch(page, /<script>alert|<img|\sonerror="/);
   assert.doesNotMatch(markup(page), /\u202e|[^\P{Cc}\n]/u);
   assert.doesNotMatch(markup(page), /\p{Cs}/u);
+});
+
+/** Words of our own that choose how something is shown. */
+const OWN = [
+  'schema',
+  'kind',
+  'verdict',
+  'startedAt',
+  'protocol',
+  'climbs',
+  'gaveWay',
+  'comparison',
+  'says',
+  'type',
+];
+
+test('nor does what a benchmark, k6 and a browser are told, on the page and in summary.md', () => {
+  for (const results of [benchRun(), k6Run(), browserRun(), gate()]) {
+    const spoiled: Results = JSON.parse(JSON.stringify(results), (key, value: unknown) =>
+      typeof value === 'string' && !OWN.includes(key) && key !== 'hdr' ? HOSTILE : value,
+    );
+    const page = renderReport(spoiled);
+    assert.ok(page.includes('alert(1)'), results.kind);
+    assert.doesNotMatch(page, /<script>alert|<img|\sonerror="|href="(?!#|\.\/)/, results.kind);
+    assert.doesNotMatch(markup(page), /\u202e|\p{Cs}|[^\P{Cc}\n]/u, results.kind);
+    assert.doesNotMatch(renderMarkdown(spoiled), /<script|<img|<!--|\u202e|[^\P{Cc}\n]/u, results.kind);
+  }
 });
 
 test('each verdict has a word and a shape, not only a colour', () => {
