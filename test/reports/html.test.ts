@@ -162,6 +162,7 @@ const OWN = [
   'protocol',
   'climbs',
   'gaveWay',
+  'variant',
   'comparison',
   'says',
   'type',
