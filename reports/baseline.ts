@@ -41,7 +41,8 @@ type Name =
   | 'stallRatio'
   | 'lossRatio'
   | 'serverCores'
-  | 'serverMb';
+  | 'serverMb'
+  | 'originShare';
 
 interface Metric {
   readonly unit: string;
@@ -59,6 +60,7 @@ const METRICS: Readonly<Record<Name, Metric>> = {
   lossRatio: { unit: 'of the frames', ratio: 0.25, absolute: 0.0005 },
   serverCores: { unit: 'cores', ratio: 0.15, absolute: 0.02 },
   serverMb: { unit: 'MB', ratio: 0.15, absolute: 20 },
+  originShare: { unit: 'of what viewers got', ratio: 0.25, absolute: 0.005 },
 };
 
 /** Of chance alone. A run compares some dozens of metrics. */
@@ -68,12 +70,26 @@ export function machineOf({ cpu, cores, memoryGb, node }: Environment): Machine 
   return { cpu, cores, memoryGb: Math.round(memoryGb), node: node.split('.')[0]! };
 }
 
-export function metricsOf({ latency }: Bench): Record<string, number[]> {
+/** Unmerged pulls are a comparison, and nothing that should stay as it is. */
+export function metricsOf({ latency, economics }: Bench): Record<string, number[]> {
   const metrics: Record<string, number[]> = {};
   for (const { topology, engine, protocol, players, samples } of latency) {
     for (const [name, values] of Object.entries(samples)) {
       if (values.length > 0) metrics[`${topology}/${engine}/${protocol}/${players}/${name}`] = values;
     }
+  }
+  for (const {
+    topology,
+    engine,
+    protocol,
+    at,
+    variant,
+    players,
+    requested = players,
+    samples = [],
+  } of economics) {
+    if (variant !== 'merged' || samples.length === 0) continue;
+    metrics[`${topology}/${engine}/${protocol}@${at}/${requested}/originShare`] = samples;
   }
   return metrics;
 }
@@ -140,10 +156,11 @@ function withinDrift(change: BenchChange, runs: number): BenchChange {
   return { ...change, says: 'inconclusive', why };
 }
 
-/** A run of one topology says nothing about the others of the baseline. */
-function isConcerned(metric: string, { latency, problems }: Bench): boolean {
+/** A run of one topology, or of one part, says nothing about the others of the baseline. */
+function isConcerned(metric: string, { latency, economics, problems }: Bench): boolean {
   const cluster = metric.split('/').slice(0, 2).join('/');
-  return [...latency, ...problems].some(({ topology, engine }) => `${topology}/${engine}` === cluster);
+  const part = metric.endsWith('/originShare') ? economics : latency;
+  return [...part, ...problems].some(({ topology, engine }) => `${topology}/${engine}` === cluster);
 }
 
 function pooled({ runs }: Baseline): Record<string, number[]> {

@@ -2,16 +2,10 @@
  * The findings of a benchmark. A figure is judged by the SLO where a number of players was given, and by whether it could be
  * found where it is the answer. With an unhealthy generator nothing is blamed on the server.
  */
-import { formatMs, formatNumber, formatPercent, plural } from './format.ts';
+import { formatMs, formatNumber, plural } from './format.ts';
+import { judgeEconomics } from './judge-bench-economics.ts';
 import type { Evidence, Finding, Verdict } from './results.ts';
-import type {
-  Bench,
-  BenchChange,
-  BenchComparison,
-  BenchEconomics,
-  BenchLadder,
-  BenchLatency,
-} from './results-bench.ts';
+import type { Bench, BenchChange, BenchComparison, BenchLadder, BenchLatency } from './results-bench.ts';
 
 interface Said {
   readonly verdict: Verdict;
@@ -50,15 +44,8 @@ export function judgeBench(
     const said = { verdict: 'unsupported', expected: LADDER_EXPECTED, actual: ladder.why } as const;
     add(...ladderNames(ladder), ladder.topology, ladder.engine, said);
   }
-  for (const row of bench.economics.filter(({ variant }) => variant === 'merged')) {
-    const others = bench.economics.filter((other) => other.variant === 'unmerged' && isSameFront(other, row));
-    add(
-      `economics-${row.at}`,
-      'Viewers do not multiply what leaves the origin',
-      row.topology,
-      row.engine,
-      economicsJudged(row, others),
-    );
+  for (const { check, title, topology, engine, said } of judgeEconomics(bench.economics)) {
+    add(check, title, topology, engine, said);
   }
   for (const { topology, engine, part, what } of bench.problems) {
     add(`measured-${part}`, 'Everything that was asked for is measured', topology, engine, {
@@ -137,28 +124,6 @@ function ladderJudged({ largest, failedAt, lowerBound, gaveWay, why, steps }: Be
     actual: `none held, down to ${formatNumber(failedAt)}: ${why}`,
     evidence,
   };
-}
-
-/** With players of several protocols, or of a proxy that does not merge, there is a pull for each: only edges merge. */
-function economicsJudged(row: BenchEconomics, unmerged: readonly BenchEconomics[]): Said {
-  const expected = 'bytes of viewers and of origins, both counted';
-  if (row.viewerBytes === 0 || row.perViewerByte === null) {
-    return { verdict: 'inconclusive', expected, actual: 'no viewer got a byte' };
-  }
-  const without = unmerged
-    .map(({ perViewerByte }) =>
-      perViewerByte === null ? '' : `; ${formatPercent(perViewerByte)} without merged pulls`,
-    )
-    .join('');
-  return {
-    verdict: 'pass',
-    expected,
-    actual: `origins sent ${formatPercent(row.perViewerByte)} of what ${plural(row.players, 'viewer')} got, over ${plural(row.pulls, 'connection')}${without}`,
-  };
-}
-
-function isSameFront(a: BenchEconomics, b: BenchEconomics): boolean {
-  return a.topology === b.topology && a.engine === b.engine && a.at === b.at && a.protocol === b.protocol;
 }
 
 /** One finding per cluster of the comparison. */

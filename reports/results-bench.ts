@@ -143,12 +143,31 @@ export const BenchEconomics = z
     protocol: z.string(),
     at: z.string().describe('The node that was played from.'),
     variant: z.enum(['merged', 'unmerged']).describe('`unmerged`: the mutant edge-pulls-per-player.'),
-    players: Count,
+    requested: Count.optional().describe('Viewers that were sent.'),
+    mergers: z
+      .array(z.string())
+      .optional()
+      .describe(
+        'Nodes behind the entry that fetch a stream once for all its players, next to the origins: edges, or an HLS cache. Empty where a way has none: through a proxy, or at an origin itself.',
+      ),
+    players: Count.describe('Viewers that joined.'),
     seconds: z.number(),
     viewerBytes: z.number().describe('That players read.'),
-    originBytes: z.number().describe('That left origins for other nodes, as the taps counted.'),
-    pulls: Count.describe('Connections to origins that players had opened at most, by the taps.'),
+    originBytes: z
+      .number()
+      .describe(
+        'That left origins for other nodes, as the taps counted; at an origin itself also what its players read.',
+      ),
+    pulls: Count.describe(
+      'Connections to origins that players had opened at most, by the taps; at an origin itself its players, too. Of RTMP without those that ended within 300 ms: an origin sent them elsewhere.',
+    ),
     perViewerByte: z.number().nullable().describe('originBytes / viewerBytes.'),
+    samples: z
+      .array(z.number())
+      .optional()
+      .describe(
+        'The same of every second after the first: what baselines compare. Empty with an unhealthy generator.',
+      ),
   })
   .meta({ id: 'BenchEconomics', description: 'What a cluster fetches from its origins for what it serves.' });
 export type BenchEconomics = z.infer<typeof BenchEconomics>;
@@ -172,7 +191,11 @@ export type BenchClaim = z.infer<typeof BenchClaim>;
 
 export const BenchChange = z
   .object({
-    metric: z.string().describe('`topology/engine/protocol/players/name`.'),
+    metric: z
+      .string()
+      .describe(
+        '`topology/engine/protocol/players/name`; of what origins send the protocol is `protocol@node`.',
+      ),
     unit: z.string(),
     before: z.number().describe('Median.'),
     after: z.number().describe('Median.'),

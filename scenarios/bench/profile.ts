@@ -46,7 +46,8 @@ export interface Profile {
   /** Players that open at a time, per second, where joining is not what is measured. */
   readonly joinRate: number;
   readonly ladder: LadderProfile;
-  readonly economics: { readonly players: number; readonly ms: number };
+  /** `players`: in steps, the least first; `ms` of the last step, `fewMs` of those before. */
+  readonly economics: { readonly players: readonly number[]; readonly ms: number; readonly fewMs: number };
   readonly levels: { readonly players: number; readonly ms: number };
 }
 
@@ -71,7 +72,7 @@ export const PROFILE_OF: Readonly<Record<ProfileName, Profile>> = {
       steadyMs: 2000,
       joinMs: 2000,
     },
-    economics: { players: 60, ms: 4000 },
+    economics: { players: [1, 10, 100], ms: 4000, fewMs: 1500 },
     levels: { players: 10, ms: 5000 },
   },
   nightly: {
@@ -95,7 +96,7 @@ export const PROFILE_OF: Readonly<Record<ProfileName, Profile>> = {
       steadyMs: 10_000,
       joinMs: 5000,
     },
-    economics: { players: 300, ms: 15_000 },
+    economics: { players: [1, 10, 100, 300], ms: 15_000, fewMs: 5000 },
     levels: { players: 50, ms: 20_000 },
   },
 };

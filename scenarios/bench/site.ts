@@ -29,6 +29,9 @@ const HLS_LISTED = 4;
 const HLS_WITHIN_MS = 30_000;
 const HLS_ASK_EVERY_MS = 250;
 const PUBLISHED_WITHIN_MS = 10_000;
+/** Media, and no handshake (3 kB) or commands. */
+const PASSED_ON_BYTES = 20_000;
+const PASSED_ON_WITHIN_MS = 5000;
 
 export interface SiteRequest {
   readonly topology: Topology;
@@ -55,7 +58,8 @@ export class Site {
   readonly #source = MediaSource.load(MEDIA);
   readonly #publishing = new Publishing(this.#source);
   readonly #keepers: Crowd[] = [];
-  readonly #published = new Map<EntryProtocol, Publication>();
+  /** By URL. */
+  readonly #published = new Map<string, Publication>();
 
   private constructor(cluster: Cluster, runDir: string) {
     this.cluster = cluster;
@@ -118,8 +122,8 @@ export class Site {
 
   /** Publishes again what was lost. */
   async revive(signal: AbortSignal): Promise<void> {
-    for (const [protocol, { client }] of this.#published) {
-      if (client.closed !== undefined) await this.#publishAnew(protocol, signal);
+    for (const [url, { client }] of this.#published) {
+      if (client.closed !== undefined) await this.#publishAnew(url, signal);
     }
   }
 
@@ -130,15 +134,52 @@ export class Site {
     );
   }
 
+  /**
+   * Publishes what RTMP has to every origin that would send who asks for it to another one: who is sent there by a 302 goes
+   * past the taps on the links, and nobody sees what it fetches.
+   */
+  async publishAtCoworkers(signal: AbortSignal): Promise<void> {
+    const { topology, entries } = this.cluster;
+    const redirecting = topology.nodes.filter(({ coworkers = [] }) => coworkers.length > 0);
+    if (redirecting.length === 0) return;
+    await this.#publish('rtmp', signal);
+    const taken = await this.#whereItCame(this.cluster.entry('publish', 'rtmp').node, signal);
+    if (taken === undefined) return;
+    for (const { name } of redirecting.filter(({ name }) => name !== taken)) {
+      const entry = entries.find(
+        ({ use, protocol, node }) => use === 'publish' && protocol === 'rtmp' && node === name,
+      );
+      if (entry !== undefined) await this.#publishAt(entry, signal);
+    }
+  }
+
+  /** The origin that has what is published at a node: itself, or the one that an edge passes it on to. */
+  async #whereItCame(node: string, signal: AbortSignal): Promise<string | undefined> {
+    if (this.cluster.nodes.get(node)?.spec.role === 'origin') return node;
+    const links = this.cluster.taps.filter(({ from, carries }) => from === node && carries === 'rtmp');
+    const before = links.map(({ bytesUp }) => bytesUp);
+    const deadline = performance.now() + PASSED_ON_WITHIN_MS;
+    while (performance.now() < deadline) {
+      const link = links.find(({ bytesUp }, index) => bytesUp - before[index]! > PASSED_ON_BYTES);
+      if (link !== undefined) return link.to;
+      await sleep(50, undefined, { signal });
+    }
+    return undefined;
+  }
+
   async #publish(protocol: EntryProtocol, signal: AbortSignal): Promise<string> {
-    if (!this.#published.has(protocol)) await this.#publishAnew(protocol, signal);
+    await this.#publishAt(this.cluster.entry('publish', protocol), signal);
     return streamOf(protocol);
   }
 
-  async #publishAnew(protocol: EntryProtocol, signal: AbortSignal): Promise<void> {
-    const url = this.cluster.entry('publish', protocol).url(APP, streamOf(protocol));
+  async #publishAt(entry: Entry, signal: AbortSignal): Promise<void> {
+    const url = entry.url(APP, streamOf(entry.protocol));
+    if (!this.#published.has(url)) await this.#publishAnew(url, signal);
+  }
+
+  async #publishAnew(url: string, signal: AbortSignal): Promise<void> {
     const publication = this.#publishing.add(url);
-    this.#published.set(protocol, publication);
+    this.#published.set(url, publication);
     const deadline = performance.now() + PUBLISHED_WITHIN_MS;
     while (publication.frames === 0) {
       const { closed } = publication.client;

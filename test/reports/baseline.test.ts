@@ -19,7 +19,7 @@ import {
 } from '../../reports/baseline-statistics.ts';
 import { temporary } from '../cli/surroundings.ts';
 import { ENVIRONMENT } from './samples.ts';
-import { bench, latency } from './samples-bench.ts';
+import { bench, economics, latency } from './samples-bench.ts';
 
 const METRIC = 'edge-cluster/builtin/rtmp/100/latencyP50';
 const RUN = { startedAt: '2026-11-28T18:00:00.000Z', environment: ENVIRONMENT };
@@ -181,6 +181,41 @@ test('a file keeps the last five runs of a machine, and begins anew on another',
   assert.deepEqual((await readBaseline(file)).runs[0]!.metrics, { [METRIC]: [350.1] });
   assert.equal(readFileSync(file, 'utf8').endsWith('}\n'), true);
   assert.ok(Baseline.safeParse(JSON.parse(readFileSync(file, 'utf8'))).success);
+});
+
+test('a baseline notices that origins send more of what viewers get; unmerged pulls are no metric', () => {
+  const of = (...samples: number[]) =>
+    bench({
+      latency: [],
+      economics: [
+        economics({ requested: 100, samples }),
+        economics({ requested: 100, samples: [1, 1, 1], variant: 'unmerged' }),
+      ],
+    });
+  const metric = 'edge-cluster/builtin/flv@balancer/100/originShare';
+  assert.deepEqual(metricsOf(of(0.031, 0.03, 0.032)), { [metric]: [0.031, 0.03, 0.032] });
+  const baseline = baselineOfRuns(3, of(0.031, 0.03, 0.032));
+  const { changes } = compareWith(baseline, 'b.json', of(0.3, 0.31, 0.32), ENVIRONMENT);
+  assert.deepEqual(
+    changes.map((change) => [change.metric, change.says]),
+    [[metric, 'worse']],
+  );
+  const same = compareWith(baseline, 'b.json', of(0.031, 0.032, 0.03), ENVIRONMENT);
+  assert.equal(same.changes[0]!.says, 'noise');
+});
+
+test('a run of latency alone does not miss what origins send, and one of that alone does not miss latency', () => {
+  const samples = [0.031, 0.03, 0.032];
+  const all = bench({ economics: [economics({ requested: 100, samples })] });
+  const baseline = baselineOfRuns(3, all);
+  const latencyOnly = compareWith(baseline, 'b.json', { ...all, economics: [] }, ENVIRONMENT);
+  assert.deepEqual([latencyOnly.changes.length, latencyOnly.absent], [2, []]);
+  const economicsOnly = compareWith(baseline, 'b.json', { ...all, latency: [] }, ENVIRONMENT);
+  assert.deepEqual([economicsOnly.changes.length, economicsOnly.absent], [1, []]);
+  const lost = { ...all, economics: [economics({ requested: 10, samples })] };
+  assert.deepEqual(compareWith(baseline, 'b.json', lost, ENVIRONMENT).absent, [
+    'edge-cluster/builtin/flv@balancer/100/originShare',
+  ]);
 });
 
 test('what was not measured is no metric', () => {

@@ -1,5 +1,11 @@
 /** Pieces of a benchmark, as tests need them. */
-import type { Bench, BenchLadder, BenchLatency, BenchStep } from '../../reports/results-bench.ts';
+import type {
+  Bench,
+  BenchEconomics,
+  BenchLadder,
+  BenchLatency,
+  BenchStep,
+} from '../../reports/results-bench.ts';
 import { DEFAULT_SLO } from '../../scenarios/bench/slo.ts';
 
 export const GENERATOR = { healthy: true, reasons: [], loopLagP99Ms: 4, cpuCores: 0.2, rssMb: 180 };
@@ -86,6 +92,24 @@ export function ladder(of: Partial<BenchLadder> = {}): BenchLadder {
   };
 }
 
+export function economics(of: Partial<BenchEconomics> = {}): BenchEconomics {
+  return {
+    topology: 'edge-cluster',
+    engine: 'builtin',
+    protocol: 'flv',
+    at: 'balancer',
+    variant: 'merged',
+    mergers: ['edge-1', 'edge-2', 'edge-3'],
+    players: 60,
+    seconds: 5,
+    viewerBytes: 18_000_000,
+    originBytes: 900_000,
+    pulls: 3,
+    perViewerByte: 0.05,
+    ...of,
+  };
+}
+
 export function bench(of: Partial<Bench> = {}): Bench {
   return {
     profile: 'quick',
@@ -93,21 +117,7 @@ export function bench(of: Partial<Bench> = {}): Bench {
     bitrate: 490_000,
     latency: [latency()],
     ladders: [ladder()],
-    economics: [
-      {
-        topology: 'edge-cluster',
-        engine: 'builtin',
-        protocol: 'flv',
-        at: 'balancer',
-        variant: 'merged',
-        players: 60,
-        seconds: 5,
-        viewerBytes: 18_000_000,
-        originBytes: 900_000,
-        pulls: 3,
-        perViewerByte: 0.05,
-      },
-    ],
+    economics: [economics()],
     claims: [
       {
         id: 'latency-per-level',

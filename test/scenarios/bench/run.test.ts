@@ -1,21 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Topology } from '../../../lab/topology.ts';
-import { Bench } from '../../../reports/results-bench.ts';
+import { judgeEconomics } from '../../../reports/judge-bench-economics.ts';
+import { Bench, type BenchEconomics } from '../../../reports/results-bench.ts';
 import { PROFILE_OF, type Profile } from '../../../scenarios/bench/profile.ts';
 import { runBench } from '../../../scenarios/bench/run.ts';
 import { DEFAULT_SLO } from '../../../scenarios/bench/slo.ts';
 
 const PAIR: Topology = {
   name: 'pair',
-  title: 'An origin and an edge',
+  title: 'Two origins that redirect, and an edge that asks the one without the stream first',
   source: 'test/scenarios/bench/run.test.ts',
   nodes: [
-    { name: 'origin', role: 'origin', upstreams: [] },
-    { name: 'edge', role: 'edge', upstreams: ['origin'] },
+    { name: 'origin', role: 'origin', upstreams: [], coworkers: ['other'] },
+    { name: 'other', role: 'origin', upstreams: [], coworkers: ['origin'] },
+    { name: 'edge', role: 'edge', upstreams: ['other', 'origin'] },
   ],
   entries: [
     { node: 'origin', protocol: 'rtmp', use: 'publish' },
+    { node: 'other', protocol: 'rtmp', use: 'publish' },
     { node: 'edge', protocol: 'rtmp', use: 'play' },
   ],
 };
@@ -33,7 +36,7 @@ const TINY: Profile = {
     steadyMs: 300,
     joinMs: 500,
   },
-  economics: { players: 4, ms: 300 },
+  economics: { players: [1, 4], ms: 1200, fewMs: 300 },
 };
 
 function request(signal: AbortSignal) {
@@ -59,12 +62,26 @@ test('a real cluster is measured: its latency, and what its origin sends with an
   const [cell] = bench.latency;
   assert.deepEqual([bench.latency.length, cell!.at, cell!.joined], [1, 'edge', 1]);
   assert.ok(cell!.steady.p50! > 0 && cell!.steady.count > 0);
-  const [merged, unmerged] = bench.economics;
   assert.deepEqual(
-    [merged!.variant, merged!.pulls, unmerged!.variant, unmerged!.pulls],
-    ['merged', 1, 'unmerged', 4],
+    bench.economics.map(({ variant, requested, pulls }) => [variant, requested, pulls]),
+    [
+      ['merged', 4, 1],
+      ['merged', 1, 1],
+      ['unmerged', 4, 4],
+      ['unmerged', 1, 1],
+    ],
   );
+  const [merged, , unmerged] = bench.economics;
+  assert.deepEqual(merged!.mergers, ['edge']);
   assert.ok(merged!.perViewerByte! < unmerged!.perViewerByte!);
+  // The same judgement for both: that of the mutant fails.
+  const judged = (variant: BenchEconomics['variant']) =>
+    judgeEconomics(
+      bench.economics
+        .filter((row) => row.variant === variant)
+        .map((row) => ({ ...row, variant: 'merged' as const })),
+    ).map(({ said }) => said.verdict);
+  assert.deepEqual([judged('merged'), judged('unmerged')], [['pass'], ['fail']]);
   assert.match(lines[0]!, /^pair, builtin \| brings the cluster up$/);
 });
 
