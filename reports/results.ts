@@ -219,6 +219,23 @@ export const SrtLoad = z
     playersWithLoss: Counter.describe('Players for which at least one packet was lost on the way.'),
     playersWithDrops: Counter.describe('Players for which at least one packet was dropped.'),
     worstDropped: Counter.describe('Most dropped packets of any one player.'),
+    worst: z
+      .array(
+        z.object({
+          rttMs: z
+            .number()
+            .nullable()
+            .describe('Smoothed round trip time, the last one; null where none is known.'),
+          lost: Counter,
+          dropped: Counter,
+          belated: Counter,
+          naks: Counter,
+        }),
+      )
+      .optional()
+      .describe(
+        'The ten players that missed most, the worst first: by dropped packets, then belated, lost, loss reports and round trip time.',
+      ),
     latencyMs: z
       .number()
       .describe('Agreed on with the server; of several the highest. Every frame is held back for so long.'),

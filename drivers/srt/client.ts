@@ -39,10 +39,11 @@ export abstract class SrtClient extends LifecycleClient implements SrtCallerEven
     return this.call === undefined ? this.figures : this.call.connection.figures;
   }
 
-  /** In ms; NaN as long as it is not known, and of a client that is closed. */
+  /** In ms; NaN as long as it is not known, the last one after the end. */
   get roundTripMs(): number {
-    const roundTrip = this.call?.connection.roundTrip;
-    return roundTrip?.known ? roundTrip.rtt : Number.NaN;
+    if (this.call === undefined) return this.figures?.rtt ?? Number.NaN;
+    const { roundTrip } = this.call.connection;
+    return roundTrip.known ? roundTrip.rtt : Number.NaN;
   }
 
   /** Latency that was agreed on with the server, in ms: to us and from us. undefined until connected. */

@@ -1,4 +1,5 @@
 /** What the SRT players of one process received, counted. */
+import { ClientState } from '../client.ts';
 import { type HistogramCounts, LatencyHistogram } from '../measure/histogram.ts';
 import type { SrtPlayer } from '../srt/player.ts';
 import { addCounts } from './counts.ts';
@@ -22,6 +23,17 @@ export interface SrtPackets {
   malformed: number;
 }
 
+/** Of one player; counters are totals of its life. */
+export interface SrtPlayerFigures {
+  /** Smoothed round trip time in ms, the last one of a player that is gone; null where none is known. */
+  readonly rttMs: number | null;
+  readonly lost: number;
+  readonly dropped: number;
+  readonly belated: number;
+  /** Loss reports that it sent. */
+  readonly naks: number;
+}
+
 /** Plain data: it also goes from a worker to the swarm. Counters are totals of the run. */
 export interface SrtSnapshot {
   /** That were ever connected. */
@@ -34,6 +46,8 @@ export interface SrtSnapshot {
   readonly playersWithDrops: number;
   /** Most dropped packets of any one player. */
   readonly worstDropped: number;
+  /** Ten at the most, the worst first (`worstPlayers`). */
+  readonly worst: SrtPlayerFigures[];
   /** Agreed with the server, in ms; of several the highest. 0 without a player. */
   readonly latencyMs: number;
   readonly problems: Record<string, number>;
@@ -74,15 +88,16 @@ export class SrtMeter {
 
   /** Once per report: the round trip times as they are now are recorded. */
   sample(): void {
-    for (const { roundTripMs } of this.#players) {
-      if (!Number.isNaN(roundTripMs)) this.histograms.rtt.record(roundTripMs);
+    for (const { roundTripMs, state } of this.#players) {
+      if (state !== ClientState.closed && !Number.isNaN(roundTripMs)) this.histograms.rtt.record(roundTripMs);
     }
   }
 
   snapshot(): SrtSnapshot {
     const packets = noPackets();
     const sums = { players: 0, naks: 0, playersWithLoss: 0, playersWithDrops: 0, worstDropped: 0 };
-    for (const { counters, latency, timing } of this.#players) {
+    const figures: SrtPlayerFigures[] = [];
+    for (const { counters, latency, timing, roundTripMs } of this.#players) {
       if (!Number.isNaN(timing.play)) sums.players++;
       if (latency !== undefined) this.#latencyMs = Math.max(this.#latencyMs, latency.receive);
       if (counters === undefined) continue;
@@ -99,9 +114,34 @@ export class SrtMeter {
       if (counters.packetsLost > 0) sums.playersWithLoss++;
       if (counters.packetsDropped > 0) sums.playersWithDrops++;
       sums.worstDropped = Math.max(sums.worstDropped, counters.packetsDropped);
+      if (Number.isNaN(timing.play)) continue;
+      figures.push({
+        rttMs: Number.isNaN(roundTripMs) ? null : roundTripMs,
+        lost: counters.packetsLost,
+        dropped: counters.packetsDropped,
+        belated: counters.packetsBelated,
+        naks: counters.naksSent,
+      });
     }
-    return { ...sums, packets, latencyMs: this.#latencyMs, problems: { ...this.#problems } };
+    const worst = worstPlayers(figures);
+    return { ...sums, worst, packets, latencyMs: this.#latencyMs, problems: { ...this.#problems } };
   }
+}
+
+const WORST_PLAYERS = 10;
+
+/** Those who missed most first: dropped packets, then belated, lost, loss reports, and the round trip time. */
+export function worstPlayers(players: readonly SrtPlayerFigures[]): SrtPlayerFigures[] {
+  return players
+    .toSorted(
+      (a, b) =>
+        b.dropped - a.dropped ||
+        b.belated - a.belated ||
+        b.lost - a.lost ||
+        b.naks - a.naks ||
+        (b.rttMs ?? 0) - (a.rttMs ?? 0),
+    )
+    .slice(0, WORST_PLAYERS);
 }
 
 function noPackets(): SrtPackets {
@@ -127,6 +167,7 @@ export function addSrtSnapshots(snapshots: readonly (SrtSnapshot | undefined)[])
     playersWithLoss: sum((s) => s.playersWithLoss),
     playersWithDrops: sum((s) => s.playersWithDrops),
     worstDropped: Math.max(...all.map((s) => s.worstDropped)),
+    worst: worstPlayers(all.flatMap((s) => s.worst)),
     latencyMs: Math.max(...all.map((s) => s.latencyMs)),
     problems: addCounts(
       {},

@@ -42,7 +42,31 @@ ${renderTiles([
   },
   { name: 'Round trip p50', value: formatMs(rtt.p50), also: `p99 ${formatMs(rtt.p99)}` },
 ])}
-${renderReasons(PROBLEMS, 'Times', problems)}`;
+${renderReasons(PROBLEMS, 'Times', problems)}
+${renderWorst(load.worst ?? [])}`;
+}
+
+const WORST_COLUMNS = [
+  ['dropped', 'Dropped'],
+  ['belated', 'Belated'],
+  ['lost', 'Lost'],
+  ['naks', 'Loss reports'],
+] as const;
+
+/** One row each, folded away; nothing when none of them missed anything. */
+function renderWorst(players: NonNullable<SrtLoad['worst']>): Html {
+  const missed = players.filter((player) => WORST_COLUMNS.some(([key]) => player[key] > 0));
+  if (missed.length === 0) return html``;
+  return html`<details class="data"><summary>Players that missed most</summary>
+<table class="plain"><thead><tr>${WORST_COLUMNS.map(
+    ([, name]) => html`<th scope="col" class="number">${name}</th>`,
+  )}<th scope="col" class="number">Round trip</th></tr></thead>
+<tbody>${missed.map(
+    (player) =>
+      html`<tr>${WORST_COLUMNS.map(
+        ([key]) => html`<td class="number">${formatNumber(player[key])}</td>`,
+      )}<td class="number">${formatMs(player.rttMs)}</td></tr>`,
+  )}</tbody></table></details>`;
 }
 
 export function renderWebRtc(load: WebRtcLoad): Html {

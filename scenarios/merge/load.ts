@@ -1,6 +1,7 @@
 /** Loads of several generators as the load that they were together. Counters are added, histograms merged, nothing is averaged. */
 import { LatencyHistogram } from '../../drivers/measure/histogram.ts';
 import { addCounts } from '../../drivers/swarm/counts.ts';
+import { worstPlayers } from '../../drivers/swarm/srt-figures.ts';
 import type {
   Distribution,
   GeneratorHealth,
@@ -171,6 +172,7 @@ function mergeSrt(all: readonly SrtLoad[]): SrtLoad {
     playersWithLoss: sum(({ playersWithLoss }) => playersWithLoss),
     playersWithDrops: sum(({ playersWithDrops }) => playersWithDrops),
     worstDropped: Math.max(...all.map(({ worstDropped }) => worstDropped)),
+    worst: worstPlayers(all.flatMap(({ worst }) => worst ?? [])),
     latencyMs: Math.max(...all.map(({ latencyMs }) => latencyMs)),
     rtt: mergeDistributions(all.map(({ rtt }) => rtt)),
     problems: addCounts(

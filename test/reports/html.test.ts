@@ -367,6 +367,12 @@ test('SRT and WHEP: packets, distributions and problems are on the page, and onl
   const page = renderReport(load({ srt, webrtc: webRtcFigures() }));
   assert.match(page, /<code>mpegts\.continuity<\/code><\/th><td class="number">4,321</);
   assert.match(page, /<div class="tile bad"><dt>Dropped, too late<\/dt><dd><span class="value">1,234</);
+  const worst = /Players that missed most<\/summary>.*?<tbody>(.*?)<\/tbody>/s.exec(page)![1]!;
+  assert.deepEqual(
+    [...worst.matchAll(/<td class="number">([^<]*)</g)].map(([, cell]) => cell),
+    ['0', '0', '4', '3', '0.7 ms'],
+    'whoever missed nothing is left out',
+  );
   for (const row of ['Round trip, SRT', 'Offer answered', 'Jitter, RTP'])
     assert.ok(page.includes(`<th scope="row">${row}</th>`), row);
   const plain = renderReport(load());

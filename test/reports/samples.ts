@@ -308,7 +308,7 @@ export function hlsFigures(of: Partial<HlsLoad> = {}): HlsLoad {
   };
 }
 
-export function srtFigures(of: Partial<SrtLoad> = {}): SrtLoad {
+export function srtFigures(of: Partial<SrtLoad> = {}): Required<SrtLoad> {
   return {
     players: 500,
     packets: {
@@ -319,6 +319,10 @@ export function srtFigures(of: Partial<SrtLoad> = {}): SrtLoad {
     playersWithLoss: 17,
     playersWithDrops: 0,
     worstDropped: 0,
+    worst: [
+      { rttMs: 0.7, lost: 4, dropped: 0, belated: 0, naks: 3 },
+      { rttMs: 0.4, lost: 0, dropped: 0, belated: 0, naks: 0 },
+    ],
     latencyMs: 120,
     rtt: distribution(15_000, 0.4, 0.3),
     problems: {},

@@ -114,6 +114,34 @@ test('without latency nothing waits: the lost are just those that were lost on t
   assert.ok(figures.packetsDropped > lost / 2);
 });
 
+test('without latency, what is overtaken is dropped, and belated when it comes', () => {
+  let slow = false;
+  let sent = 0;
+  let overtaken = 0;
+  const network = new Network({
+    caller: { latencyMs: 0 },
+    lose: (packet, up) => {
+      slow = !up && isData(packet) && !isRetransmitted(packet) && ++sent % 10 === 0;
+      if (slow) overtaken++;
+      return false;
+    },
+    delay: () => (slow ? 40 : 5),
+  }).run(50);
+  let next = 0;
+  network.run(2000, (now) => {
+    if (now % 10 === 0) network.accepted!.send(numbered(next++), now);
+  });
+  // So that something follows the last of them.
+  network.accepted!.send(numbered(next++), network.now);
+  network.run(500);
+  const { packetsDropped, packetsBelated, packetsLost } = network.caller.figures;
+  assert.equal(overtaken, 20);
+  assert.deepEqual([packetsLost, packetsDropped], [overtaken, overtaken]);
+  // Each twice: it was asked for again before it came.
+  assert.equal(packetsBelated, 2 * overtaken);
+  assert.equal(network.atCaller.length, next - overtaken);
+});
+
 test('a packet that nothing follows is sent again', () => {
   let first = true;
   const network = new Network({

@@ -117,6 +117,8 @@ test('counters are added, ratios made of what they were made of, the worst of ea
   assert.equal(load!.hls!.targetDurationMs, one.hls!.targetDurationMs);
   assert.equal(load!.srt!.packets.received, 2 * one.srt!.packets.received);
   assert.equal(load!.srt!.latencyMs, one.srt!.latencyMs);
+  const [worst, other] = one.srt!.worst!;
+  assert.deepEqual(load!.srt!.worst, [worst, worst, other, other]);
   assert.equal(load!.webrtc!.rtp.packets, 2 * one.webrtc!.rtp.packets);
   assert.equal(load!.webrtc!.jitter.count, 2 * one.webrtc!.jitter.count);
   assert.deepEqual(
