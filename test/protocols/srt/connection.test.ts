@@ -408,6 +408,36 @@ test('packets leave at the pace of the bandwidth', () => {
   assert.ok(took > 600 && took < 900, `${took} ms`);
 });
 
+for (const [what, everyMs, options, bytesPerSecond] of [
+  // 1360 bytes with all headers every 10 ms are 136 000 bytes per second.
+  ['the measured input and a quarter more', 10, { overheadPercent: 25 }, 170_000],
+  ['the bandwidth, if the input is more', 20, { overheadPercent: 100, maxBandwidth: 100_000 }, 100_000],
+  ['the least input that is reckoned with', 200, { overheadPercent: 100 }, 50_000],
+] as const) {
+  test(`packets leave at the pace of ${what}`, () => {
+    const network = new Network({ listener: options }).run(50);
+    const { accepted } = network;
+    let next = 0;
+    // It is measured once a second.
+    network.run(1500, (now) => {
+      if (now % everyMs === 0) accepted!.send(numbered(next++), now);
+    });
+    assert.equal(accepted!.backlog, 0, 'the input itself is not held up');
+    const from = network.now;
+    for (let number = 0; number < 30; number++) accepted!.send(numbered(next++), from);
+    let last = Number.NaN;
+    network.run(1000, (now) => {
+      if (Number.isNaN(last) && accepted!.backlog === 0) last = now;
+    });
+    network.run(500);
+    assert.equal(network.atCaller.length, next);
+    // From the first packet to the last, of which a burst of 15 ms is let by.
+    const expected = ((29 * 1360) / bytesPerSecond) * 1000 - 15;
+    const took = last - from;
+    assert.ok(Math.abs(took - expected) < 5, `${took} ms, not ${expected.toFixed(0)}`);
+  });
+}
+
 test('data packets are as long as they may be and numbered one by one', () => {
   const network = new Network().run(50);
   for (let number = 0; number < 5; number++) network.caller.send(numbered(number), network.now);
