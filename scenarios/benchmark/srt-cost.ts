@@ -21,29 +21,52 @@ export interface SrtCost {
   readonly fps: number;
   /** All players stream, at the rate of the source. */
   readonly valid: boolean;
+  /** As many players of the same stream, encrypted; no limit is set for them. Only with a passphrase. */
+  readonly encrypted?: { readonly cost: ReaderResult; readonly fps: number; readonly valid: boolean };
   readonly findings: readonly Finding[];
 }
 
-export async function srtCost(players: number, windowMs: number): Promise<SrtCost> {
-  const feeder = startChild('srt-feeder.ts', [MEDIA]);
+/** Measurements of one server, which is gone afterwards. */
+async function served<T>(
+  passphrase: string | undefined,
+  use: (url: string, bitsPerSecond: number) => Promise<T>,
+): Promise<T> {
+  const feeder = startChild('srt-feeder.ts', [MEDIA, ...(passphrase === undefined ? [] : [passphrase])]);
   const dismiss = mustLive(feeder);
   const [{ port, bitsPerSecond }] = (await once(feeder, 'message')) as [FromSrtFeeder];
+  const secret = passphrase === undefined ? '' : `&passphrase=${encodeURIComponent(passphrase)}`;
+  const used = await use(`srt://127.0.0.1:${port}?streamid=live/bench${secret}`, bitsPerSecond);
+  dismiss();
+  return used;
+}
+
+export async function srtCost(players: number, windowMs: number, passphrase?: string): Promise<SrtCost> {
   const task = {
-    url: `srt://127.0.0.1:${port}?streamid=live/bench`,
     clients: players,
     rampMs: RAMP_MS_PER_CLIENT * players,
     settleMs: SETTLE_MS,
     windowMs,
   };
-  const floor = await measure({ ...task, kind: 'bare' });
-  const cost = await measure({ ...task, kind: 'player' });
-  dismiss();
+  const clear = await served(undefined, async (url, bitsPerSecond) => ({
+    bitsPerSecond,
+    floor: await measure({ ...task, url, kind: 'bare' }),
+    cost: await measure({ ...task, url, kind: 'player' }),
+  }));
+  const { cost, floor, bitsPerSecond } = clear;
   const fps = cost.framesPerSecond / players;
+  const flows = (result: ReaderResult): boolean =>
+    result.receiving === players && result.framesPerSecond / players > MIN_FPS;
   const value = (cost.cores / players) * 1000;
   const what = `cores per 1000 SRT players (${players} measured)`;
-  return {
+  const figures: SrtCost = {
     ...{ cost, floorCores: floor.cores, bitsPerSecond, fps },
-    valid: floor.receiving === players && cost.receiving === players && fps > MIN_FPS,
+    valid: floor.receiving === players && flows(cost),
     findings: [{ what, value, limit: CORES_PER_1000, ok: value <= CORES_PER_1000 }],
+  };
+  if (passphrase === undefined) return figures;
+  const secret = await served(passphrase, (url) => measure({ ...task, url, kind: 'player' }));
+  return {
+    ...figures,
+    encrypted: { cost: secret, fps: secret.framesPerSecond / players, valid: flows(secret) },
   };
 }

@@ -1,7 +1,8 @@
-/** The server of the SRT benchmark: a listener that sends one stamped stream to every caller, in a few phases. */
+/** The server of the SRT benchmark: a listener that sends one stamped stream to every caller, in a few phases; encrypted, if a passphrase is its second argument. */
 import { randomBytes } from 'node:crypto';
 import { wallClock } from '../../drivers/measure/clock.ts';
 import { MediaSource, SourceCursor } from '../../drivers/measure/source.ts';
+import { nodeCrypto } from '../../drivers/srt/crypto.ts';
 import { TsPacketizer } from '../../drivers/srt/packetizer.ts';
 import { openDatagramSocket } from '../../drivers/udp/open.ts';
 import type { SrtConnection } from '../../protocols/srt/connection.ts';
@@ -53,7 +54,7 @@ const phases = Array.from({ length: PHASES }, (_, index) => new Phase(source, in
 const peers = new Map<SrtConnection, SrtPeer>();
 let joined = 0;
 const listener = new SrtListener(
-  {},
+  { crypto: nodeCrypto, passphrase: process.argv[3] },
   {
     onAnswer: (bytes, peer) => socket.send(bytes, peer),
     onPacketOut(connection, bytes) {
