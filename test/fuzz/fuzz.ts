@@ -1,8 +1,7 @@
 /** Feeds a decoder with inputs: it may refuse them with a typed error, and nothing else. */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { ProtocolError } from '../../protocols/errors.ts';
+import { retained } from '../support/memory.ts';
 import type { Decoder } from './decoder.ts';
 import { inputsOf } from './inputs.ts';
 
@@ -88,7 +87,7 @@ export function fuzz(decoder: Decoder, { inputs, seed, maxMs, onInput }: FuzzOpt
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
   }
-  const growth = (retained() - held) / 2 ** 20;
+  const growth = retained() - held;
   if (growth > MAX_GROWTH) {
     throw new FuzzError(Defect.growth, `seed ${seed}: ${growth.toFixed(1)} MiB are kept of ${inputs} inputs`);
   }
@@ -142,18 +141,4 @@ function isRead(decoder: Decoder, pieces: readonly Uint8Array[]): boolean {
     if (error instanceof ProtocolError || decoder.errors?.some((kind) => error instanceof kind)) return false;
     throw error;
   }
-}
-
-let collect: (() => void) | undefined;
-
-/** Bytes of heap and of buffers after a collection. */
-function retained(): number {
-  if (collect === undefined) {
-    setFlagsFromString('--expose-gc');
-    collect = runInNewContext('gc') as () => void;
-  }
-  // Buffers are let go after the objects that held them.
-  for (let round = 0; round < 3; round++) collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { createIdentity, nodeCrypto } from '../../../drivers/webrtc/lite/crypto.ts';
 import { NamedGroup, SrtpProfile } from '../../../protocols/dtls/constants.ts';
 import { ProtocolError } from '../../../protocols/errors.ts';
+import { watchRetained } from '../../support/nothing-kept.ts';
 import { mutations, randomOf } from '../stun/mutate.ts';
 import { clientIdentity, Pair, serverIdentity } from './pair.ts';
 
@@ -195,6 +196,7 @@ test('100 000 random and mutated datagrams at every step: typed errors, bounded,
   let failed = 0;
   let pair = new Pair();
   let left = 0;
+  const assertNothingKept = watchRetained();
   for (const bytes of mutations(datagrams, 100_000)) {
     if (left-- === 0) {
       // A new pair every 40 datagrams, at another step of the handshake each time.
@@ -215,5 +217,6 @@ test('100 000 random and mutated datagrams at every step: typed errors, bounded,
     assert.ok(pair.clientSide.sent.length + pair.serverSide.sent.length < 200);
     assert.notEqual(pair.client.state, 'connected');
   }
+  assertNothingKept();
   assert.ok(failed > 1000);
 });

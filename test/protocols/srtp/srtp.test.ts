@@ -7,6 +7,7 @@ import { type MasterKeys, SALT_SIZES, SrtpTransform } from '../../../protocols/s
 import { ReplayWindow } from '../../../protocols/srtp/replay.ts';
 import { SrtcpReceiver, SrtcpSender } from '../../../protocols/srtp/rtcp.ts';
 import { rtpPayloadStart, SrtpReceiver, SrtpSender, Unprotected } from '../../../protocols/srtp/rtp.ts';
+import { watchRetained } from '../../support/nothing-kept.ts';
 import { mutations } from '../stun/mutate.ts';
 
 const TRANSFORMS = Object.values(SrtpTransform);
@@ -168,6 +169,7 @@ test('100 000 random and mutated packets: none is taken for genuine but for the 
     );
     seeds.push(new SrtcpSender(keys, nodeSrtpCrypto).protect(Uint8Array.of(0x80, 201, 0, 1, 0, 0, 0, 9)));
     const known = new Set(seeds.map((seed) => Buffer.from(seed).toString('hex')));
+    const assertNothingKept = watchRetained();
     for (const bytes of mutations(seeds, 50_000)) {
       const name = Buffer.from(bytes).toString('hex');
       const start = rtpPayloadStart(bytes, 0, bytes.length);
@@ -177,6 +179,7 @@ test('100 000 random and mutated packets: none is taken for genuine but for the 
       if (receiver.unprotect(bytes, 0, bytes.length, start) >= 0) assert.ok(known.has(name));
       if (rtcp.unprotect(bytes) !== undefined) assert.ok(known.has(name));
     }
+    assertNothingKept();
     assert.ok(receiver.genuine <= seeds.length);
   }
 });

@@ -13,6 +13,7 @@ import {
   StunMethod,
   verifyIntegrity,
 } from '../../../protocols/stun/message.ts';
+import { watchRetained } from '../../support/nothing-kept.ts';
 import { mutations } from './mutate.ts';
 
 const hmac = (key: Uint8Array, data: Uint8Array): Uint8Array => createHmac('sha1', key).update(data).digest();
@@ -135,7 +136,8 @@ test('malformed messages have their codes', () => {
   assert.throws(() => decodeStun(new Uint8Array(4096)), { code: 'stun.message' });
 });
 
-test('100 000 random and mutated packets are decoded or refused with a typed error', () => {
+test('100 000 random and mutated packets are decoded or refused with a typed error, and not kept', () => {
+  const assertNothingKept = watchRetained();
   let decoded = 0;
   let refused = 0;
   // Without FINGERPRINT, which would refuse nearly all of them, and with.
@@ -155,6 +157,7 @@ test('100 000 random and mutated packets are decoded or refused with a typed err
       refused++;
     }
   }
+  assertNothingKept();
   assert.equal(decoded + refused, 100_000);
   assert.ok(decoded > 0 && refused > decoded);
 });

@@ -11,6 +11,7 @@ import {
   verifyIntegrity,
 } from '../../../../protocols/stun/message.ts';
 import { mutations } from '../../../protocols/stun/mutate.ts';
+import { watchRetained } from '../../../support/nothing-kept.ts';
 
 const PWD = Buffer.from('passwordpasswordpassword');
 const A = { address: '127.0.0.1', port: 8000 };
@@ -108,8 +109,51 @@ test('answers that are not genuine, or to nothing that was asked, are ignored', 
   rig.answer(0, {}, Buffer.from('another'));
   rig.answer(0, { transactionId: new Uint8Array(12) });
   assert.deepEqual(rig.usable, []);
-  for (const bytes of mutations([rig.sent[0]!.bytes], 5000)) rig.agent.receive(bytes, A, 0);
   assert.deepEqual([rig.usable, rig.expired], [[], []]);
+});
+
+const INPUTS = 100_000;
+
+test(`${INPUTS} random and mutated datagrams, from everywhere: none is answered, believed or kept`, () => {
+  const rig = new Rig();
+  rig.start([A]);
+  const signed = (fields: StunFields, key: Uint8Array): Uint8Array =>
+    encodeStun(fields, { key, hmac: hmacSha1 });
+  const { transactionId } = rig.request(0);
+  const method = StunMethod.binding;
+  const ours = Buffer.from(rig.agent.pwd);
+  const username = `${rig.agent.ufrag}:them`;
+  const asked = { class: StunClass.request, method, transactionId: new Uint8Array(12).fill(3), username };
+  const seeds = [
+    rig.sent[0]!.bytes,
+    signed({ class: StunClass.success, method, transactionId, xorMappedAddress: A }, PWD),
+    signed(
+      { class: StunClass.error, method, transactionId, errorCode: { code: 487, reason: 'Role Conflict' } },
+      PWD,
+    ),
+    signed({ ...asked, iceControlled: 1n, priority: 1 }, ours),
+    signed({ ...asked, iceControlled: 1n, useCandidate: true }, ours),
+  ];
+  // What MESSAGE-INTEGRITY covers: all before FINGERPRINT, without the length, which counts what follows (RFC 8489 14.5).
+  const covered = (bytes: Uint8Array, length: number): string =>
+    Buffer.from(bytes.subarray(0, length))
+      .toString('latin1')
+      .replace(/^(..)../s, '$1');
+  const isGenuine = (bytes: Uint8Array): boolean =>
+    seeds.some((seed) => covered(bytes, seed.length - 8) === covered(seed, seed.length - 8));
+  const assertNothingKept = watchRetained();
+  let tried = 0;
+  for (const bytes of mutations(seeds, INPUTS)) {
+    if (isGenuine(bytes)) continue;
+    const stranger = { address: `10.0.${tried & 255}.1`, port: 1024 + (tried % 60_000) };
+    rig.agent.receive(bytes, tried % 2 === 0 ? A : stranger, rig.now);
+    tried++;
+  }
+  assertNothingKept();
+  assert.ok(tried > 0.9 * INPUTS, `${tried}`);
+  assert.deepEqual([rig.usable, rig.expired, rig.sent.length, rig.agent.selected], [[], [], 1, undefined]);
+  rig.answer(0);
+  assert.deepEqual(rig.usable, [A], 'what it asked for is believed still');
 });
 
 test('a role conflict turns the role', () => {

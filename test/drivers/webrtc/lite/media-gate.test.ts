@@ -10,6 +10,7 @@ import { encodeRtp } from '../../../../protocols/rtp/packet.ts';
 import { type MasterKeys, SrtpTransform } from '../../../../protocols/srtp/keys.ts';
 import { SrtpReceiver, SrtpSender } from '../../../../protocols/srtp/rtp.ts';
 import { mutations } from '../../../protocols/stun/mutate.ts';
+import { watchRetained } from '../../../support/nothing-kept.ts';
 
 const VIDEO = 102;
 const AUDIO = 111;
@@ -163,11 +164,13 @@ test('100 000 random and mutated packets: nothing but what is counted', () => {
   const seeds = [push(STAMP), push(SLICE), push(SLICE, AUDIO), push(SLICE, 96)];
   seen.length = 0;
   let handed = 0;
+  const assertNothingKept = watchRetained();
   for (const bytes of mutations(seeds, 100_000)) {
     gate.push(bytes, 0);
     handed += seen.length;
     seen.length = 0;
   }
+  assertNothingKept();
   const { opened, peeked } = gate.figures;
   assert.ok(handed <= opened + peeked);
 });
