@@ -238,6 +238,10 @@ describe('mutants of WHIP and WHEP over HTTP', () => {
       rules: ['payload-type'],
     });
     assert.deepEqual(await seen('sdp-no-bundle'), { ...right, rules: ['bundle'] });
+    assert.deepEqual(await seen('rtc-lite-without-candidate'), {
+      ...right,
+      rules: ['candidate', 'ice-lite-candidate'],
+    });
   });
 
   it('whep-no-delete', async (t) => {

@@ -37,6 +37,17 @@ describe('mutants of WHEP and WHIP media', { concurrency: 4 }, () => {
     assert.ok(player.rtp.plis > 0);
   });
 
+  it('rtc-skips-first-keyframe', async (t) => {
+    const node = await startRtcNode(t, { mutants: ['rtc-skips-first-keyframe'] });
+    const player = new TestPlayer(t, node.url('whep'), LITE);
+    await eventually('it waits', () => player.client.state === 'streaming');
+    publish(t, node.url('rtmp'));
+    await framesOf(player, 5);
+    const { received, continuity } = player.meter;
+    assert.equal(continuity.last - received + 1, 25, 'its first frame');
+    assert.equal(continuity.missing, 0);
+  });
+
   it('rtc-republish-loses-players', async (t) => {
     const node = await startRtcNode(t, { mutants: ['rtc-republish-loses-players'] });
     const player = new TestPlayer(t, node.url('whep'), LITE);
@@ -56,6 +67,20 @@ describe('mutants of WHEP and WHIP media', { concurrency: 4 }, () => {
     await eventually('a second of frames', () => publication.frames > 25);
     const { rtp } = publication.client as unknown as { rtp: { keyframeRequests: number } };
     assert.equal(rtp.keyframeRequests, 0);
+  });
+
+  it('whip-asked-keyframe-lost', async (t) => {
+    const node = await startRtcNode(t, {
+      mutants: ['whip-asked-keyframe-lost'],
+      timeouts: { rtcKeyframe: 300 },
+    });
+    const player = new TestPlayer(t, node.url('flv'));
+    const { publication } = publish(t, node.url('whip'));
+    await eventually('two keyframes', () => publication.frames > 60, 6000);
+    const { rtp } = publication.client as unknown as { rtp: { keyframeRequests: number } };
+    assert.ok(rtp.keyframeRequests > 0);
+    await eventually('a frame after these', () => player.meter.continuity.last > 50);
+    assert.equal(player.counts.missing, 2);
   });
 
   it('whip-vanished-kept: a publisher who has frozen stays, a player does not', async (t) => {
@@ -78,6 +103,19 @@ describe('mutants of WHEP and WHIP media', { concurrency: 4 }, () => {
     }
     await eventually('the healthy node forgets', async () => (await publishers(healthy)) === 0, 5000);
     assert.equal(await publishers(kept), 1);
+  });
+
+  it('rtc-session-lingers', async (t) => {
+    const rtcSilence = 1500;
+    const node = await startRtcNode(t, { mutants: ['rtc-session-lingers'], timeouts: { rtcSilence } });
+    publish(t, node.url('rtmp'));
+    const { kill } = await victim(t, node);
+    kill();
+    const killed = performance.now();
+    await eventually('it is forgotten', async () => (await clientsOf(node)).length === 1, 6000);
+    // It reports once a second, so that it was heard up to a second before.
+    const afterMs = performance.now() - killed;
+    assert.ok(afterMs > 2 * rtcSilence - 1100, `${afterMs} ms`);
   });
 
   it('rtc-session-kept', async (t) => {
