@@ -130,14 +130,15 @@ export function register(program: Command): void {
       `
 Parts:
   latency      startup and steady latency, stalls and loss of every protocol, at several numbers of players
-  concurrency  the most players, publishers and joins per second that hold the SLO, and who gave way
-  economics    what leaves the origins for what viewers get, with and without merged pulls
+  concurrency  the most players, publishers and joins per second that hold the SLO, and who gave way; players of every
+               protocol, and in nightly publishers of RTMP, SRT and WHIP and joins of every protocol (quick: RTMP)
+  economics    what leaves the origins for 1, 10, 100 viewers, with and without merged pulls; fails where it multiplies
   claims       published figures with ours beside them; those of a core need concurrency, too
 Ctrl-C keeps what was measured, and the result says so; twice quits at once.
 Figures of a busy machine are no figures of the cluster: docs/benchmark.md says how to read them.
 
 Exit codes: 0 pass; 1 the SLO is broken where it is asked for, or something is worse than the baseline; 2 wrong use;
-3 inconclusive: an unhealthy generator, a baseline of another machine, Ctrl-C; 4 a cluster did not come up.
+3 inconclusive: an unhealthy generator, a baseline of another machine or of fewer than three runs, Ctrl-C; 4 a cluster did not come up.
 
 Examples:
   liveproof bench

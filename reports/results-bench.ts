@@ -156,10 +156,10 @@ export const BenchEconomics = z
     originBytes: z
       .number()
       .describe(
-        'That left origins for other nodes, as the taps counted; at an origin itself also what its players read.',
+        'That left origins for other nodes, as the taps counted; at an origin itself what its players read.',
       ),
     pulls: Count.describe(
-      'Connections to origins that players had opened at most, by the taps; at an origin itself its players, too. Of RTMP without those that ended within 300 ms: an origin sent them elsewhere.',
+      'Connections to origins that players had opened at most, by the taps; at an origin itself its players. Of RTMP without those that ended within 300 ms: an origin sent them elsewhere.',
     ),
     perViewerByte: z.number().nullable().describe('originBytes / viewerBytes.'),
     samples: z

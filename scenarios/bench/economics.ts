@@ -83,7 +83,9 @@ export async function measureEconomics(
   for (const front of fronts) {
     const seat = await site.seat(front.protocol, signal, front.node);
     const own: BenchEconomics[] = [];
-    for (const players of steps.filter((count) => count <= site.mostPlayers(seat.entry))) {
+    const possible = steps.filter((count) => count <= site.mostPlayers(seat.entry));
+    // At an origin itself it is the same share at any number.
+    for (const players of isOrigin(site, front.node) ? possible.slice(-1) : possible) {
       show(`economics, ${variant}: ${players} players of ${front.protocol} at ${front.node}`);
       const row = await measureFront(site, seat, variant, {
         players,
@@ -105,7 +107,7 @@ async function measureFront(
   variant: BenchEconomics['variant'],
   task: Pick<Task, 'players' | 'rampMs' | 'steadyMs' | 'signal'>,
 ): Promise<BenchEconomics | undefined> {
-  const { topology, engine, nodes } = site.cluster;
+  const { topology, engine } = site.cluster;
   const egress = new Egress(site.cluster);
   await egress.atRest(task.signal);
   const ticks: { readonly viewers: number; readonly origins: number }[] = [];
@@ -120,8 +122,8 @@ async function measureFront(
   if (measured === undefined) return undefined;
   const { bytes: viewerBytes, clients, seconds, generator } = measured;
   // Nothing stands between viewers of an origin and the origin.
-  const isDirect = ORIGINS.includes(nodes.get(entry.node)!.spec.role);
-  const originBytes = isDirect ? fetched + viewerBytes : fetched;
+  const isDirect = isOrigin(site, entry.node);
+  const originBytes = isDirect ? viewerBytes : fetched;
   return {
     topology: topology.name,
     engine,
@@ -134,10 +136,14 @@ async function measureFront(
     seconds,
     viewerBytes,
     originBytes,
-    pulls: isDirect ? pulls + clients.joined : pulls,
+    pulls: isDirect ? clients.joined : pulls,
     perViewerByte: viewerBytes > 0 ? originBytes / viewerBytes : null,
     samples: isDirect || !generator.healthy ? [] : sharesBetween(ticks),
   };
+}
+
+function isOrigin({ cluster }: Site, node: string): boolean {
+  return ORIGINS.includes(cluster.nodes.get(node)!.spec.role);
 }
 
 /** Of what viewers got from one tick to the next. The time before the first is left out: edges send what they keep. */

@@ -72,7 +72,7 @@ export const PROFILE_OF: Readonly<Record<ProfileName, Profile>> = {
       steadyMs: 2000,
       joinMs: 2000,
     },
-    economics: { players: [1, 10, 100], ms: 4000, fewMs: 1500 },
+    economics: { players: [1, 10, 100], ms: 4000, fewMs: 1000 },
     levels: { players: 10, ms: 5000 },
   },
   nightly: {
