@@ -137,8 +137,9 @@ Parts:
 Ctrl-C keeps what was measured, and the result says so; twice quits at once.
 Figures of a busy machine are no figures of the cluster: docs/benchmark.md says how to read them.
 
-Exit codes: 0 pass; 1 the SLO is broken where it is asked for, or something is worse than the baseline; 2 wrong use;
-3 inconclusive: an unhealthy generator, a baseline of another machine or of fewer than three runs, Ctrl-C; 4 a cluster did not come up.
+Exit codes: 0 pass; 1 the SLO is broken where it is asked for, viewers multiply what leaves the origins, or something is worse
+than the baseline; 2 wrong use; 3 inconclusive: an unhealthy generator, a baseline of another machine or of fewer than three
+runs, Ctrl-C; 4 a cluster did not come up.
 
 Examples:
   liveproof bench
