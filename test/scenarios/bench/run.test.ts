@@ -27,15 +27,6 @@ const TINY: Profile = {
   players: [1],
   repetitions: 1,
   steadyMs: 300,
-  ladder: {
-    start: { players: { rtmp: 2 }, joins: { rtmp: 8 }, publishers: { rtmp: 4 } },
-    limit: 4,
-    factor: 2,
-    resolution: 1.4,
-    budgetMs: 1000,
-    steadyMs: 300,
-    joinMs: 500,
-  },
   economics: { players: [1, 4], ms: 1200, fewMs: 300 },
 };
 
@@ -83,30 +74,6 @@ test('a real cluster is measured: its latency, and what its origin sends with an
     ).map(({ said }) => said.verdict);
   assert.deepEqual([judged('merged'), judged('unmerged')], [['pass'], ['fail']]);
   assert.match(lines[0]!, /^pair, builtin \| brings the cluster up$/);
-});
-
-test('a real cluster is climbed: players, joins per second and publishers, up to the limit of the ladder', async () => {
-  const bench = await runBench({ ...request(new AbortController().signal), parts: ['concurrency'] });
-  assert.ok(Bench.safeParse(bench).success);
-  assert.deepEqual([bench.problems, bench.latency, bench.absent], [[], [], undefined]);
-  assert.deepEqual(
-    bench.ladders.map(({ climbs, protocol, at, steps }) => [climbs, protocol, at, steps[0]!.value]),
-    [
-      ['players', 'rtmp', 'edge', 2],
-      ['joins', 'rtmp', 'edge', 8],
-      ['publishers', 'rtmp', 'origin', 4],
-    ],
-  );
-  // The second step goes up or down by whether the first one held: a busy machine decides.
-  assert.ok(bench.ladders[0]!.steps.length >= 2);
-  for (const { steps, largest } of bench.ladders) {
-    const held = steps.filter(({ holds }) => holds).map(({ value }) => value);
-    assert.equal(largest, held.length === 0 ? null : Math.max(...held));
-    for (const { joinedShare, reasons, latencyP99, mbitPerSecond } of steps) {
-      assert.deepEqual([joinedShare, reasons], [1, {}]);
-      assert.ok(latencyP99! > 0 && mbitPerSecond > 0);
-    }
-  }
 });
 
 test('what was interrupted before it began is empty, and no cluster is brought up', async () => {
