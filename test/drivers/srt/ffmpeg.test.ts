@@ -14,8 +14,6 @@ import {
 } from './support.ts';
 
 const MEDIA = join(import.meta.dirname, '../../../fixtures/media/av-480k.flv');
-/** The spread of the delays, which leaves time for four attempts and more at each packet: an attempt is lost in one of ten. */
-const JITTER_MS = 50;
 /** Milliseconds to us, microseconds to ffmpeg. */
 const LATENCY = { ours: 'latency=400', ffmpeg: 'latency=400000' };
 
@@ -58,7 +56,7 @@ describe('ffmpeg as a listener', { concurrency: true }, () => {
   test('what it sends is whole under 5 % loss and 50 ms of jitter', async (t) => {
     const { ffmpeg, port } = await ffmpegSends(LATENCY.ffmpeg);
     t.after(() => ffmpeg.stop());
-    const tap = await lossyTap(t, port, JITTER_MS / 2);
+    const tap = await lossyTap(t, port);
     const { player, meter } = new MeteredPlayer(`srt://127.0.0.1:${tap.address.port}?${LATENCY.ours}`);
     t.after(() => player.close());
     await eventually(8000, '75 frames', () => meter.received >= 75);
@@ -72,7 +70,7 @@ describe('ffmpeg as a listener', { concurrency: true }, () => {
 
   test('what a publisher sends is whole there under 5 % loss and 50 ms of jitter', async (t) => {
     const ffmpeg = await FfmpegListener.start(t, LATENCY.ffmpeg);
-    const tap = await lossyTap(t, ffmpeg.port, JITTER_MS / 2);
+    const tap = await lossyTap(t, ffmpeg.port);
     const publication = await publishTo(t, `srt://127.0.0.1:${tap.address.port}?${LATENCY.ours}`);
     await eventually(8000, '75 frames', () => publication.frames >= 75);
     publication.stop();
