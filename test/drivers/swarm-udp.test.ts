@@ -76,54 +76,6 @@ test('SRT: publishers and the players of all workers, with loss that is made goo
   assert.ok(publishers.every(({ sent, rttMs }) => sent > 0 && rttMs !== null && rttMs < LATENCY_MS));
 });
 
-test('SRT: what comes too late for its latency is dropped and belated, in all and of the worst players', async (t) => {
-  const relay = await SrtRelay.start(t);
-  // Retransmissions, too: in 20 ms there is time for one or two.
-  relay.lose = (packet) => packet % 3 === 2;
-  const url = (streamId: string, latency: number): string =>
-    `srt://127.0.0.1:${relay.port}?streamid=${streamId}&latency=${latency}`;
-  const [unpublish, ended] = [new AbortController(), new AbortController()];
-  const published = runPublish({
-    url: url('publish/s1', LATENCY_MS),
-    streams: 1,
-    file: FILE,
-    signal: unpublish.signal,
-  });
-  const late = { clients: 6, rampMs: 50, durationMs: 15_000, workers: 1 };
-  const load = Load.parse(
-    await runLoad({
-      ...late,
-      urls: [url('play/s1', 20), url('play/s1', 0)],
-      signal: ended.signal,
-      onTick: ({ srt }) => {
-        // Before a worker has reported there is none.
-        if (srt?.playersWithDrops === late.clients && srt.packets.belated > 0) ended.abort();
-      },
-    }),
-  );
-  unpublish.abort();
-  await published;
-  const { packets, playersWithDrops, worstDropped, worst, latencyMs } = load.srt!;
-  assert.ok(packets.dropped > 0 && packets.belated > 0);
-  assert.deepEqual([playersWithDrops, latencyMs], [late.clients, 20]);
-  assert.equal(worst!.length, late.clients);
-  assert.equal(worst![0]!.dropped, worstDropped);
-  const sum = (of: 'lost' | 'dropped' | 'belated'): number =>
-    worst!.reduce((total, player) => total + player[of], 0);
-  assert.deepEqual(
-    [sum('lost'), sum('dropped'), sum('belated')],
-    [packets.lost, packets.dropped, packets.belated],
-  );
-  const dropped = worst!.map((player) => player.dropped);
-  assert.deepEqual(
-    dropped,
-    dropped.toSorted((a, b) => b - a),
-  );
-  assert.ok(worst!.every(({ naks, rttMs }) => naks > 0 && rttMs !== null));
-  assert.ok(load.frames.missing + load.frames.corrupt > 0, 'frames went with them');
-  assert.ok(notPassed(load).includes('load/srt'));
-});
-
 const FRAMES = 60;
 const CLIENTS = 6;
 
