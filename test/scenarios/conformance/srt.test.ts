@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { RejectReason } from '../../../protocols/srt/rejection.ts';
 import { SRT_CHECKS } from '../../../scenarios/conformance/srt.ts';
 import type { History, HistoryEvent, MediaItem, StepData } from '../../../scenarios/history.ts';
 import { verdictOf } from './histories.ts';
@@ -81,9 +82,13 @@ const message = (t: number, client: string, way: 'sent' | 'got', packets: number
 
 describe('handshake', () => {
   const much: StepData = { name: 'much', receive: 480, send: 520, serverReceives: 520, serverSends: 480 };
+  const old = (name: string, changes: StepData = {}): HistoryEvent =>
+    step(3, 'old', { name, type: 1000 + RejectReason.version, version: 5, response: null, ...changes });
+  const TOO_OLD = [old('version 4'), old('SRT 1.2')];
   const agreed = (...callers: StepData[]): HistoryEvent[] => [
     step(1, 'configured', { receive: 150, peer: 100 }),
     ...callers.map((changes) => agreement(changes)),
+    ...TOO_OLD,
   ];
   const agreement = (changes: StepData): HistoryEvent =>
     step(2, 'agreed', {
@@ -116,6 +121,21 @@ describe('handshake', () => {
     for (const wrong of wrongs) {
       assert.equal(judge('handshake', agreed(wrong, much)).verdict, 'fail', JSON.stringify(wrong));
     }
+  });
+
+  test('callers who are too old: rejected, let in, answered in their version, not tried', () => {
+    const accepted = { type: 0xffffffff, version: 5, response: true };
+    const asOfOld = { type: 0xffffffff, version: 4, response: null };
+    const of = (...olds: HistoryEvent[]) =>
+      judge('handshake', [...agreed({}, much).slice(0, -TOO_OLD.length), ...olds]);
+    const [four, before13] = TOO_OLD as [HistoryEvent, HistoryEvent];
+    assert.equal(of(four, before13).verdict, 'pass');
+    assert.equal(of(old('version 4', asOfOld), before13).verdict, 'pass');
+    assert.equal(of(old('version 4', accepted), before13).verdict, 'fail');
+    assert.equal(of(four, old('SRT 1.2', accepted)).verdict, 'fail');
+    assert.equal(of(four, old('SRT 1.2', asOfOld)).verdict, 'fail');
+    assert.equal(of(four, old('SRT 1.2', { type: 1000 + RejectReason.peer })).verdict, 'fail');
+    assert.equal(of(four).verdict, 'inconclusive');
   });
 
   test('silence is a failure, and nothing at all is none', () => {

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Capability } from '../../../lab/cluster.ts';
-import type { Topology } from '../../../lab/topology.ts';
-import { absentLadders } from '../../../scenarios/bench/absent-ladders.ts';
-import { PROFILE_OF } from '../../../scenarios/bench/profile.ts';
-import { runBench } from '../../../scenarios/bench/run.ts';
-import { DEFAULT_SLO } from '../../../scenarios/bench/slo.ts';
+import type { Capability } from '../../lab/cluster.ts';
+import type { Topology } from '../../lab/topology.ts';
+import { absentLadders } from '../../scenarios/bench/absent-ladders.ts';
+import { PROFILE_OF } from '../../scenarios/bench/profile.ts';
+import { runBench } from '../../scenarios/bench/run.ts';
+import { DEFAULT_SLO } from '../../scenarios/bench/slo.ts';
 
 const ALONE: Topology = {
   name: 'alone',
   title: 'An origin with SRT and WebRTC',
-  source: 'test/scenarios/bench/udp-ladders.test.ts',
+  source: 'test/long/bench-udp-ladders.test.ts',
   nodes: [{ name: 'origin', role: 'origin', upstreams: [], srt: true, rtc: true }],
   entries: (['rtmp', 'srt', 'webrtc'] as const).flatMap((protocol) => [
     { node: 'origin', protocol, use: 'publish' },

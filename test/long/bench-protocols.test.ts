@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Topology } from '../../../lab/topology.ts';
-import { PROFILE_OF, PROTOCOLS } from '../../../scenarios/bench/profile.ts';
-import { runBench } from '../../../scenarios/bench/run.ts';
-import { DEFAULT_SLO } from '../../../scenarios/bench/slo.ts';
+import type { Topology } from '../../lab/topology.ts';
+import { PROFILE_OF, PROTOCOLS } from '../../scenarios/bench/profile.ts';
+import { runBench } from '../../scenarios/bench/run.ts';
+import { DEFAULT_SLO } from '../../scenarios/bench/slo.ts';
 
 const ALONE: Topology = {
   name: 'alone',
   title: 'An origin with everything',
-  source: 'test/scenarios/bench/protocols.test.ts',
+  source: 'test/long/bench-protocols.test.ts',
   nodes: [{ name: 'origin', role: 'origin', upstreams: [], hls: true, srt: true, rtc: true }],
   entries: [
     { node: 'origin', protocol: 'rtmp', use: 'publish' },

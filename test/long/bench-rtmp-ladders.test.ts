@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Topology } from '../../../lab/topology.ts';
-import { Bench } from '../../../reports/results-bench.ts';
-import { PROFILE_OF, type Profile } from '../../../scenarios/bench/profile.ts';
-import { runBench } from '../../../scenarios/bench/run.ts';
-import { DEFAULT_SLO } from '../../../scenarios/bench/slo.ts';
+import type { Topology } from '../../lab/topology.ts';
+import { Bench } from '../../reports/results-bench.ts';
+import { PROFILE_OF, type Profile } from '../../scenarios/bench/profile.ts';
+import { runBench } from '../../scenarios/bench/run.ts';
+import { DEFAULT_SLO } from '../../scenarios/bench/slo.ts';
 
 const PAIR: Topology = {
   name: 'pair',
   title: 'An origin and an edge',
-  source: 'test/scenarios/bench/rtmp-ladders.test.ts',
+  source: 'test/long/bench-rtmp-ladders.test.ts',
   nodes: [
     { name: 'origin', role: 'origin', upstreams: [] },
     { name: 'edge', role: 'edge', upstreams: ['origin'] },
