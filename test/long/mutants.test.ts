@@ -2,15 +2,15 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, describe, test } from 'node:test';
-import { DefectiveChunkSink } from '../../../lab/builtin/defective-chunks.ts';
-import { Frame } from '../../../lab/builtin/frame.ts';
-import { frameFaults } from '../../../lab/builtin/frame-faults.ts';
-import type { MutantId } from '../../../lab/builtin/mutants.ts';
-import { MediaNode } from '../../../lab/builtin/node.ts';
-import { ChunkReader } from '../../../protocols/rtmp/chunk-reader.ts';
-import { type Message, MessageAssembler } from '../../../protocols/rtmp/message-assembler.ts';
-import { freePorts } from '../../support/ports.ts';
-import { eventually, FlvPeer, RtmpPeer, stopAll, type TestNode, videoBody } from './support.ts';
+import { DefectiveChunkSink } from '../../lab/builtin/defective-chunks.ts';
+import { Frame } from '../../lab/builtin/frame.ts';
+import { frameFaults } from '../../lab/builtin/frame-faults.ts';
+import type { MutantId } from '../../lab/builtin/mutants.ts';
+import { MediaNode } from '../../lab/builtin/node.ts';
+import { ChunkReader } from '../../protocols/rtmp/chunk-reader.ts';
+import { type Message, MessageAssembler } from '../../protocols/rtmp/message-assembler.ts';
+import { eventually, FlvPeer, RtmpPeer, stopAll, type TestNode, videoBody } from '../lab/builtin/support.ts';
+import { freePorts } from '../support/ports.ts';
 
 const nodes: MediaNode[] = [];
 

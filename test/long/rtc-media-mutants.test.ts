@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, describe, it, type TestContext } from 'node:test';
-import { MUTANTS, type MutantId } from '../../../lab/builtin/mutants.ts';
-import { framesOf, publish, startRtcNode, TestPlayer, victim } from './rtc-support.ts';
-import { clientsOf, eventually, stopAll } from './support.ts';
+import { MUTANTS, type MutantId } from '../../lab/builtin/mutants.ts';
+import { framesOf, publish, startRtcNode, TestPlayer, victim } from '../lab/builtin/rtc-support.ts';
+import { clientsOf, eventually, stopAll } from '../lab/builtin/support.ts';
 
 const LITE = { webrtc: { transport: 'lite' } } as const;
 
@@ -129,8 +129,8 @@ describe('mutants of WHEP and WHIP media', { concurrency: 4 }, () => {
 });
 
 it('every mutant of WebRTC is seen here, or in its neighbours', () => {
-  const files = ['rtc-http', 'rtc-loss', 'rtc-media-mutants'].map((name) =>
-    readFileSync(new URL(`./${name}.test.ts`, import.meta.url), 'utf8'),
+  const files = ['../lab/builtin/rtc-http', '../lab/builtin/rtc-loss', './rtc-media-mutants'].map((name) =>
+    readFileSync(new URL(`${name}.test.ts`, import.meta.url), 'utf8'),
   );
   const missing = Object.keys(MUTANTS).filter(
     (id) => /^(?:whep|whip|rtc|sdp)-/.test(id) && !files.some((text) => text.includes(`'${id}'`)),

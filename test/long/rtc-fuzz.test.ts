@@ -4,17 +4,24 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { FrameMeter, MeterHistograms } from '../../../drivers/measure/meter.ts';
-import { Publishing } from '../../../drivers/measure/publishing.ts';
-import { WhepPlayer } from '../../../drivers/webrtc/player.ts';
-import { WhipPublisher } from '../../../drivers/webrtc/publisher.ts';
-import { isDtls } from '../../../protocols/dtls/record.ts';
-import { isRtcp } from '../../../protocols/rtp/packet.ts';
-import { isStun } from '../../../protocols/stun/message.ts';
-import { throughLine } from '../../../scenarios/wire/webrtc.ts';
-import { mutations } from '../../protocols/stun/mutate.ts';
-import { framesOf, publish, type RtcNode, source, startRtcNode, TestPlayer } from './rtc-support.ts';
-import { clientsOf, eventually, stopAll } from './support.ts';
+import { FrameMeter, MeterHistograms } from '../../drivers/measure/meter.ts';
+import { Publishing } from '../../drivers/measure/publishing.ts';
+import { WhepPlayer } from '../../drivers/webrtc/player.ts';
+import { WhipPublisher } from '../../drivers/webrtc/publisher.ts';
+import { isDtls } from '../../protocols/dtls/record.ts';
+import { isRtcp } from '../../protocols/rtp/packet.ts';
+import { isStun } from '../../protocols/stun/message.ts';
+import { throughLine } from '../../scenarios/wire/webrtc.ts';
+import {
+  framesOf,
+  publish,
+  type RtcNode,
+  source,
+  startRtcNode,
+  TestPlayer,
+} from '../lab/builtin/rtc-support.ts';
+import { clientsOf, eventually, stopAll } from '../lab/builtin/support.ts';
+import { mutations } from '../protocols/stun/mutate.ts';
 
 const DATAGRAMS = 100_000;
 /** Sent before the node is let to its turn. */

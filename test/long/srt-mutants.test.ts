@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { MUTANTS, type MutantId } from '../../../lab/builtin/mutants.ts';
-import { TsReader } from '../../../protocols/mpegts/reader.ts';
-import { encodeHandshake, HandshakeType, inductionRequest } from '../../../protocols/srt/handshake.ts';
-import { isControl } from '../../../protocols/srt/packet.ts';
-import { WireSrt } from '../../../scenarios/wire/srt.ts';
+import { MUTANTS, type MutantId } from '../../lab/builtin/mutants.ts';
+import { TsReader } from '../../protocols/mpegts/reader.ts';
+import { encodeHandshake, HandshakeType, inductionRequest } from '../../protocols/srt/handshake.ts';
+import { isControl } from '../../protocols/srt/packet.ts';
+import { WireSrt } from '../../scenarios/wire/srt.ts';
 import {
   hangUpAll,
   messages,
@@ -16,8 +16,8 @@ import {
   type SrtNode,
   SrtPeer,
   startSrtNode,
-} from './srt-support.ts';
-import { clientsOf, eventually, stopAll } from './support.ts';
+} from '../lab/builtin/srt-support.ts';
+import { clientsOf, eventually, stopAll } from '../lab/builtin/support.ts';
 
 const media = messages();
 const SHORT = { srtPublishSilence: 500, srtPeerIdle: 800 };

@@ -1,0 +1,3 @@
+import { importTests } from './files.ts';
+
+await importTests('protocols/');
