@@ -91,14 +91,14 @@ export async function tapOf(t: TestContext, port: number): Promise<UdpTap> {
 }
 
 /**
- * 5 % loss and 50 ms of jitter both ways: each datagram is late by 0 to 50 ms. Within 400 ms a loss report is sent four
- * times and more, and one of ten leads to nothing. With 0 to 100 ms it is sent twice (half of the round trip time and four
- * times its variance, draft section 4.8.2), and of a hundred lost packets one never comes.
+ * 5 % loss both ways, and each datagram is late by `ms` and by up to `ms` more or less. Within 400 ms a loss report is
+ * sent two or three times with 50 ms (half of the round trip time and four times its variance, draft section 4.8.2), and
+ * four times and more with 25 ms.
  */
-export async function lossyTap(t: TestContext, port: number): Promise<UdpTap> {
+export async function lossyTap(t: TestContext, port: number, ms: number): Promise<UdpTap> {
   const tap = await tapOf(t, port);
   for (const direction of ['upstream', 'downstream'] as const)
-    tap.setFaults(direction, { loss: 0.05, delay: 25, jitter: 25 });
+    tap.setFaults(direction, { loss: 0.05, delay: ms, jitter: ms });
   return tap;
 }
 
