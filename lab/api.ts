@@ -95,7 +95,8 @@ export class HttpNodeApi implements NodeApi {
       body = await requestText({ host: this.#host, port: this.#port }, method, path, LIMITS);
       return JSON.parse(body);
     } catch (error) {
-      const why = error instanceof SyntaxError ? `not JSON: ${body.slice(0, 80)}` : (error as Error).message;
+      const { message } = error as Error;
+      const why = error instanceof SyntaxError ? `not JSON (${message}): ${body.slice(0, 80)}` : message;
       throw this.#error(`${method} ${path}: ${why}`, error);
     }
   }

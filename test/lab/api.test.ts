@@ -52,6 +52,14 @@ describe('the HTTP API of a node', () => {
     assert.equal(clients[7]!.ip, '127.1.0.2');
   });
 
+  it('says where an answer is no JSON, and how it begins', async () => {
+    const api = await nodeThat(() => '{"code":0,"clients":[{"name":"a\u0001"}]}');
+    await assert.rejects(
+      api.clients(),
+      /not JSON \(.*control character.* position 31\): \{"code":0,"clients"/,
+    );
+  });
+
   it('tells versions and streams, and kicks', async () => {
     const api = await nodeThat((method, url) => {
       if (method === 'DELETE') return { code: url.pathname === '/api/v1/clients/c%2F1' ? 0 : 2049 };
