@@ -11,6 +11,8 @@ const PAUSE_MS = 20;
 const ENOUGH = 50;
 
 const seen = { packets: 0, gone: '' };
+/** Called when either has changed. */
+let changed = (): void => {};
 
 /** All that refers to the transport is in here, and ends with it. */
 async function play(endpoint: string): Promise<WeakRef<WebRtcTransport>> {
@@ -24,10 +26,12 @@ async function play(endpoint: string): Promise<WeakRef<WebRtcTransport>> {
       onConnected: () => connected(),
       onRtp: () => {
         seen.packets++;
+        changed();
       },
       onRtcp() {},
       onGone: (code) => {
         seen.gone = code;
+        changed();
       },
     },
   );
@@ -39,9 +43,14 @@ async function play(endpoint: string): Promise<WeakRef<WebRtcTransport>> {
 
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
 
-async function come(count: number): Promise<void> {
+function come(count: number): Promise<void> {
   const wanted = seen.packets + count;
-  while (seen.packets < wanted && seen.gone === '') await pause();
+  return new Promise((resolve) => {
+    changed = () => {
+      if (seen.packets >= wanted || seen.gone !== '') resolve();
+    };
+    changed();
+  });
 }
 
 const reference = await play(process.argv[2]!);
