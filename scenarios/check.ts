@@ -37,13 +37,17 @@ export interface Check {
   readonly needs: readonly Capability[];
   /** Each must turn the check red. */
   readonly mutants: readonly MutantId[];
-  /** It keeps the machine busy by its load: no check of another cluster runs beside it. Default false. */
+  /**
+   * It keeps the machine busy, by its load or by what it makes of a server: no check of another cluster runs beside it.
+   * Default false.
+   */
   readonly alone?: boolean;
   /** How long `run` may take. Default DEADLINE_MS of scenarios/gate.ts. */
   readonly deadlineMs?: number;
   /**
    * What it does to a cluster beyond what clients do, as in "the check …": sends floods, or what breaks servers. It is not
-   * run on a cluster that somebody else uses, unless that is asked for. Needing a control says as much by itself.
+   * run on a cluster that somebody else uses, unless that is asked for. Needing a control says as much by itself. When
+   * it does not pass, the nodes are started anew before the next check: who lives through it need not be whole.
    */
   readonly disrupts?: string;
   run(t: CheckContext): Promise<void>;

@@ -16,7 +16,7 @@ import { type Check, type Judgement, NotObservedError } from './check.ts';
 import { GateContext } from './context.ts';
 import { History, type HistoryEvent } from './history.ts';
 import { Machine } from './machine.ts';
-import { restore } from './rest.ts';
+import { heal, type Leftovers, restore } from './rest.ts';
 import { forgetObservations } from './shared-observation.ts';
 import type { Stage } from './stage.ts';
 import { type CpuSource, CpuWatch, cpuSourceOf, unlessStarved } from './starvation.ts';
@@ -35,6 +35,8 @@ const LOOP_RESOLUTION_MS = 10;
 /** A process that has closed its sockets is about to be gone; a core may be written first. */
 const GONE_WITHIN_MS = 2000;
 const SHOWN_AWAITED = 3;
+/** After any other verdict of a check that disrupts, the nodes are started anew before they are asked anything else. */
+const HARMLESS: readonly Verdict[] = ['pass', 'unsupported'];
 /** Evidence of a finding for what its engine documents as absent. */
 export const UNSUPPORTED_PART = 'unsupported';
 const CLOCK_JUMPED = {
@@ -87,19 +89,23 @@ class DeadlineError extends Error {
  */
 export async function runGate(request: GateRequest): Promise<Finding[]> {
   const findings: Finding[] = [];
-  // Nodes that are down for a reason that is known: a check put them down, or was told that they had died.
-  const down = new Set<string>();
+  const left: Leftovers = { down: new Set(), harmed: false };
   const { machine = new Machine() } = request;
+  const ask = async (check: Check, askedBefore: number): Promise<Outcome> => {
+    const outcome = await judgeOne(check, request, left, askedBefore);
+    if (check.disrupts !== undefined && !HARMLESS.includes(outcome.verdict)) left.harmed = true;
+    return outcome;
+  };
   const runOne = async (check: Check): Promise<void> => {
     if (request.signal.aborted) return;
     request.onStart?.(check);
     const started = performance.now();
-    let outcome = await judgeOne(check, request, down, 0);
+    let outcome = await ask(check, 0);
     const before: Evidence[] = [];
     while (saysNothing(outcome) && before.length < ASKED - 1 && !request.signal.aborted) {
       before.push({ label: 'asked again', detail: outcome.actual });
       forgetObservations(request.cluster);
-      outcome = await judgeOne(check, request, down, before.length);
+      outcome = await ask(check, before.length);
     }
     outcome = { ...outcome, evidence: [...outcome.evidence, ...before] };
     const finding = {
@@ -109,6 +115,8 @@ export async function runGate(request: GateRequest): Promise<Finding[]> {
     };
     findings.push(finding);
     request.onFinding?.(finding);
+    // At once: what is broken may take a whole CPU. What keeps a node from it is told by the next check.
+    await heal(request.cluster, left);
   };
   const checks = request.checks[Symbol.iterator]();
   let next = checks.next();
@@ -137,7 +145,7 @@ function saysNothing({ starvation, actual }: Outcome): boolean {
 async function judgeOne(
   check: Check,
   request: GateRequest,
-  down: Set<string>,
+  left: Leftovers,
   askedBefore: number,
 ): Promise<Outcome> {
   const { cluster } = request;
@@ -154,7 +162,7 @@ async function judgeOne(
   history.subscribe((event) => request.onEvent?.(check.id, event));
 
   const watch = new CpuWatch(request.cpu ?? cpuSourceOf(cluster));
-  const unrest = await restore(request, down);
+  const unrest = await restore(request, left);
   const before = watch.end();
   if (request.signal.aborted) return { verdict: 'inconclusive', ...INTERRUPTED, evidence: [] };
   const { maxWaitMs } = request;
@@ -162,7 +170,7 @@ async function judgeOne(
     return unlessStarved({ verdict: 'error', ...unrest, evidence: [] }, [before], maxWaitMs);
 
   const ending = await drive(check, request, history, askedBefore);
-  for (const [name, node] of cluster.nodes) if (node.state === 'exited') down.add(name);
+  for (const [name, node] of cluster.nodes) if (node.state === 'exited') left.down.add(name);
   const { error } = ending;
   if (error instanceof LabError && error.code === LabErrorCode.Absent && ending.dead.length === 0) {
     return absent('a cluster in which there is all that the check needs', error.message);

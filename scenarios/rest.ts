@@ -1,5 +1,6 @@
 /** Between two checks: every node lives, nothing of the check before is left, origins are registered. */
 import type { Cluster, Tap } from '../lab/cluster.ts';
+import { LabError, LabErrorCode } from '../lab/errors.ts';
 
 /**
  * Until no edge holds an upstream connection. SRS lets go within 1 s of the last player, under load 2 s
@@ -20,13 +21,24 @@ export interface Obstacle {
   readonly actual: string;
 }
 
+/** What is known of the checks before. */
+export interface Leftovers {
+  /** Nodes that have ended for a reason that is known: a check put them down, or was told that they had died. */
+  readonly down: Set<string>;
+  /** What broke servers was sent, and did not do without harm. Who lives through that need not be whole. */
+  harmed: boolean;
+}
+
 /**
  * Brings every node back to life and waits until no upstream is open and every origin that registers has done so again.
  * Resolves with what keeps the check from starting.
- * @param down nodes whose end is known; it is empty afterwards.
+ * @param left nothing is, afterwards.
  */
-export async function restore(request: RestRequest, down: Set<string>): Promise<Obstacle | undefined> {
+export async function restore(request: RestRequest, left: Leftovers): Promise<Obstacle | undefined> {
   const { cluster, signal, restMs = REST_MS } = request;
+  const { down } = left;
+  const obstacle = await heal(cluster, left);
+  if (obstacle !== undefined) return obstacle;
   for (const node of cluster.nodes.values()) if (node.state === 'frozen') await node.thaw();
   const quiet = await atRest(cluster, restMs, signal);
   const died: string[] = [];
@@ -35,10 +47,7 @@ export async function restore(request: RestRequest, down: Set<string>): Promise<
     try {
       await node.restart();
     } catch (error) {
-      return {
-        expected: `${name} starts again`,
-        actual: error instanceof Error ? error.message : String(error),
-      };
+      return notStarted(name, error);
     }
     if (!down.has(name)) died.push(name);
   }
@@ -49,6 +58,31 @@ export async function restore(request: RestRequest, down: Set<string>): Promise<
   }
   const unrest = quiet ? undefined : await endUpstreams(request, restMs);
   return unrest ?? (await awaitRegistrations(request, restMs));
+}
+
+/**
+ * After harm every node starts anew that can be started: those of somebody else stay as they are. Resolves with what
+ * keeps one from it.
+ */
+export async function heal({ nodes }: Cluster, left: Leftovers): Promise<Obstacle | undefined> {
+  if (!left.harmed) return undefined;
+  for (const [name, node] of nodes) {
+    try {
+      if (node.state === 'frozen') await node.thaw();
+      await node.restart();
+    } catch (error) {
+      if (!(error instanceof LabError && error.code === LabErrorCode.Absent)) return notStarted(name, error);
+    }
+  }
+  left.harmed = false;
+  return undefined;
+}
+
+function notStarted(name: string, error: unknown): Obstacle {
+  return {
+    expected: `${name} starts again`,
+    actual: error instanceof Error ? error.message : String(error),
+  };
 }
 
 /** Whatever comes next, it is not to be judged by what an earlier check left behind. */

@@ -152,6 +152,8 @@ const malformed = check({
   topologies: EDGE_CLUSTER,
   needs: ['publish.srt', 'play.srt', 'publish.rtmp', 'play.rtmp', 'play.flv', 'observe.api'],
   mutants: ['srt-malformed-kills-node'],
+  disrupts: 'sends what breaks servers',
+  alone: true,
 
   async run(t) {
     const node = t.cluster.nodes.get(t.cluster.entry('play', 'srt').node)!;

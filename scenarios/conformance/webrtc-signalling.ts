@@ -286,6 +286,7 @@ const badOffers = check({
   mutants: ['whep-accepts-garbage'],
   deadlineMs: 30_000,
   disrupts: 'sends what breaks servers',
+  alone: true,
 
   async run(t) {
     const node = t.cluster.nodes.get(t.cluster.entry('play', 'webrtc').node)!;

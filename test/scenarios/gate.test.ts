@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { LabError, LabErrorCode } from '../../lab/errors.ts';
 import { type Judgement, UnreachableError } from '../../scenarios/check.ts';
 import { runGate } from '../../scenarios/gate.ts';
 import type { HistoryEvent } from '../../scenarios/history.ts';
@@ -372,6 +373,46 @@ describe('nodes', () => {
     const finding = await one({ run: (t) => t.control(t.nodes('edge')[0]!, 'kill') }, { cluster });
     assert.equal(finding.verdict, 'pass');
     assert.equal(edge.state, 'exited');
+  });
+
+  test('all of them start anew after a check that sent what breaks servers, and did not pass', async () => {
+    const { cluster, nodes } = pretendCluster();
+    const breaks = { disrupts: 'sends what breaks servers' };
+    const restarts = () => [...nodes.values()].map((node) => node.restarts);
+    const seen: number[][] = [];
+    const look = pretendCheck({ run: async () => void seen.push(restarts()) });
+    const checks = [
+      pretendCheck({ ...breaks, judge: () => [pass] }),
+      look,
+      pretendCheck({ judge: () => [fail] }),
+      look,
+      pretendCheck({ ...breaks, judge: () => [fail] }),
+      look,
+      look,
+    ];
+    const findings = await runGate(request(checks, { cluster }));
+    assert.deepEqual(
+      findings.map(({ verdict }) => verdict),
+      ['pass', 'pass', 'fail', 'pass', 'fail', 'pass', 'pass'],
+    );
+    assert.deepEqual(
+      seen.map((each) => [...new Set(each)]),
+      [[0], [0], [1], [1]],
+    );
+  });
+
+  test('those that cannot be started anew stay as they are', async () => {
+    const { cluster, nodes } = pretendCluster();
+    nodes.get('edge-1')!.restart = async () => {
+      throw new LabError(LabErrorCode.Absent, 'edge-1 has no restart');
+    };
+    const breaks = pretendCheck({
+      disrupts: 'sends what breaks servers',
+      judge: () => [fail],
+    });
+    const [, next] = await runGate(request([breaks, pretendCheck({})], { cluster }));
+    assert.equal(next!.verdict, 'pass');
+    assert.deepEqual([nodes.get('origin')!.restarts, nodes.get('edge-1')!.restarts], [1, 0]);
   });
 
   test('one that does not start again is an error of the next check', async () => {
