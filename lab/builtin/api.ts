@@ -45,13 +45,14 @@ function serve(node: MediaNode, request: IncomingMessage, response: ServerRespon
     response.end();
     return;
   }
-  const text = JSON.stringify({
+  const json = JSON.stringify({
     code: Code.ok,
     server: node.serverId,
     service: node.serviceId,
     pid: String(process.pid),
     ...body,
   });
+  const text = node.mutants.has('api-control-characters') ? withoutEscapes(json) : json;
   response.writeHead(200, {
     Connection: 'Close',
     'Content-Type': 'application/json',
@@ -59,6 +60,11 @@ function serve(node: MediaNode, request: IncomingMessage, response: ServerRespon
     Server: SERVER_NAME,
   });
   response.end(text);
+}
+
+/** Mutant. Those that JSON has a letter for are escaped. */
+function withoutEscapes(json: string): string {
+  return json.replace(/\\u00([01][0-9a-f])/g, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
 }
 
 function route(node: MediaNode, method: string, path: string, query: URLSearchParams): Body | undefined {

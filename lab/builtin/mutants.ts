@@ -109,6 +109,14 @@ export const MUTANTS = {
     role: 'origin',
     says: 'Of every second publisher who sends something, nothing is passed on',
   },
+  'origin-loses-slow-publisher': {
+    role: 'origin',
+    says: 'What is published more than 3 s after its FCPublish is passed on to nobody',
+  },
+  'api-control-characters': {
+    role: 'media',
+    says: 'Control characters stand in the JSON of the HTTP API as they are',
+  },
   'api-misses-players': { role: 'media', says: 'The HTTP API does not list every 4th client' },
   'edge-keeps-gop-after-release': {
     role: 'edge',

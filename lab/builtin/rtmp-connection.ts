@@ -39,6 +39,8 @@ const CHUNK_STREAM = { control: 2, connection: 3, stream: 5 } as const;
 /** "Dynamic" in RTMP 1.0 section 5.4.5. */
 const LIMIT_DYNAMIC = 2;
 
+/** Mutant `origin-loses-slow-publisher`. */
+const LOST_AFTER_MS = 3000;
 /** A peer that asks and never reads the answers is given up. */
 const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 
@@ -67,6 +69,8 @@ export class RtmpConnection {
   #app = '';
   #tcUrl = '';
   #fmle = false;
+  /** Of FCPublish. */
+  #announcedAt: number | undefined;
   #stream: Stream | undefined;
   #player: Player | undefined;
   #publication: Publication | undefined;
@@ -77,6 +81,7 @@ export class RtmpConnection {
   #stopAsking: (() => void) | undefined;
   readonly #window = new AcknowledgementWindow();
   #mediaMessages = 0;
+  #isLost = false;
   #bytesIn = 0;
   #deaf = false;
 
@@ -170,7 +175,7 @@ export class RtmpConnection {
         this.#held?.push(message);
         if (!this.#publication) return;
         this.#mediaMessages++;
-        this.#publication.onMessage(message);
+        if (!this.#isLost) this.#publication.onMessage(message);
     }
   }
 
@@ -203,6 +208,7 @@ export class RtmpConnection {
         return;
       case 'FCPublish':
         this.#fmle = true;
+        this.#announcedAt = performance.now();
         this.#reply(id, undefined);
         return;
       case 'publish':
@@ -316,8 +322,17 @@ export class RtmpConnection {
     this.#state = State.publishing;
     this.#stream = request.stream;
     this.#publication = publication;
+    this.#isLost = this.#cameSlowly();
     this.#watchPublisher();
     return true;
+  }
+
+  /** Mutant. */
+  #cameSlowly(): boolean {
+    const announcedAt = this.#announcedAt ?? Number.POSITIVE_INFINITY;
+    return (
+      this.#node.mutants.has('origin-loses-slow-publisher') && performance.now() - announcedAt > LOST_AFTER_MS
+    );
   }
 
   /** 20 s for the first message; after it silence is looked for every 5 s (facts/srs.md 10.2). */

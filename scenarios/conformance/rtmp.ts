@@ -40,6 +40,8 @@ import {
   playByTheBook,
   publishByTheBook,
 } from './rtmp-dialogue.ts';
+import { namesInApi } from './rtmp-names.ts';
+import { slowPublisher } from './rtmp-slow-publisher.ts';
 import { judgeStalls, recordStall } from './stalls.ts';
 
 const EDGE_CLUSTER = ['edge-cluster'] as const;
@@ -677,6 +679,8 @@ export const RTMP_CHECKS: readonly Check[] = [
   timestampWrap,
   timestampsMonotonic,
   missingStream,
+  slowPublisher,
+  namesInApi,
   malformed,
   nestedAmf,
   stalledHandshake,

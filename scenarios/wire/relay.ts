@@ -57,13 +57,19 @@ export class Relay {
    * Publishes at the origin with the first keyframe at `timestamp`, lets players join, has `deed` write what the
    * check is about, and resolves when every player has the last of it. Small frames go out at their pace before and
    * after: a server that merges writes waits for more (facts/srs.md 7.3). A server that breaks off is on record.
+   * @param start resolves with the message stream once the publisher is let in. Default as quickly as it can be.
    */
-  static async run(t: CheckContext, timestamp: number, deed: (relay: Relay) => void): Promise<void> {
+  static async run(
+    t: CheckContext,
+    timestamp: number,
+    deed: (relay: Relay) => void,
+    start = (client: WireRtmp, stream: string) => client.startPublish(APP, stream),
+  ): Promise<void> {
     await attempt(t, 'publishing', async () => {
       const stream = t.stream('relayed');
       const origin = t.nodes('origin')[0]!;
       const client = await openRtmp(t, origin);
-      const relay = new Relay(t, client, await client.startPublish(APP, stream), stream, timestamp);
+      const relay = new Relay(t, client, await start(client, stream), stream, timestamp);
       relay.#open();
       const players = [
         t.play(t.playUrl('rtmp', stream, origin.spec.name), 'rtmp-origin'),

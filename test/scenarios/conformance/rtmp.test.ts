@@ -285,6 +285,53 @@ describe('timestamps-monotonic', () => {
   });
 });
 
+describe('slow-publisher', () => {
+  const script = (got: readonly MediaItem[], sent: readonly MediaItem[] = frames(12)): Script =>
+    new Script()
+      .step('started-slowly')
+      .step('relay.player', { client: 'first' })
+      .step('relay.player', { client: 'second' })
+      .sent('wire-publisher', sent)
+      .got('first', frames(12))
+      .got('second', got);
+  const begun = (one: Script): Script => one.step('relay.begun').step('relay.sent', { video: 10, audio: 10 });
+  const verdict = (one: Script) => judge('rtmp/slow-publisher', one);
+
+  test('every frame for everybody passes, nothing for one fails, also when players were waited for in vain', () => {
+    assert.equal(verdict(begun(script(frames(12)))).verdict, 'pass');
+    const { verdict: unseen, says } = verdict(script([]));
+    assert.equal(unseen, 'fail');
+    assert.match(says, /nothing of \d+ frames for second/);
+    assert.equal(verdict(begun(script(frames(12).toSpliced(4, 2)))).verdict, 'fail');
+  });
+
+  test('a publisher who was not let in, or sent nothing, proves nothing', () => {
+    assert.equal(verdict(new Script().step('relay.player', { client: 'first' })).verdict, 'inconclusive');
+    assert.equal(verdict(script([], [])).verdict, 'inconclusive');
+  });
+});
+
+describe('names-in-api', () => {
+  const TO_ESCAPE = '\u0001\b\u000b\f\u000f\u001b\u001f"\\';
+  const script = (data: StepData): Script =>
+    new Script()
+      .step('names.nodes', { names: 'origin edge-1' })
+      .step('names.seen', { node: 'origin', listed: true, name: TO_ESCAPE })
+      .step('names.seen', { node: 'edge-1', ...data });
+  const verdict = (data: StepData) => judge('rtmp/names-in-api', script(data)).verdict;
+
+  test('the name as it was asked for passes; another one, and what is no JSON, fails', () => {
+    assert.equal(verdict({ listed: true, name: TO_ESCAPE }), 'pass');
+    assert.equal(verdict({ listed: true, name: TO_ESCAPE.replace('"', '') }), 'fail');
+    assert.equal(verdict({ listed: true, problem: 'Bad control character in string literal' }), 'fail');
+  });
+
+  test('a player who is not listed, and a node that was not asked, prove nothing', () => {
+    assert.equal(verdict({ listed: false }), 'inconclusive');
+    assert.equal(verdict({ node: 'edge-2', listed: true, name: TO_ESCAPE }), 'inconclusive');
+  });
+});
+
 describe('missing-stream', () => {
   interface Absence {
     pulls?: number;
