@@ -1,9 +1,16 @@
 /** Steps of a night that are gates of real servers: what is known of them is no news. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { judgeKnown, type KnownJudgement, KnownVerdicts, type Runner } from '../reports/judge-known.ts';
+import {
+  judgeKnown,
+  type KnownJudgement,
+  KnownVerdicts,
+  type LogOf,
+  type Runner,
+} from '../reports/judge-known.ts';
 import { Results } from '../reports/results.ts';
+import { NODES_EVIDENCE } from '../scenarios/evidence.ts';
 import { painter, shown } from './output.ts';
 import { readRulesFile } from './rules-file.ts';
 import type { Step, StepResult } from './steps.ts';
@@ -55,7 +62,7 @@ export async function judgedByList({
       judged.push(result);
       continue;
     }
-    const judgement = judgeKnown(found, runner, list);
+    const judgement = judgeKnown(found, runner, list, logIn(folder));
     await writeFile(join(folder, 'known.json'), `${JSON.stringify(judgement, null, 2)}\n`);
     sayKnown(result.name, judgement, say);
     sections.push(markdownOf(result.name, judgement));
@@ -69,6 +76,16 @@ export async function judgedByList({
 async function resultsIn(folder: string): Promise<Results | undefined> {
   const file = join(folder, 'results.json');
   return existsSync(file) ? Results.parse(JSON.parse(await readFile(file, 'utf8'))) : undefined;
+}
+
+/** Out of the evidence of the run whose directory this is. */
+export function logIn(folder: string): LogOf {
+  return ({ evidence }) => {
+    const file = evidence.find(({ label }) => label === NODES_EVIDENCE)?.file;
+    return file !== undefined && existsSync(join(folder, file))
+      ? readFileSync(join(folder, file), 'utf8')
+      : '';
+  };
 }
 
 function sayKnown(name: string, { news, known, passed }: KnownJudgement, say: (line: string) => void): void {

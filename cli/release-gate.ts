@@ -9,7 +9,7 @@ import { judgeRelease, type ReleaseJudgement, ReleaseRules } from '../reports/ju
 import { Results } from '../reports/results.ts';
 import { UNSUPPORTED_PART } from '../scenarios/gate.ts';
 import { type Interruption, listenForInterrupt } from './interrupt.ts';
-import { KNOWN_FILE, readKnown } from './nightly-known.ts';
+import { KNOWN_FILE, logIn, readKnown } from './nightly-known.ts';
 import { ExitCode, exitCodeOf, makeRunDirectory, painter, printable, UsageError } from './output.ts';
 import { readRulesFile } from './rules-file.ts';
 import { closeSteps, runSteps, type Step, type StepResult, verdictOfSteps } from './steps.ts';
@@ -115,7 +115,8 @@ export async function releaseGate(
   const since = Date.now();
   const run = await runSteps({ steps: steps(srs), directory, signal, say });
   const written = await resultsOf(directory, run, since);
-  const judgement = judgeRelease([...written.values()], rules, UNSUPPORTED_PART, known);
+  const runs = [...written].map(([name, results]) => ({ ...results, logOf: logIn(join(directory, name)) }));
+  const judgement = judgeRelease(runs, rules, UNSUPPORTED_PART, known);
   await writeFile(join(directory, 'release.json'), `${JSON.stringify(judgement, null, 2)}\n`);
   sayJudgement(judgement, say);
   const judged = run.map((step) => judgedStep(step, written.get(step.name), judgement));

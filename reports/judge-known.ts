@@ -5,6 +5,14 @@ import { type Finding, type Results, Verdict, worstVerdict } from './results.ts'
 export const RUNNERS = ['process', 'compose'] as const;
 export type Runner = (typeof RUNNERS)[number];
 
+function isPattern(text: string): boolean {
+  try {
+    return new RegExp(text) instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
 export const KnownVerdict = z
   .object({
     checks: z.array(z.string().min(1)).min(1).describe('Ids of checks, or areas with `/*`.'),
@@ -16,6 +24,13 @@ export const KnownVerdict = z
       .min(1)
       .default(['fail'])
       .describe('What is expected.'),
+    logged: z
+      .string()
+      .refine(isPattern, 'not a regular expression')
+      .optional()
+      .describe(
+        'What comes by chance: only findings whose nodes logged what this regular expression matches.',
+      ),
     why: z.string().min(10).describe('What the server does, or the cluster lacks.'),
     see: z
       .string()
@@ -41,16 +56,22 @@ export interface KnownJudgement {
   readonly passed: readonly string[];
 }
 
+/** What the nodes of a finding logged while its check ran; empty when that is not known. */
+export type LogOf = (finding: Finding) => string;
+
+const noLog: LogOf = () => '';
+
 export function judgeKnown(
   { findings, interrupted }: Pick<Results, 'findings' | 'interrupted'>,
   runner: Runner,
   { known: list }: KnownVerdicts,
+  logOf: LogOf = noLog,
 ): KnownJudgement {
   const known: string[] = [];
   const passed: string[] = [];
   const unlisted: Finding[] = [];
   for (const finding of findings) {
-    const line = knownOf(finding, runner, list);
+    const line = knownOf(finding, runner, list, logOf);
     if (finding.verdict !== 'pass') {
       if (line === undefined) unlisted.push(finding);
       else known.push(line);
@@ -70,15 +91,21 @@ export function judgeKnown(
 }
 
 /** What the list says of a finding; of one that passed, what was expected by the id of its check. Undefined: nothing. */
-export function knownOf(finding: Finding, runner: Runner, list: KnownVerdicts['known']): string | undefined {
+export function knownOf(
+  finding: Finding,
+  runner: Runner,
+  list: KnownVerdicts['known'],
+  logOf: LogOf = noLog,
+): string | undefined {
   const { verdict } = finding;
   const entry = list.find((one) => {
-    // Of an area not every check is meant.
+    // Of an area not every check is meant, and by chance one passes as a rule.
     const says =
       verdict === 'pass'
-        ? one.checks.includes(finding.check)
+        ? one.checks.includes(finding.check) && one.logged === undefined
         : one.verdicts.some((expected) => expected === verdict);
-    return says && applies(one, finding, runner);
+    if (!says || !applies(one, finding, runner)) return false;
+    return verdict === 'pass' || one.logged === undefined || new RegExp(one.logged).test(logOf(finding));
   });
   return entry && `${verdict}: ${nameOf(finding)}: ${entry.why} (${entry.see})`;
 }

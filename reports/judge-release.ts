@@ -1,6 +1,6 @@
 /** What a release needs: every check on every cluster, and nothing unsupported that nobody has agreed to. */
 import { z } from 'zod';
-import { isNamed, type KnownVerdicts, knownOf, nameOf } from './judge-known.ts';
+import { isNamed, type KnownVerdicts, knownOf, type LogOf, nameOf } from './judge-known.ts';
 import type { Finding, Results, Verdict } from './results.ts';
 
 export const AllowedUnsupported = z
@@ -35,7 +35,7 @@ export interface ReleaseJudgement {
  * finding, is in the way, too. What `known` lists is not.
  */
 export function judgeRelease(
-  runs: readonly Pick<Results, 'findings' | 'interrupted' | 'command'>[],
+  runs: readonly (Pick<Results, 'findings' | 'interrupted' | 'command'> & { readonly logOf?: LogOf })[],
   rules: ReleaseRules,
   partLabel: string,
   known: KnownVerdicts['known'] = [],
@@ -52,11 +52,11 @@ export function judgeRelease(
     else allowed.push(`${text} (${rule.why})`);
   };
   if (runs.length === 0) obstacles.push('nothing was run');
-  for (const { findings, interrupted, command } of runs) {
+  for (const { findings, interrupted, command, logOf } of runs) {
     if (interrupted) obstacles.push(`interrupted: ${command.join(' ')}`);
     if (findings.length === 0) obstacles.push(`nothing was judged: ${command.join(' ')}`);
     for (const finding of findings) {
-      const isKnown = knownOf(finding, 'process', known);
+      const isKnown = knownOf(finding, 'process', known, logOf);
       if (isKnown !== undefined) (finding.verdict === 'pass' ? passed : allowed).push(isKnown);
       else if (finding.verdict === 'unsupported') unsupported(finding, finding.actual);
       else if (finding.verdict !== 'pass')

@@ -21,6 +21,8 @@ const HEAD_EVENTS = 1000;
 const TAIL_EVENTS = 3000;
 /** Of the log of each node: the end of what it wrote while the check ran. Bytes. */
 const LOG_BYTES = 64 * 1024;
+/** Label of the evidence that says how nodes were started, and what they logged. */
+export const NODES_EVIDENCE = 'nodes';
 /** Clients whose bytes are shown. */
 const MAX_TAPES = 6;
 
@@ -107,7 +109,7 @@ export class EvidenceKeeper {
     if (this.#cluster !== undefined) {
       const file = this.#write(`${slug}.nodes.txt`, this.#nodes.map((node) => this.#said(node)).join('\n'));
       evidence.push({
-        label: 'nodes',
+        label: NODES_EVIDENCE,
         detail: 'how each was started, and what it logged while the check ran',
         file,
       });

@@ -166,12 +166,12 @@ function gateStep(code: number, findings: readonly Finding[], startedAt = LATER)
   };
 }
 
-async function night(step: NightStep, since = 0) {
+async function night(step: NightStep, since = 0, known = KNOWN) {
   const lines: string[] = [];
   const say = (line: string): void => void lines.push(line);
   const { signal } = new AbortController();
   const results = await runSteps({ steps: [step], directory, signal, say });
-  const request = { results, steps: [step], directory, since, known: KNOWN, say };
+  const request = { results, steps: [step], directory, since, known, say };
   const judged = await judgedByList(request);
   return { result: judged.results[0]!, markdown: judged.markdown, said: lines.join('\n') };
 }
@@ -197,6 +197,22 @@ describe('a gate of a real server', () => {
     assert.match(said, /new {2}fail: hls\/lint on edge-cluster of srs: b/);
     assert.match(said, /listed, and passed {2}pass: hls\/window on edge-cluster/);
     assert.match(markdown, /can be removed from the list\*\*\n\n- `pass: hls\/window/);
+  });
+
+  it('meets by chance what its nodes logged, and knows no finding by it whose nodes logged something else', async () => {
+    mkdirSync(join(directory, 'gate-srs'));
+    const logging = (name: string, log: string): Finding => {
+      writeFileSync(join(directory, 'gate-srs', `${name}.txt`), log);
+      const evidence = [{ label: 'nodes', detail: 'what they logged', file: `${name}.txt` }];
+      return { ...finding('flv/structure', 'inconclusive'), evidence };
+    };
+    const by = (own: string, others: string): string =>
+      `x[${own}] new live source, stream_url=/live/a\nx[t1] Live: cleanup die source, id=[], total=1\n` +
+      `x[${others}] start publish mr=0\nx[p1] new live source, stream_url=/live/a\n`;
+    const gate = [logging('forgotten', by('c1', 'c1')), logging('other', by('c1', 'c2'))];
+    const { result } = await night(gateStep(3, gate), 0, readKnown(KNOWN_FILE));
+    assert.equal(result.verdict, 'inconclusive');
+    assert.equal(result.why, 'exit code 3: 1 new, 1 known, 0 listed and passed');
   });
 
   it('that was not over, had no cluster, or left what is older than the night is judged by its end', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { judgeKnown, type KnownVerdict, type KnownVerdicts } from '../../reports/judge-known.ts';
+import { judgeKnown, KnownVerdict, type KnownVerdicts } from '../../reports/judge-known.ts';
 import type { Finding } from '../../reports/results.ts';
 import { finding as sample } from './samples.ts';
 
@@ -87,5 +87,17 @@ describe('what is known of a server', () => {
       'inconclusive',
     );
     assert.equal(judgeKnown(run(), 'compose', list()).verdict, 'inconclusive');
+  });
+
+  it('that comes by chance is known by what was logged', () => {
+    const chance = list({ checks: ['hls/*'], logged: String.raw`\[(\w+)\] lost\n[\s\S]*\[\1\] begun` });
+    const judged = (log: string) => judgeKnown(run(finding()), 'compose', chance, () => log);
+    assert.equal(judged('[a] lost\n[b] begun\n[a] begun').known.length, 1);
+    assert.equal(judged('[a] lost\n[b] begun').news.length, 1);
+    assert.equal(judgeKnown(run(finding()), 'compose', chance).news.length, 1, 'without a log');
+    const passes = run(finding({ verdict: 'pass' }));
+    const byId = list({ logged: 'lost' });
+    assert.deepEqual(judgeKnown(passes, 'compose', byId, () => 'lost').passed, []);
+    assert.equal(KnownVerdict.safeParse({ ...byId.known[0], logged: '(' }).success, false);
   });
 });
