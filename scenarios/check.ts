@@ -70,6 +70,8 @@ export interface Judgement {
   readonly expected: string;
   readonly actual: string;
   readonly evidence?: readonly Evidence[];
+  /** Inconclusive for a delay of our own: the gate asks the check again. */
+  readonly ours?: true;
 }
 
 /**

@@ -23,8 +23,9 @@ import { type CpuSource, CpuWatch, cpuSourceOf, unlessStarved } from './starvati
 import type { WireTape } from './wire-tape.ts';
 
 /**
- * How often a check is asked at the most when others had the CPUs while it failed, or the clock was set while it ran: that
- * says nothing about the cluster, and what is asked again is told. Any other verdict stands.
+ * How often a check is asked at the most when others had the CPUs while it failed, this process itself was held up for too
+ * long, or the clock was set while it ran: that says nothing about the cluster, and what is asked again is told. Any other
+ * verdict stands.
  */
 const ASKED = 3;
 /** For `run` of a check that names no deadline of its own. */
@@ -108,8 +109,9 @@ export async function runGate(request: GateRequest): Promise<Finding[]> {
       outcome = await ask(check, before.length);
     }
     outcome = { ...outcome, evidence: [...outcome.evidence, ...before] };
+    const { ours: _, ...found } = outcome;
     const finding = {
-      ...findingOf(check, request.cluster, outcome),
+      ...findingOf(check, request.cluster, found),
       ...(request.mutant === undefined ? {} : { mutant: request.mutant }),
       durationMs: Math.round(performance.now() - started),
     };
@@ -136,10 +138,11 @@ export async function runGate(request: GateRequest): Promise<Finding[]> {
   return findings;
 }
 
-type Outcome = Pick<Finding, 'verdict' | 'expected' | 'actual' | 'evidence' | 'timeline' | 'starvation'>;
+type Outcome = Pick<Finding, 'verdict' | 'expected' | 'actual' | 'evidence' | 'timeline' | 'starvation'> &
+  Pick<Judgement, 'ours'>;
 
-function saysNothing({ starvation, actual }: Outcome): boolean {
-  return starvation !== undefined || actual === CLOCK_JUMPED.actual;
+function saysNothing({ starvation, ours, actual }: Outcome): boolean {
+  return starvation !== undefined || ours === true || actual === CLOCK_JUMPED.actual;
 }
 
 async function judgeOne(
@@ -381,6 +384,7 @@ function sum(all: readonly (Omit<Judgement, 'verdict'> & { verdict: Verdict })[]
     expected: decisive.map(({ expected }) => expected).join('; '),
     actual: decisive.map(({ actual }) => actual).join('; '),
     evidence,
+    ...(worst === 'inconclusive' && decisive.some(({ ours }) => ours) ? { ours: true } : {}),
   };
 }
 

@@ -23,7 +23,7 @@ export function unlessOurs(history: History, judgement: Judgement, boundMs: numb
   const lag = Math.max(0, ...history.of('generator').map(({ loopLagMs }) => loopLagMs));
   if (judgement.verdict !== 'fail' || lag < boundMs / 2) return judgement;
   const actual = `${judgement.actual}, but this process itself was held up for ${Math.round(lag)} ms`;
-  return { ...judgement, verdict: 'inconclusive', actual };
+  return { ...judgement, verdict: 'inconclusive', actual, ours: true };
 }
 
 /** The check did not get as far as to see what it is about. */

@@ -27,6 +27,8 @@ import {
   clusteredOrigins,
   edgesOf,
   edgesOfOrigins,
+  isImpatient,
+  missedByEdge,
   publishAt,
   rolesOf,
   rtmpUrl,
@@ -40,15 +42,9 @@ import {
 
 const JOINED = 'follow.joined';
 
-/**
- * Of an SRS edge with each answer of an origin (facts/srs.md 1.1): its links pass through the taps of this process, and
- * when that stands still for as long, the edge is not to blame.
- */
-const SRS_PATIENCE_MS = 500;
-
 /** Puts players on record, lets them join and watch. */
 async function watch(t: CheckContext, publisher: string, players: readonly RecordedPlayer[]): Promise<void> {
-  const impatient = t.cluster.engine === 'srs';
+  const impatient = isImpatient(t);
   for (const { label } of players) t.step(JOINED, { player: label, publisher, impatient });
   await everyOne(players.map((player) => player.playing(REDIRECTED_PLAYING_WITHIN_MS)));
   await everyOne(players.map((player) => player.frames(WATCHED_FRAMES, WATCHED_WITHIN_MS)));
@@ -99,9 +95,8 @@ function judgeFrames(history: History, player: string, publisher: string): Judge
 }
 
 function missed(history: History, player: string, expected: string, actual: string): Judgement {
-  const judgement = missedBy(history, player, expected, actual);
   const impatient = stepsOf(history, JOINED).some((one) => one.player === player && one.impatient === true);
-  return impatient ? unlessOurs(history, judgement, 2 * SRS_PATIENCE_MS) : judgement;
+  return missedByEdge(history, impatient, missedBy(history, player, expected, actual));
 }
 
 function judgeUnaware(history: History, player: string): Judgement {
@@ -299,7 +294,7 @@ const queryThroughEdge = check({
     const stream = t.stream();
     const place = { ip: coworker.host, port: coworker.ports.rtmp };
     const [edge] = edgesOf(t, asker);
-    t.step('query.setting', { stream });
+    t.step('query.setting', { stream, impatient: isImpatient(t) });
     await standIn(t, coworker, {
       answer: (query) => clusterAnswerOf(query.get('stream') === stream ? place : null),
       redirect: () => undefined,
@@ -319,7 +314,10 @@ const queryThroughEdge = check({
     if (setting === undefined) return [notSeen(history, 'an origin in whose place something else stands')];
     const expected = `app ${APP}, stream ${setting.stream} with token=a-b.c and x=1, virtual host shop.example`;
     const played = stepsOf(history, StandInStep.played)[0];
-    if (played === undefined) return [missedBy(history, 'player', expected, 'the edge did not come')];
+    if (played === undefined) {
+      const missed = missedBy(history, 'player', expected, 'the edge did not come');
+      return [missedByEdge(history, setting.impatient === true, missed)];
+    }
     const [name, query = ''] = String(played.stream).split('?');
     const parameters = new URLSearchParams(query);
     const host = /^rtmp:\/\/([^:/]+)/.exec(String(played.tcUrl))?.[1];

@@ -6,7 +6,7 @@ import { decodeUserControl, UserControlEvent } from '../../protocols/rtmp/messag
 import { COWORKER_WITHIN_MS } from '../bounds.ts';
 import type { CheckContext, Judgement } from '../check.ts';
 import type { History, StepData } from '../history.ts';
-import { failed, inconclusive, judged } from '../judging.ts';
+import { failed, inconclusive, judged, unlessOurs } from '../judging.ts';
 import { FRAME_MS, type RecordedPlayer, type RecordedPublisher } from '../stage.ts';
 import { attempt, openRtmp, stepsOf } from '../wire/attempt.ts';
 import { MessageType } from '../wire/chunks.ts';
@@ -54,6 +54,22 @@ export function edgesOf(t: CheckContext, asker: ClusterNode): ClusterNode[] {
 export function edgesOfOrigins(t: CheckContext): ClusterNode[] {
   const origins = new Set(clusteredOrigins(t).map(({ spec }) => spec.name));
   return t.nodes('edge').filter(({ spec }) => spec.upstreams.some((name) => origins.has(name)));
+}
+
+/**
+ * Of an SRS edge with each answer of an origin (facts/srs.md 1.1): its links pass through the taps of this process. When
+ * that stands still for as long, the edge is not to blame; it gives the origin up, and comes back after a pause that is
+ * longer than checks wait for a 302.
+ */
+const SRS_PATIENCE_MS = 500;
+
+export function isImpatient(t: CheckContext): boolean {
+  return t.cluster.engine === 'srs';
+}
+
+/** @param judgement of an edge that did not come. */
+export function missedByEdge(history: History, impatient: boolean, judgement: Judgement): Judgement {
+  return impatient ? unlessOurs(history, judgement, 2 * SRS_PATIENCE_MS) : judgement;
 }
 
 /** Publishes right at an origin. Who is told of publishers has been told when it resolves. */

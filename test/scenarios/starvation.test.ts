@@ -197,6 +197,29 @@ test('a check that starves is asked again, three times at the most, observes ane
   assert.deepEqual(await found(9, () => [{ ...fail, verdict: 'pass' }]), ['pass', 1, 0]);
 });
 
+test('a check is asked again when it could not say for a delay of our own, which its finding tells', async () => {
+  let asked = 0;
+  const heldUp = (times: number) => (): Judgement[] =>
+    asked++ < times ? [{ ...fail, verdict: 'inconclusive', ours: true }] : [fail];
+  for (const [times, verdict, told] of [
+    [0, 'fail', 0],
+    [1, 'fail', 1],
+    [9, 'inconclusive', 2],
+  ] as const) {
+    asked = 0;
+    const [finding] = await runGate(
+      request([pretendCheck({ run: async () => {}, judge: heldUp(times) })], { cpu: () => undefined }),
+    );
+    const again = finding!.evidence.filter(({ label }) => label === 'asked again');
+    assert.deepEqual([finding!.verdict, again.length, 'ours' in finding!], [verdict, told, false]);
+  }
+  const other = (): Judgement[] => [{ ...fail, verdict: 'inconclusive' }];
+  const [finding] = await runGate(
+    request([pretendCheck({ run: async () => {}, judge: other })], { cpu: () => undefined }),
+  );
+  assert.ok(!finding!.evidence.some(({ label }) => label === 'asked again'), 'for another reason it is not');
+});
+
 describe('in a gate', () => {
   const SPINS = ['-e', 'for (;;);'];
   /** Three neighbours leave a node a quarter of its CPU. */

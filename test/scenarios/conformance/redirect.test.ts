@@ -501,6 +501,21 @@ describe('who follows', () => {
     assert.equal(verdict('query-through-edge', away), 'inconclusive');
     assert.equal(verdict('query-through-edge', away.missed(9, 'player: the edge')), 'fail');
   });
+
+  test('query-through-edge and loops-bounded: an edge that gave up is not blamed for what held us up', () => {
+    const courses = { 'query-through-edge': 'query.setting', 'loops-bounded': 'loop.setting' };
+    for (const [id, setting] of Object.entries(courses)) {
+      const course = (impatient: boolean, heldUpMs: number) =>
+        new Timeline()
+          .step(0, setting, { stream: 's', impatient })
+          .missed(2300, 'player: the edge')
+          .missed(2300, 'viewer: the edge')
+          .generator(2301, heldUpMs);
+      assert.equal(verdict(id, course(true, 950)), 'inconclusive', id);
+      assert.equal(verdict(id, course(true, 499)), 'fail', id);
+      assert.equal(verdict(id, course(false, 950)), 'fail', id);
+    }
+  });
 });
 
 describe('hung-coworker', () => {
