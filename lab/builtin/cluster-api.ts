@@ -1,6 +1,7 @@
 /** `/api/v1/clusters`: the question of an origin that does not have a stream, and its answer (facts/srs.md 2). */
 import { isIPv4 } from 'node:net';
 import type { BuiltinConfig } from './config.ts';
+import type { Mutants } from './mutants.ts';
 import type { MediaNode } from './node.ts';
 import { DEFAULT_VHOST } from './request-url.ts';
 import { streamName } from './stream-name.ts';
@@ -77,12 +78,13 @@ function reachable(host: string): string | undefined {
  * Where a coworker says that the stream is; undefined when it does not have it.
  * @throws Error when the answer is none.
  */
-export function readClusterAnswer(text: string): OriginAddress | undefined {
+export function readClusterAnswer(text: string, mutants: Mutants): OriginAddress | undefined {
   const { code, data } = objectOf(JSON.parse(text));
   if (code !== 0) throw new Error(`code ${JSON.stringify(code)}`);
   const { origin } = objectOf(data);
   if (origin === null) return undefined;
   const { ip, port } = objectOf(origin);
+  if (mutants.has('origin-believes-any-address') && ip && port) return { ip, port } as OriginAddress;
   if (typeof ip !== 'string' || !isHost(ip)) throw new Error(`ip ${JSON.stringify(ip)}`);
   if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535) {
     throw new Error(`port ${JSON.stringify(port)}`);

@@ -107,7 +107,8 @@ export class Coworkers {
       ? setTimeout(() => block(timeouts.coworker), BLOCKED_AFTER_MS)
       : undefined;
     try {
-      return readClusterAnswer(await requestText(at, 'POST', clusterTarget(query, coworker), limits, ''));
+      const text = await requestText(at, 'POST', clusterTarget(query, coworker), limits, '');
+      return readClusterAnswer(text, mutants);
     } finally {
       clearTimeout(blocking);
     }

@@ -281,6 +281,10 @@ export const MUTANTS = {
     role: 'origin',
     says: 'An origin that is told that it has a stream itself sends players to itself',
   },
+  'origin-believes-any-address': {
+    role: 'origin',
+    says: 'Players are sent to whatever address a coworker tells, also to one that cannot be',
+  },
   'origin-closes-after-asking': {
     role: 'origin',
     says: 'A player whose stream has come here while coworkers were asked is closed when they do not have it',

@@ -255,12 +255,13 @@ const malformedCoworker = check({
   level: 'must',
   spec: {
     source: SRS,
-    where: 'srs_app_http_hooks.cpp, discover_co_workers: ERROR_OCLUSTER_DISCOVER (facts/srs.md 2)',
-    says: 'An answer that is not code 0 with an origin that has an ip and a port is a coworker that does not have the stream.',
+    where:
+      'srs_app_http_hooks.cpp, discover_co_workers: ERROR_OCLUSTER_DISCOVER; srs_app_rtmp_conn.cpp, playing: no 302 to an invalid host or port (facts/srs.md 2)',
+    says: 'An answer that is not code 0 with an origin that has an ip and a port is a coworker that does not have the stream. A port is a number of 16 bits (RFC 9293 3.1), and an address has no slash (RFC 3986 3.2.2).',
   },
   topologies: ALL_COWORKERS,
   needs: ['publish.rtmp', 'play.rtmp', 'coworkers', 'control.process', 'observe.api'],
-  mutants: ['origin-dies-of-coworker'],
+  mutants: ['origin-dies-of-coworker', 'origin-believes-any-address'],
 
   async run(t) {
     const { asker, coworker } = rolesOf(t);
@@ -361,7 +362,8 @@ const loopsBounded = check({
   level: 'must',
   spec: {
     source: 'RFC 9110',
-    where: '15.4: a client ought to detect and intervene in cyclical redirections',
+    where:
+      '15.4: a client ought to detect and intervene in cyclical redirections. SRS’s own edge follows three of HTTP-FLV at the most (facts/srs.md 1.5)',
     says: `An edge follows at most ${REDIRECTS_IN_A_ROW} 302s in a row. Then it waits, as after any failure, and its player waits with it.`,
   },
   topologies: ALL_COWORKERS,
