@@ -1,3 +1,3 @@
-import { importTests } from './files.ts';
+import { importGroup } from './groups.ts';
 
-await importTests('scenarios/conformance/');
+await importGroup('judges');
