@@ -8,9 +8,8 @@ import type { RtpReceived } from './figures.ts';
 
 /** Between two requests for one packet: more than a round trip within a country. */
 const NACK_INTERVAL_MS = 100;
+/** What is still missing an interval after the last of them is lost. */
 const NACK_TRIES = 5;
-/** What is still missing after all tries is lost. */
-const GIVE_UP_MS = NACK_INTERVAL_MS * NACK_TRIES;
 /** Without NACK a packet can only be late by reordering. */
 const REORDER_MS = 100;
 /** Packets that wait behind a gap, and numbers that are asked for. 1024 packets are 10 s at 1 Mbit/s. */
@@ -95,12 +94,17 @@ export class VideoReceiver {
     }
   }
 
-  /** Asks for what is missing, and gives up what has been for too long. */
+  /**
+   * Asks for what is missing, and gives up what was asked for in vain. Tries are counted, not the time: a process that was
+   * held up for long has not asked yet.
+   */
   tick(now: number): void {
-    const patience = this.nack ? GIVE_UP_MS : REORDER_MS;
     while (this.missing.size > 0) {
       const first = this.missing.values().next().value!;
-      if (now - first.since < patience) break;
+      const over = this.nack
+        ? first.tries >= NACK_TRIES && first.nextAt <= now
+        : now - first.since >= REORDER_MS;
+      if (!over) break;
       this.giveUp(now);
     }
     if (!this.nack || this.missing.size === 0) return;

@@ -68,6 +68,15 @@ describe('video receiver', () => {
     assert.deepEqual([figures.late, figures.recovered], [1, 0]);
   });
 
+  it('a process that was held up for a second asks before it gives up', () => {
+    const { figures, nacks, video, push } = receiver();
+    for (const [index, bytes] of PACKETS.entries()) if (index !== 20) push(bytes, 0);
+    video.tick(1000);
+    assert.deepEqual([nacks.length, figures.lost], [1, 0]);
+    push(PACKETS[20]!, 1010);
+    assert.deepEqual([figures.recovered, video.waiting], [1, false]);
+  });
+
   it('a source that loses every second packet for ever is held to its bounds', () => {
     const { figures, video, push } = receiver();
     for (let sequence = 0; sequence < 40_000; sequence += 2) {
