@@ -19,6 +19,8 @@ const VIDEO_SSRC = 0x1000_0001;
 const AUDIO_SSRC = 0x1000_0002;
 const PROBE_MS = 20;
 const HEARD_MS = 8000;
+/** After the last frame, for what was lost of it. */
+const LAST_NACKS_MS = 600;
 
 /**
  * The library's threads keep the process alive, and its `cleanup()` ends it with a SIGSEGV where a connection is still on its
@@ -39,6 +41,7 @@ export class Peer {
   readonly #tracks = new Map<string, Track>();
   /** Of the next frames; SRTP lets no number pass twice. */
   #sequence = 65_500;
+  #onNack: (sequences: readonly number[]) => void = () => {};
   /** The bridge forgets what JavaScript forgets. */
   static readonly alive = new Set<Peer>();
 
@@ -79,11 +82,14 @@ export class Peer {
   }
 
   #received(bytes: Uint8Array): void {
-    if (isRtcp(bytes)) this.rtcp.push(...parseRtcp(bytes));
-    else {
+    if (!isRtcp(bytes)) {
       this.rtp.push(bytes);
       this.onRtp(bytes);
+      return;
     }
+    const messages = parseRtcp(bytes);
+    this.rtcp.push(...messages);
+    for (const message of messages) if (message.type === 'nack') this.#onNack(message.sequences);
   }
 
   send(kind: 'video' | 'audio', bytes: Uint8Array): boolean {
@@ -108,7 +114,7 @@ export class Peer {
   }
 
   /**
-   * Sends stamped frames of the fixture, one every `intervalMs`, and answers NACKs.
+   * Sends stamped frames of the fixture, one every `intervalMs`, and answers NACKs when they come.
    * @param drop whether this packet, counted from 0 on, is lost on its first way.
    */
   async sendFrames(
@@ -119,7 +125,6 @@ export class Peer {
     const figures = rtpSent();
     let sent = 0;
     let dropped = 0;
-    let handled = 0;
     const source = {
       ssrc: VIDEO_SSRC,
       payloadType: VIDEO_PAYLOAD_TYPE,
@@ -136,14 +141,10 @@ export class Peer {
       return this.send('video', packet);
     });
     const packetizer = new H264Packetizer(sender);
-    const answerNacks = (): void => {
-      for (; handled < this.rtcp.length; handled++) {
-        const message = this.rtcp[handled]!;
-        if (message.type !== 'nack') continue;
-        first = false;
-        for (const sequence of message.sequences) sender.again(sequence);
-        first = true;
-      }
+    this.#onNack = (sequences) => {
+      first = false;
+      for (const sequence of sequences) sender.again(sequence);
+      first = true;
     };
     for (const [index, { nals, timestamp }] of sourceFrames(count).entries()) {
       for (const packet of packetizer.packetize(nals, sender.timestamp(timestamp))) sender.send(packet);
@@ -155,14 +156,16 @@ export class Peer {
       };
       this.send('audio', encodeRtp(audio, Uint8Array.of(0xf8, 0xff, 0xfe)));
       await new Promise((resolve) => setTimeout(resolve, intervalMs));
-      answerNacks();
     }
     this.#sequence = sender.sequence;
-    for (let round = 0; round < 30; round++) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      answerNacks();
-    }
+    await new Promise((resolve) => setTimeout(resolve, LAST_NACKS_MS));
     return dropped;
+  }
+
+  /** A sender report that tells nothing. */
+  report(): boolean {
+    const nothing = { ntpSeconds: 0, ntpFraction: 0, rtpTimestamp: 0, packets: 0, octets: 0, reports: [] };
+    return this.feedback([{ type: 'sender-report', ssrc: VIDEO_SSRC, ...nothing }]);
   }
 
   feedback(messages: RtcpMessage[]): boolean {
