@@ -6,6 +6,8 @@ export interface UdpFaults {
   readonly loss?: number;
   /** Each Nth datagram is lost. */
   readonly lossEvery?: number;
+  /** Which datagrams are lost by what they are; asked once for each, in the order in which they come. */
+  readonly lose?: (datagram: Uint8Array) => boolean;
   /** Share of datagrams that are sent twice. */
   readonly duplicate?: number;
   /** In ms. */
@@ -29,7 +31,7 @@ export interface UdpCounts {
   /** Datagrams and bytes that came. */
   packets: number;
   bytes: number;
-  /** Datagrams lost by `loss` and `lossEvery`. */
+  /** Datagrams lost by `loss`, `lossEvery` and `lose`. */
   lost: number;
   /** Lost as the queue of `rate` was full. */
   overflowed: number;
@@ -109,7 +111,7 @@ export class UdpLane {
       forward();
       return;
     }
-    if (this.#isLost()) {
+    if (this.#isLost(datagram)) {
       counts.lost++;
       return;
     }
@@ -143,10 +145,11 @@ export class UdpLane {
 
   #spoiled = 0;
 
-  #isLost(): boolean {
-    const { loss, lossEvery } = this.faults;
+  #isLost(datagram: Uint8Array): boolean {
+    const { loss, lossEvery, lose } = this.faults;
     this.#spoiled++;
-    return (lossEvery !== undefined && this.#spoiled % lossEvery === 0) || this.#happens(loss);
+    const inTurn = lossEvery !== undefined && this.#spoiled % lossEvery === 0;
+    return inTurn || lose?.(datagram) === true || this.#happens(loss);
   }
 
   /** A number is only drawn for what is asked for: the same seed gives the same losses. */

@@ -56,7 +56,7 @@ describe('ffmpeg as a listener', { concurrency: true }, () => {
   test('what it sends is whole under 5 % loss and 25 ms of jitter', async (t) => {
     const { ffmpeg, port } = await ffmpegSends(LATENCY.ffmpeg);
     t.after(() => ffmpeg.stop());
-    const tap = await lossyTap(t, port, 25);
+    const tap = await lossyTap(t, port, 25, 12);
     const { player, meter } = new MeteredPlayer(`srt://127.0.0.1:${tap.address.port}?${LATENCY.ours}`);
     t.after(() => player.close());
     await eventually(8000, '75 frames', () => meter.received >= 75);
@@ -70,7 +70,7 @@ describe('ffmpeg as a listener', { concurrency: true }, () => {
 
   test('what a publisher sends is whole there under 5 % loss and 25 ms of jitter', async (t) => {
     const ffmpeg = await FfmpegListener.start(t, LATENCY.ffmpeg);
-    const tap = await lossyTap(t, ffmpeg.port, 25);
+    const tap = await lossyTap(t, ffmpeg.port, 25, 10);
     const publication = await publishTo(t, `srt://127.0.0.1:${tap.address.port}?${LATENCY.ours}`);
     await eventually(8000, '75 frames', () => publication.frames >= 75);
     publication.stop();

@@ -9,7 +9,7 @@ describe('under loss', { concurrency: true }, () => {
   test('5 % loss and 50 ms of jitter both ways: with 400 ms of latency no frame is lost or damaged', async (t) => {
     const { program, inPort, outPort } = await startRelay('latency=400');
     t.after(() => program.stop());
-    const taps = [await lossyTap(t, inPort, 50), await lossyTap(t, outPort, 50)];
+    const taps = [await lossyTap(t, inPort, 50, 12), await lossyTap(t, outPort, 50, 10)];
     const [up, down] = taps.map(({ address }) => address.port);
     const { player, meter } = new MeteredPlayer(`srt://127.0.0.1:${down}?latency=400`);
     t.after(() => player.close());

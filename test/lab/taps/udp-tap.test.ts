@@ -92,7 +92,7 @@ test('each client address has a socket of its own, up to a bound', async (t) => 
   assert.deepEqual([tap.open, tap.refused], [2, 1]);
 });
 
-test('losses are counted exactly: each tenth, and by a seed that can be repeated', async (t) => {
+test('losses are counted exactly: each tenth, by what a datagram is, and by a seed that can be repeated', async (t) => {
   const every = await bench(t);
   every.tap.setFaults('upstream', { lossEvery: 10 });
   await every.send(200);
@@ -102,6 +102,13 @@ test('losses are counted exactly: each tenth, and by a seed that can be repeated
     every.got,
     numbers(200).filter((number) => number % 10 !== 9),
   );
+
+  const named = await bench(t);
+  named.tap.setFaults('upstream', { lose: (datagram) => datagram[3]! < 5 });
+  await named.send(100);
+  await named.until(() => named.got.length === 95);
+  assert.equal(named.tap.counts('upstream').lost, 5);
+  assert.deepEqual(named.got, numbers(100).slice(5));
 
   const runs: number[][] = [];
   for (let run = 0; run < 2; run++) {
