@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nodeCrypto } from '../../../drivers/srt/crypto.ts';
 import { seededRandom } from '../../../lab/taps/udp-faults.ts';
+import type { SrtConnection } from '../../../protocols/srt/connection.ts';
 import { decodeAck, decodeDropRequest, readLossReport } from '../../../protocols/srt/control.ts';
 import { HandshakeType, MTU } from '../../../protocols/srt/handshake.ts';
 import {
@@ -20,6 +21,17 @@ import { Network, numbered } from './network.ts';
 const isData = (packet: Uint8Array): boolean => !isControl(packet);
 const isType = (packet: Uint8Array, type: number): boolean =>
   isControl(packet) && controlTypeOf(packet) === type;
+
+/** What sends a numbered message every so many ms, and how many it has sent. */
+function sending(from: () => SrtConnection, everyMs = 10) {
+  const sender = {
+    sent: 0,
+    each(now: number): void {
+      if (now % everyMs === 0) from().send(numbered(sender.sent++), now);
+    },
+  };
+  return sender;
+}
 
 const count = (n: number): number[] => Array.from({ length: n }, (_, index) => index);
 
@@ -77,14 +89,12 @@ test('what is lost comes again in time: 10 % both ways, jitter, and nothing is m
     lose: () => random() < 0.1,
     delay: () => 20 + random() * 30,
   }).run(1500);
-  let next = 0;
-  network.run(10_000, (now) => {
-    if (now % 10 === 0) network.accepted!.send(numbered(next++), now);
-  });
+  const sender = sending(() => network.accepted!);
+  network.run(10_000, sender.each);
   network.run(1500);
   assert.deepEqual(
     network.atCaller.map(({ number }) => number),
-    count(next),
+    count(sender.sent),
   );
   const { figures } = network.caller;
   assert.ok(figures.retransmitsReceived > 50);
@@ -102,15 +112,13 @@ test('without latency nothing waits: the lost are just those that were lost on t
       return gone;
     },
   }).run(50);
-  let next = 0;
-  network.run(10_000, (now) => {
-    if (now % 5 === 0) network.accepted!.send(numbered(next++), now);
-  });
+  const sender = sending(() => network.accepted!, 5);
+  network.run(10_000, sender.each);
   network.run(500);
   const { figures } = network.caller;
   assert.ok(lost > 50);
   assert.equal(figures.packetsLost, lost);
-  assert.equal(figures.packetsDropped, next - network.atCaller.length);
+  assert.equal(figures.packetsDropped, sender.sent - network.atCaller.length);
   assert.ok(figures.packetsDropped > lost / 2);
 });
 
@@ -127,19 +135,17 @@ test('without latency, what is overtaken is dropped, and belated when it comes',
     },
     delay: () => (slow ? 40 : 5),
   }).run(50);
-  let next = 0;
-  network.run(2000, (now) => {
-    if (now % 10 === 0) network.accepted!.send(numbered(next++), now);
-  });
+  const sender = sending(() => network.accepted!);
+  network.run(2000, sender.each);
   // So that something follows the last of them.
-  network.accepted!.send(numbered(next++), network.now);
+  network.accepted!.send(numbered(sender.sent++), network.now);
   network.run(500);
   const { packetsDropped, packetsBelated, packetsLost } = network.caller.figures;
   assert.equal(overtaken, 20);
   assert.deepEqual([packetsLost, packetsDropped], [overtaken, overtaken]);
   // Each twice: it was asked for again before it came.
   assert.equal(packetsBelated, 2 * overtaken);
-  assert.equal(network.atCaller.length, next - overtaken);
+  assert.equal(network.atCaller.length, sender.sent - overtaken);
 });
 
 test('a packet that nothing follows is sent again', () => {
@@ -163,17 +169,15 @@ test('a sender gives up what is older than a second, and tells', () => {
   let cut = false;
   const network = new Network({ lose: (_packet, up) => cut && up }).run(50);
   cut = true;
-  let next = 0;
-  network.run(3000, (now) => {
-    if (now % 10 === 0) network.accepted!.send(numbered(next++), now);
-  });
+  const sender = sending(() => network.accepted!);
+  network.run(3000, sender.each);
   assert.ok(network.accepted!.figures.sendDropped > 100);
   assert.ok(network.packets.some(({ up, packet }) => !up && isType(packet, ControlType.dropRequest)));
   // The other direction was whole, and is not harmed by being told.
   network.run(500);
   assert.deepEqual(
     network.atCaller.map(({ number }) => number),
-    count(next),
+    count(sender.sent),
   );
 });
 
@@ -237,17 +241,14 @@ test('what the sender gave up during a cut of one way is not asked for again, an
       return false;
     },
   }).run(50);
-  let next = 0;
-  const send = (now: number): void => {
-    if (now % 10 === 0) network.accepted!.send(numbered(next++), now);
-  };
-  network.run(500, send);
+  const sender = sending(() => network.accepted!);
+  network.run(500, sender.each);
   cut = true;
-  network.run(2000, send);
+  network.run(2000, sender.each);
   cut = false;
   const mendedAt = network.now;
   // Well before the latency is over for what came first after the cut.
-  network.run(200, send);
+  network.run(200, sender.each);
   assert.ok(gone !== undefined);
   const { first, last, at: toldAt } = gone;
   assert.ok(last - first > 50, `${last - first + 1} given up`);
@@ -269,10 +270,10 @@ test('what the sender gave up during a cut of one way is not asked for again, an
   assert.ok(played.length > 50, `${played.length} played`);
   const { packetsDropped } = network.caller.figures;
   assert.equal(packetsDropped, from - (first - 1));
-  network.run(1000, send);
+  network.run(1000, sender.each);
   network.run(500);
-  assert.equal(network.atCaller.at(-1)?.number, next - 1);
-  assert.equal(network.atCaller.length + packetsDropped, next);
+  assert.equal(network.atCaller.at(-1)?.number, sender.sent - 1);
+  assert.equal(network.atCaller.length + packetsDropped, sender.sent);
   assert.equal(network.caller.figures.packetsDropped, packetsDropped);
 });
 
@@ -283,17 +284,14 @@ test('after a long cut a receiver goes on where the sender is', () => {
     listener: { peerIdleTimeoutMs: 30_000 },
     lose: () => cut,
   }).run(50);
-  let next = 0;
-  const send = (now: number): void => {
-    if (now % 10 === 0) network.accepted!.send(numbered(next++), now);
-  };
-  network.run(500, send);
+  const sender = sending(() => network.accepted!);
+  network.run(500, sender.each);
   cut = true;
-  network.run(4000, send);
+  network.run(4000, sender.each);
   cut = false;
-  network.run(2000, send);
-  const from = next;
-  network.run(1000, send);
+  network.run(2000, sender.each);
+  const from = sender.sent;
+  network.run(1000, sender.each);
   assert.ok(network.atCaller.some(({ number }) => number >= from));
   const numbers = network.atCaller.map(({ number }) => number);
   assert.deepEqual(
@@ -309,14 +307,12 @@ for (const keyBytes of [16, 24, 32] as const) {
       caller: { ...secret, keyBytes, keyRefreshPackets: 50, keyAnnouncePackets: 20 },
       listener: { ...secret },
     }).run(50);
-    let next = 0;
-    network.run(2000, (now) => {
-      if (now % 10 === 0) network.caller.send(numbered(next++), now);
-    });
+    const sender = sending(() => network.caller);
+    network.run(2000, sender.each);
     network.run(300);
     assert.deepEqual(
       network.atListener.map(({ number }) => number),
-      count(next),
+      count(sender.sent),
     );
     assert.equal(network.accepted!.figures.packetsUndecryptable, 0);
     const data = network.packets.filter(({ up, packet }) => up && isData(packet));
@@ -417,20 +413,18 @@ for (const [what, everyMs, options, bytesPerSecond] of [
   test(`packets leave at the pace of ${what}`, () => {
     const network = new Network({ listener: options }).run(50);
     const { accepted } = network;
-    let next = 0;
+    const sender = sending(() => accepted!, everyMs);
     // It is measured once a second.
-    network.run(1500, (now) => {
-      if (now % everyMs === 0) accepted!.send(numbered(next++), now);
-    });
+    network.run(1500, sender.each);
     assert.equal(accepted!.backlog, 0, 'the input itself is not held up');
     const from = network.now;
-    for (let number = 0; number < 30; number++) accepted!.send(numbered(next++), from);
+    for (let number = 0; number < 30; number++) accepted!.send(numbered(sender.sent++), from);
     let last = Number.NaN;
     network.run(1000, (now) => {
       if (Number.isNaN(last) && accepted!.backlog === 0) last = now;
     });
     network.run(500);
-    assert.equal(network.atCaller.length, next);
+    assert.equal(network.atCaller.length, sender.sent);
     // From the first packet to the last; a burst of up to 15 ms is let by.
     const expected = ((29 * 1360) / bytesPerSecond) * 1000;
     const took = last - from;
