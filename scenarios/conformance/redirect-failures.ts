@@ -11,6 +11,7 @@ import type { History } from '../history.ts';
 import { compareFrames, failed, inconclusive, judged, notSeen, unlessOurs, videoOf } from '../judging.ts';
 import { GOP_FRAMES } from '../stage.ts';
 import { judgeAttempts, stepsOf } from '../wire/attempt.ts';
+import { hold, judgeGone, judgeHeld, killSeen, knock } from '../wire/presence.ts';
 import { type ApiAnswer, clusterAnswerOf, StandInStep, standIn } from '../wire/stand-in.ts';
 import { everyOne, lossOf, missedBy, timeOf } from './masters-and-slaves.ts';
 import {
@@ -59,7 +60,7 @@ const hungCoworker = check({
     const { asker, holder, coworker } = rolesOf(t);
     const [here, there, nobodys] = [t.stream('here'), t.stream('there'), t.stream('nobodys')];
     await Promise.all([publishAt(t, asker, here), publishAt(t, holder, there)]);
-    await t.control(coworker, 'freeze');
+    const release = await hold(t, coworker);
     const { coworkers = [] } = asker.spec;
     const boundMs = coworkerMs(t) + COWORKER_WITHIN_MS;
     const others = coworkers.length > 1;
@@ -85,13 +86,15 @@ const hungCoworker = check({
     }
     await seeking;
     await found;
-    await t.control(coworker, 'thaw');
+    await release();
     t.step('hung.done');
   },
 
   judge(history) {
     const setting = history.step('hung.setting');
     if (setting === undefined) return [...judgeAttempts(history), notSeen(history, 'a hung coworker')];
+    const unheld = judgeHeld(history);
+    if (unheld.length > 0) return [...judgeAttempts(history), ...unheld];
     const boundMs = Number(setting.boundMs);
     const seekers = Array.from({ length: SEEKERS }, (_, i) => `seeker-${i + 1}`);
     return [
@@ -194,7 +197,7 @@ const deadCoworker = check({
     const { asker, holder, coworker } = rolesOf(t);
     const stream = t.stream();
     await publishAt(t, holder, stream);
-    await t.control(coworker, 'kill');
+    await killSeen(t, coworker, 'api');
     const boundMs = COWORKER_WITHIN_MS + (t.cluster.killed === 'silent' ? coworkerMs(t) : 0);
     t.step('dead.setting', { boundMs, location: rtmpUrl(holder, stream) });
     const withinMs = boundMs + 1000;
@@ -202,6 +205,7 @@ const deadCoworker = check({
       (await playByHand(t, { name, node: asker, stream: wanted, withinMs }))?.close();
     };
     await Promise.all([ask('there', stream), ask('nobodys', t.stream('nobodys'))]);
+    await knock(t, coworker, 'api');
   },
 
   judge(history) {
@@ -211,9 +215,7 @@ const deadCoworker = check({
     const boundMs = Number(setting.boundMs);
     return [
       ...judgeAttempts(history),
-      ...(history.of('node.control').some(({ action }) => action === 'kill')
-        ? []
-        : [notSeen(history, 'a coworker that dies')]),
+      ...judgeGone(history),
       judgeSentTo(history, 'there', String(setting.location)),
       judgeInTime(history, 'there', boundMs),
       judgeEndsSoon(history, 'nobodys', boundMs),

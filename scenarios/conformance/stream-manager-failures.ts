@@ -8,6 +8,7 @@ import {
 } from '../bounds.ts';
 import { type CheckContext, check } from '../check.ts';
 import { judged, notSeen } from '../judging.ts';
+import { judgeGone, killSeen, knock } from '../wire/presence.ts';
 import {
   ask,
   judgeLast,
@@ -178,7 +179,7 @@ const redisRestart = check({
     const ending = await publish(ended);
     await lookFor(t, 'before', before, REPORTED_WITHIN_MS, rtmpOf(first!));
     await lookFor(t, 'ending', ended, REPORTED_WITHIN_MS, rtmpOf(first!));
-    await t.control(redis, 'kill');
+    await killSeen(t, redis, 'redis');
     t.step('gone');
     await ask(t, 'gone-before', before);
     await publish(meanwhile, second!);
@@ -187,12 +188,14 @@ const redisRestart = check({
     await post(t, 'posted', '/api/v1/streams', postedReport(posted));
     await ask(t, 'gone-posted', posted);
     await lookFor(t, 'gone-ended', ended, REPORTED_WITHIN_MS, NOWHERE);
+    await knock(t, redis, 'redis');
     await t.control(redis, 'restart');
     t.step('back');
     await untilRedisHasAll(t);
     await ask(t, 'back-before', before);
     await ask(t, 'back-meanwhile', meanwhile);
     await ask(t, 'back-ended', ended);
+    await killSeen(t, manager, 'api');
     await t.control(manager, 'restart');
     t.step('anew');
     await lookFor(t, 'anew-before', before, MANAGER_KNOWS_WITHIN_MS, rtmpOf(first!));
@@ -206,6 +209,7 @@ const redisRestart = check({
     if (setting === undefined) return [notSeen(history, 'streams are published')];
     const [before, meanwhile] = [String(setting.before), String(setting.meanwhile)];
     return [
+      ...judgeGone(history),
       judgeLast(history, 'before', before, 'the manager knows what is published'),
       judgeLast(history, 'ending', before, 'and what is to end'),
       judgeLast(history, 'gone-before', before, 'while Redis is gone it knows what it knew'),

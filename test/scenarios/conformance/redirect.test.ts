@@ -524,9 +524,12 @@ describe('hung-coworker', () => {
     readonly published?: number;
     readonly there?: Answer & { readonly location?: string };
     readonly seeker?: Answer & { readonly location?: string };
+    readonly held?: boolean;
   }
-  const course = ({ first = 200, published = 100, there = {}, seeker = {} }: Course = {}) => {
-    const timeline = new Timeline()
+  const course = ({ first = 200, published = 100, there = {}, seeker = {}, held = true }: Course = {}) => {
+    const timeline = new Timeline().step(0, 'node.asked', { node: 'b' });
+    if (!held) timeline.step(2, 'node.answered', { node: 'b', status: 200, error: null });
+    timeline
       .step(0, 'hung.setting', { boundMs: 3500, others: true, location: LOCATION })
       .step(1000, 'hung.joined', { player: 'v' });
     appendAt(timeline, 'got', 'v', 1000 + first, video({ count: 5 }));
@@ -569,12 +572,38 @@ describe('hung-coworker', () => {
 
   test('a node that answers nothing more is held', () => {
     const setting = { boundMs: 3500, others: false, location: LOCATION };
-    const held = new Timeline().step(0, 'hung.setting', setting).missed(2000, 'API of a as expected for s');
+    const held = new Timeline()
+      .step(0, 'node.asked', { node: 'b' })
+      .step(0, 'hung.setting', setting)
+      .missed(2000, 'API of a as expected for s');
     assert.equal(verdict('hung-coworker', held), 'fail');
   });
 
+  test('a coworker that was not seen to hang held nobody', () => {
+    const setting = { boundMs: 3500, others: false, location: LOCATION };
+    const missed = (timeline: Timeline) =>
+      judge('hung-coworker', timeline.step(0, 'hung.setting', setting).missed(2000, 'API of a as expected'));
+    const asked = () => new Timeline().step(0, 'node.asked', { node: 'b' });
+    const answered = asked().step(2, 'node.answered', { node: 'b', status: 200, error: null });
+    assert.deepEqual(missed(answered), {
+      verdict: 'inconclusive',
+      says: 'it answered after 2 ms: HTTP status 200',
+    });
+    const refused = { node: 'b', status: 0, error: 'http.ECONNREFUSED' };
+    assert.equal(missed(asked().step(2, 'node.answered', refused)).verdict, 'inconclusive');
+    const late = { node: 'b', status: 0, error: 'http.timeout' };
+    assert.equal(missed(asked().step(5000, 'node.answered', late)).verdict, 'fail');
+    assert.equal(missed(new Timeline()).verdict, 'inconclusive', 'nobody asked it');
+    assert.equal(verdict('hung-coworker', course({ held: false })), 'inconclusive');
+    assert.equal(verdict('hung-coworker', course({ held: false, first: 1001 })), 'inconclusive');
+    const thawed = course()
+      .control(9000, 'b', 'thaw')
+      .step(9001, 'node.answered', { node: 'b', status: 200 });
+    assert.equal(verdict('hung-coworker', thawed), 'pass', 'it answers when it is let go');
+  });
+
   test('nobody who comes shows nothing', () => {
-    const timeline = new Timeline().step(0, 'hung.setting', {
+    const timeline = new Timeline().step(0, 'node.asked', { node: 'b' }).step(0, 'hung.setting', {
       boundMs: 3500,
       others: true,
       location: LOCATION,
@@ -587,8 +616,12 @@ describe('hung-coworker', () => {
 });
 
 test('dead-coworker: the next one is asked, at once where the host of the dead one refuses', () => {
-  const setting = (boundMs = COWORKER_WITHIN_MS) =>
-    new Timeline().control(0, 'b', 'kill').step(0, 'dead.setting', { boundMs, location: LOCATION });
+  const setting = (boundMs = COWORKER_WITHIN_MS, met = 'ECONNREFUSED') =>
+    new Timeline()
+      .step(0, 'node.knocked', { node: 'b', met: 'open' })
+      .control(0, 'b', 'kill')
+      .step(0, 'node.knocked', { node: 'b', met })
+      .step(0, 'dead.setting', { boundMs, location: LOCATION });
   const told = [...DIALOGUE, redirectTo(LOCATION)];
   assert.equal(verdict('dead-coworker', ended(sentTo(setting(), 'there'), 'nobodys')), 'pass');
   assert.equal(verdict('dead-coworker', ended(ended(setting(), 'there'), 'nobodys')), 'fail');
@@ -599,6 +632,19 @@ test('dead-coworker: the next one is asked, at once where the host of the dead o
   assert.equal(verdict('dead-coworker', sentTo(sentTo(setting(), 'there'), 'nobodys')), 'fail');
   const alive = new Timeline().step(0, 'dead.setting', { boundMs: COWORKER_WITHIN_MS, location: LOCATION });
   assert.equal(verdict('dead-coworker', ended(sentTo(alive, 'there'), 'nobodys')), 'inconclusive');
+  const [open, gone] = [setting(COWORKER_WITHIN_MS, 'open'), setting(COWORKER_WITHIN_MS, 'EHOSTUNREACH')];
+  assert.equal(verdict('dead-coworker', ended(sentTo(gone, 'there'), 'nobodys')), 'pass');
+  assert.equal(
+    verdict('dead-coworker', ended(sentTo(open, 'there'), 'nobodys')),
+    'inconclusive',
+    'it went on',
+  );
+  const back = setting().step(4000, 'node.knocked', { node: 'b', met: 'open' });
+  assert.equal(
+    verdict('dead-coworker', ended(sentTo(back, 'there'), 'nobodys')),
+    'inconclusive',
+    'it came back',
+  );
 });
 
 test('malformed-coworker: every nonsense ends its player, and the witness goes on', () => {

@@ -306,17 +306,44 @@ describe('redis-restart', () => {
     'anew-posted': '127.0.0.1:9',
     'anew-ended': NOWHERE,
   };
-  const verdict = (wrong: Readonly<Record<string, string>>) => {
+  const GONE = { redis: 'ECONNREFUSED', manager: 'ECONNREFUSED' };
+  /** @param met at the port of each after it was killed; null: nobody looked. */
+  const course = (
+    wrong: Readonly<Record<string, string>>,
+    met: Readonly<Record<string, string | null>> = {},
+  ) => {
     const timeline = new Timeline().step(0, 'places', { before: A, meanwhile: B });
+    for (const [node, found] of Object.entries<string | null>({ ...GONE, ...met })) {
+      timeline.step(1, 'node.knocked', { node, met: 'open' }).control(2, node, 'kill');
+      if (found !== null) timeline.step(3, 'node.knocked', { node, met: found });
+      timeline.control(4, node, 'restart').step(5, 'node.knocked', { node, met: 'open' });
+    }
     for (const [about, place] of Object.entries({ ...right, ...wrong })) answers(timeline, 10, about, place);
-    return judge('redis-restart', timeline).verdict;
+    return judge('redis-restart', timeline);
   };
+  const verdict = (wrong: Readonly<Record<string, string>>) => course(wrong).verdict;
 
   test('every answer counts', () => {
     assert.equal(verdict({}), 'pass');
     for (const [about, place] of Object.entries(right)) {
       assert.equal(verdict({ [about]: place === NOWHERE ? A : NOWHERE }), 'fail', about);
     }
+  });
+  test('a Redis, or a manager, that was not seen to be gone shows nothing', () => {
+    for (const node of ['redis', 'manager']) {
+      assert.equal(course({}, { [node]: 'silence' }).verdict, 'pass');
+      assert.deepEqual(course({}, { [node]: 'open' }), {
+        verdict: 'inconclusive',
+        says: 'its port took a connection 1 ms later',
+      });
+      assert.equal(course({}, { [node]: null }).verdict, 'inconclusive');
+    }
+    const wrong = { 'gone-before': NOWHERE };
+    assert.equal(
+      course(wrong, { redis: 'open' }).verdict,
+      'fail',
+      'what is wrong with Redis is wrong without',
+    );
   });
   test('a check that ends early is not a pass', () => {
     const timeline = new Timeline().step(0, 'places', { before: A, meanwhile: B });

@@ -24,7 +24,7 @@ export class Timeline {
     return this.#tap(t, from, to, 'tap.close', -1);
   }
 
-  control(t: number, node: string, action: 'kill' | 'restart'): this {
+  control(t: number, node: string, action: 'kill' | 'restart' | 'thaw'): this {
     this.history.append({ t, type: 'node.control', node, action });
     return this;
   }
