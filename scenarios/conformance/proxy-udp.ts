@@ -14,7 +14,7 @@ import { WireSrt } from '../wire/srt.ts';
 import { bridgeMissing, makeOffer } from '../wire/webrtc.ts';
 import { PROXY_SPEC, PROXY_TOPOLOGIES, register, registrationOf, streamAt } from './proxy-origins.ts';
 import { clientsTold, homeOf } from './proxy-streams.ts';
-import { SRT_PLAYING_WITHIN_MS } from './srt-lines.ts';
+import { judgeMissing, SRT_PLAYING_WITHIN_MS } from './srt-lines.ts';
 
 const Step = {
   playing: 'udp.playing',
@@ -70,7 +70,10 @@ async function watchAndLeave(t: CheckContext, { protocol, source, withinMs }: Ki
 
 function judgeWatched(history: History): Judgement[] {
   const streams = words(history.step(Step.playing)?.streams);
-  if (streams.length === 0) return [notSeen(history, 'streams and players through the proxy')];
+  if (streams.length === 0) {
+    const publishers = history.of('client.closed').map(({ client }) => client);
+    return judgeMissing(history, publishers, 'streams and players through the proxy');
+  }
   return [...streams.map((stream) => judgeFrames(history, stream)), ...judgeReleased(history, streams)];
 }
 
@@ -400,6 +403,7 @@ function sendCheck(
 }
 
 const PROTOCOLS = ['rtmp', 'http', 'srt', 'webrtc'] as const;
+const EXPORTED_PUBLISHERS = ['srt-publisher', 'rtmp-publisher'] as const;
 
 export const exporter = check({
   id: 'proxy/exporter',
@@ -418,10 +422,11 @@ export const exporter = check({
 
   async run(t) {
     const [first, second] = [t.stream('srt'), t.stream('rtmp')];
+    const [overSrt, overRtmp] = EXPORTED_PUBLISHERS;
     await readMetrics(t, 'before');
     const publishers = [
-      await t.publish({ url: t.publishUrl(first, undefined, 'srt'), label: 'srt-publisher' }),
-      await t.publish({ url: t.publishUrl(second), label: 'rtmp-publisher' }),
+      await t.publish({ url: t.publishUrl(first, undefined, 'srt'), label: overSrt }),
+      await t.publish({ url: t.publishUrl(second), label: overRtmp }),
     ];
     const unbridged = await bridgeMissing(t);
     const players = [
@@ -446,7 +451,7 @@ export const exporter = check({
     const [before, during, after] = ['before', 'during', 'after'].map(of);
     const told = history.step(Step.exchange);
     if (before === undefined || during === undefined || told === undefined)
-      return [notSeen(history, 'the exporter while clients are there')];
+      return judgeMissing(history, EXPORTED_PUBLISHERS, 'the exporter while clients are there');
     const played = PROTOCOLS.filter((protocol) => history.got(protocol).length > 0);
     const counting = `clients of ${played.join(', ') || 'any protocol'} are counted`;
     const silent = ['before', 'during', 'after'].filter((when) => !isAnswered(history, `metrics-${when}`));

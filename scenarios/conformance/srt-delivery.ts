@@ -17,6 +17,7 @@ import {
   closedByPeer,
   DRAFT,
   EDGE_CLUSTER,
+  judgeMissing,
   line,
   SRS,
   SRT_PLAYING_WITHIN_MS,
@@ -71,7 +72,7 @@ const publishPlayExact = check({
 
   judge(history) {
     const watched = history.step('watched');
-    if (watched === undefined) return [notSeen(history, 'players of an SRT publisher')];
+    if (watched === undefined) return judgeMissing(history, ['publisher'], 'players of an SRT publisher');
     const publisher = `${watched.publisher}`;
     return [
       judgePackets(history, publisher, `${watched.player}`, FRAMES),
@@ -182,7 +183,7 @@ const latencyAsConfigured = check({
 
   judge(history) {
     const watched = history.step('watched');
-    if (watched === undefined) return [notSeen(history, 'players of an SRT publisher')];
+    if (watched === undefined) return judgeMissing(history, ['publisher'], 'players of an SRT publisher');
     const first = Number(watched.sendLatency);
     const both = first + Number(watched.playLatency);
     return [
@@ -260,7 +261,7 @@ const lossRecovered = check({
     const watched = history.step('watched');
     const lost = history.step('lost');
     if (watched === undefined || lost === undefined) {
-      return [notSeen(history, 'a publisher and a player on links that lose')];
+      return judgeMissing(history, ['publisher'], 'a publisher and a player on links that lose');
     }
     const publisher = `${watched.publisher}`;
     const frames = words(watched.players).map((player) =>

@@ -19,6 +19,7 @@ import {
   DRAFT,
   EDGE_CLUSTER,
   entryOf,
+  judgeLetIn,
   SRS,
   SRT_PLAYING_WITHIN_MS,
   withStreamId,
@@ -370,6 +371,7 @@ const missingAndRefused = check({
   judge(history) {
     const refused = history.of('step').filter(({ step }) => step === 'refused');
     return [
+      ...judgeLetIn(history, ['first']),
       judgeWaiting(history),
       ...refused.map(({ t, data: { client, why } }) => {
         const expected = `${client}, who asks for ${why}: let in, and closed within ${SRT_CLOSED_WITHIN_MS} ms`;

@@ -1,10 +1,12 @@
-/** What the checks of SRT share: where the server is, and links to it that can be spoiled or cut. */
+/** What the checks of SRT share: where the server is, links to it that can be spoiled or cut, and whom it lets in. */
+import { CloseReason } from '../../drivers/client.ts';
 import type { Direction } from '../../lab/cluster.ts';
 import type { UdpFaults } from '../../lab/taps/udp-faults.ts';
 import { UdpTap } from '../../lab/taps/udp-tap.ts';
 import { SRT_PASSPHRASE } from '../bounds.ts';
-import type { CheckContext } from '../check.ts';
+import type { CheckContext, Judgement } from '../check.ts';
 import type { EventOf, History } from '../history.ts';
+import { failed, notSeen } from '../judging.ts';
 
 export const EDGE_CLUSTER = ['edge-cluster'] as const;
 /** Its SRT server wants no passphrase. */
@@ -41,6 +43,30 @@ export function closedByPeer(history: History, client: string): EventOf<'client.
   return history
     .of('client.closed')
     .find((event) => event.client === client && event.reason !== 'local' && event.t <= end);
+}
+
+/** Ends by which a server says no; silence says nothing. */
+const NO: readonly string[] = [
+  CloseReason.rejected,
+  CloseReason.refused,
+  CloseReason.remote,
+  CloseReason.reset,
+];
+
+/** A failure for the first of these whom the server did not let in, or let go of; none where none was seen to be. */
+export function judgeLetIn(history: History, clients: readonly string[]): Judgement[] {
+  const refused = clients
+    .map((client) => closedByPeer(history, client))
+    .find((closed) => closed !== undefined && NO.includes(closed.reason));
+  if (refused === undefined) return [];
+  const { client, reason, during, code } = refused;
+  return [failed(`${client} is let in`, `${client} was closed: ${reason} while ${during}, ${code}`)];
+}
+
+/** Without these nothing is there to judge, which is a failure where they were refused. */
+export function judgeMissing(history: History, clients: readonly string[], expected: string): Judgement[] {
+  const refused = judgeLetIn(history, clients);
+  return refused.length > 0 ? refused : [notSeen(history, expected)];
 }
 
 export interface Line {

@@ -17,7 +17,16 @@ import { WireSrt } from '../wire/srt.ts';
 import { judgeWitnesses, Witnesses } from '../wire/witnesses.ts';
 import { judgeFrames } from './srt-delivery.ts';
 import { judgeClosed } from './srt-handshake.ts';
-import { closedByPeer, DRAFT, EDGE_CLUSTER, entryOf, line, SRS, SRT_PLAYING_WITHIN_MS } from './srt-lines.ts';
+import {
+  closedByPeer,
+  DRAFT,
+  EDGE_CLUSTER,
+  entryOf,
+  judgeMissing,
+  line,
+  SRS,
+  SRT_PLAYING_WITHIN_MS,
+} from './srt-lines.ts';
 
 // peer-idle
 
@@ -64,7 +73,9 @@ const peerIdle = check({
 
   judge(history) {
     const vanished = history.of('step').find(({ step }) => step === 'vanished');
-    if (vanished === undefined) return [notSeen(history, 'a player and a publisher who vanish')];
+    if (vanished === undefined) {
+      return judgeMissing(history, ['steady', 'vanishing'], 'a player and a publisher who vanish');
+    }
     const { played, published } = vanished.data;
     const lookedAt = Math.max(vanished.t, ...history.of('api.stream').map(({ t }) => t));
     const left = (stream: unknown, clients: number, who: string): Judgement => {
@@ -123,7 +134,9 @@ const twoPublishers = check({
 
   judge(history) {
     const two = history.of('step').find(({ step }) => step === 'two');
-    if (two === undefined) return [notSeen(history, 'a publisher with players, and a second one')];
+    if (two === undefined) {
+      return judgeMissing(history, ['first', 'second'], 'a publisher with players, and a second one');
+    }
     const first = closedByPeer(history, 'first');
     return [
       judgeClosed(history, 'second', two.t, `the second publisher: closed within ${SRT_CLOSED_WITHIN_MS} ms`),

@@ -231,3 +231,29 @@ describe('proxy/exporter', () => {
     assert.equal(judgeWith([exporter], 'proxy/exporter', new Timeline()).verdict, 'inconclusive');
   });
 });
+
+describe('a publisher whom a proxy has to let in', () => {
+  const refused = (client: string, reason: 'rejected' | 'timeout'): Timeline => {
+    const timeline = new Timeline();
+    const code = `srt.${reason}`;
+    timeline.history.append({
+      ...{ t: 2, type: 'client.closed', client, reason, during: 'handshaking', code, detail: '' },
+    });
+    return timeline;
+  };
+  const of = (id: string, timeline: Timeline) =>
+    judgeWith([srtThrough, webrtcThrough, exporter], id, timeline);
+
+  test('who is refused is a failure that says why', () => {
+    assert.match(of('proxy/webrtc', refused('to-s', 'rejected')).says, /to-s.*srt\.rejected/);
+    for (const [id, client] of [
+      ['proxy/srt', 'to-s'],
+      ['proxy/webrtc', 'to-s'],
+      ['proxy/exporter', 'srt-publisher'],
+      ['proxy/exporter', 'rtmp-publisher'],
+    ] as const) {
+      assert.equal(of(id, refused(client, 'rejected')).verdict, 'fail', `${id} ${client}`);
+      assert.equal(of(id, refused(client, 'timeout')).verdict, 'inconclusive', `${id} ${client}`);
+    }
+  });
+});

@@ -31,8 +31,14 @@ const streaming = (t: number, client: string): HistoryEvent => ({
   state: 'streaming',
 });
 
-function closed(t: number, client: string, reason: 'remote' | 'rejected' = 'remote'): HistoryEvent {
-  const code = reason === 'remote' ? 'srt.shutdown' : 'srt.rejected.bad-secret';
+const CODES = {
+  remote: 'srt.shutdown',
+  rejected: 'srt.rejected.bad-secret',
+  timeout: 'srt.timeout.handshake',
+} as const;
+
+function closed(t: number, client: string, reason: keyof typeof CODES = 'remote'): HistoryEvent {
+  const code = CODES[reason];
   return { t, type: 'client.closed', client, reason, during: 'streaming', code, detail: '' };
 }
 
@@ -624,5 +630,49 @@ describe('malformed', () => {
   test('what was not done proves nothing; a connection that is lost is a failure', () => {
     assert.equal(judge('malformed', []).verdict, 'inconclusive');
     assert.match(judge('malformed', [closed(3, 'srt')]).says, /srt.shutdown/);
+  });
+});
+
+describe('a publisher whom the server has to let in', () => {
+  /** By check, those without whom there is nothing to see. */
+  const NEEDED: Readonly<Record<string, readonly string[]>> = {
+    'stream-id-routing': ['publisher'],
+    'missing-and-refused': ['first'],
+    encryption: ['publisher'],
+    'without-encryption': ['publisher'],
+    'publish-play-exact': ['publisher'],
+    'latency-as-configured': ['publisher'],
+    'loss-recovered': ['publisher'],
+    'two-publishers': ['first', 'second'],
+    'peer-idle': ['steady', 'vanishing'],
+    malformed: ['publisher'],
+  };
+
+  test('each check with one is here, but the one that publishes last', () => {
+    const ids = SRT_CHECKS.filter(({ needs }) => needs.includes('publish.srt')).map(({ id }) => id.slice(4));
+    assert.deepEqual([...Object.keys(NEEDED), 'handshake-flood'].sort(), ids.sort());
+  });
+
+  for (const [id, publishers] of Object.entries(NEEDED)) {
+    test(`${id}: who is refused is a failure that says why`, () => {
+      for (const publisher of publishers) {
+        const { verdict, says } = judge(id, [closed(2, publisher, 'rejected')]);
+        assert.equal(verdict, 'fail', publisher);
+        assert.match(says, /srt\.rejected\.bad-secret/);
+      }
+    });
+  }
+
+  test('of whom nothing is known, or who got no answer, is no failure of the server that was seen', () => {
+    for (const id of ['publish-play-exact', 'latency-as-configured', 'two-publishers', 'peer-idle']) {
+      assert.equal(judge(id, []).verdict, 'inconclusive', id);
+      const [publisher = ''] = NEEDED[id]!;
+      assert.equal(judge(id, [closed(2, publisher, 'timeout')]).verdict, 'inconclusive', id);
+    }
+  });
+
+  test('what the gate ends itself is no refusal', () => {
+    const over: HistoryEvent = { t: 5, type: 'generator', loopLagMs: 0 };
+    assert.equal(judge('peer-idle', [over, closed(6, 'steady')]).verdict, 'inconclusive');
   });
 });
