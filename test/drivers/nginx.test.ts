@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { CloseReason } from '../../drivers/client.ts';
+import { CloseReason, type Player } from '../../drivers/client.ts';
 import { createPlayer, createPublisher } from '../../drivers/create.ts';
 import { FrameMeter, MeterHistograms } from '../../drivers/measure/meter.ts';
 import { type Publication, Publishing } from '../../drivers/measure/publishing.ts';
@@ -41,6 +41,15 @@ async function publish(
     publishing.add(url, { handshake });
   });
   return within(3000, 'Publish.Start', started);
+}
+
+/** A player who reads until the server, or what is media, is at its end. */
+async function readAll(url: string): Promise<Player> {
+  const witness = new Witness();
+  const player = createPlayer(url, new CountingSink(), {}, witness);
+  player.open();
+  await witness.closed();
+  return player;
 }
 
 class MeteredFrames {
@@ -204,10 +213,11 @@ describe('nginx-rtmp and ffmpeg', { concurrency: true }, () => {
   });
 
   test('a paused publication sends nothing, and goes on without a gap in its timestamps', async (t) => {
-    const publication = await publish(t, rtmp('paused'));
+    const [publication, beside] = await Promise.all([publish(t, rtmp('paused')), publish(t, rtmp('beside'))]);
     publication.pause();
     const [frames, timestamp] = [publication.frames, publication.cursor.timestamp];
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const meanwhile = beside.frames + 8;
+    await eventually(2000, '8 frames of a publication beside it', () => beside.frames >= meanwhile);
     assert.equal(publication.frames, frames);
     publication.resume();
     await eventually(2000, 'a frame after the pause', () => publication.frames > frames);
@@ -247,8 +257,9 @@ describe('nginx-rtmp and ffmpeg', { concurrency: true }, () => {
     const body = Buffer.alloc(8 * 1024 * 1024);
     await writeFile(join(nginx.root, 'long.flv'), Buffer.concat([await readFile(MEDIA), body]));
     const witness = new Witness();
+    const url = `http://127.0.0.1:${nginx.httpPort}/long.flv`;
     const player = createPlayer(
-      `http://127.0.0.1:${nginx.httpPort}/long.flv`,
+      url,
       new CountingSink(),
       {},
       {
@@ -263,9 +274,11 @@ describe('nginx-rtmp and ffmpeg', { concurrency: true }, () => {
     );
     player.open();
     await witness.reached('streaming');
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    // Others come later and read all that is media.
+    const { bytesIn: whole } = await readAll(url);
     const paused = player.bytesIn;
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.ok(paused < whole, `${paused} bytes, and ${whole} by one that reads`);
+    await readAll(url);
     assert.equal(player.bytesIn, paused);
     player.resume();
     // The zeros after the media are no tags.

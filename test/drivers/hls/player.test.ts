@@ -9,11 +9,29 @@ import {
   playlist,
   serve,
   serveStream,
+  type TestServer,
   Watched,
   whole,
 } from './support.ts';
 
 const QUICK = { timeoutMs: 1000, hls: { maxRetries: 1 } };
+const QUICKER = { timeoutMs: 300, hls: { maxRetries: 0 } };
+
+/** A path that is answered when the test says so. */
+function hold(
+  server: TestServer,
+  path: string,
+  body: string | Uint8Array,
+): { asked: Promise<void>; answer: () => void } {
+  let answer = (): void => {};
+  const asked = new Promise<void>((resolve) => {
+    server.routes.set(path, (_request, response) => {
+      answer = () => void response.end(body);
+      resolve();
+    });
+  });
+  return { asked, answer: () => answer() };
+}
 
 describe('HLS player', { concurrency: true }, () => {
   it('createPlayer plays http(s)://….m3u8, with or without a query', () => {
@@ -257,22 +275,36 @@ describe('HLS player', { concurrency: true }, () => {
     assert.equal(server.connections, 2);
   });
 
-  it('who pauses reads nothing and is not timed out; who resumes goes on', async (t) => {
+  it('who pauses is not timed out, and who resumes goes on', async (t) => {
+    const server = await serve(t);
+    serveStream(server, 3);
+    const held = hold(server, '/live/x.m3u8', playlist(0, 3));
+    const watched = new Watched(t, `${server.url}/live/x.m3u8`, QUICKER);
+    await held.asked;
+    watched.player.pause();
+    held.answer();
+    // Who comes later, and is not answered, is timed out: by then the time of the first one would be over, too.
+    hold(server, '/live/silent.m3u8', '');
+    const { reason } = await new Watched(t, `${server.url}/live/silent.m3u8`, QUICKER).closed();
+    assert.equal(reason, 'timeout');
+    assert.deepEqual([watched.player.bytesIn, watched.ends, watched.problems], [0, [], []]);
+    watched.player.resume();
+    assert.deepEqual(await watched.end(), PLAYED);
+    assert.deepEqual(watched.frames, whole(3));
+  });
+
+  it('who pauses in a segment reads no more of it until it resumes', async (t) => {
     const server = await serve(t);
     const segments = serveStream(server, 3);
-    let answer: () => void = () => {};
-    const asked = new Promise<void>((resolve) => {
-      server.routes.set('/live/1.ts', (_request, response) => {
-        answer = () => void response.end(segments[1]);
-        resolve();
-      });
-    });
-    const watched = new Watched(t, `${server.url}/live/x.m3u8`, { timeoutMs: 300 });
-    await asked;
+    server.body('/live/y.m3u8', playlist(2, 1));
+    const held = hold(server, '/live/1.ts', segments[1]!);
+    const watched = new Watched(t, `${server.url}/live/x.m3u8`);
+    await held.asked;
     watched.player.pause();
-    answer();
+    held.answer();
     const before = watched.player.bytesIn;
-    await new Promise((resolve) => setTimeout(resolve, 900));
+    // Who comes later reads all of its own meanwhile.
+    assert.deepEqual(await new Watched(t, `${server.url}/live/y.m3u8`).end(), PLAYED);
     assert.equal(watched.player.bytesIn, before);
     watched.player.resume();
     assert.deepEqual(await watched.end(), PLAYED);

@@ -122,9 +122,15 @@ describe('leaving and coming back', () => {
     await eventually('the player in the API', async () =>
       (await clientsOf(node)).some(({ name, type }) => name === 'later.flv' && type === 'flv-play'),
     );
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    // Who comes after it, and has a publisher, is served meanwhile.
+    const beside = await RtmpPeer.publisher(node, 'beside');
+    push(beside, 0, 10);
+    const served = new FlvPeer(node, '/live/beside.flv');
+    await eventually('media for the one beside it', () => served.bytes.length > 1000);
     assert.equal(flv.bytes.length, 0);
     assert.equal(flv.closed, false);
+    served.close();
+    beside.close();
     const publisher = await RtmpPeer.publisher(node, 'later');
     publisher.headers();
     publisher.video(0, true);
