@@ -1,28 +1,9 @@
 /** The Grafana dashboard of the monitoring profile: runs of liveproof, and the clusters that they drive. Pure. */
+import { BENCH_ROW, BENCH_VARIABLES } from './grafana-bench.ts';
+import { HEALTH, type Panel, type Query, type Row, VERDICTS } from './grafana-panel.ts';
 
+/** Of the Prometheus that is provisioned beside it; another can be chosen in the dashboard. */
 export const DATASOURCE = 'liveproof-prometheus';
-
-interface Query {
-  readonly expr: string;
-  /** With `{{label}}` for its value. */
-  readonly legend: string;
-}
-
-interface Panel {
-  readonly title: string;
-  readonly says?: string;
-  readonly type: 'timeseries' | 'stat';
-  /** In Grafana's words: `s`, `Bps`, `bps`, `percentunit`, `short`, `bytes`. */
-  readonly unit: string;
-  readonly queries: readonly Query[];
-  /** Of a `stat`: the words for its values. */
-  readonly words?: Readonly<Record<string, { text: string; color: string }>>;
-}
-
-interface Row {
-  readonly title: string;
-  readonly panels: readonly Panel[];
-}
 
 const RATE = '[$__rate_interval]';
 
@@ -33,16 +14,6 @@ function quantile(metric: string, quantile: number, by = ''): string {
 function percentiles(metric: string): Query[] {
   return [0.5, 0.9, 0.99].map((q) => ({ expr: quantile(metric, q), legend: `p${q * 100}` }));
 }
-
-const VERDICTS = {
-  0: { text: 'pass', color: 'green' },
-  1: { text: 'unsupported', color: 'blue' },
-  2: { text: 'inconclusive', color: 'orange' },
-  3: { text: 'fail', color: 'red' },
-  4: { text: 'error', color: 'purple' },
-};
-
-const HEALTH = { 0: { text: 'unhealthy', color: 'orange' }, 1: { text: 'healthy', color: 'green' } };
 
 const ROWS: readonly Row[] = [
   {
@@ -160,6 +131,7 @@ const ROWS: readonly Row[] = [
       },
     ],
   },
+  BENCH_ROW,
   {
     title: 'SRS',
     panels: [
@@ -311,7 +283,12 @@ const ROWS: readonly Row[] = [
 ];
 
 const COLUMNS = 24;
-const SIZE = { timeseries: { w: 12, h: 8 }, stat: { w: 6, h: 4 } } as const;
+const SIZE = {
+  timeseries: { w: 12, h: 8 },
+  stat: { w: 6, h: 4 },
+  bargauge: { w: 8, h: 8 },
+  table: { w: COLUMNS, h: 10 },
+} as const;
 
 /** As Grafana provisions it from a file. */
 export function grafanaDashboard(): string {
@@ -323,13 +300,14 @@ export function grafanaDashboard(): string {
       type: 'row',
       title,
       collapsed: false,
+      panels: [],
       gridPos: { x: 0, y, w: COLUMNS, h: 1 },
     });
     y += 1;
     let x = 0;
     let tallest = 0;
     for (const panel of own) {
-      const { w, h } = SIZE[panel.type];
+      const { w, h } = { ...SIZE[panel.type], ...panel.size };
       if (x + w > COLUMNS) {
         y += tallest;
         [x, tallest] = [0, 0];
@@ -343,34 +321,115 @@ export function grafanaDashboard(): string {
   const dashboard = {
     ...{ uid: 'liveproof', title: 'liveproof', tags: ['liveproof'], schemaVersion: 39, version: 1 },
     ...{ editable: false, graphTooltip: 1, refresh: '5s', time: { from: 'now-15m', to: 'now' } },
+    annotations: { list: [] },
+    templating: { list: [datasourceVariable(), ...BENCH_VARIABLES.map(labelVariable)] },
     panels,
   };
   return `${JSON.stringify(dashboard, null, 2)}\n`;
 }
 
-function panelOf({ title, says, type, unit, queries, words }: Panel, id: number, gridPos: object): object {
+const BY_VARIABLE = { type: 'prometheus', uid: '$datasource' };
+
+function datasourceVariable(): object {
+  return {
+    ...{ name: 'datasource', label: 'Prometheus', type: 'datasource', query: 'prometheus', hide: 0 },
+    current: { text: DATASOURCE, value: DATASOURCE },
+  };
+}
+
+/** What a label has for values, of which one, some or all can be chosen. */
+function labelVariable({ name, label, metric }: (typeof BENCH_VARIABLES)[number]): object {
+  const query = `label_values(${metric}, ${name})`;
+  return {
+    ...{ name, label, type: 'query', datasource: BY_VARIABLE, definition: query },
+    ...{ query: { query, refId: name }, refresh: 2, sort: 3, hide: 0 },
+    ...{ multi: true, includeAll: true, allValue: '.*', current: { text: 'All', value: '$__all' } },
+  };
+}
+
+function panelOf(panel: Panel, id: number, gridPos: object): object {
+  const { title, says, type, unit, queries, words } = panel;
   return {
     ...{ id, title, type, gridPos },
     ...(says !== undefined && { description: says }),
-    datasource: { type: 'prometheus', uid: DATASOURCE },
-    targets: queries.map(({ expr, legend }, i) => ({
-      ...{ refId: String.fromCharCode(65 + i), expr, legendFormat: legend === '' ? '__auto' : legend },
-      datasource: { type: 'prometheus', uid: DATASOURCE },
-    })),
+    datasource: BY_VARIABLE,
+    targets: queries.map((query, i) => ({ ...targetOf(query, type, refIdOf(i)), datasource: BY_VARIABLE })),
     fieldConfig: {
       defaults: {
         unit,
         ...(type === 'timeseries' && { min: 0, custom: { fillOpacity: 8, showPoints: 'never' } }),
-        ...(words !== undefined && { mappings: [{ type: 'value', options: words }] }),
+        ...(type === 'bargauge' && { min: 0 }),
+        ...(words !== undefined && { mappings: mappingsOf(words) }),
       },
-      overrides: [],
+      overrides: type === 'table' ? queries.flatMap(columnOf) : [],
     },
-    options:
-      type === 'stat'
-        ? { colorMode: 'background', reduceOptions: { calcs: ['lastNotNull'] } }
-        : { legend: { displayMode: 'list', placement: 'bottom' }, tooltip: { mode: 'multi' } },
+    ...(type === 'table' && { transformations: asOneTable(panel) }),
+    options: OPTIONS[type],
   };
 }
+
+function refIdOf(index: number): string {
+  return String.fromCharCode(65 + index);
+}
+
+function targetOf({ expr, legend }: Query, type: Panel['type'], refId: string): object {
+  if (type === 'table') return { refId, expr, format: 'table', instant: true };
+  return {
+    ...{ refId, expr, legendFormat: legend === '' ? '__auto' : legend },
+    ...(type === 'bargauge' && { instant: true }),
+  };
+}
+
+function mappingsOf(words: NonNullable<Panel['words']>): object[] {
+  return [{ type: 'value', options: words }];
+}
+
+/** Of a table, the legend of a query is the head of its column. */
+function columnOf({ legend, unit, words }: Query): object[] {
+  const properties = [
+    ...(unit === undefined ? [] : [{ id: 'unit', value: unit }]),
+    ...(words === undefined ? [] : [{ id: 'mappings', value: mappingsOf(words) }]),
+  ];
+  return properties.length === 0 ? [] : [{ matcher: { id: 'byName', options: legend }, properties }];
+}
+
+/** Rows with the same labels are one row: Grafana calls what each query gives `Value #A` and so on, or `Value`. */
+function asOneTable({ queries, hides = [] }: Panel): object[] {
+  const value = (i: number): string => (queries.length === 1 ? 'Value' : `Value #${refIdOf(i)}`);
+  const hidden = ['Time', ...hides, ...queries.flatMap(({ legend }, i) => (legend === '' ? [value(i)] : []))];
+  return [
+    { id: 'merge', options: {} },
+    {
+      id: 'organize',
+      options: {
+        excludeByName: Object.fromEntries(hidden.map((name) => [name, true])),
+        renameByName: Object.fromEntries(
+          queries.flatMap(({ legend }, i) => (legend === '' ? [] : [[value(i), legend]])),
+        ),
+      },
+    },
+  ];
+}
+
+const LAST = { calcs: ['lastNotNull'], fields: '', values: false };
+const LEGEND = { displayMode: 'list', placement: 'bottom', showLegend: true, calcs: [] };
+
+/** With what Grafana's own schema requires (grafana-foundation-sdk), most of it Grafana's defaults. */
+const OPTIONS: Readonly<Record<Panel['type'], object>> = {
+  stat: {
+    ...{ colorMode: 'background', graphMode: 'area', justifyMode: 'auto', orientation: 'auto' },
+    ...{ textMode: 'auto', wideLayout: true, showPercentChange: false, percentChangeColorMode: 'standard' },
+    reduceOptions: LAST,
+  },
+  bargauge: {
+    ...{ displayMode: 'gradient', orientation: 'horizontal', showUnfilled: true, valueMode: 'color' },
+    ...{ namePlacement: 'auto', sizing: 'auto', minVizWidth: 8, minVizHeight: 16, maxVizHeight: 300 },
+    legend: { ...LEGEND, showLegend: false },
+    reduceOptions: LAST,
+  },
+  table: { showHeader: true, cellHeight: 'sm', frameIndex: 0 },
+  timeseries: { legend: LEGEND, tooltip: { mode: 'multi', sort: 'none' } },
+};
 
 /** Every query, for whoever holds them to the metrics that there are. */
 export function dashboardQueries(): string[] {

@@ -14,6 +14,7 @@ import { Registry } from '../../../lab/builtin/stream-manager/registry.ts';
 import { renderCompose } from '../../../lab/render/compose.ts';
 import { DATASOURCE, dashboardQueries } from '../../../lab/render/grafana-dashboard.ts';
 import { FAMILIES } from '../../../reports/live/families.ts';
+import { BENCH } from '../../../reports/live/families-bench.ts';
 import { freePort } from '../../support/ports.ts';
 
 const { files } = renderCompose();
@@ -100,15 +101,25 @@ before(async () => {
 after(() => metrics.clear());
 
 /** Of PromQL, as far as the dashboard uses it. */
-const WORDS = new Set(['sum', 'max', 'min', 'by', 'rate', 'histogram_quantile', '__rate_interval', 'le']);
+const WORDS = new Set([
+  'sum',
+  'max',
+  'min',
+  'by',
+  'and',
+  'on',
+  'rate',
+  'last_over_time',
+  'histogram_quantile',
+]);
 
 function namesIn(query: string): string[] {
-  const bare = query.replace(/\{[^}]*\}|by \([^)]*\)|\[[^\]]*\]/g, ' ');
+  const bare = query.replace(/\{[^}]*\}|\b(?:by|on) \([^)]*\)|\[[^\]]*\]/g, ' ');
   return [...bare.matchAll(/[a-z_]\w*/gi)].map(([name]) => name).filter((name) => !WORDS.has(name));
 }
 
 function labelsIn(query: string): string[] {
-  const grouped = [...query.matchAll(/by \(([^)]*)\)/g)].flatMap(([, names]) => names!.split(/, */));
+  const grouped = [...query.matchAll(/\b(?:by|on) \(([^)]*)\)/g)].flatMap(([, names]) => names!.split(/, */));
   const matched = [...query.matchAll(/\{([^}]*)\}/g)].flatMap(([, of]) =>
     [...of!.matchAll(/(\w+)=/g)].map((m) => m[1]!),
   );
@@ -120,12 +131,22 @@ test('every query names a metric that is there, and labels that it has', () => {
   assert.ok(queries.length > 30);
   for (const query of queries) {
     const names = namesIn(query);
-    assert.equal(names.length, 1, query);
-    const labels = metrics.get(names[0]!);
-    assert.ok(labels, `nobody tells ${names[0]}: ${query}`);
-    for (const label of labelsIn(query)) {
-      assert.ok(SCRAPED.includes(label) || labels.has(label), `${names[0]} has no label ${label}: ${query}`);
+    assert.ok(names.length > 0, query);
+    for (const name of names) assert.ok(metrics.has(name), `nobody tells ${name}: ${query}`);
+    for (const part of query.split(/ (?:\/|and) /)) {
+      const [name] = namesIn(part);
+      const labels = metrics.get(name!)!;
+      for (const label of labelsIn(part)) {
+        assert.ok(SCRAPED.includes(label) || labels.has(label), `${name} has no label ${label}: ${query}`);
+      }
     }
+  }
+});
+
+test('every metric of a benchmark is asked for', () => {
+  const asked = new Set(dashboardQueries().flatMap(namesIn));
+  for (const { name, type } of BENCH) {
+    assert.ok(asked.has(type === 'histogram' ? `${name}_bucket` : name), name);
   }
 });
 
@@ -138,37 +159,150 @@ test('a query for what nobody tells would be found', () => {
 
 test('counters are asked for their rate, or are the sum so far', () => {
   for (const query of dashboardQueries()) {
-    if (!/_bytes_total/.test(query)) continue;
-    assert.match(query, /rate\(/, query);
+    // What a benchmark measured is told once, whole: it has no rate.
+    if (/liveproof_bench_/.test(query)) assert.match(query, /last_over_time\(/, query);
+    else if (/_bytes_total/.test(query)) assert.match(query, /rate\(/, query);
   }
 });
 
-test('the dashboard is provisioned: panels do not overlap, legends name labels that the query keeps', () => {
-  const { panels, uid } = JSON.parse(files.get(`${FOLDER}/liveproof.json`)!) as {
-    uid: string;
-    panels: {
+interface Target {
+  readonly refId: string;
+  readonly expr: string;
+  readonly legendFormat?: string;
+  readonly format?: string;
+  readonly instant?: boolean;
+  readonly datasource: Datasource;
+}
+
+interface Datasource {
+  readonly type: string;
+  readonly uid: string;
+}
+
+interface Dashboard {
+  readonly uid: string;
+  readonly templating: {
+    list: {
+      name: string;
       type: string;
-      title: string;
-      gridPos: { x: number; y: number; w: number; h: number };
-      datasource?: { uid: string };
-      targets?: { expr: string; legendFormat: string }[];
+      query: unknown;
+      current: { value: string };
+      datasource?: Datasource;
     }[];
   };
+  readonly panels: readonly {
+    readonly id: number;
+    readonly type: string;
+    readonly title: string;
+    readonly gridPos: Record<'x' | 'y' | 'w' | 'h', number>;
+    readonly datasource?: Datasource;
+    readonly targets?: readonly Target[];
+    readonly fieldConfig?: {
+      defaults: { unit: string };
+      overrides: { matcher: { id: string; options: string } }[];
+    };
+    readonly transformations?: readonly {
+      id: string;
+      options: { excludeByName?: Record<string, boolean>; renameByName?: Record<string, string> };
+    }[];
+  }[];
+}
+
+const DASHBOARD = JSON.parse(files.get(`${FOLDER}/liveproof.json`)!) as Dashboard;
+/** Of the panels that Grafana has, those that are used here; of its units likewise. */
+const TYPES = ['row', 'timeseries', 'stat', 'bargauge', 'table'];
+const UNITS = ['none', 'short', 's', 'bps', 'Bps', 'bytes', 'deckbytes', 'percentunit'];
+
+test('panels have ids and titles of their own, lie in the grid and do not overlap', () => {
+  const { panels, uid } = DASHBOARD;
   assert.equal(uid, 'liveproof');
-  for (const [i, { title, type, gridPos: a, datasource, targets = [] }] of panels.entries()) {
+  assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length);
+  for (const [i, { id, title, type, gridPos: a, targets = [] }] of panels.entries()) {
+    assert.ok(Number.isInteger(id) && id > 0, title);
+    assert.ok(title.length > 0 && TYPES.includes(type), `${title}: ${type}`);
+    assert.ok(Object.values(a).every((n) => Number.isInteger(n) && n >= 0) && a.w > 0 && a.h > 0, title);
     assert.ok(a.x + a.w <= 24, title);
     for (const { gridPos: b } of panels.slice(i + 1)) {
       const apart = a.x + a.w <= b.x || b.x + b.w <= a.x || a.y + a.h <= b.y || b.y + b.h <= a.y;
       assert.ok(apart, title);
     }
+    assert.equal(new Set(targets.map(({ refId }) => refId)).size, targets.length, title);
+    assert.ok(type === 'row' ? targets.length === 0 : targets.length > 0, title);
+    for (const { refId } of targets) assert.match(refId, /^[A-Z]$/, title);
+  }
+  // Grafana takes what is below a row for its panels.
+  assert.equal(panels[0]!.type, 'row');
+  const rows = panels.filter(({ type }) => type === 'row');
+  assert.deepEqual(
+    rows.map(({ gridPos: { x, w, h } }) => [x, w, h]),
+    rows.map(() => [0, 24, 1]),
+  );
+  assert.deepEqual(
+    panels.map(({ gridPos: { y } }) => y),
+    panels.map(({ gridPos: { y } }) => y).toSorted((a, b) => a - b),
+  );
+  assert.equal(new Set(rows.map(({ title }) => title)).size, rows.length);
+});
+
+test('the datasource is chosen by a variable, and every variable that is named is there', () => {
+  const { panels, templating } = DASHBOARD;
+  const names = templating.list.map(({ name }) => name);
+  assert.equal(new Set(names).size, names.length);
+  const [datasource, ...labels] = templating.list;
+  assert.deepEqual(
+    [datasource?.name, datasource?.type, datasource?.query, datasource?.current.value],
+    ['datasource', 'datasource', 'prometheus', DATASOURCE],
+  );
+  for (const { name, type, query, datasource: own } of labels) {
+    assert.deepEqual([type, own?.uid], ['query', '$datasource'], name);
+    const asked = /^label_values\((\w+), (\w+)\)$/.exec((query as { query: string }).query);
+    assert.ok(metrics.get(asked?.[1] ?? '')?.has(asked?.[2] ?? ''), `${name}: ${JSON.stringify(query)}`);
+  }
+  const used = new Set<string>();
+  for (const { title, type, datasource: own, targets = [] } of panels) {
     if (type === 'row') continue;
-    assert.equal(datasource?.uid, DATASOURCE, title);
-    for (const { expr, legendFormat } of targets) {
+    for (const { uid, type: kind } of [own!, ...targets.map(({ datasource: of }) => of)]) {
+      assert.deepEqual([kind, uid], ['prometheus', '$datasource'], title);
+    }
+    for (const { expr } of targets) {
+      for (const [, name] of expr.matchAll(/\$(\w+)/g)) {
+        if (name!.startsWith('__')) assert.ok(['__rate_interval', '__range'].includes(name!), expr);
+        else assert.ok(names.includes(name!), `${title}: ${expr}`);
+        used.add(name!);
+      }
+    }
+  }
+  for (const { name } of labels) assert.ok(used.has(name), `nothing is narrowed by ${name}`);
+});
+
+test('units are Grafana’s, legends name labels that the query keeps, and columns are of queries', () => {
+  for (const { title, type, targets = [], fieldConfig, transformations = [] } of DASHBOARD.panels) {
+    if (type === 'row') continue;
+    assert.ok(UNITS.includes(fieldConfig!.defaults.unit), title);
+    for (const { expr, legendFormat = '' } of targets) {
       const kept = labelsIn(expr);
       for (const [, label] of legendFormat.matchAll(/\{\{(\w+)\}\}/g))
         assert.ok(kept.includes(label!), `${title}: ${expr}`);
     }
+    if (type !== 'table') continue;
+    assert.deepEqual(
+      transformations.map(({ id }) => id),
+      ['merge', 'organize'],
+      title,
+    );
+    for (const { format, instant } of targets) assert.deepEqual([format, instant], ['table', true], title);
+    const values = targets.map(({ refId }) => (targets.length === 1 ? 'Value' : `Value #${refId}`));
+    const { renameByName = {}, excludeByName = {} } = transformations[1]!.options;
+    for (const value of values)
+      assert.ok(value in renameByName || excludeByName[value], `${title}: ${value}`);
+    for (const value of Object.keys(renameByName)) assert.ok(values.includes(value), `${title}: ${value}`);
+    const heads = Object.values(renameByName);
+    assert.equal(new Set(heads).size, heads.length, title);
+    for (const { matcher } of fieldConfig!.overrides) assert.ok(heads.includes(matcher.options), title);
   }
+});
+
+test('the dashboard is provisioned', () => {
   const provider = parse(files.get(`${FOLDER}/provider.yml`)!) as {
     providers: { options: { path: string } }[];
   };
