@@ -133,7 +133,8 @@ Parts:
   concurrency  the most players, publishers and joins per second that hold the SLO, and who gave way; players of every
                protocol, and in nightly publishers of RTMP, SRT and WHIP and joins of every protocol (quick: RTMP)
   economics    what leaves the origins for 1, 10, 100 viewers, with and without merged pulls; fails where it multiplies
-  claims       published figures with ours beside them; those of a core need concurrency, too
+  claims       published figures with ours beside them: what a core carries by one process alone (with concurrency, too, by
+               each cluster), latency by level and of HLS
 Ctrl-C keeps what was measured, and the result says so; twice quits at once.
 Figures of a busy machine are no figures of the cluster: docs/benchmark.md says how to read them.
 

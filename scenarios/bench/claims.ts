@@ -1,8 +1,9 @@
 /** Published figures beside ours. Pure. Sources: SRS trunk/doc/PERFORMANCE.md, its wiki, and the guides in seeds/. */
-import type { BenchClaim, BenchLadder } from '../../reports/results-bench.ts';
+import type { BenchClaim } from '../../reports/results-bench.ts';
 import type { LatencyRow } from '../benchmark/hls-latency-run.ts';
 import { CLAIM as HLS_CLAIM } from '../benchmark/hls-latency-words.ts';
 import type { Levels } from './levels.ts';
+import { type Capacity, ONE_NODE } from './one-node.ts';
 
 /** One process of SRS on one core; the stream had 600 kbit/s (doc/PERFORMANCE.md, tables of 2021). */
 const PUBLISHED = [
@@ -39,12 +40,20 @@ const PER_LEVEL_MS = 300;
 /** A level is a wait for a merged write of 350 ms at the most, and on average of half of it: within this it holds. */
 const LEVEL_TOLERANCE_MS = 150;
 
-/** What a core would carry, from what one more client takes. `nodes` of the figures are those that clients connect to. */
-export function capacityClaims(ladders: readonly BenchLadder[], bitrate: number): BenchClaim[] {
+/** What a core would carry, from what one more client takes. */
+export function capacityClaims(capacities: readonly Capacity[], bitrate: number): BenchClaim[] {
   return PUBLISHED.flatMap(({ climbs, protocol, clients, share, mb, says }) => {
-    const own = ladders.filter((ladder) => ladder.climbs === climbs && ladder.protocol === protocol);
-    return own.map((ladder): BenchClaim => {
-      const { topology, engine, perClient, largest } = ladder;
+    const own = capacities.filter((one) => one.climbs === climbs && one.protocol === protocol);
+    return own.map((capacity): BenchClaim => {
+      const { topology, engine, perClient, largest, machineShare } = capacity;
+      const busy =
+        machineShare === undefined
+          ? ''
+          : `, and ${Math.round(machineShare * 100)} % of the machine’s were busy with this and whatever else ran`;
+      const whose =
+        topology === ONE_NODE
+          ? 'a process that is alone'
+          : `${topology}, of all its nodes together, balancer and origin included`;
       const common = {
         id: `${climbs}-per-core/${protocol}/${topology}`,
         engine,
@@ -57,16 +66,16 @@ export function capacityClaims(ladders: readonly BenchLadder[], bitrate: number)
           comparison: 'not-measured',
           measured:
             perClient.serverCores === null
-              ? 'fewer than two steps of the ladder held'
+              ? 'fewer than two numbers of clients held the SLO'
               : 'the servers took no more for more clients: less than other work on the machine hides',
-          note: 'what a client takes is told by the difference of two steps',
+          note: 'what a client takes is told by the difference of two numbers of them',
         };
       }
       return {
         ...common,
         comparison: 'beside',
         measured: `${Math.round(1 / perClient.serverCores)} per core, ${Math.round(perClient.serverKb!)} kB each, up to ${largest} at a time`,
-        note: `by the CPU time of one more client in ${topology}, of all its nodes together, balancer and origin included; no core was driven to its end. The stream has ${Math.round(bitrate / 1000)} kbit/s${engine === 'srs' ? '' : `, and ${engine} is not SRS`}`,
+        note: `by the CPU time of one more client of ${whose}; no core was driven to its end${busy}. The stream has ${Math.round(bitrate / 1000)} kbit/s${engine === 'srs' ? '' : `, and ${engine} is not SRS`}`,
       };
     });
   });

@@ -54,17 +54,20 @@ export function measurePlayers(
     at: seat.entry.node,
     start,
     limit: Math.min(ladder.limit, site.mostPlayers(seat.entry)),
-    attempt: async (players) => {
-      const rampMs = Math.min(rampOf(players, { joinRate: 1000 }), ladder.budgetMs / 3);
-      return stepOf(
-        players,
-        await play(site, seat, players, rampMs, context),
-        context,
-        seat.protocol,
-        'play',
-      );
-    },
+    attempt: (players) => stepOfPlayers(site, seat, players, context),
   });
+}
+
+/** Undefined when it was interrupted. */
+export async function stepOfPlayers(
+  site: Site,
+  seat: Seat,
+  players: number,
+  context: BenchContext,
+): Promise<BenchStep | undefined> {
+  const rampMs = Math.min(rampOf(players, { joinRate: 1000 }), context.profile.ladder.budgetMs / 3);
+  const measured = await play(site, seat, players, rampMs, context);
+  return stepOf(players, measured, context, seat.protocol, 'play');
 }
 
 /** @param start joins per second. */
@@ -99,31 +102,37 @@ export function measurePublishers(
 ): Promise<BenchLadder> {
   const { ladder } = context.profile;
   const publish = site.cluster.entry('publish', protocol);
-  const watched = watchedOver(site, protocol);
   return ascend(site, context, {
     climbs: 'publishers',
     protocol,
     at: publish.node,
     start,
     limit: Math.min(ladder.limit, site.mostPlayers(publish)),
-    attempt: async (streams) => {
-      const publishers = new Publishers({
-        url: publish.url(APP, `${manyOf(protocol, streams)}-%d`),
-        streams,
-        file: MEDIA,
-      });
-      try {
-        await publishers.start(PUBLISHERS_START_MS, context.signal);
-        const measured = await watchStreams(site, watched, manyOf(protocol, streams), streams, context);
-        return withPublishers(streams, measured, await publishers.stop(), watched, context);
-      } catch (error) {
-        if (context.signal.aborted) return undefined;
-        throw error;
-      } finally {
-        await publishers.stop();
-      }
-    },
+    attempt: (streams) => stepOfPublishers(site, protocol, streams, context),
   });
+}
+
+/** Undefined when it was interrupted. */
+export async function stepOfPublishers(
+  site: Site,
+  protocol: PublishProtocol,
+  streams: number,
+  context: BenchContext,
+): Promise<BenchStep | undefined> {
+  const watched = watchedOver(site, protocol);
+  const name = manyOf(protocol, streams);
+  const url = site.cluster.entry('publish', protocol).url(APP, `${name}-%d`);
+  const publishers = new Publishers({ url, streams, file: MEDIA });
+  try {
+    await publishers.start(PUBLISHERS_START_MS, context.signal);
+    const measured = await watchStreams(site, watched, name, streams, context);
+    return withPublishers(streams, measured, await publishers.stop(), watched, context);
+  } catch (error) {
+    if (context.signal.aborted) return undefined;
+    throw error;
+  } finally {
+    await publishers.stop();
+  }
 }
 
 async function ascend({ cluster }: Site, context: BenchContext, rung: Rung): Promise<BenchLadder> {

@@ -34,6 +34,11 @@ export interface LadderProfile {
   readonly joinMs: number;
 }
 
+interface FewAndMany {
+  readonly few: number;
+  readonly many: number;
+}
+
 export interface Profile {
   readonly name: ProfileName;
   readonly players: readonly number[];
@@ -49,6 +54,8 @@ export interface Profile {
   /** `players`: in steps, the least first; `ms` of the last step, `fewMs` of those before. */
   readonly economics: { readonly players: readonly number[]; readonly ms: number; readonly fewMs: number };
   readonly levels: { readonly players: number; readonly ms: number };
+  /** Clients of one process, few and many; few publishers are as many as are watched. `ms` of each. */
+  readonly oneNode: Readonly<Record<'rtmp' | 'publishers' | 'webrtc', FewAndMany>> & { readonly ms: number };
 }
 
 const PLAYERS_START = { rtmp: 500, flv: 500, hls: 250, srt: 50, webrtc: 50 };
@@ -74,6 +81,12 @@ export const PROFILE_OF: Readonly<Record<ProfileName, Profile>> = {
     },
     economics: { players: [1, 10, 100], ms: 4000, fewMs: 1000 },
     levels: { players: 10, ms: 5000 },
+    oneNode: {
+      rtmp: { few: 100, many: 800 },
+      publishers: { few: 40, many: 200 },
+      webrtc: { few: 20, many: 100 },
+      ms: 3000,
+    },
   },
   nightly: {
     name: 'nightly',
@@ -98,5 +111,11 @@ export const PROFILE_OF: Readonly<Record<ProfileName, Profile>> = {
     },
     economics: { players: [1, 10, 100, 300], ms: 15_000, fewMs: 5000 },
     levels: { players: 50, ms: 20_000 },
+    oneNode: {
+      rtmp: { few: 200, many: 2000 },
+      publishers: { few: 40, many: 400 },
+      webrtc: { few: 25, many: 200 },
+      ms: 15_000,
+    },
   },
 };

@@ -13,6 +13,7 @@ import type { BenchContext } from './context.ts';
 import { canBeCounted, measureEconomics } from './economics.ts';
 import { measureLatency } from './latency.ts';
 import { measureLevels } from './levels.ts';
+import { measureOneNode } from './one-node.ts';
 import { type Part, PUBLISH_PROTOCOLS } from './profile.ts';
 import { Site, type SiteRequest } from './site.ts';
 
@@ -174,6 +175,12 @@ async function atSeats(
 async function claimsOf(engine: EngineName, request: BenchRequest, bench: Bench): Promise<void> {
   const { signal, show, start } = request;
   const work: (() => Promise<void>)[] = [
+    async () => {
+      // Its topology has encoders for every stream that is published.
+      if (engine === 'nginx-rtmp') return;
+      const alone = await measureOneNode({ ...start, engine, signal }, request);
+      bench.claims.push(...capacityClaims(alone, bench.bitrate));
+    },
     async () => {
       // Its topology has no edges.
       if (engine === 'nginx-rtmp') return;

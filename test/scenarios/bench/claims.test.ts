@@ -20,6 +20,20 @@ test('a core’s players are what one more of them takes, beside the published o
   assert.match(claim!.note, /490 kbit\/s, and builtin is not SRS$/);
 });
 
+test('the figures of one process tell whose they are, and how busy the machine was', () => {
+  const [claim] = capacityClaims(
+    [{ ...ladder({ engine: 'srs', topology: 'one-node', largest: 800 }), machineShare: 0.42 }],
+    490_000,
+  );
+  assert.equal(claim!.id, 'players-per-core/rtmp/one-node');
+  assert.equal(claim!.measured, '10000 per core, 40 kB each, up to 800 at a time');
+  assert.match(
+    claim!.note,
+    /of a process that is alone; no core was driven to its end, and 42 % of the machine’s/,
+  );
+  assert.doesNotMatch(claim!.note, /all its nodes|is not SRS/);
+});
+
 test('a ladder with one step that held says nothing about a core', () => {
   const perClient = { serverCores: null, serverKb: null, generatorCores: null, generatorKb: null };
   assert.equal(capacityClaims([ladder({ perClient })], 490_000)[0]!.comparison, 'not-measured');
