@@ -4,6 +4,7 @@ import type { Cluster } from '../lab/cluster.ts';
 import { LabError } from '../lab/errors.ts';
 import { STANDIN } from '../lab/runners/compose.ts';
 import { collectEnvironment } from '../reports/environment.ts';
+import { plural } from '../reports/format.ts';
 import { type HistoryLine, HistoryWriter } from '../reports/history-writer.ts';
 import { type Finding, type Results, worstVerdict } from '../reports/results.ts';
 import type { ClusterFigures } from '../reports/results-clusters.ts';
@@ -213,7 +214,7 @@ async function carryOut(
   });
   const results = resultsNow();
   const { findings } = results;
-  const total = `${findings.length} findings in ${(results.durationMs / 1000).toFixed(1)} s`;
+  const total = `${plural(findings.length, 'finding')} in ${(results.durationMs / 1000).toFixed(1)} s`;
   say(`\n${paintVerdict(paint, results.verdict)}: ${total}${interrupted ? ', interrupted' : ''}`);
   await writeRun(directory, results, written === undefined ? {} : { history: written });
   await live?.finish(results);

@@ -58,7 +58,7 @@ export function register(program: Command): void {
       'after',
       `
 Exit codes: 0 every verdict is pass; 1 a check failed; 2 wrong use or nothing selected;
-3 inconclusive, or a topology that was named cannot run here; 4 a cluster did not come up.
+3 inconclusive or unsupported, or a topology that was named cannot run here; 4 a cluster did not come up.
 
 Examples:
   liveproof gate

@@ -27,6 +27,9 @@ Where a part of a check is what an engine documents as absent (RTMP to SRT, say)
 
 A run has the worst verdict of its checks. Every check lists the defects ("mutants") of the built-in nodes that turn it
 red; \`npm run mutants\` shows that they do.
+
+Two sources are not in this repository: \`facts/srs.md\`, notes of what SRS 7.0.18 does, by its code and by what was seen of it, and
+\`seeds/\`, the documents of the README's table (000 to 004).
 `;
 
 export function renderChecks(checks: readonly Check[]): string {

@@ -46,11 +46,11 @@ ${claims.length > 0 && renderClaims(claims)}`;
 
 function tilesOf({ ladders, latency, economics, comparison }: Bench): Tile[] {
   const worse = comparison?.changes.filter(({ says }) => says === 'worse').length;
-  const busiest = Math.max(
-    0,
+  const shares = [
     ...latency.map((cell) => cell.machineShare),
     ...ladders.flatMap(({ steps }) => steps.map((step) => step.machineShare)),
-  );
+  ];
+  const busiest = Math.max(...shares);
   const unmerged = economics.find(({ variant }) => variant === 'unmerged');
   const merged = economics.find((row) => row.variant === 'merged' && row.at === unmerged?.at);
   return [
@@ -79,12 +79,16 @@ function tilesOf({ ladders, latency, economics, comparison }: Bench): Tile[] {
             bad: worse > 0,
           },
         ]),
-    {
-      name: 'Machine, at the busiest',
-      value: formatPercent(Math.round(busiest * 100) / 100),
-      also: 'of its cores, with whatever ran there',
-      bad: busiest > 0.9,
-    },
+    ...(shares.length === 0
+      ? []
+      : [
+          {
+            name: 'Machine, at the busiest',
+            value: formatPercent(Math.round(busiest * 100) / 100),
+            also: 'of its cores, with whatever ran there',
+            bad: busiest > 0.9,
+          },
+        ]),
   ];
 }
 

@@ -2,6 +2,7 @@
  * What a client takes of one process of a server that has nothing before or behind it, as published figures of a core have it:
  * with few clients, and with many. WebRTC has a process of its own, as a bridge to it makes Opus of every stream that comes in.
  */
+import type { Cluster } from '../../lab/cluster.ts';
 import type { Topology } from '../../lab/topology.ts';
 import type { BenchLadder, BenchStep } from '../../reports/results-bench.ts';
 import { stepOfPlayers, stepOfPublishers } from './concurrency.ts';
@@ -40,6 +41,7 @@ export type Capacity = Pick<
 export async function measureOneNode(
   request: Omit<SiteRequest, 'topology'>,
   context: BenchContext,
+  onUp?: (cluster: Cluster) => Promise<void> | void,
 ): Promise<Capacity[]> {
   const { signal, profile } = context;
   const { rtmp, publishers, webrtc, ms } = profile.oneNode;
@@ -66,6 +68,7 @@ export async function measureOneNode(
     if (signal.aborted) return;
     const site = await Site.open({ ...request, topology });
     try {
+      await onUp?.(site.cluster);
       await work(site);
     } finally {
       await site.close();

@@ -32,7 +32,7 @@ export interface BenchRequest extends BenchContext {
   readonly parts: readonly Part[];
   /** How every cluster is started. */
   readonly start: Omit<SiteRequest, 'topology' | 'engine' | 'signal' | 'mutant'>;
-  /** Once for each cluster that is up, but those of the claims. */
+  /** Once for each cluster that is up, but those of the latencies that were published. */
   readonly onUp?: (cluster: Cluster) => Promise<void> | void;
   /** All that was measured so far, each time that it has become more. */
   readonly onMeasured?: (bench: Bench) => void;
@@ -178,7 +178,7 @@ async function claimsOf(engine: EngineName, request: BenchRequest, bench: Bench)
     async () => {
       // Its topology has encoders for every stream that is published.
       if (engine === 'nginx-rtmp') return;
-      const alone = await measureOneNode({ ...start, engine, signal }, request);
+      const alone = await measureOneNode({ ...start, engine, signal }, request, request.onUp);
       bench.claims.push(...capacityClaims(alone, bench.bitrate));
     },
     async () => {

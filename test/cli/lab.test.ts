@@ -26,6 +26,15 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
+// A lab is nobody's child: whoever interrupts the tests would keep it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, async () => {
+    await labDown(directory);
+    rmSync(directory, { recursive: true, force: true });
+    process.exit(1);
+  });
+}
+
 function launch(...args: string[]): ChildProcess {
   const env = { ...process.env };
   delete env.SRS_BIN;

@@ -25,6 +25,7 @@ import {
   timeline,
   webRtcFigures,
 } from './samples.ts';
+import { bench } from './samples-bench.ts';
 import { benchFigures, benchRun, browserRun, comparedBenches, comparedLoads, k6Run } from './samples-runs.ts';
 
 const SRT_SENT = { rttMs: 3.2, sent: 5000, retransmitted: 12, naks: 4, reportedLost: 12, dropped: 1 };
@@ -503,4 +504,10 @@ test('a timeline without a bound for connections, or without a cure, has neither
   const { connections: _, storm: __, ...bare } = timeline({ cured: null });
   const page = renderReport(gate([finding({ timeline: bare })]));
   assert.doesNotMatch(page, />connections tried<|>cured<|within a second/);
+});
+
+test('how busy the machine was is told where it was measured, and is not 0 where it was not', () => {
+  const busy = /Machine, at the busiest/;
+  assert.match(renderReport(benchRun(bench())), busy);
+  assert.doesNotMatch(renderReport(benchRun(bench({ latency: [], ladders: [], economics: [] }))), busy);
 });
