@@ -36,7 +36,10 @@ const ROWS_OF: Readonly<Record<TruthPart, PartRows>> = {
   starved: starvedRows,
 };
 
-/** Rejects with LabError when the origin does not come up. An abort ends it before the next part. */
+/**
+ * Rejects with LabError when the origin does not come up. An abort ends it before the next part; the origin goes at once, so that
+ * the part that is under way tells nothing.
+ */
 export async function runTruth(request: TruthRequest): Promise<TruthRow[]> {
   const { protocols = TRUTH_PROTOCOLS, parts = TRUTH_PARTS, windowMs = WINDOW_MS, signal, onPart } = request;
   const rig = await Rig.open(signal);
@@ -45,11 +48,22 @@ export async function runTruth(request: TruthRequest): Promise<TruthRow[]> {
     for (const part of parts) {
       if (signal.aborted) break;
       onPart?.(part);
-      rows.push(...(await ROWS_OF[part](rig, protocols, windowMs)));
+      rows.push(...(await rowsOf(part, rig)));
       await rig.clear();
     }
     return rows;
   } finally {
     await rig.close();
+  }
+
+  async function rowsOf(part: TruthPart, on: Rig): Promise<readonly TruthRow[]> {
+    try {
+      const found = await ROWS_OF[part](on, protocols, windowMs);
+      if (!signal.aborted) return found;
+      return found.map((row) => ({ ...row, verdict: 'inconclusive', because: 'interrupted' }));
+    } catch (error) {
+      if (signal.aborted) return [];
+      throw error;
+    }
   }
 }

@@ -20,6 +20,7 @@ import {
   MAX_RIG_LAG_MS,
   type Observation,
 } from '../../../scenarios/truth/rows.ts';
+import { runTruth } from '../../../scenarios/truth/run.ts';
 import { blockedRows, STREAM } from '../../../scenarios/truth/starved.ts';
 import { watch } from '../../../scenarios/truth/viewer.ts';
 
@@ -209,4 +210,22 @@ it('for real: wrong frames are counted, and what a blocked reader gets late is l
   } finally {
     await rig.close();
   }
+});
+
+it('for real: the part that is interrupted tells nothing, and no other begins', async () => {
+  const abort = new AbortController();
+  const began: string[] = [];
+  const rows = await runTruth({
+    protocols: ['flv'],
+    parts: ['frames', 'pause'],
+    windowMs: 1000,
+    signal: abort.signal,
+    onPart: (part) => {
+      began.push(part);
+      setTimeout(() => abort.abort(), 1000);
+    },
+  });
+  assert.deepEqual(began, ['frames']);
+  for (const { verdict, because } of rows)
+    assert.deepEqual([verdict, because], ['inconclusive', 'interrupted']);
 });
