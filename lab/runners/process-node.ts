@@ -152,6 +152,8 @@ export class ProcessNode implements ClusterNode {
         cwd: directory,
         env: { ...process.env, ...env },
         stdio: ['pipe', log, log],
+        // Of no terminal: Ctrl-C there would end it before whoever started it knows why.
+        detached: true,
       });
       this.#child = child;
       child.on('exit', () => {

@@ -100,6 +100,14 @@ describe('a cluster of builtin nodes', () => {
     }
   });
 
+  it('has every node out of reach of a Ctrl-C that is meant for its starter', () => {
+    for (const { pid } of cluster.nodes.values()) {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const group = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
+      assert.equal(group, pid);
+    }
+  });
+
   it('has everything on loopback, every node of the media on an address of its own', () => {
     const nodes = [...cluster.nodes.values()];
     assert.ok(nodes.every((node) => node.host.startsWith('127.')));
