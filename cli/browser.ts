@@ -108,15 +108,18 @@ async function browser(options: BrowserOptions): Promise<ExitCode> {
 
 const CONFIG = fileURLToPath(new URL('../scenarios/browser/playwright.config.ts', import.meta.url));
 
-/** What it found is in the results; its own exit code says less. Ctrl-C reaches it, too: it is of the same process group. */
+/**
+ * What it found is in the results; its own exit code says less. It is of the same process group, so that a terminal tells it of
+ * Ctrl-C; it is told again, as whoever signals this process alone does not. For a second after a SIGINT Playwright ignores others.
+ */
 async function runPlaywright(request: BrowserRequest): Promise<void> {
   const cli = createRequire(import.meta.url).resolve('@playwright/test/cli');
   const child = spawn(process.execPath, [cli, 'test', '--config', CONFIG], {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, ...environmentOf(request) },
   });
-  const ignore = (): void => {};
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, ignore);
+  const tell = (): void => void child.kill('SIGINT');
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, tell);
   await once(child, 'exit');
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, ignore);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, tell);
 }

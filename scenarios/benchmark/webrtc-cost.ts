@@ -21,6 +21,8 @@ export interface WhepOptions {
   readonly rampMs: number;
   readonly windowMs: number;
   readonly transport: TransportName;
+  /** Crowds that join and leave before, at least one. Default 3. */
+  readonly warmCrowds?: number;
   /** Of a server that is there; default the feeder of the bench. */
   readonly url?: string;
   readonly serverPid?: number;
@@ -40,6 +42,7 @@ const MAX_MS_PER_JOIN = 3;
 const CONNECT_GRACE_MS = 1000;
 /** The compiler has seen the code by then, as in any load of a minute. */
 const SETTLE_MS = 6000;
+const WARM_CROWDS = 3;
 /** Of /proc/<pid>/stat (proc(5)); 100 per second on every Linux that Node runs on. */
 const TICK_MS = 10;
 
@@ -52,7 +55,7 @@ function cpuMsOf(pid: number): number {
 }
 
 export async function whepCost(options: WhepOptions): Promise<WhepResult> {
-  const { players, rampMs, windowMs, transport } = options;
+  const { players, rampMs, windowMs, transport, warmCrowds = WARM_CROWDS } = options;
   const feeder = options.url === undefined ? startChild('webrtc-feeder.ts', [MEDIA]) : undefined;
   const dismiss = feeder === undefined ? undefined : mustLive(feeder);
   const port = feeder === undefined ? 0 : ((await once(feeder, 'message')) as [FromWebRtcFeeder])[0].port;
@@ -62,7 +65,7 @@ export async function whepCost(options: WhepOptions): Promise<WhepResult> {
   const serverCpu = (): number => (pid === undefined ? Number.NaN : cpuMsOf(pid));
   const marks: { at: number; cpu: number }[] = [];
   const mark = (): void => void marks.push({ at: performance.now(), cpu: serverCpu() });
-  const task: WebRtcTask = { url, transport, players, rampMs, settleMs: SETTLE_MS, windowMs };
+  const task: WebRtcTask = { url, transport, players, rampMs, settleMs: SETTLE_MS, windowMs, warmCrowds };
   const cost = await new Promise<WebRtcCost>((resolve, reject) => {
     child.on('message', (message: { result?: WebRtcCost; ready?: boolean; phase?: boolean }) => {
       if (message.ready) child.send(task);

@@ -11,6 +11,7 @@ const USAGE = `bench:whep: CPU of WHEP players of one process
   --players N         (300)
   --ramp SECONDS      over which they join               (5)
   --window SECONDS    of the measurement                 (10)
+  --warm CROWDS       that join and leave before         (3)
   --transport T       lite, full or datachannel          (lite)
   --server-pid N      of the server that is given: its CPU is told, too
   --help`;
@@ -21,6 +22,7 @@ const values = optionsOf(
     players: { type: 'string', default: '300' },
     ramp: { type: 'string', default: '5' },
     window: { type: 'string', default: '10' },
+    warm: { type: 'string', default: '3' },
     transport: { type: 'string', default: 'lite' },
     'server-pid': { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -30,8 +32,10 @@ const values = optionsOf(
 const players = Number(values.players);
 const rampMs = Number(values.ramp) * 1000;
 const windowMs = Number(values.window) * 1000;
+const warmCrowds = Number(values.warm);
 const transport = TRANSPORT_NAMES.find((name) => name === values.transport);
-if (values.help || transport === undefined || !(players > 2 && rampMs > 0 && windowMs > 0)) {
+const isMeasurable = players > 2 && rampMs > 0 && windowMs > 0 && warmCrowds >= 1;
+if (values.help || transport === undefined || !isMeasurable) {
   (values.help ? console.log : console.error)(USAGE);
   process.exit(values.help ? 0 : 2);
 }
@@ -40,6 +44,7 @@ const { cost, findings, serverCores } = await whepCost({
   rampMs,
   windowMs,
   transport,
+  warmCrowds,
   ...(values.url !== undefined && { url: values.url }),
   ...(values['server-pid'] !== undefined && { serverPid: Number(values['server-pid']) }),
 });

@@ -27,6 +27,11 @@ export interface WebRtcTask {
   readonly rampMs: number;
   readonly settleMs: number;
   readonly windowMs: number;
+  /**
+   * So many crowds join and leave before the one that is measured: the certificate is made by then, and the compiler has done
+   * more and more of its work. It goes on with that for thousands of joins.
+   */
+  readonly warmCrowds: number;
 }
 
 export interface WebRtcCost {
@@ -34,7 +39,7 @@ export interface WebRtcCost {
   readonly failures: Record<string, number>;
   /** From the beginning of the first join to the end of the last one, in s. */
   readonly lastConnectedS: number;
-  /** CPU of a join, in ms, in a process in which as many have joined before, three times over. */
+  /** CPU of a join, in ms, in a process in which the warming crowds have joined before. */
   readonly msPerJoin: number;
   /** And in a new process, in which the compiler has more to do. */
   readonly msPerFirstJoin: number;
@@ -67,13 +72,6 @@ async function playing(windowMs: number): Promise<{ cores: number; seconds: numb
 function tellPhase(): void {
   process.send?.({ phase: true });
 }
-
-/**
- * So many crowds join and leave before the one that is measured: the certificate is made, and the compiler has done its
- * work. That is the same for three hundred joins and for thirty thousand: V8 still optimized what a join needs after
- * three hundred of them.
- */
-const WARM_CROWDS = 3;
 
 class Players {
   readonly #task: WebRtcTask;
@@ -163,7 +161,7 @@ async function ramp(task: WebRtcTask, crowd: Players): Promise<Ramp> {
 /** The ramp of the first crowd of the process. */
 async function warmUp(task: WebRtcTask): Promise<Ramp> {
   const ramps: Ramp[] = [];
-  for (let i = 0; i < WARM_CROWDS; i++) {
+  for (let i = 0; i < task.warmCrowds; i++) {
     const crowd = new Players(task);
     ramps.push(await ramp(task, crowd));
     await crowd.leave();
