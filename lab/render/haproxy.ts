@@ -290,10 +290,16 @@ frontend register
     bind ${host}:${ports.systemPort}
     default_backend system-proxies
 
+# A frozen proxy holds a heartbeat until it is found down, which is longer than some clusters let an origin live without one:
+# it goes to another one.
 backend system-proxies
     mode http
     balance roundrobin
-    timeout server 10s
+    timeout server 1s
+    option http-buffer-request
+    option redispatch 1
+    retries 1
+    retry-on conn-failure empty-response response-timeout
 ${at(({ systemPort }) => systemPort, tracked)}
 
 ${statsSection(input)}`;
