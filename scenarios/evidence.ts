@@ -19,7 +19,7 @@ import type { WireTape } from './wire-tape.ts';
 /** Of the events of a check: its first and its last ones. */
 const HEAD_EVENTS = 1000;
 const TAIL_EVENTS = 3000;
-/** Of the log of each node: the end of what it wrote while the check ran. Bytes. */
+/** Of the log of each node: so many bytes of the beginning, and of the end, of what it wrote while the check ran. */
 const LOG_BYTES = 64 * 1024;
 /** Label of the evidence that says how nodes were started, and what they logged. */
 export const NODES_EVIDENCE = 'nodes';
@@ -145,7 +145,7 @@ export class EvidenceKeeper {
   #said(node: ClusterNode): string {
     const { spec, engine, pid, state, logFile } = node;
     const began = this.#logSizes.get(spec.name) ?? 0;
-    return `== ${spec.name}: ${engine}, process ${pid}, ${state}\n${commandOf(pid)}\n${endOf(logFile, began)}`;
+    return `== ${spec.name}: ${engine}, process ${pid}, ${state}\n${commandOf(pid)}\n${saidSince(logFile, began)}`;
   }
 
   /** Returns its path within the run. */
@@ -179,19 +179,29 @@ function commandOf(pid: number): string {
   }
 }
 
-/** What a file has from `offset` on, of that the last LOG_BYTES; all of it when it was begun anew. */
-function endOf(path: string, offset: number): string {
+/**
+ * What a file has from `offset` on: the first and the last LOG_BYTES of it, for what went wrong may be followed by a lot of
+ * what came of it. Of a file that was begun anew, from its beginning.
+ */
+function saidSince(path: string, offset: number): string {
   let descriptor: number | undefined;
   try {
     descriptor = openSync(path, 'r');
     const { size } = fstatSync(descriptor);
-    const from = Math.max(size < offset ? 0 : offset, size - LOG_BYTES);
-    const bytes = Buffer.alloc(size - from);
-    const count = readSync(descriptor, bytes, 0, bytes.length, from);
-    return bytes.toString('utf8', 0, count);
+    const from = size < offset ? 0 : offset;
+    if (size - from <= 2 * LOG_BYTES) return read(descriptor, from, size);
+    const first = read(descriptor, from, from + LOG_BYTES);
+    const last = read(descriptor, size - LOG_BYTES, size);
+    return `${first}\n[${size - from - 2 * LOG_BYTES} bytes left out]\n${last}`;
   } catch {
     return `${path} cannot be read\n`;
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }
+}
+
+function read(descriptor: number, from: number, to: number): string {
+  const bytes = Buffer.alloc(to - from);
+  const count = readSync(descriptor, bytes, 0, bytes.length, from);
+  return bytes.toString('utf8', 0, count);
 }

@@ -64,6 +64,18 @@ test('a check that failed has its events, the logs of its time, and the command 
   assert.equal(of('configuration').file, 'cluster/edge-cluster/healthy/');
 });
 
+test('of a long log the beginning and the end are kept, and how much is not is said', () => {
+  const { keep, log } = keeper();
+  keep.begin();
+  appendFileSync(log, `first${'x'.repeat(200_000)}last\n`);
+  const { evidence } = keep.of(finding({ check: 'a/b', verdict: 'fail' }));
+  const file = evidence.find(({ label }) => label === 'nodes')!.file!;
+  const nodes = readFileSync(join(directory, file), 'utf8');
+  assert.match(nodes, /\nfirstx+\n\[(\d+) bytes left out\]\nx+last\n/);
+  const leftOut = Number(/\[(\d+) bytes left out\]/.exec(nodes)![1]);
+  assert.equal(leftOut, 200_010 - 2 * 64 * 1024);
+});
+
 test('of very many events the first and the last are kept, and how many are not is said', () => {
   const { keep, see } = keeper();
   keep.begin();
