@@ -187,6 +187,8 @@ export class SrtReceiver {
     this.nakDue = NEVER;
     this.loss.clear();
     this.buffer.giveUp(this.buffer.first, sequenceAdd(this.buffer.end, -1));
+    // What stood behind a gap that was never to be given up waits for nothing any more.
+    if (!this.empty) this.playDue = Number.NEGATIVE_INFINITY;
     this.schedule();
   }
 

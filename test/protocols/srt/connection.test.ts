@@ -390,6 +390,27 @@ test('what was received is played after the peer has shut down; close is idempot
   assert.equal(network.caller.send(numbered(2), network.now), false);
 });
 
+test('where nothing is given up, a peer that shuts down ends the wait for what it has not sent again', () => {
+  const network = new Network({
+    listener: { tooLateDrop: false },
+    lose: (packet, up) => !up && isData(packet) && sequenceOf(packet) === 2,
+  }).run(50);
+  for (let number = 0; number < 4; number++) network.accepted!.send(numbered(number), network.now);
+  network.run(500);
+  assert.deepEqual(
+    network.atCaller.map(({ number }) => number),
+    [0],
+  );
+  network.accepted!.close(network.now);
+  network.run(100);
+  assert.deepEqual(
+    network.atCaller.map(({ number }) => number),
+    [0, 2, 3],
+  );
+  assert.equal(network.caller.figures.packetsDropped, 1);
+  assert.equal(network.callerClosed?.code, 'srt.shutdown');
+});
+
 test('packets leave at the pace of the bandwidth', () => {
   const network = new Network({ listener: { maxBandwidth: 100_000 } }).run(50);
   const from = network.now;
