@@ -26,6 +26,8 @@ const RESTART_AFTER = 16;
 /** The peer's clock is corrected by the mean of so many samples, when it is above this. */
 const DRIFT_SAMPLES = 1000;
 const MIN_DRIFT_MS = 5;
+/** Of data. After it our own clock says how far the peer's has gone on, which wraps after 71 minutes. */
+const SILENCE_MS = 60_000;
 
 // Written, sent and written again: nothing is allocated for an acknowledgement.
 const fullAck = new Uint8Array(HEADER_SIZE + FULL_ACK_SIZE);
@@ -62,9 +64,10 @@ export class SrtReceiver {
   /** When a packet with the peer's timestamp 0 is to be played, in ms of our clock. */
   private base: number;
   private readonly latency: number;
-  /** The latest of the peer's timestamps, as sent, and in ms with its wraps counted in. */
+  /** The latest of the peer's timestamps, as sent, in ms with its wraps counted in, and when it came. */
   private lastTimestamp: number;
   private lastTime: number;
+  private lastTimeAt: number;
   private driftSum = 0;
   private driftCount = 0;
   private firstRoundTrip = Number.NaN;
@@ -88,6 +91,7 @@ export class SrtReceiver {
     this.latency = agreement.receiveLatencyMs;
     this.lastTimestamp = agreement.peerTimestamp;
     this.lastTime = agreement.peerTimestamp / 1000;
+    this.lastTimeAt = agreement.peerTimestampAt;
     this.base = agreement.peerTimestampAt - this.lastTime + this.latency;
   }
 
@@ -115,7 +119,7 @@ export class SrtReceiver {
     this.rates.packet(sequence, packet.length, now);
     if (ahead > 0) this.report(gapFrom, sequenceAdd(sequence, -1), now);
     else if (ahead < 0 && this.loss.remove(sequence) && !again) figures.packetsReordered++;
-    if (ahead >= 0) this.follow(timestampOf(packet));
+    if (ahead >= 0) this.follow(timestampOf(packet), now);
 
     if (this.ackDue > now + ACK_INTERVAL_MS) this.ackDue = now + ACK_INTERVAL_MS;
     if (++this.sinceAck >= LIGHT_ACK_PACKETS) this.sendLightAck(now);
@@ -202,11 +206,13 @@ export class SrtReceiver {
     return this.base + this.lastTime + ((timestamp - this.lastTimestamp) | 0) / 1000;
   }
 
-  private follow(timestamp: number): void {
-    const ahead = (timestamp - this.lastTimestamp) | 0;
+  private follow(timestamp: number, now: number): void {
+    const quiet = now - this.lastTimeAt > SILENCE_MS ? Math.round((now - this.lastTimeAt) * 1000) : 0;
+    const ahead = quiet + ((timestamp - this.lastTimestamp - quiet) | 0);
     if (ahead <= 0) return;
     this.lastTime += ahead / 1000;
     this.lastTimestamp = timestamp;
+    this.lastTimeAt = now;
   }
 
   /**

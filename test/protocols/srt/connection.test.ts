@@ -411,6 +411,23 @@ test('where nothing is given up, a peer that shuts down ends the wait for what i
   assert.equal(network.callerClosed?.code, 'srt.shutdown');
 });
 
+test('after a silence of forty minutes messages still come at their time', () => {
+  const network = new Network({ caller: { latencyMs: 150 } }).run(50);
+  network.accepted!.send(numbered(0), network.now);
+  network.run(300);
+  // More than half of the 71 minutes after which timestamps wrap: they look as if they had gone back.
+  for (const until = network.now + 40 * 60_000; network.now < until; ) {
+    network.now += 99;
+    network.run(1);
+  }
+  const sentAt = network.now;
+  network.accepted!.send(numbered(1), sentAt);
+  network.run(500);
+  assert.equal(network.atCaller.at(-1)?.number, 1);
+  const took = network.atCaller.at(-1)!.at - sentAt;
+  assert.ok(took >= 150 && took <= 170, `played after ${took} ms`);
+});
+
 test('packets leave at the pace of the bandwidth', () => {
   const network = new Network({ listener: { maxBandwidth: 100_000 } }).run(50);
   const from = network.now;
