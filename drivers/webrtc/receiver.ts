@@ -44,6 +44,8 @@ export interface ReceiverOwner {
 class AudioReceiver {
   ssrc = -1;
   tracker = new SequenceTracker(OPUS_CLOCK);
+  /** Of the sources, and of the sequences, before the present one. */
+  lostBefore = 0;
   ticks = 0;
   timestamp = 0;
 }
@@ -63,7 +65,7 @@ export class MediaReceiver implements VideoFeedback {
   private readonly packet = new RtpPacket();
   /** By payload type. */
   private readonly payloads = new Uint8Array(PAYLOAD_TYPES);
-  /** The last sender report of each of our two sources. */
+  /** The last sender report of each of our two sources; never more than two. */
   private readonly senderReports = new Map<number, SeenReport>();
   private pliAt = Number.NEGATIVE_INFINITY;
   private reportAt: number;
@@ -133,6 +135,14 @@ export class MediaReceiver implements VideoFeedback {
       if (message.ssrc !== this.video.ssrc && message.ssrc !== this.audio.ssrc) continue;
       const middle = ((message.ntpSeconds << 16) | (message.ntpFraction >>> 16)) >>> 0;
       this.senderReports.set(message.ssrc, { middle, at: now });
+      if (this.senderReports.size > 2) this.forgetReports();
+    }
+  }
+
+  /** Those of sources that others have followed. */
+  private forgetReports(): void {
+    for (const ssrc of this.senderReports.keys()) {
+      if (ssrc !== this.video.ssrc && ssrc !== this.audio.ssrc) this.senderReports.delete(ssrc);
     }
   }
 
@@ -171,13 +181,19 @@ export class MediaReceiver implements VideoFeedback {
     const { audio, figures, sink } = this;
     if (packet.ssrc !== audio.ssrc) {
       if (audio.ssrc !== -1) figures.restarts++;
+      audio.lostBefore += audio.tracker.lost;
       audio.ssrc = packet.ssrc;
       audio.tracker = new SequenceTracker(OPUS_CLOCK);
       audio.ticks = packet.timestamp;
       audio.timestamp = packet.timestamp;
     }
+    const { lost } = audio.tracker;
     const arrival = audio.tracker.push(packet.sequence, packet.timestamp, now);
-    figures.audioLost = audio.tracker.lost;
+    if (arrival === Arrival.restart) {
+      figures.restarts++;
+      audio.lostBefore += lost;
+    }
+    figures.audioLost = audio.lostBefore + audio.tracker.lost;
     if (arrival === Arrival.duplicate) figures.duplicated++;
     if (arrival === Arrival.duplicate || arrival === Arrival.jump) return;
     if (arrival === Arrival.late) figures.late++;
