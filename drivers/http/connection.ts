@@ -109,11 +109,12 @@ export class HttpConnection implements Deadlined, WireOwner, ResponseSink {
     } else this.write(wallClock.now());
   }
 
-  /** Gives up what is under way without a word to its handler, and closes. */
+  /** Gives up what is under way without a word to its handler, and closes. The next request may follow at once. */
   abort(orderly = false): void {
     forgetDeadline(this);
     this.handler = undefined;
     this.request = undefined;
+    this.reader.stop();
     this.letGo(orderly);
   }
 

@@ -95,9 +95,14 @@ export class ResponseReader {
     this.maxChunkSize = limits.maxChunkSize ?? 2 ** 30;
   }
 
-  /** True after `onEnd`. */
+  /** True after `onEnd`, and after `stop`. */
   get done(): boolean {
     return this.state === State.done;
+  }
+
+  /** The rest is not wanted: the sink is told nothing more, not even of the bytes that are being pushed. */
+  stop(): void {
+    this.state = State.done;
   }
 
   /** @throws ProtocolError HttpStartLine, HttpHeader, HttpChunk */
@@ -113,7 +118,7 @@ export class ResponseReader {
           at += take;
           if (this.remaining === 0) {
             if (this.state === State.fixed) this.finish();
-            else this.state = State.chunkDataCr;
+            else if (this.state === State.chunkData) this.state = State.chunkDataCr;
           }
           break;
         }

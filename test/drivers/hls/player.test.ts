@@ -144,6 +144,30 @@ describe('HLS player', { concurrency: true }, () => {
     );
   });
 
+  it('what a server that ignores ranges sends behind one is not taken for the next one', async (t) => {
+    const server = await serve(t);
+    const segments = makeSegments(4);
+    const file = Buffer.concat(segments);
+    const ranges = segments.map((segment) => `#EXTINF:1,\n#EXT-X-BYTERANGE:${segment.length}\nall.ts\n`);
+    const head = '#EXTM3U\n#EXT-X-VERSION:4\n#EXT-X-TARGETDURATION:1\n';
+    const first = ranges[0]!.replace(/(BYTERANGE:\d+)/, '$1@0');
+    const text = `${head}${first}${ranges.slice(1).join('')}#EXT-X-ENDLIST\n`;
+    server.routes.set('/x.m3u8', (_request, response) => {
+      response.writeHead(200, { Connection: 'close' }).end(text);
+    });
+    server.routes.set('/all.ts', (_request, response) => {
+      response.on('error', () => {});
+      response.writeHead(200, { Connection: 'close' });
+      // Many chunks in one read.
+      for (let at = 0; at < file.length; at += 1000) response.write(file.subarray(at, at + 1000));
+      response.end();
+    });
+    const watched = new Watched(t, `${server.url}/x.m3u8`);
+    assert.deepEqual(await watched.end(), PLAYED);
+    assert.deepEqual(watched.problems, []);
+    assert.deepEqual(watched.frames, whole(4));
+  });
+
   it("SRS's session: followed, and followed again when the server has forgotten it", async (t) => {
     const server = await serve(t);
     serveStream(server, 6);

@@ -141,6 +141,42 @@ test('head and body have their own timeouts', async (t) => {
   assert.ok(connection.unused && !connection.busy);
 });
 
+const BODIES = {
+  'of known length': 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\naaaa',
+  'in chunks': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\naa\r\n2\r\naa\r\n0\r\n\r\n',
+};
+for (const [what, body] of Object.entries(BODIES)) {
+  for (const when of ['onHead', 'onBody'] as const) {
+    test(`an answer ${what} that is given up ${when} is not taken for the next one`, async (t) => {
+      const server = await serve(t, (socket) =>
+        answers(socket, (path) => (path === '/given-up' ? body : OK)),
+      );
+      const connection = new HttpConnection();
+      t.after(() => connection.abort());
+      const next = new Promise<Answer>((resolve) => {
+        let given = false;
+        const giveUp = (): void => {
+          assert.ok(!given, 'no word of it afterwards');
+          given = true;
+          connection.abort();
+          resolve(ask(connection, targetOf(server), '/next'));
+        };
+        const handler: HttpHandler = {
+          ...{ onConnected() {}, onSent() {}, onResend() {}, onHead() {} },
+          onBody: giveUp,
+          onEnd: giveUp,
+          onFailure: giveUp,
+          ...(when === 'onHead' && { onHead: giveUp }),
+        };
+        const request = encodeRequest({ method: 'GET', path: '/given-up', host: 'x' });
+        connection.send(targetOf(server), request, handler, TIMEOUTS);
+      });
+      const { status, body: got, failure } = await within(3000, 'the next answer', next);
+      assert.deepEqual([status, got, failure], [200, 'ok', undefined]);
+    });
+  }
+}
+
 test('an address that is none fails the request and not the process', async (t) => {
   const server = await serve(t, () => {});
   const connection = new HttpConnection('not an address');
