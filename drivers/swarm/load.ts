@@ -104,6 +104,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadFigures> {
   });
   try {
     const interrupt = (): void => void swarm.stop();
+    if (options.signal?.aborted) interrupt();
     options.signal?.addEventListener('abort', interrupt, { once: true });
     await swarm.start();
     options.signal?.removeEventListener('abort', interrupt);

@@ -176,8 +176,13 @@ export class Swarm {
   }
 
   #onGone(worker: Worker): void {
-    if (!worker.final) worker.dead = true;
+    if (!worker.final && !this.#endedUnbegun) worker.dead = true;
     this.#checkSettled();
+  }
+
+  /** Stopped before the workers were told to begin: they go, and have no last word. */
+  get #endedUnbegun(): boolean {
+    return this.#stopping !== undefined && Number.isNaN(this.#startedAt);
   }
 
   #checkSettled(): void {
@@ -246,6 +251,7 @@ export class Swarm {
   }
 
   async #stop(): Promise<SwarmFigures> {
+    this.#stopped.abort();
     clearInterval(this.#ticks);
     const { seconds } = this;
     await Promise.all(this.#workers.map((worker) => this.#end(worker)));

@@ -195,6 +195,16 @@ test('load: an interrupt returns what was measured until then', async (t) => {
   assert.deepEqual(last.timeline, figures.timeline.slice(0, last.timeline.length));
 });
 
+test('load: one that is interrupted while it waits for its time ends at once, and nobody has failed', async () => {
+  const run = { urls: ['http://127.0.0.1:1/x.flv'], clients: 3, rampMs: 0, durationMs: 1000, workers: 1 };
+  for (const signal of [AbortSignal.timeout(300), AbortSignal.abort()]) {
+    const waiting = runLoad({ ...run, startAt: Date.now() + 60_000, signal });
+    const { clients, reasons, generator } = await within(20_000, 'the load to end', waiting);
+    assert.deepEqual(clients, { requested: 3, joined: 0, failed: 0, dropped: 0 });
+    assert.deepEqual([reasons, generator.reasons], [{}, []]);
+  }
+});
+
 test('load: a server that says nothing is a failure of every client, not of none', async (t) => {
   const server = await serve(t, () => {});
   const figures = await runLoad({ urls: [url(server)], clients: 4, rampMs: 0, durationMs: 300, workers: 1 });
