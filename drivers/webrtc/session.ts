@@ -129,7 +129,11 @@ export abstract class WebRtcClient
     try {
       transport.setAnswer(text, answer);
     } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
+      if (systemCode(error) !== undefined) {
+        this.refused(error);
+        return;
+      }
+      const detail = messageOf(error);
       this.fail(CloseReason.protocol, 'webrtc.answer', `the answer cannot be taken: ${detail}`);
     }
   }
@@ -142,12 +146,11 @@ export abstract class WebRtcClient
     if (this.over) return;
     if (error instanceof SignallingError) this.fail(error.reason, error.code, error.message);
     else if (error instanceof ProtocolError) this.fail(CloseReason.protocol, error.code, error.message);
-    else
-      this.fail(
-        CloseReason.refused,
-        'webrtc.transport',
-        error instanceof Error ? error.message : String(error),
-      );
+    else {
+      const code = systemCode(error);
+      const slug = code === undefined ? 'webrtc.transport' : `udp.${code}`;
+      this.fail(CloseReason.refused, slug, messageOf(error));
+    }
   }
 
   /** Codecs of this name that the answer accepts for this kind of media. */
@@ -204,4 +207,15 @@ export abstract class WebRtcClient
     }
     this.leaving = signalling.delete().then(() => transport?.close());
   }
+}
+
+/** Of what the system says of a socket (`emfile`: this process has too many open); undefined for all other errors. */
+function systemCode(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  return typeof code === 'string' && typeof syscall === 'string' ? code.toLowerCase() : undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -93,6 +93,18 @@ describe('a session over any transport', { concurrency: true }, () => {
     assert.match(closed.detail, /no fingerprint/);
   });
 
+  it('a socket that the system refuses is our own trouble, and not the answer', async (t) => {
+    const puppet = new Puppet();
+    puppet.takes = () => {
+      throw Object.assign(new Error('socket EMFILE'), { code: 'EMFILE', syscall: 'socket' });
+    };
+    const { witness, server } = await session(t, puppet);
+    const closed = await witness.closed();
+    assert.deepEqual([closed.reason, closed.code], ['refused', 'udp.emfile']);
+    assert.match(closed.detail, /EMFILE/);
+    await eventually(2000, 'DELETE', () => server.deleted.length === 1);
+  });
+
   it('what is no RTP or RTCP is counted and harms nobody', async (t) => {
     const { puppet, witness, player, meter } = await session(t);
     await witness.reached('requesting');
