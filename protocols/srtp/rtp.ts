@@ -7,6 +7,11 @@ import { PacketTransform, type SrtpCrypto } from './transform.ts';
 const HEADER_SIZE = 12;
 /** A session has two or three; whoever makes up more of them gets no memory for it. */
 const MAX_SOURCES = 64;
+/**
+ * So many packets a receiver of ours waits behind a gap (drivers/webrtc/video-receiver.ts), as those of browsers do: what it
+ * has asked for again is not to be taken for a replay.
+ */
+const WINDOW = 1024;
 const HALF = 0x8000;
 const WRAP = 0x10000;
 
@@ -146,7 +151,7 @@ export class SrtpReceiver {
 
   private addWindow(ssrc: number): ReplayWindow | undefined {
     if (this.windows.size === MAX_SOURCES) return undefined;
-    const window = new ReplayWindow();
+    const window = new ReplayWindow(WINDOW);
     this.windows.set(ssrc, window);
     return window;
   }

@@ -72,7 +72,7 @@ test('replayed, forged and malformed packets are told apart, and change nothing'
     const keys = keysOf(transform);
     const sender = new SrtpSender(keys, nodeSrtpCrypto);
     const receiver = new SrtpReceiver(keys, nodeSrtpCrypto);
-    const sealed = Array.from({ length: 600 }, (_, sequence) => sender.protect(packet(sequence)));
+    const sealed = Array.from({ length: 1600 }, (_, sequence) => sender.protect(packet(sequence)));
     assert.deepEqual(unprotect(receiver, sealed[0]!), packet(0));
     assert.equal(unprotect(receiver, sealed[0]!), Unprotected.replayed);
     const forged = sealed[1]!.slice();
@@ -83,9 +83,9 @@ test('replayed, forged and malformed packets are told apart, and change nothing'
     ahead[2] = 0x70;
     assert.equal(unprotect(receiver, ahead), Unprotected.forged);
     assert.deepEqual(unprotect(receiver, sealed[1]!), packet(1));
-    assert.deepEqual(unprotect(receiver, sealed[599]!), packet(599));
-    assert.equal(unprotect(receiver, sealed[300]!), Unprotected.replayed);
-    assert.deepEqual(unprotect(receiver, sealed[400]!), packet(400));
+    assert.deepEqual(unprotect(receiver, sealed[1599]!), packet(1599));
+    assert.equal(unprotect(receiver, sealed[500]!), Unprotected.replayed);
+    assert.deepEqual(unprotect(receiver, sealed[600]!), packet(600));
     assert.equal(unprotect(receiver, sealed[0]!.subarray(0, 20)), Unprotected.malformed);
     assert.equal(unprotect(receiver, new Uint8Array(5)), Unprotected.malformed);
     assert.deepEqual(
