@@ -79,8 +79,9 @@ export class H264Depacketizer {
       if (this.gap) this.spoil();
       this.finish(now);
     }
-    // A probe or keep-alive of padding alone.
+    // A probe or keep-alive of padding alone. What is missing before it may be the end of what is open.
     if (start === end) {
+      if (this.open && this.gap) this.spoil();
       this.gap = false;
       return;
     }

@@ -177,4 +177,16 @@ describe('H.264 over RTP', () => {
     depacketizer.push(packet, 0);
     assert.equal(depacketizer.units, 0);
   });
+
+  it('an access unit whose last packet is lost is damaged, also when padding comes behind it', () => {
+    const depacketizer = new H264Depacketizer(new KeepingSink());
+    const slice = Uint8Array.of(0x41, 0x9a);
+    // The second slice, packet 11 with the marker, never comes.
+    feed(depacketizer, [
+      encodeRtp({ ...head, sequence: 10, timestamp: 3000, marker: false }, slice),
+      encodeRtp({ ...head, sequence: 12, timestamp: 3000, marker: false }, new Uint8Array(0), 100),
+      encodeRtp({ ...head, sequence: 13, timestamp: 6000, marker: true }, slice),
+    ]);
+    assert.deepEqual([depacketizer.units, depacketizer.damaged], [2, 1]);
+  });
 });
