@@ -29,6 +29,8 @@ import { ConnectedClient, type Target } from '../connection.ts';
 
 /** Of the connect command; later commands count up from it. */
 const CONNECT_TRANSACTION = 1;
+/** A server that asks and does not read what it is told is not answered beyond this, in bytes with the media that waits. */
+const MAX_UNREAD = 2 * 1024 * 1024;
 
 function hmac(key: Uint8Array, data: Uint8Array): Uint8Array {
   return createHmac('sha256', key).update(data).digest();
@@ -102,11 +104,15 @@ export abstract class RtmpClient extends ConnectedClient implements ChunkSink {
     if (start === end || this.reader === undefined) return;
     this.reader.push(bytes, start, end);
     const sequence = this.window.received(end - start);
-    if (sequence !== undefined) this.control(MessageTypeId.Acknowledgement, encodeAck(sequence));
+    if (sequence !== undefined) this.reply(MessageTypeId.Acknowledgement, encodeAck(sequence));
   }
 
   protected control(messageTypeId: number, payload: Uint8Array): void {
     this.write(this.writer.encode(ChunkStreamId.Control, messageTypeId, 0, 0, payload));
+  }
+
+  private reply(messageTypeId: number, payload: Uint8Array): void {
+    if ((this.socket?.writableLength ?? 0) < MAX_UNREAD) this.control(messageTypeId, payload);
   }
 
   protected nextTransaction(): number {
@@ -157,7 +163,7 @@ export abstract class RtmpClient extends ConnectedClient implements ChunkSink {
       case MessageTypeId.UserControl: {
         const event = decodeUserControl(message.payload);
         if (event.event === UserControlEvent.PingRequest) {
-          this.control(MessageTypeId.UserControl, encodeUserControl(UserControlEvent.PingResponse, event.a));
+          this.reply(MessageTypeId.UserControl, encodeUserControl(UserControlEvent.PingResponse, event.a));
         }
         return;
       }
