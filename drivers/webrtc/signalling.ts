@@ -158,7 +158,7 @@ export class Signalling {
     const isOffer = method === 'POST';
     const request = {
       ...{ method, url, body, localAddress, tape },
-      token: url.host === this.#url.host ? token : undefined,
+      token: takesToken(this.#url, url) ? token : undefined,
       timeoutMs: isOffer ? Number.POSITIVE_INFINITY : DELETE_MS,
     };
     return new Promise<SignallingResponse>((resolve, reject) => {
@@ -183,4 +183,9 @@ export class Signalling {
       exchange.start();
     });
   }
+}
+
+/** Whether the token of an endpoint goes `to` there: to its host and port alone, and from TLS never to plain text. */
+export function takesToken(endpoint: URL, to: URL): boolean {
+  return to.host === endpoint.host && (to.protocol === endpoint.protocol || to.protocol === 'https:');
 }

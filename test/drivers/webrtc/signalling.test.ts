@@ -4,6 +4,7 @@ import type { ClientOptions } from '../../../drivers/client.ts';
 import { FrameMeter, MeterHistograms } from '../../../drivers/measure/meter.ts';
 import { signallingUrl } from '../../../drivers/webrtc/endpoint.ts';
 import { WhepPlayer } from '../../../drivers/webrtc/player.ts';
+import { takesToken } from '../../../drivers/webrtc/signalling.ts';
 import { eventually } from '../support/observe.ts';
 import { type Respond, RtcServer, RtcWitness } from './support.ts';
 
@@ -171,6 +172,15 @@ describe('signalling', { concurrency: true }, () => {
     player.close();
     assert.equal((await witness.end()).reason, 'local');
     assert.deepEqual(witness.exchanges, []);
+  });
+
+  it('a token is for its endpoint, and never leaves TLS for plain text', () => {
+    const goes = (from: string, to: string) => takesToken(new URL(from), new URL(to));
+    assert.ok(goes('http://h/whep', 'http://h/session/1') && goes('https://h:8443/whep', 'https://h:8443/x'));
+    assert.ok(goes('http://h/whep', 'https://h/whep'));
+    // Without ports, the two have the same host, on 443 and on 80.
+    assert.ok(!goes('https://h/whep', 'http://h/whep'));
+    assert.ok(!goes('http://h/whep', 'http://h:8080/whep') && !goes('http://h/whep', 'http://other/whep'));
   });
 
   it('URLs', () => {
