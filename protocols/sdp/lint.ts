@@ -47,11 +47,14 @@ function common(session: SessionDescription, findings: Findings): void {
   const bundled = new Set(session.bundles.flat());
   for (const [index, media] of session.media.entries()) {
     const name = media.mid ?? String(index);
+    // Of what is rejected nothing more need be said (RFC 9429 section 5.3.1).
+    if (rejected(media)) continue;
     findings.add(media.mid !== undefined, 'mid', 'RFC 9143 7.1', 'no a=mid', name);
-    if (rejected(media) || !isRtp(media)) continue;
+    if (!isRtp(media)) continue;
     const one = bundled.has(media.mid ?? '');
     findings.add(one, 'bundle', 'RFC 9725 4.4.1', `${name} is not in a=group:BUNDLE`, name);
-    findings.add(media.rtcpMux, 'rtcp-mux', 'RFC 9725 4.4.1', 'no a=rtcp-mux', name);
+    const transport = bundledTransportOf(session, media);
+    findings.add(transport.rtcpMux, 'rtcp-mux', 'RFC 9725 4.4.1', 'no a=rtcp-mux', name);
     findings.add(
       media.protocol === 'UDP/TLS/RTP/SAVPF',
       'protocol',
@@ -62,9 +65,27 @@ function common(session: SessionDescription, findings: Findings): void {
     const mapped = new Set(media.codecs.map(({ payloadType }) => String(payloadType)));
     const bare = media.formats.filter((format) => !mapped.has(format));
     findings.add(bare.length === 0, 'rtpmap', 'RFC 8866 6.6', `no a=rtpmap for ${bare.join(', ')}`, name);
-    security(transportOf(session, media), name, findings);
+    security(transport, name, findings);
   }
   for (const [index, media] of session.media.entries()) lite(session, media, index, findings);
+}
+
+/**
+ * RFC 9143 section 7.1.3: in an answer, what is of the transport stands in the first media description of a group, and holds
+ * for all of it. Most say it in every one.
+ */
+function bundledTransportOf(
+  session: SessionDescription,
+  media: SdpMedia,
+): ReturnType<typeof transportOf> & { readonly rtcpMux: boolean } {
+  const own = transportOf(session, media);
+  const { mid } = media;
+  const tag = mid === undefined ? undefined : session.bundles.find((group) => group.includes(mid))?.[0];
+  const tagged = tag === undefined ? undefined : session.media.find((one) => one.mid === tag);
+  if (tagged === undefined || tagged === media) return { ...own, rtcpMux: media.rtcpMux };
+  const shared = transportOf(session, tagged);
+  const fingerprints = own.fingerprints.length > 0 ? own.fingerprints : shared.fingerprints;
+  return { ...shared, ...own, fingerprints, rtcpMux: media.rtcpMux || tagged.rtcpMux };
 }
 
 /** RFC 8839 section 5.3 on a=ice-lite, RFC 8445 section 5.2 on candidates. */
@@ -198,14 +219,14 @@ function answered(
     name,
   );
   findings.add(
-    media.mid === asked.mid,
+    media.mid === asked.mid || (rejected(media) && media.mid === undefined),
     'mid-echo',
     'RFC 9143 7.3',
     `mid ${media.mid}, offered ${asked.mid}`,
     name,
   );
   if (rejected(media) || !isRtp(media)) return;
-  const [from, to] = [transportOf(offer, asked), transportOf(answer, media)];
+  const [from, to] = [bundledTransportOf(offer, asked), bundledTransportOf(answer, media)];
   findings.add(
     to.setup === 'active' || to.setup === 'passive',
     'setup',
@@ -227,7 +248,7 @@ function answered(
     name,
   );
   findings.add(
-    !media.rtcpMux || asked.rtcpMux,
+    !to.rtcpMux || from.rtcpMux,
     'rtcp-mux-offered',
     'RFC 5761 5.1.1',
     'rtcp-mux was not offered',

@@ -62,14 +62,14 @@ export function readOffer(text: string, use: RtcUse): Negotiation {
   const bundled = new Set(offer.bundles.flat());
   const usable = (kind: string): SdpMedia[] =>
     offer.media.filter(
-      (media) => media.kind === kind && media.port !== 0 && media.mid !== undefined && bundled.has(media.mid),
+      (media) => media.kind === kind && isOffered(media) && media.mid !== undefined && bundled.has(media.mid),
     );
   const video = accepted(usable('video'), chooseH264);
   if (video === undefined) throw refused(whyNoVideo(offer));
   const group = offer.bundles.find((mids) => mids.includes(video.media.mid!))!;
   const inGroup = usable('audio').filter(({ mid }) => group.includes(mid!));
   const audio = accepted(inGroup, (codecs) => codecs.find(isOpus));
-  for (const chosen of [video, audio]) if (chosen) check(offer, chosen.media, use);
+  for (const chosen of [video, audio]) if (chosen) check(offer, chosen.media, use, group);
   return { offer, use, video, audio, bundle: group, remote: remoteOf(offer, video.media, group) };
 }
 
@@ -123,7 +123,7 @@ function isOpus({ name, clockRate, channels }: SdpCodec): boolean {
 }
 
 function whyNoVideo({ media, bundles }: SessionDescription): string {
-  const video = media.filter(({ kind, port }) => kind === 'video' && port !== 0);
+  const video = media.filter((one) => one.kind === 'video' && isOffered(one));
   if (video.length === 0) return 'no video';
   const bundled = new Set(bundles.flat());
   if (!video.some(({ mid }) => mid !== undefined && bundled.has(mid))) return 'no video in a=group:BUNDLE';
@@ -131,22 +131,32 @@ function whyNoVideo({ media, bundles }: SessionDescription): string {
   return `no H.264 with packetization-mode=1, only ${[...names].join(', ') || 'unknown formats'}`;
 }
 
-function check(offer: SessionDescription, media: SdpMedia, use: RtcUse): void {
+/** Port 0 is a refusal, but for who asks for the transport of a bundle, and no other (RFC 9143 section 6). */
+function isOffered({ port, attributes }: SdpMedia): boolean {
+  return port !== 0 || attributes.some(({ name }) => name === 'bundle-only');
+}
+
+/** The transport of a bundle is that of its first line (RFC 9143 section 7.2). */
+function taggedOf(offer: SessionDescription, bundle: readonly string[]): SdpMedia | undefined {
+  return offer.media.find(({ mid }) => mid === bundle[0]);
+}
+
+function check(offer: SessionDescription, media: SdpMedia, use: RtcUse, bundle: readonly string[]): void {
   const name = `${media.kind} ${media.mid}`;
   const { direction } = transportOf(offer, media);
   const wanted = use === 'play' ? Direction.recvonly : Direction.sendonly;
   if (direction !== wanted && direction !== Direction.sendrecv) {
     throw refused(`${name} is ${direction}, not ${wanted}`);
   }
-  if (!media.rtcpMux) throw refused(`${name} has no a=rtcp-mux`);
+  const isMuxed = media.rtcpMux || taggedOf(offer, bundle)?.rtcpMux === true;
+  if (!isMuxed) throw refused(`${name} has no a=rtcp-mux`);
   if (!/^UDP\/TLS\/RTP\/SAVPF?$/.test(media.protocol)) {
     throw refused(`${name} is ${media.protocol}, not UDP/TLS/RTP/SAVPF`);
   }
 }
 
 function remoteOf(offer: SessionDescription, video: SdpMedia, bundle: readonly string[]): RemoteTransport {
-  // The transport of a bundle is that of its first line (RFC 9143 section 7.2).
-  const tagged = offer.media.find(({ mid }) => mid === bundle[0]) ?? video;
+  const tagged = taggedOf(offer, bundle) ?? video;
   const own = transportOf(offer, video);
   const shared = transportOf(offer, tagged);
   const iceUfrag = own.iceUfrag ?? shared.iceUfrag ?? '';

@@ -147,6 +147,21 @@ describe('WHIP and WHEP over HTTP', () => {
     };
     const response = await fetch(`${node.apiUrl}/rtc/v1/whip/`, { method: 'OPTIONS', headers });
     assert.equal(response.status, 204);
+  it('an offer as that of RFC 9725, with what is of the transport in its first media description only', async (t) => {
+    const node = await startRtcNode(t);
+    const [first, second] = offer().split('m=video 9') as [string, string];
+    const bare = second.replace(/a=(ice-ufrag|ice-pwd|fingerprint|setup|rtcp-mux).*\r\n/g, '');
+    const maxBundle = `${first}m=video 0${bare}a=bundle-only\r\n`;
+    const response = await post(node, maxBundle);
+    assert.equal(response.status, 201);
+    const answer = parseSdp(await response.text());
+    assert.deepEqual(lintAnswer(parseSdp(maxBundle), answer), []);
+    const ports = answer.media.map(({ port }) => port);
+    assert.deepEqual(ports, [9, 9]);
+    // Without the word it is a refusal.
+    assert.equal((await post(node, maxBundle.replace('a=bundle-only\r\n', ''))).status, 422);
+  });
+
     const seen = ['origin', 'methods', 'headers'].map((name) =>
       response.headers.get(`access-control-allow-${name}`),
     );

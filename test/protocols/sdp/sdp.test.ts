@@ -191,7 +191,22 @@ describe('rules of WHIP and WHEP', () => {
     assert.deepEqual(lintAnswer(offer, session), []);
   });
 
+  it('what is of the transport may stand in the first media description of the group only', () => {
+    const [first, second] = answer.media as [SdpMedia, SdpMedia];
+    const { iceUfrag: _ufrag, icePwd: _pwd, setup: _setup, ...rest } = second;
+    const bare = { ...rest, fingerprints: [], rtcpMux: false, candidates: [] };
+    const rules = (bundles: string[][]): string[] =>
+      lintAnswer(offer, { ...answer, media: [first, bare], bundles }).map(({ rule }) => rule);
+    assert.deepEqual(rules([[first.mid!, second.mid!]]), []);
+    const missing = ['rtcp-mux', 'ice-ufrag', 'ice-pwd', 'fingerprint', 'fingerprint-hash'];
+    assert.deepEqual(rules([[first.mid!]]), ['bundle', ...missing, 'setup']);
+    assert.deepEqual(rules([[second.mid!, first.mid!]]), [...missing, 'setup']);
+  });
+
   it('a rejected media description needs nothing', () => {
     assert.deepEqual(lintAnswer(offer, answerWith({ port: 0, fingerprints: [], rtcpMux: false })), []);
+    const { mid: _mid, ...nameless } = { ...answer.media[1]!, port: 0 };
+    const bundles = [[answer.media[0]!.mid!]];
+    assert.deepEqual(lintAnswer(offer, { ...answer, media: [answer.media[0]!, nameless], bundles }), []);
   });
 });
