@@ -166,6 +166,10 @@ export const MUTANTS = {
     role: 'media',
     says: 'A chunk size that comes in the middle of a message is applied to the next one only',
   },
+  'rtmp-unknown-command-ends-play': {
+    role: 'media',
+    says: 'A command that the node does not know ends the connection of a client that plays',
+  },
   'rtmp-interleaving-mixed': {
     role: 'media',
     says: 'Payload of interleaved messages goes to the message that was begun last',

@@ -225,8 +225,15 @@ export class RtmpConnection {
         this.#leave();
         return;
       default:
-        if (this.#node.mutants.has('rtmp-unknown-command-closes')) this.#close(`unknown command ${name}`);
+        if (this.#isStrict()) this.#close(`unknown command ${name}`);
     }
+  }
+
+  /** Mutants. */
+  #isStrict(): boolean {
+    const { mutants } = this.#node;
+    const playing = this.#state === State.playing && mutants.has('rtmp-unknown-command-ends-play');
+    return playing || mutants.has('rtmp-unknown-command-closes');
   }
 
   #onConnect({ object, transactionId }: Command): void {

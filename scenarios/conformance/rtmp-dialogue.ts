@@ -1,13 +1,14 @@
 /** The dialogue of an RTMP client and its server, up to the first media: who says what, and in which order. */
 import type { ClusterNode } from '../../lab/cluster.ts';
-import { decodeUserControl, UserControlEvent } from '../../protocols/rtmp/messages.ts';
-import { PLAYING_WITHIN_MS } from '../bounds.ts';
+import { decodeUserControl, type UserControl, UserControlEvent } from '../../protocols/rtmp/messages.ts';
+import { MERGED_WRITE_MS, PLAYING_WITHIN_MS } from '../bounds.ts';
 import type { CheckContext, Judgement } from '../check.ts';
 import type { History, StepData } from '../history.ts';
 import { inconclusive, judged } from '../judging.ts';
 import { attempt, openRtmp, stepsOf } from '../wire/attempt.ts';
 import { MessageType } from '../wire/chunks.ts';
-import { infoOf, type WireRtmp } from '../wire/rtmp.ts';
+import { infoOf, type WireMessage, type WireRtmp } from '../wire/rtmp.ts';
+import { wallClock } from '../wire/socket.ts';
 
 const APP = 'live';
 
@@ -23,11 +24,13 @@ function recordDialogue(t: CheckContext, name: string, client: WireRtmp): void {
   for (const [index, message] of client.messages.entries()) {
     if (media >= 0 && index > media) break;
     const command = commands.get(index);
+    const control = userControlOf(message);
     t.step('server-sent', {
       name,
       type: message.messageTypeId,
       messageStreamId: message.messageStreamId,
-      event: userControlOf(message),
+      event: control?.event ?? null,
+      eventStreamId: control?.a ?? null,
       command: command?.name ?? null,
       transactionId: command?.transactionId ?? null,
       code: command === undefined ? null : (infoOf(command.args[0], 'code') ?? null),
@@ -36,8 +39,8 @@ function recordDialogue(t: CheckContext, name: string, client: WireRtmp): void {
   }
 }
 
-function userControlOf(message: { messageTypeId: number; payload: Uint8Array }): number | null {
-  return message.messageTypeId === MessageType.userControl ? decodeUserControl(message.payload).event : null;
+function userControlOf({ messageTypeId, payload }: WireMessage): UserControl | undefined {
+  return messageTypeId === MessageType.userControl ? decodeUserControl(payload) : undefined;
 }
 
 /** Plays a stream, asks for what no server knows, and waits for media to go on. */
@@ -53,9 +56,12 @@ export async function playByTheBook(t: CheckContext, node: ClusterNode, stream: 
       client.play(id, stream, Transaction.play);
       await client.until('Play.Start or media', PLAYING_WITHIN_MS, () => firstMedia(client));
       client.command(UNKNOWN_COMMAND, Transaction.unknown, null, ['while playing'], id);
-      const unknownAt = client.messages.length;
+      // What was written before it was read says nothing.
+      const since = wallClock() + MERGED_WRITE_MS;
       await client.until('media after a command that the server does not know', PLAYING_WITHIN_MS, () =>
-        client.messages.slice(unknownAt).find(({ messageTypeId }) => MEDIA_TYPES.includes(messageTypeId)),
+        client.messages.findLast(
+          ({ messageTypeId, at }) => MEDIA_TYPES.includes(messageTypeId) && at > since,
+        ),
       );
       t.step('survived-unknown', { name });
     } finally {
@@ -135,8 +141,9 @@ export const PUBLISH_ORDER: readonly Milestone[] = [
 export const PLAY_ORDER: readonly Milestone[] = [
   ...CONNECT_ORDER,
   {
+    // Of the stream that is played: that of stream 0 may come with the answer to connect (7.1.7, 7.2.1.1).
     name: 'Stream Begin',
-    is: (m) => m.event === UserControlEvent.StreamBegin,
+    is: (m, all) => m.event === UserControlEvent.StreamBegin && m.eventStreamId === streamCreated(all),
     after: ['_result of createStream'],
   },
   {

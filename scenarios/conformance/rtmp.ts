@@ -145,15 +145,21 @@ const commandOrder = check({
   spec: {
     source: RTMP_SPEC,
     where:
-      '7.2.1.1 connect, 7.2.1.3 createStream, 7.2.2.1 play, 7.2.2.6 publish; captures/srs-7.0.18/ffmpeg-play',
+      '7.1.7 Stream Begin, 7.2.1.1 connect, 7.2.1.3 createStream, 7.2.2.1 play, 7.2.2.6 publish; ' +
+      'captures/srs-7.0.18/ffmpeg-play',
     says:
       'Window Acknowledgement Size, Set Peer Bandwidth, then _result with the transaction id of connect; createStream ' +
-      'is answered under its own id; Stream Begin and Play.Reset precede Play.Start, and media follows it; onStatus ' +
-      'has transaction id 0 and comes on the message stream. A command that is not known ends nothing.',
+      'is answered under its own id; Stream Begin of that stream and Play.Reset precede Play.Start, and media follows ' +
+      'it; onStatus has transaction id 0 and comes on the message stream. A command that is not known ends nothing.',
   },
   topologies: EDGE_CLUSTER,
   needs: ['publish.rtmp', 'play.rtmp'],
-  mutants: ['rtmp-play-status-missing', 'rtmp-wrong-transaction', 'rtmp-unknown-command-closes'],
+  mutants: [
+    'rtmp-play-status-missing',
+    'rtmp-wrong-transaction',
+    'rtmp-unknown-command-closes',
+    'rtmp-unknown-command-ends-play',
+  ],
 
   async run(t) {
     const nodes = oneOfEachRole(t);
@@ -239,7 +245,7 @@ const doublePublish = check({
       'which has to ask), or an error status. Frames of the first go on without a gap.',
   },
   topologies: EDGE_CLUSTER,
-  needs: ['publish.rtmp', 'play.rtmp', 'play.flv'],
+  needs: ['publish.rtmp', 'play.rtmp', 'play.flv', 'observe.api'],
   mutants: ['rtmp-double-publish-accepted', 'rtmp-double-publish-kicks-first'],
 
   async run(t) {

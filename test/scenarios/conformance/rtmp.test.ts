@@ -94,6 +94,7 @@ describe('command-order', () => {
   const empty = {
     messageStreamId: 0,
     event: null,
+    eventStreamId: null,
     command: null,
     transactionId: null,
     code: null,
@@ -110,7 +111,7 @@ describe('command-order', () => {
   ];
   const played = [
     ...connected,
-    sent({ type: 4, event: 0 }),
+    sent({ type: 4, event: 0, eventStreamId: 1 }),
     status('NetStream.Play.Reset'),
     status('NetStream.Play.Start'),
     sent({ type: 9, messageStreamId: 1 }),
@@ -152,6 +153,13 @@ describe('command-order', () => {
       // Stream Begin and Play.Reset are free among themselves.
       assert.equal(verdict(swapped), at === 4 ? 'pass' : 'fail', `${at}`);
     }
+  });
+
+  test('Stream Begin is that of the stream; one of stream 0 may come with the answer to connect', () => {
+    const begin = (eventStreamId: number) => sent({ type: 4, event: 0, eventStreamId });
+    for (const at of [0, 2, 3, 4]) assert.equal(verdict(played.toSpliced(at, 0, begin(0))), 'pass', `${at}`);
+    assert.equal(verdict(played, published.toSpliced(2, 0, begin(0))), 'pass');
+    for (const id of [0, 2]) assert.equal(verdict(played.with(4, begin(id))), 'fail', `${id}`);
   });
 
   test('a server of which nothing was heard, and media that was not awaited, prove nothing', () => {
