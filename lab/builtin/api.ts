@@ -163,7 +163,7 @@ function clientOf(node: MediaNode): (client: ClientRecord) => Body {
     swfUrl: '',
     tcUrl: client.tcUrl,
     url: client.url,
-    name: client.name,
+    name: node.mutants.has('api-cleans-names') ? cleaned(client.name) : client.name,
     type: client.type,
     publish: client.publish,
     alive: (Date.now() - client.since) / 1000,
@@ -171,6 +171,11 @@ function clientOf(node: MediaNode): (client: ClientRecord) => Body {
     recv_bytes: client.socket.bytesRead,
     kbps: { recv_30s: 0, send_30s: 0 },
   });
+}
+
+/** Mutant. */
+function cleaned(name: string): string {
+  return [...name].filter((one) => JSON.stringify(one) === `"${one}"`).join('');
 }
 
 function kick(node: MediaNode, id: string): Body {

@@ -117,6 +117,10 @@ export const MUTANTS = {
     role: 'media',
     says: 'Control characters stand in the JSON of the HTTP API as they are',
   },
+  'api-cleans-names': {
+    role: 'media',
+    says: 'The HTTP API leaves out of a name what would have to be escaped, also where that makes it another stream’s',
+  },
   'api-misses-players': { role: 'media', says: 'The HTTP API does not list every 4th client' },
   'edge-keeps-gop-after-release': {
     role: 'edge',

@@ -321,22 +321,35 @@ describe('slow-publisher', () => {
 
 describe('names-in-api', () => {
   const TO_ESCAPE = '\u0001\b\u000b\f\u000f\u001b\u001f"\\';
+  const listed = { plain: true, refused: false, suffix: TO_ESCAPE, isOne: null };
   const script = (data: StepData): Script =>
     new Script()
       .step('names.nodes', { names: 'origin edge-1' })
-      .step('names.seen', { node: 'origin', listed: true, name: TO_ESCAPE })
+      .step('names.seen', { node: 'origin', ...listed })
       .step('names.seen', { node: 'edge-1', ...data });
   const verdict = (data: StepData) => judge('rtmp/names-in-api', script(data)).verdict;
 
-  test('the name as it was asked for passes; another one, and what is no JSON, fails', () => {
-    assert.equal(verdict({ listed: true, name: TO_ESCAPE }), 'pass');
-    assert.equal(verdict({ listed: true, name: TO_ESCAPE.replace('"', '') }), 'fail');
-    assert.equal(verdict({ listed: true, problem: 'Bad control character in string literal' }), 'fail');
+  test('the name as it was asked for, in another form, or refused passes', () => {
+    assert.equal(verdict(listed), 'pass');
+    assert.equal(verdict({ ...listed, suffix: encodeURIComponent(TO_ESCAPE) }), 'pass');
+    assert.equal(verdict({ ...listed, suffix: null, refused: true }), 'pass');
   });
 
-  test('a player who is not listed, and a node that was not asked, prove nothing', () => {
-    assert.equal(verdict({ listed: false }), 'inconclusive');
-    assert.equal(verdict({ node: 'edge-2', listed: true, name: TO_ESCAPE }), 'inconclusive');
+  test('a name without what is odd in it passes where both names are of one stream, and fails where not', () => {
+    assert.equal(verdict({ ...listed, suffix: '', isOne: true }), 'pass');
+    assert.equal(verdict({ ...listed, suffix: '', isOne: false }), 'fail');
+    assert.equal(verdict({ ...listed, suffix: '' }), 'inconclusive');
+  });
+
+  test('what is no JSON, and one who is left out of it, fails', () => {
+    assert.equal(verdict({ problem: 'Bad control character in string literal' }), 'fail');
+    assert.equal(verdict({ ...listed, suffix: null }), 'fail');
+  });
+
+  test('an API that knows of nobody, and a node that was not asked, prove nothing', () => {
+    assert.equal(verdict({ ...listed, plain: false, suffix: null }), 'inconclusive');
+    assert.equal(verdict({ ...listed, plain: false, suffix: null, refused: true }), 'inconclusive');
+    assert.equal(verdict({ ...listed, node: 'edge-2' }), 'inconclusive');
   });
 });
 
