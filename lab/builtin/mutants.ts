@@ -166,13 +166,13 @@ export const MUTANTS = {
     role: 'media',
     says: 'A command that the node does not know ends the connection',
   },
-  'rtmp-chunk-size-at-next-message': {
-    role: 'media',
-    says: 'A chunk size that comes in the middle of a message is applied to the next one only',
-  },
   'rtmp-unknown-command-ends-play': {
     role: 'media',
     says: 'A command that the node does not know ends the connection of a client that plays',
+  },
+  'rtmp-chunk-size-at-next-message': {
+    role: 'media',
+    says: 'A chunk size that comes in the middle of a message is applied to the next one only',
   },
   'rtmp-interleaving-mixed': {
     role: 'media',
@@ -441,6 +441,10 @@ export const MUTANTS = {
   'whep-no-delete': { role: 'origin', says: 'DELETE of a WHIP or WHEP session gets 200 and has no effect' },
   'whep-accepts-garbage': { role: 'origin', says: 'An offer that nothing can be made of gets 201' },
   'whep-no-cors': { role: 'origin', says: 'WHIP and WHEP are answered without CORS headers' },
+  'whep-get-refused': {
+    role: 'origin',
+    says: 'GET of a WHIP or WHEP endpoint or session is answered with 405, as in drafts before RFC 9725',
+  },
   'sdp-own-payload-types': {
     role: 'origin',
     says: 'The answer, and what is sent, have other payload types than the offer',

@@ -2,11 +2,12 @@
 import { ProtocolError } from '../../protocols/errors.ts';
 import { iceAgent, lintAnswer, type SdpViolation } from '../../protocols/sdp/lint.ts';
 import { parseSdp } from '../../protocols/sdp/parse.ts';
+import { RTC_CONNECTED_WITHIN_MS } from '../bounds.ts';
 import { type Check, type CheckContext, check, type Judgement } from '../check.ts';
-import type { EventOf, History } from '../history.ts';
+import type { ApiReading, EventOf, History } from '../history.ts';
 import { failed, judged, notSeen } from '../judging.ts';
 import { shareObservation } from '../shared-observation.ts';
-import { makeOffer } from '../wire/webrtc.ts';
+import { makeOffer, sourceUrl } from '../wire/webrtc.ts';
 import { judgeWitnesses, Witnesses } from '../wire/witnesses.ts';
 
 export const EDGE_CLUSTER = ['edge-cluster'] as const;
@@ -15,8 +16,12 @@ type Exchange = EventOf<'http.exchange'>;
 
 const SDP_TYPE = 'application/sdp';
 const ORIGIN = 'http://player.example';
+/** By RTMP, or by WHIP where that does not reach them. */
+const PLAYED = ['publish.rtmp', 'play.webrtc'] as const;
 /** Of the answer of a server that is not busy. */
 const LISTED_WITHIN_MS = 1500;
+/** Of a request that was neither answered nor ended by the server. */
+const TIMED_OUT = 'http.timeout';
 
 type BadOffer = readonly [name: string, of: (offer: string) => string];
 
@@ -37,6 +42,18 @@ const endpoint = (t: CheckContext, use: Use, stream: string): string =>
     'http:',
   );
 
+/** As clients are to offer (RFC 9725 4.4.1): whatever is not the first goes over its transport, and has none to offer. */
+export function withMaxBundle(offer: string): string {
+  const [session = '', first = '', ...others] = offer.split(/(?=^m=)/m);
+  const bundled = others.map((media) => {
+    const bare = media
+      .replace(/^(m=\S+) \d+/, '$1 0')
+      .replace(/^a=(?:candidate|end-of-candidates|ice-\w+|fingerprint|setup|rtcp-mux)\b.*\r?\n/gm, '');
+    return `${bare}a=bundle-only\r\n`;
+  });
+  return [session, first, ...bundled].join('');
+}
+
 function observeSignalling(t: CheckContext, use: Use): Promise<void> {
   return shareObservation(t, `${use}-signalling`, () => signal(t, use));
 }
@@ -51,6 +68,11 @@ async function signal(t: CheckContext, use: Use): Promise<void> {
     t.http(to, { label, method: 'POST', headers, body });
 
   t.step('signalling', { use, node, stream });
+  // An endpoint may want a publisher before it lets players in (draft-ietf-wish-whep section 4.2, 409).
+  if (use === 'whep') {
+    const publisher = await t.publish({ url: await sourceUrl(t, stream) });
+    await publisher.sent(1, RTC_CONNECTED_WITHIN_MS);
+  }
   const created = await post('created', offer);
   t.step('negotiated', { offer, answer: new TextDecoder().decode(created.body) });
   await t.readApi(node, stream);
@@ -58,6 +80,12 @@ async function signal(t: CheckContext, use: Use): Promise<void> {
   const { location } = created.headers;
   if (location !== undefined) {
     const resource = new URL(location, url).href;
+    await t.http(resource, { label: 'got-session', headers: { origin: ORIGIN } });
+    await t.http(resource, {
+      label: 'options-session',
+      method: 'OPTIONS',
+      headers: { origin: ORIGIN, 'access-control-request-method': 'DELETE' },
+    });
     await t.http(resource, { label: 'deleted', method: 'DELETE', headers: { origin: ORIGIN } });
     await t.http(resource.replace(/session=[^&]*/, 'session=none%3Anone'), {
       label: 'deleted-unknown',
@@ -74,13 +102,25 @@ async function signal(t: CheckContext, use: Use): Promise<void> {
       'access-control-request-headers': 'content-type,authorization',
     },
   });
+  const other = use === 'whip' ? endpoint(t, use, t.stream('bundled')) : url;
+  const bundled = await post('bundled', withMaxBundle(await makeOffer(use)), other);
+  if (bundled.headers.location !== undefined) {
+    const resource = new URL(bundled.headers.location, other).href;
+    await t.http(resource, { label: 'bundled-deleted', method: 'DELETE' });
+  }
   for (const [i, [name, of]] of BAD_OFFERS.entries()) {
-    const bad = endpoint(t, use, t.stream(`bad-${i}`));
+    // A player of what nobody publishes may be refused, whatever it offers.
+    const bad = use === 'whip' ? endpoint(t, use, t.stream(`bad-${i}`)) : url;
     t.step('bad', { label: `bad-${i}`, name });
     await post(`bad-${i}`, of(offer), bad);
   }
-  await t.untilApi(node, stream, LISTED_WITHIN_MS, ({ clients }) => clients === 0);
+  await t.untilApi(node, stream, LISTED_WITHIN_MS, (reading) => sessionsIn(reading, use) === 0);
   t.step('gone');
+}
+
+/** What is played has a publisher besides; what is published over WHIP has no other. */
+function sessionsIn({ clients, publishers }: Pick<ApiReading, 'clients' | 'publishers'>, use: Use): number {
+  return use === 'whip' ? clients : clients - publishers;
 }
 
 // whip-contract, whep-contract
@@ -93,11 +133,12 @@ function contract(use: Use): Check {
     level: 'must',
     spec: {
       source: use === 'whip' ? 'RFC 9725' : 'draft-ietf-wish-whep',
-      where: use === 'whip' ? 'sections 4.1, 4.2, 4.3; Fetch (CORS)' : 'sections 4.1 to 4.3; Fetch (CORS)',
-      says: 'POST of an offer is answered with 201, the answer as application/sdp, and the session in Location, which DELETE ends. What cannot be answered gets 4xx, other methods 405, unknown sessions 404. Pages of other origins may do all that.',
+      where:
+        'HTTP usage, session setup, SDP bundle (RFC 9725 4.1, 4.2, 4.4.1); RFC 9143 6; RFC 9110 15.5.5, 15.5.11; Fetch (CORS)',
+      says: 'POST of an offer, with max-bundle policy, too, is answered with 201, the answer as application/sdp, and the session in Location, which DELETE ends. What cannot be answered gets 4xx, an unknown session 404 or 410. GET of endpoint and session, of which there is nothing to be shown, gets 2xx without content. Pages of other origins may do all that.',
     },
     topologies: EDGE_CLUSTER,
-    needs: [use === 'whip' ? 'publish.webrtc' : 'play.webrtc', 'observe.api'],
+    needs: [...(use === 'whip' ? (['publish.webrtc'] as const) : PLAYED), 'observe.api'],
     mutants: [
       'whep-no-location',
       'whep-wrong-content-type',
@@ -105,6 +146,7 @@ function contract(use: Use): Check {
       'whep-no-delete',
       'whep-accepts-garbage',
       'whep-no-cors',
+      'whep-get-refused',
       ...(use === 'whip' ? (['whip-double-publish-accepted'] as const) : []),
     ],
     run: (t) => observeSignalling(t, use),
@@ -115,32 +157,52 @@ function contract(use: Use): Check {
       const bad = history.of('step').filter(({ step }) => step === 'bad');
       return [
         ...judgeCreated(created),
-        ...judgeDeleted(history),
-        ...judgeRefusal(history, 'got', 'GET of the endpoint: 405', (status) => status === 405),
+        ...judgeDeleted(history, use),
+        ...judgeAnswer(history, 'bundled', 'POST of an offer with max-bundle policy: 201', isCreated),
+        ...judgeAnswer(history, 'got', 'GET of the endpoint: 2xx without content', isEmpty),
+        ...judgeAnswer(history, 'got-session', 'GET of the session: 2xx without content', isEmpty),
         ...(use === 'whip' ? judgeBusy(history) : []),
         ...bad.flatMap(({ data: { label, name } }) =>
-          judgeRefusal(history, `${label}`, `as offer ${name}: 4xx`, isRefusal),
+          judgeAnswer(history, `${label}`, `as offer ${name}: 4xx`, isRefusal),
         ),
         ...(bad.length < BAD_OFFERS.length ? [notSeen(history, 'two bad offers')] : []),
-        ...judgePreflight(history),
+        ...judgePreflights(history),
       ];
     },
   });
 }
 
 function judgeBusy(history: History): Judgement[] {
-  const expected = 'an offer for a stream that is being published: 4xx, or no answer';
-  return judgeRefusal(history, 'busy', expected, (status) => isRefusal(status) || status === 0);
+  const expected = 'an offer for a stream that is being published: 4xx, or the end of its connection';
+  return judgeAnswer(
+    history,
+    'busy',
+    expected,
+    (exchange) => isRefusal(exchange) || (exchange.status === 0 && exchange.error !== TIMED_OUT),
+  );
 }
 
-const isRefusal = (status: number): boolean => status >= 400 && status < 500;
+const isRefusal = ({ status }: Exchange): boolean => status >= 400 && status < 500;
+const isCreated = ({ status }: Exchange): boolean => status === 201;
+const isSuccess = ({ status }: Exchange): boolean => status >= 200 && status < 300;
+const isEmpty = (exchange: Exchange): boolean => isSuccess(exchange) && exchange.bytes === 0;
+/** 410 is for whoever knows that it was there once (RFC 9110 15.5.5, 15.5.11). */
+const isUnknown = ({ status }: Exchange): boolean => status === 404 || status === 410;
 
 function exchangeOf(history: History, client: string): Exchange | undefined {
   return history.of('http.exchange').find((event) => event.client === client);
 }
 
-function told({ status, error }: Exchange): string {
-  return status === 0 ? `no answer (${error})` : `${status}`;
+function told({ status, error, bytes }: Exchange): string {
+  return status === 0 ? `no answer (${error})` : `${status}, ${bytes} bytes`;
+}
+
+/** Whether a field that lists names has this one, or stands for all of them. */
+function lists({ headers }: Exchange, field: string, name: string): boolean {
+  return (headers[field] ?? '')
+    .toLowerCase()
+    .split(',')
+    .some((one) => one.trim() === name || one.trim() === '*');
 }
 
 function judgeCreated(created: Exchange): Judgement[] {
@@ -157,66 +219,71 @@ function judgeCreated(created: Exchange): Judgement[] {
       'pages of other origins may read the answer',
       `Access-Control-Allow-Origin: ${allowed ?? 'none'}`,
     ),
+    // It is none of those that are told to any page (Fetch, CORS-safelisted response-header name).
+    judged(
+      lists(created, 'access-control-expose-headers', 'location'),
+      'pages of other origins may read where the session is',
+      `Access-Control-Expose-Headers: ${headers['access-control-expose-headers'] ?? 'none'}`,
+    ),
   ];
 }
 
-function judgeDeleted(history: History): Judgement[] {
+function judgeDeleted(history: History, use: Use): Judgement[] {
   const deleted = exchangeOf(history, 'deleted');
   if (deleted === undefined) return [notSeen(history, 'DELETE of the session')];
-  const ok = deleted.status >= 200 && deleted.status < 300;
   const listed = 'a session is a client of its stream';
   const ended = 'after DELETE the session is no client any more';
   const last = history.of('api.stream').findLast(({ t }) => t > deleted.t);
   const before = history.of('api.stream').find(({ t }) => t < deleted.t);
   return [
-    judged(ok, 'DELETE of the session: 200', told(deleted)),
-    ...judgeRefusal(
-      history,
-      'deleted-unknown',
-      'DELETE of an unknown session: 404',
-      (status) => status === 404,
-    ),
+    judged(isSuccess(deleted), 'DELETE of the session: 200', told(deleted)),
+    ...judgeAnswer(history, 'deleted-unknown', 'DELETE of an unknown session: 404 or 410', isUnknown),
     before === undefined
       ? notSeen(history, listed)
-      : judged(before.clients > 0, listed, `${before.clients} clients`),
+      : judged(sessionsIn(before, use) > 0, listed, `${sessionsIn(before, use)} clients`),
     last === undefined
       ? notSeen(history, ended)
-      : judged(last.clients === 0, ended, `${last.clients} clients`),
+      : judged(sessionsIn(last, use) === 0, ended, `${sessionsIn(last, use)} clients`),
   ];
 }
 
-function judgeRefusal(
+function judgeAnswer(
   history: History,
   client: string,
   expected: string,
-  fits: (status: number) => boolean,
+  fits: (exchange: Exchange) => boolean,
 ): Judgement[] {
   const exchange = exchangeOf(history, client);
   return [
-    exchange === undefined
-      ? notSeen(history, expected)
-      : judged(fits(exchange.status), expected, told(exchange)),
+    exchange === undefined ? notSeen(history, expected) : judged(fits(exchange), expected, told(exchange)),
   ];
 }
 
-function judgePreflight(history: History): Judgement[] {
-  const preflight = exchangeOf(history, 'options');
-  if (preflight === undefined) return [notSeen(history, 'OPTIONS')];
-  const { status, headers } = preflight;
-  const lists = (name: string, value: string): boolean =>
-    (headers[name] ?? '')
-      .toLowerCase()
-      .split(',')
-      .some((one) => one.trim() === value || one.trim() === '*');
-  const expected = 'OPTIONS lets a page of another origin POST with Content-Type';
-  const lacking = [
-    ...(status >= 200 && status < 300 ? [] : [`it is ${told(preflight)}`]),
-    ...(lists('access-control-allow-origin', ORIGIN) ? [] : ['no Access-Control-Allow-Origin']),
+/** Each of the URL that the request would be for: an endpoint need not know DELETE, nor a session POST. */
+function judgePreflights(history: History): Judgement[] {
+  return [
     // POST and text/plain would be free (Fetch, CORS-safelisted method); application/sdp is not.
-    ...(lists('access-control-allow-headers', 'content-type') ? [] : ['no Content-Type in Allow-Headers']),
-    ...(lists('access-control-allow-methods', 'delete') ? [] : ['no DELETE in Allow-Methods']),
+    judgePreflight(history, 'options', 'POST with Content-Type', ['headers', 'content-type']),
+    judgePreflight(history, 'options-session', 'DELETE its session', ['methods', 'delete']),
   ];
-  return [judged(lacking.length === 0, expected, lacking.join(', ') || told(preflight))];
+}
+
+function judgePreflight(
+  history: History,
+  client: string,
+  deed: string,
+  [what, name]: readonly [what: 'headers' | 'methods', name: string],
+): Judgement {
+  const expected = `OPTIONS lets a page of another origin ${deed}`;
+  const preflight = exchangeOf(history, client);
+  if (preflight === undefined) return notSeen(history, expected);
+  const field = `access-control-allow-${what}`;
+  const lacking = [
+    ...(isSuccess(preflight) ? [] : [`it is ${told(preflight)}`]),
+    ...(lists(preflight, 'access-control-allow-origin', ORIGIN) ? [] : ['no Access-Control-Allow-Origin']),
+    ...(lists(preflight, field, name) ? [] : [`no ${name} in ${field}`]),
+  ];
+  return judged(lacking.length === 0, expected, lacking.join(', ') || told(preflight));
 }
 
 // sdp
@@ -227,12 +294,13 @@ const sdp = check({
     'The answer is one to the offer: bundle, rtcp-mux, setup, the offer’s own payload types, ICE of a lite agent or a full one',
   level: 'must',
   spec: {
-    source: 'RFC 9725 4.2, RFC 3264 6, RFC 9143 7.3, RFC 5761 5.1.1, RFC 8842 5.3, RFC 8445 5.2, RFC 8839 5',
+    source:
+      'RFC 9725 4.2 and 4.4.1, RFC 3264 6, RFC 9143 7.3, RFC 5761 5.1.1, RFC 8842 5.3, RFC 8445 5.2, RFC 8839 5',
     where: 'rules for answers',
     says: 'Media descriptions in the order of the offer, in its group, over one transport with RTCP on it; payload types mean what the offer says; setup is active or passive. a=ice-lite is of the session, and such an agent names host candidates, one at least; every agent has ice-ufrag and ice-pwd.',
   },
   topologies: EDGE_CLUSTER,
-  needs: ['play.webrtc', 'observe.api'],
+  needs: [...PLAYED, 'observe.api'],
   mutants: ['sdp-own-payload-types', 'sdp-no-bundle', 'rtc-lite-without-candidate'],
   run: (t) => observeSignalling(t, 'whep'),
 
@@ -251,7 +319,7 @@ const sdp = check({
       const loose = open.filter(({ mid }) => mid === undefined || !bundled.includes(mid));
       const told = broken.map(tell);
       if (loose.length > 0)
-        told.push(`${loose.map(({ kind }) => kind).join(' and ')} in no BUNDLE group (RFC 9725 4.2)`);
+        told.push(`${loose.map(({ kind }) => kind).join(' and ')} in no BUNDLE group (RFC 9725 4.4.1)`);
       if (open.length === 0) told.push('nothing of what was offered is accepted');
       return [
         judged(told.length === 0, expected, told.join('; ') || `${open.length} media descriptions`),
@@ -297,7 +365,9 @@ const badOffers = check({
         t.step('bad', { label, name: `${name} (${use})` });
         const headers = { 'content-type': SDP_TYPE };
         const body = of(await makeOffer(use));
-        await t.http(endpoint(t, use, t.stream(label)), { label, method: 'POST', headers, body });
+        // A player of what nobody publishes may be refused, whatever it offers.
+        const to = endpoint(t, use, use === 'whip' ? t.stream(label) : witnesses.stream);
+        await t.http(to, { label, method: 'POST', headers, body });
       }
     }
     await witnesses.goOn();
@@ -309,7 +379,7 @@ const badOffers = check({
     const missing = tried.length < 2 * WORSE_OFFERS.length;
     return [
       ...bad.flatMap(({ data: { label, name } }) =>
-        judgeRefusal(history, `${label}`, `as offer ${name}: 4xx`, isRefusal),
+        judgeAnswer(history, `${label}`, `as offer ${name}: 4xx`, isRefusal),
       ),
       ...judgeWitnesses(history),
       ...(missing ? [notSeen(history, 'four bad offers')] : []),

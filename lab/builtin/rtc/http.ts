@@ -17,7 +17,7 @@ const USES: Readonly<Record<string, RtcUse>> = { whip: 'publish', whep: 'play', 
 const DEFAULT_APP = 'live';
 const DEFAULT_STREAM = 'livestream';
 /** Nothing is trickled, so there is no PATCH (RFC 9725 section 4.3.1). */
-const METHODS = 'POST, DELETE, OPTIONS';
+const METHODS = 'GET, HEAD, POST, DELETE, OPTIONS';
 /** What is read of an offer that is too long, so that its sender gets to read the answer. */
 const MAX_DRAINED = 16 * 1024 * 1024;
 
@@ -55,6 +55,11 @@ export function serveRtc(
       request.resume();
       remove(exchange);
       break;
+    case 'GET':
+    case 'HEAD':
+      request.resume();
+      show(exchange);
+      break;
     case 'OPTIONS':
       request.resume();
       // What a client may look for before it posts (RFC 9725 section 4.2).
@@ -62,9 +67,22 @@ export function serveRtc(
       break;
     default:
       request.resume();
-      refuse(exchange, 405, `${request.method} is not one of ${METHODS}`, { Allow: METHODS });
+      refuseMethod(exchange);
   }
   return true;
+}
+
+function refuseMethod(exchange: Exchange): void {
+  refuse(exchange, 405, `${exchange.request.method} is not one of ${METHODS}`, { Allow: METHODS });
+}
+
+/** Neither endpoint nor session has a representation (RFC 9725 section 4.1; draft-ietf-wish-whep section 4.1). */
+function show(exchange: Exchange): void {
+  const { node, rtc, query } = exchange;
+  const [session, token] = [query.get('session'), query.get('token')];
+  if (node.mutants.has('whep-get-refused')) refuseMethod(exchange);
+  else if (session !== null && !rtc.find(session, token ?? '')) refuse(exchange, 404, 'no such session');
+  else respond(exchange, 204, {});
 }
 
 async function post(exchange: Exchange, kind: string): Promise<void> {

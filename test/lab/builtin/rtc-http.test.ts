@@ -94,6 +94,13 @@ describe('WHIP and WHEP over HTTP', () => {
     const stranger = new URL(resource);
     stranger.searchParams.set('token', 'x');
     const remove = (url: URL) => status(fetch(url, { method: 'DELETE' }));
+    // RFC 9725 section 4.1: there is nothing to be shown.
+    const show = (url: URL | string, method = 'GET') => status(fetch(url, { method }));
+    const endpoint = `${node.apiUrl}/rtc/v1/whep/?app=live&stream=x`;
+    assert.deepEqual(await show(endpoint), [204, '']);
+    assert.deepEqual(await show(endpoint, 'HEAD'), [204, '']);
+    assert.deepEqual(await show(resource), [204, '']);
+    assert.deepEqual(await show(stranger), [404, 'no such session']);
     assert.deepEqual(await remove(stranger), [404, 'no such session']);
     assert.deepEqual(await remove(resource), [200, '']);
     assert.deepEqual(await clientsOf(node), []);
@@ -131,22 +138,15 @@ describe('WHIP and WHEP over HTTP', () => {
     assert.equal((await says(offer(), 'whep', { 'Content-Type': 'text/plain' }))[0], 415);
     const long = `${offer()}a=x:${'y'.repeat(10 * 1024 * 1024)}\r\n`;
     assert.deepEqual(await says(long), [413, 'an offer of more than 65536 bytes']);
-    for (const method of ['GET', 'HEAD', 'PUT', 'PATCH']) {
+    const methods = 'GET, HEAD, POST, DELETE, OPTIONS';
+    for (const method of ['PUT', 'PATCH']) {
       const response = await fetch(`${node.apiUrl}/rtc/v1/whep/`, { method });
-      assert.deepEqual([response.status, response.headers.get('allow')], [405, 'POST, DELETE, OPTIONS']);
+      assert.deepEqual([response.status, response.headers.get('allow')], [405, methods]);
     }
     assert.deepEqual(await clientsOf(node), []);
     assert.equal((await fetch(`${node.apiUrl}/rtc/v1/other/`)).status, 404);
   });
 
-  it('a page of another origin may ask', async (t) => {
-    const node = await startRtcNode(t);
-    const headers = {
-      'Access-Control-Request-Method': 'POST',
-      'Access-Control-Request-Headers': 'authorization,content-type',
-    };
-    const response = await fetch(`${node.apiUrl}/rtc/v1/whip/`, { method: 'OPTIONS', headers });
-    assert.equal(response.status, 204);
   it('an offer as that of RFC 9725, with what is of the transport in its first media description only', async (t) => {
     const node = await startRtcNode(t);
     const [first, second] = offer().split('m=video 9') as [string, string];
@@ -162,10 +162,18 @@ describe('WHIP and WHEP over HTTP', () => {
     assert.equal((await post(node, maxBundle.replace('a=bundle-only\r\n', ''))).status, 422);
   });
 
+  it('a page of another origin may ask', async (t) => {
+    const node = await startRtcNode(t);
+    const headers = {
+      'Access-Control-Request-Method': 'POST',
+      'Access-Control-Request-Headers': 'authorization,content-type',
+    };
+    const response = await fetch(`${node.apiUrl}/rtc/v1/whip/`, { method: 'OPTIONS', headers });
+    assert.equal(response.status, 204);
     const seen = ['origin', 'methods', 'headers'].map((name) =>
       response.headers.get(`access-control-allow-${name}`),
     );
-    assert.deepEqual(seen, ['*', 'POST, DELETE, OPTIONS', 'authorization,content-type']);
+    assert.deepEqual(seen, ['*', 'GET, HEAD, POST, DELETE, OPTIONS', 'authorization,content-type']);
     assert.equal(response.headers.get('accept-post'), 'application/sdp');
   });
 
@@ -264,6 +272,11 @@ describe('mutants of WHIP and WHEP over HTTP', () => {
     const location = (await post(node, offer())).headers.get('location')!;
     assert.equal((await fetch(`${node.apiUrl}${location}`, { method: 'DELETE' })).status, 200);
     assert.equal((await clientsOf(node)).length, 1);
+  });
+
+  it('whep-get-refused', async (t) => {
+    const node = await mutant(t, 'whep-get-refused');
+    assert.equal((await fetch(`${node.apiUrl}/rtc/v1/whip/`)).status, 405);
   });
 
   it('whep-accepts-garbage', async (t) => {

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { rtcForgottenWithinMs } from '../../../scenarios/bounds.ts';
 import { ALL_PROTOCOLS } from '../../../scenarios/conformance/all-protocols.ts';
 import { WEBRTC_CHECKS } from '../../../scenarios/conformance/webrtc.ts';
+import { withMaxBundle } from '../../../scenarios/conformance/webrtc-signalling.ts';
 import type { History, HistoryEvent, MediaItem, StepData } from '../../../scenarios/history.ts';
 import { isRtp, redirected, withoutCandidates } from '../../../scenarios/wire/webrtc.ts';
 import { verdictOf } from './histories.ts';
@@ -48,10 +49,10 @@ function got(client: string, numbers: readonly number[], stream = 1, unstamped?:
   }));
 }
 
-function reading(t: number, clients: number): HistoryEvent {
+function reading(t: number, clients: number, publishers = 0): HistoryEvent {
   return {
     ...{ t, type: 'api.stream', node: 'origin', stream: 's' },
-    ...{ clients, upstreams: 0, upstreamsOf: {}, publishers: 0 },
+    ...{ clients, upstreams: 0, upstreamsOf: {}, publishers },
   };
 }
 
@@ -74,11 +75,17 @@ describe('whep-contract and whip-contract', () => {
     'content-type': 'application/sdp',
     location: '/session',
     'access-control-allow-origin': '*',
+    'access-control-expose-headers': 'Location',
   };
+  /** Of the endpoint, which need not know of DELETE, and of the session. */
   const preflight = {
     'access-control-allow-origin': '*',
     'access-control-allow-headers': 'content-type,authorization',
-    'access-control-allow-methods': 'POST, DELETE, OPTIONS',
+    'access-control-allow-methods': 'POST',
+  };
+  const ofSession = {
+    'access-control-allow-origin': '*',
+    'access-control-allow-methods': 'PATCH, DELETE',
   };
 
   interface Changes {
@@ -90,10 +97,15 @@ describe('whep-contract and whip-contract', () => {
     deleted?: number;
     unknown?: number;
     got?: number;
+    gotBytes?: number;
+    shown?: number;
+    bundled?: number;
     bad?: number;
     busy?: number;
     options?: number;
     preflight?: Record<string, string>;
+    ofSession?: Record<string, string>;
+    error?: string;
     /** Clients of whom nothing was recorded, readings (`before` or `after`), steps (`step bad-0`). */
     unseen?: readonly string[];
   }
@@ -104,14 +116,18 @@ describe('whep-contract and whip-contract', () => {
       if (event.type === 'step') return changes.unseen?.includes(`step ${event.data.label}`) ?? false;
       return changes.unseen?.includes(event.t === 10 ? 'after' : 'before') ?? false;
     };
+    const busy = exchange(3, 'busy', changes.busy ?? 409);
     const events = [
       exchange(1, 'created', changes.status ?? 201, changes.created ?? created, changes.bytes),
       reading(2, changes.before ?? 1),
-      exchange(3, 'busy', changes.busy ?? 409),
+      changes.error === undefined ? busy : ({ ...busy, error: changes.error } as HistoryEvent),
+      exchange(3, 'got-session', changes.shown ?? 200, {}, 0),
+      exchange(3, 'options-session', 204, changes.ofSession ?? ofSession),
       exchange(4, 'deleted', changes.deleted ?? 200),
       exchange(5, 'deleted-unknown', changes.unknown ?? 404),
-      exchange(6, 'got', changes.got ?? 405),
+      exchange(6, 'got', changes.got ?? 204, {}, changes.gotBytes ?? 0),
       exchange(7, 'options', changes.options ?? 204, changes.preflight ?? preflight),
+      exchange(7, 'bundled', changes.bundled ?? 201),
       step(8, 'bad', { label: 'bad-0', name: 'no session description' }),
       exchange(9, 'bad-0', changes.bad ?? 400),
       step(9, 'bad', { label: 'bad-1', name: 'one without media' }),
@@ -144,19 +160,50 @@ describe('whep-contract and whip-contract', () => {
     assert.match(contract({ after: 1 }).says, /1 clients/);
     assert.match(contract({ deleted: 500 }).says, /500/);
     assert.match(contract({ unknown: 200 }).says, /200/);
-    assert.match(contract({ got: 200 }).says, /200/);
+    assert.equal(contract({ unknown: 410 }).verdict, 'pass');
+    // Drafts before RFC 9725 had 405.
+    assert.match(contract({ got: 405 }).says, /405/);
+    assert.match(contract({ shown: 405 }).says, /405/);
+    assert.match(contract({ gotBytes: 20 }).says, /204, 20 bytes/);
+    assert.match(
+      contract({ created: without('access-control-expose-headers', created) }).says,
+      /Expose-Headers: none/,
+    );
+    assert.match(contract({ bundled: 422 }).says, /422/);
     assert.match(contract({ bad: 201 }).says, /201/);
     assert.match(contract({ bad: 0 }).says, /no answer/);
     assert.match(contract({ busy: 201 }).says, /201/);
     assert.equal(contract({ busy: 0 }).verdict, 'pass');
+    assert.match(contract({ busy: 0, error: 'http.timeout' }).says, /no answer \(http.timeout\)/);
     assert.match(contract({ options: 405 }).says, /405/);
-    for (const name of Object.keys(preflight)) {
+    for (const name of ['access-control-allow-origin', 'access-control-allow-headers']) {
       assert.equal(contract({ preflight: without(name, preflight) }).verdict, 'fail', name);
     }
+    for (const name of Object.keys(ofSession)) {
+      assert.equal(contract({ ofSession: without(name, ofSession) }).verdict, 'fail', name);
+    }
+    assert.match(
+      contract({ ofSession: { ...ofSession, 'access-control-allow-methods': 'POST' } }).says,
+      /no delete in access-control-allow-methods/,
+    );
+  });
+
+  test('a WHEP session is a client beside the publisher of what it plays', () => {
+    const played = (before: number, after: number) =>
+      judge('webrtc/whep-contract', [
+        exchange(1, 'created', 201, created),
+        reading(2, before, 1),
+        exchange(4, 'deleted', 200),
+        reading(10, after, 1),
+      ]).says;
+    assert.doesNotMatch(played(2, 1), /clients/);
+    assert.match(played(1, 1), /\b0 clients/);
+    assert.match(played(2, 2), /\b1 clients/);
   });
 
   test('a part of it was not seen', () => {
     const parts = ['deleted', 'deleted-unknown', 'options', 'got', 'busy', 'bad-0', 'bad-1', 'step bad-1'];
+    parts.push('got-session', 'options-session', 'bundled');
     for (const what of [...parts, 'before', 'after']) {
       const { verdict, says } = contract({ unseen: [what] });
       assert.equal(verdict, 'inconclusive', what);
@@ -170,6 +217,16 @@ describe('whep-contract and whip-contract', () => {
     const accepted = [step(1, 'bad', { label: 'bad-whip-0', name: 'x' }), exchange(2, 'bad-whip-0', 201)];
     assert.match(judge('webrtc/bad-offers', accepted).says, /201/);
   });
+});
+
+test('an offer with max-bundle policy has one transport, that of its first media description', () => {
+  const media = (kind: string, mid: number) =>
+    `m=${kind} 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:${mid}\r\na=ice-ufrag:abcd\r\na=setup:actpass\r\na=rtcp-mux\r\n`;
+  const session = 'v=0\r\na=group:BUNDLE 0 1\r\n';
+  assert.equal(
+    withMaxBundle(`${session}${media('video', 0)}${media('audio', 1)}`),
+    `${session}${media('video', 0)}m=audio 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=bundle-only\r\n`,
+  );
 });
 
 describe('sdp', () => {
