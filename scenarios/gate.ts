@@ -337,7 +337,7 @@ function verdictOf(judgements: readonly Judgement[], history: History, ending: E
   }
   const all: (Omit<Judgement, 'verdict'> & { verdict: Verdict })[] = ending.clockJumped
     ? [{ verdict: 'inconclusive', ...CLOCK_JUMPED }]
-    : [...judgements];
+    : [...(ending.interrupted ? judgements.map(soFar) : judgements)];
   for (const name of ending.dead) {
     all.push({ verdict: 'fail', expected: `${name} goes on running`, actual: `its process ended` });
   }
@@ -368,6 +368,12 @@ function verdictOf(judgements: readonly Judgement[], history: History, ending: E
   const outcome = sum(all, history);
   // Nobody dies of waiting.
   return ending.dead.length > 0 ? outcome : unlessStarved(outcome, history.of('machine'), ending.maxWaitMs);
+}
+
+/** To a judge, what has not come yet when a check is interrupted looks like what never comes. */
+function soFar(judgement: Judgement): Judgement {
+  if (judgement.verdict !== 'fail') return judgement;
+  return { ...judgement, verdict: 'inconclusive', actual: `${judgement.actual}, so far` };
 }
 
 function sum(all: readonly (Omit<Judgement, 'verdict'> & { verdict: Verdict })[], history: History): Outcome {

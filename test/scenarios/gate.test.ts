@@ -259,6 +259,21 @@ describe('the end of a check', () => {
       [['pretend/check', 'inconclusive', 'interrupted']],
     );
   });
+
+  test('an interrupt makes no failure of what had not come yet', async () => {
+    const controller = new AbortController();
+    const finding = await one(
+      {
+        run: (t) => {
+          queueMicrotask(() => controller.abort(new Error('interrupted')));
+          return t.until('a frame', 60_000, () => false);
+        },
+        judge: () => [fail],
+      },
+      { signal: controller.signal },
+    );
+    assert.deepEqual([finding.verdict, finding.actual], ['inconclusive', 'c, so far; interrupted']);
+  });
 });
 
 describe('nodes', () => {
