@@ -24,6 +24,10 @@ export interface Check {
   /** `area/slug`; stable, never positional. */
   readonly id: string;
   readonly title: string;
+  /**
+   * `must`: the source demands it. `should`: it recommends it, says so of another protocol, or leaves it to be concluded. It
+   * has no part in the verdict.
+   */
   readonly level: 'must' | 'should';
   readonly spec: {
     /** A document: a specification, a seed, a guide. */

@@ -25,6 +25,9 @@ Where a part of a check is what an engine documents as absent (RTMP to SRT, say)
 \`unsupported\`, the report has a note, and the verdict is that of the other parts; a check of nothing else is
 \`unsupported\`.
 
+A check of level \`must\` asks for what its source demands; \`should\`: for what that recommends, says of another protocol, or
+leaves to be concluded. The level is told beside the verdict and has no part in it.
+
 A run has the worst verdict of its checks. Every check lists the defects ("mutants") of the built-in nodes that turn it
 red; \`npm run mutants\` shows that they do.
 

@@ -709,6 +709,7 @@ test('loops-bounded: a few in a row, and the viewer stays', () => {
   assert.equal(verdict('loops-bounded', course(4)), 'fail');
   assert.equal(verdict('loops-bounded', course(400, false)), 'fail');
   assert.equal(verdict('loops-bounded', course(2, false)), 'inconclusive');
+  assert.equal(verdict('loops-bounded', course(3, false)), 'inconclusive');
   assert.equal(verdict('loops-bounded', course(2).lost(2000, 'viewer')), 'fail');
   const noViewer = new Timeline().step(0, 'loop.begun').step(1, 'stand-in.played', { stream: 's' });
   assert.equal(verdict('loops-bounded', noViewer.step(9, 'loop.watched', { circles: 1 })), 'inconclusive');
