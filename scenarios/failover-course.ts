@@ -36,6 +36,7 @@ export class NewFrames {
   #nextGot = 0;
   #newest = -1;
   #count = 0;
+  #firstAt: number | undefined;
 
   /** @param sinceAt epoch ms. */
   constructor(history: History, { client, publisher }: Watched, sinceAt: number) {
@@ -50,12 +51,19 @@ export class NewFrames {
     if (firstDue === undefined) return 0;
     const events = this.#history.of(this.#client === this.#publisher ? 'publisher.sent' : 'player.got');
     for (; this.#nextGot < events.length; this.#nextGot++) {
-      const { client, stamp } = events[this.#nextGot]!;
+      const { t, client, stamp } = events[this.#nextGot]!;
       if (client !== this.#client || stamp === null || stamp.frame <= this.#newest) continue;
       this.#newest = stamp.frame;
-      if (stamp.frame >= firstDue) this.#count++;
+      if (stamp.frame < firstDue) continue;
+      this.#count++;
+      this.#firstAt ??= t;
     }
     return this.#count;
+  }
+
+  /** When the first of those that are counted came; undefined while none was. */
+  get firstAt(): number | undefined {
+    return this.count > 0 ? this.#firstAt : undefined;
   }
 
   /** By how much the client was behind at the moment: how long ago the newest frame that it had was sent, in ms; 0 when it had none. */
@@ -75,6 +83,32 @@ export class NewFrames {
     }
     return undefined;
   }
+}
+
+/**
+ * For how long a client was without a new frame at the most, counted from a moment on, in ms: not only in its longest gap,
+ * most of which may lie before. Null where nothing is known of it since. @param sinceAt epoch ms.
+ */
+export function waitedSince(history: History, watched: Watched, sinceAt: number): number | null {
+  const times = arrivalTimes(history, watched);
+  const waits = times.flatMap((t, i) =>
+    t > sinceAt ? [t - Math.max(sinceAt, times[i - 1] ?? sinceAt)] : [],
+  );
+  const open = endOf(history) - Math.max(sinceAt, times.at(-1) ?? sinceAt);
+  if (open > LEAST_OPEN_GAP_MS) waits.push(open);
+  return waits.length === 0 ? null : Math.max(...waits);
+}
+
+function arrivalTimes(history: History, { client, publisher }: Watched): number[] {
+  const { stream, at } = framesSent(history, publisher);
+  return client === publisher ? at : arrivalsOf(history, client, stream).fresh.map(({ t }) => t);
+}
+
+/** Frames that a client got and that are of another stream than its publisher's. */
+export function strangersTo(history: History, { client, publisher }: Watched): EventOf<'player.got'>[] {
+  const { stream } = framesSent(history, publisher);
+  if (stream === undefined) return [];
+  return history.got(client).filter(({ stamp }) => stamp !== null && stamp.stream !== stream);
 }
 
 interface Arrival {
@@ -141,8 +175,9 @@ function relative(t: number | undefined, faultAt: number): number | null {
   return t === undefined ? null : Math.round(t - faultAt);
 }
 
+/** Of the observation: where it was another check's, this one was over later. */
 function endOf(history: History): number {
-  return history.of('generator').at(-1)?.t ?? history.events.at(-1)?.t ?? 0;
+  return history.of('generator')[0]?.t ?? history.events.at(-1)?.t ?? 0;
 }
 
 /** Stamped frames of a publisher, whichever session sent them, in order, with their times. */
@@ -180,7 +215,7 @@ function arrivalsOf(
       session++;
       newestOfSession = -1;
     }
-    received.add(stamp.frame);
+    if (stamp.intact) received.add(stamp.frame);
     if (stamp.frame <= newestOfSession) doubled.push(stamp.frame);
     newestOfSession = Math.max(newestOfSession, stamp.frame);
     if (stamp.frame <= newest || !stamp.intact) continue;

@@ -1,7 +1,7 @@
 /** What the checks of faults share: who is watched, what is asked of whom, and how it is judged. */
 import { RETRIES_PER_SECOND, TWO_HOPS_MS } from '../bounds.ts';
 import type { CheckContext, Judgement } from '../check.ts';
-import { type Course, courseOf, NewFrames } from '../failover-course.ts';
+import { courseOf, NewFrames, strangersTo, waitedSince } from '../failover-course.ts';
 import {
   curedAt,
   FailoverStep,
@@ -13,8 +13,8 @@ import {
   watchedIn,
 } from '../failover-steps.ts';
 import { hasSeenAny, stormOf } from '../failover-storm.ts';
-import type { History } from '../history.ts';
-import { failed, inconclusive, judged, notSeen, unlessOurs, words } from '../judging.ts';
+import type { EventOf, History } from '../history.ts';
+import { failed, inconclusive, judged, nameOf, notSeen, unlessOurs, words } from '../judging.ts';
 import { GOP_FRAMES } from '../stage.ts';
 import { everyOne, namesOf } from './masters-and-slaves.ts';
 
@@ -130,7 +130,7 @@ function judgeClient(
   }
   const within = `${client}: new frames again within ${boundMs} ms ${since === 'cure' ? 'after the stream could be had again' : 'without one'} (${why})`;
   if (since === 'cure' && cure === undefined) return [notSeen(history, within)];
-  const ms = since === 'fault' ? course.gap : msAfterCure(course, cure! - faultAt);
+  const ms = since === 'fault' ? course.gap : waitedSince(history, watched, cure!);
   const verdicts: Judgement[] = [];
   if (course.firstGood === null && course.gap > 0) {
     const over = since === 'fault' ? course.gap > boundMs : course.gap > cure! - faultAt + boundMs;
@@ -159,11 +159,23 @@ function judgeClient(
       ),
     );
   }
+  const [stranger] = strangersTo(history, watched);
+  if (stranger !== undefined) {
+    verdicts.push(failed(`${client}: frames of its stream, and of no other`, nameOf(stranger)));
+  }
   if (verdicts.length > 0) return verdicts;
-  const { count } = new NewFrames(history, watched, since === 'cure' ? cure! : faultAt);
-  if (count >= AFTERWARDS_FRAMES) return [];
+  const frames = new NewFrames(history, watched, since === 'cure' ? cure! : faultAt);
+  if (frames.count >= AFTERWARDS_FRAMES) return judgeSound(history, watched, frames.firstAt!);
   const afterwards = `${client}: a GOP of new frames, in which nothing is doubled or lost`;
-  return [inconclusive(afterwards, `${count} of ${AFTERWARDS_FRAMES} frames were seen`)];
+  return [inconclusive(afterwards, `${frames.count} of ${AFTERWARDS_FRAMES} frames were seen`)];
+}
+
+/** The failure only: sound that is sent, and of which nothing comes with the new frames. @param fromAt epoch ms. */
+function judgeSound(history: History, { client, publisher }: Watched, fromAt: number): Judgement[] {
+  const isSound = ({ t, kind }: EventOf<'player.got' | 'publisher.sent'>) => kind === 'audio' && t >= fromAt;
+  if (client === publisher || !history.sent(publisher).some(isSound)) return [];
+  if (history.got(client).some(isSound)) return [];
+  return [failed(`${client}: sound with its new frames`, 'none')];
 }
 
 /**
@@ -205,11 +217,6 @@ function leastGapMs({ part, since, lossless }: Watched, faultAt: number, cure: n
   if (part !== 'waits') return 0;
   if (since === 'cure') return cure === undefined ? 0 : (cure - faultAt) / 2;
   return lossless ? TWO_HOPS_MS : 0;
-}
-
-/** A gap that began when the stream could be had again is what it is. @param cure ms after the fault. */
-function msAfterCure({ lastGood, firstGood }: Course, cure: number): number | null {
-  return firstGood === null ? null : firstGood - Math.max(cure, lastGood ?? 0);
 }
 
 function praise(history: History, well: readonly Watched[], faultAt: number): Judgement[] {

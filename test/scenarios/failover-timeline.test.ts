@@ -6,7 +6,7 @@ import { FailoverStep, stepOf, type Watched } from '../../scenarios/failover-ste
 import { timelineOf } from '../../scenarios/failover-timeline.ts';
 import type { MediaItem } from '../../scenarios/history.ts';
 import { verdictOf } from './conformance/histories.ts';
-import { Timeline, video } from './conformance/timeline.ts';
+import { audio, Timeline, video } from './conformance/timeline.ts';
 
 const GROUP = 'g';
 const FAULT = 2000;
@@ -99,6 +99,27 @@ describe('judgeFailover', () => {
     assert.equal(judge({ watched: cure, cured: 2500 }).verdict, 'fail');
     assert.equal(judge({ watched: cure }).verdict, 'inconclusive');
   });
+  test('a bound that counts from the cure holds to the end: for a second gap, also where the first one was longer', () => {
+    const cure = { since: 'cure', boundMs: 1000 } as const;
+    const gone = (frame: number) => frame >= 50 && frame < 100;
+    /** From frame 130 on nothing comes until that frame is due; then all of it does. */
+    const stalled = (until: number) =>
+      sent(gone).map((item) => {
+        const { frame } = item.stamp!;
+        return frame >= 130 && frame < until ? { ...item, timestamp: until * 40 } : item;
+      });
+    assert.equal(judge({ watched: cure, cured: 3500, got: stalled(150) }).verdict, 'pass');
+    const out = judge({ watched: cure, cured: 3500, got: stalled(165) });
+    assert.deepEqual([out.verdict, /1440 ms, a gap of 2040 ms/.test(out.says)], ['fail', true]);
+    const ended = sent((frame) => gone(frame) || frame >= 160);
+    const over = judge({ watched: cure, cured: 3500, got: ended });
+    assert.deepEqual([over.verdict, /1840 ms, a gap of 2040 ms/.test(over.says)], ['fail', true]);
+  });
+  test('a gap ends with the observation: the check that another one’s is judged in was over later', () => {
+    const { history: adopted } = history();
+    adopted.append({ t: END + 60_000, type: 'generator', loopLagMs: 5 });
+    assert.equal(verdictOf(judgeFailover(adopted, GROUP)).verdict, 'pass');
+  });
   test('who stays must not be disconnected, who returns may', () => {
     assert.equal(judge({ lost: true }).verdict, 'fail');
     assert.equal(judge({ lost: true, watched: { part: 'returns' } }).verdict, 'pass');
@@ -122,6 +143,36 @@ describe('judgeFailover', () => {
     ];
     const rest = sent((frame) => frame < 100);
     assert.equal(judge({ watched: { lossless: true }, got: [...slow, ...late(rest, 100)] }).verdict, 'pass');
+  });
+  test('a frame that comes damaged has not come', () => {
+    const untouched = { part: 'untouched', boundMs: 500, lossless: true } as const;
+    const damaged = sent().map((item) =>
+      item.stamp!.frame === 120 ? { ...item, stamp: { ...item.stamp!, intact: false } } : item,
+    );
+    const out = judge({ watched: untouched, got: damaged });
+    assert.deepEqual(out, { verdict: 'fail', says: '1 of those that were sent' });
+  });
+  test('a frame of another stream is none of the player’s', () => {
+    const got = sent((frame) => frame >= 50 && frame < 100);
+    const [stranger] = video({ stream: 2, from: 120, count: 1 });
+    const { verdict, says } = judge({ got: [...got.slice(0, 70), stranger!, ...got.slice(70)] });
+    assert.deepEqual([verdict, /^video frame 120 at 4800 ms/.test(says)], ['fail', true]);
+  });
+  test('new frames come with their sound, where there is any', () => {
+    const heard = (sound: readonly MediaItem[], sounds = true) => {
+      const { history: seen } = history();
+      const append = (type: 'publisher.sent' | 'player.got', client: string, items: readonly MediaItem[]) => {
+        for (const item of items)
+          seen.append({ t: item.timestamp + 100, type, client, stream: 's', ...item });
+      };
+      if (sounds) append('publisher.sent', 'publisher', audio({ count: 200 }));
+      append('player.got', 'player', sound);
+      return verdictOf(judgeFailover(seen, GROUP));
+    };
+    assert.equal(heard(audio({ from: 100, count: 100 })).verdict, 'pass');
+    assert.equal(heard([], false).verdict, 'pass');
+    assert.deepEqual(heard([]), { verdict: 'fail', says: 'none' });
+    assert.equal(heard(audio({ count: 50 })).verdict, 'fail', 'that of before');
   });
   test('a quick return may miss more than the longest wait', () => {
     const got = sent((frame) => frame >= 60 && frame < 63).filter(({ stamp }) => stamp!.frame !== 200);
@@ -207,9 +258,10 @@ describe('judgeFailover, of what was not seen', () => {
   });
   test('one frame after the gap is not the stream', () => {
     const got = sent((frame) => frame >= 50 && frame !== 130);
-    const { verdict, says } = judge({ watched: cure, cured: 5100, got });
+    const { verdict, says } = judge({ watched: { ...cure, boundMs: 4000 }, cured: 5100, got });
     assert.equal(verdict, 'inconclusive');
     assert.match(says, /1 of 25 frames/);
+    assert.equal(judge({ watched: cure, cured: 5100, got }).verdict, 'fail', 'none for 3 s afterwards');
   });
   test('who is to wait for what is down has no frames until it is there again', () => {
     const got = sent((frame) => frame >= 50 && frame < 60);
