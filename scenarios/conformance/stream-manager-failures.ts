@@ -6,10 +6,12 @@ import {
   REDIS_BACK_WITHIN_MS,
   REPORTED_WITHIN_MS,
 } from '../bounds.ts';
-import { type CheckContext, check } from '../check.ts';
+import { type CheckContext, check, type Judgement } from '../check.ts';
+import type { History } from '../history.ts';
 import { judged, notSeen } from '../judging.ts';
 import { judgeGone, killSeen, knock } from '../wire/presence.ts';
 import {
+  answersOf,
   ask,
   judgeLast,
   judgeNowhere,
@@ -101,6 +103,8 @@ const deadOrigin = check({
 const EXPIRES_MS = 1500;
 const BEATS = 4;
 const BEAT_EVERY_MS = EXPIRES_MS / 2;
+/** As a client of the history. */
+const HEARTBEATS = 'reports-heartbeat';
 
 const heartbeat = check({
   id: 'stream-manager/heartbeat',
@@ -142,9 +146,20 @@ const heartbeat = check({
       judgeLast(history, 'reported', BEATING, 'what is reported is known'),
       judgeLast(history, 'beating', BEATING, `heartbeats keep it beyond ${EXPIRES_MS} ms`),
       judgeLast(history, 'silent', NOWHERE, `without one it is dead after ${EXPIRES_MS} ms`),
+      judgeLife(history),
     ];
   },
 });
+
+/** The manager has heard a heartbeat no sooner than it was sent, and has answered no later than that was read. */
+function judgeLife(history: History): Judgement {
+  const expected = `not before ${EXPIRES_MS} ms after the last heartbeat`;
+  const sentAt = history.of('http.exchange').findLast(({ client }) => client === HEARTBEATS)?.sentAt;
+  const over = answersOf(history, 'silent').find(({ place }) => place === NOWHERE);
+  if (sentAt === undefined || over === undefined) return notSeen(history, expected);
+  const ms = over.t - sentAt;
+  return judged(ms >= EXPIRES_MS, expected, `after ${Math.round(ms)} ms`);
+}
 
 /** An origin of no cluster: nobody is ever sent there. */
 const BEATING = '127.0.0.1:10';

@@ -1,4 +1,4 @@
-/** What hand-made histories of proxy/ checks share. */
+/** What hand-made histories of proxy/ and stream-manager/ checks share. */
 import type { ExchangeSeen } from '../../../scenarios/history.ts';
 import type { Timeline } from './timeline.ts';
 

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { DUPLICATE_PULL } from '../../../scenarios/conformance/duplicate-pull.ts';
 import { MANAGER_CHECKS } from '../../../scenarios/conformance/stream-manager.ts';
 import { placeOf } from '../../../scenarios/conformance/stream-manager-questions.ts';
+import { asked } from './proxy-story.ts';
 import { judgeWith, Timeline, video } from './timeline.ts';
 
 const [A, B, NOWHERE] = ['10.0.0.1:1935', '10.0.0.2:1935', 'nowhere'];
@@ -276,17 +277,26 @@ describe('dead-origin', () => {
 });
 
 describe('heartbeat', () => {
-  const verdict = (beating: string, silent: string) => {
-    const timeline = answers(new Timeline(), 0, 'reported', '127.0.0.1:10');
-    answers(timeline, 10, 'beating', beating).step(20, 'last-beat');
-    return judge('heartbeat', answers(timeline, 30, 'silent', silent)).verdict;
+  const BEATING = '127.0.0.1:10';
+  /** @param over when the manager says so of what was last told at 15 ms. @param sent whether that is on record. */
+  const verdict = (beating: string, silent: string, { over = 1515, sent = true } = {}) => {
+    const timeline = answers(new Timeline(), 0, 'reported', BEATING);
+    for (const t of sent ? [5, 15] : []) asked(timeline, t, 'reports-heartbeat', {});
+    answers(timeline, 18, 'beating', beating).step(20, 'last-beat');
+    answers(timeline, 30, 'silent', BEATING);
+    return judge('heartbeat', answers(timeline, over, 'silent', silent)).verdict;
   };
 
   test('alive by heartbeats, dead without', () => {
-    assert.equal(verdict('127.0.0.1:10', NOWHERE), 'pass');
+    assert.equal(verdict(BEATING, NOWHERE), 'pass');
     assert.equal(verdict(NOWHERE, NOWHERE), 'fail');
-    assert.equal(verdict('127.0.0.1:10', '127.0.0.1:10'), 'fail');
+    assert.equal(verdict(BEATING, BEATING), 'fail');
     assert.equal(judge('heartbeat', new Timeline()).verdict, 'inconclusive');
+  });
+  test('a life that is over before its time was not as long as its reporter said', () => {
+    assert.equal(verdict(BEATING, NOWHERE, { over: 1514 }), 'fail');
+    assert.equal(verdict(BEATING, NOWHERE, { over: 40 }), 'fail');
+    assert.equal(verdict(BEATING, NOWHERE, { sent: false }), 'inconclusive');
   });
 });
 
