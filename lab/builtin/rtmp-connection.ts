@@ -308,9 +308,18 @@ export class RtmpConnection {
       }
       this.#held = undefined;
       if (refusal) this.#close(refusal.message);
-      else if (this.#publish(request)) for (const message of held) this.#onMessage(message);
+      else if (this.#publish(request)) this.#replay(held);
     };
     admitted.then(() => decided(), decided);
+  }
+
+  /** Nobody else catches what is malformed: it is not on its way from the socket any more. */
+  #replay(held: readonly Message[]): void {
+    try {
+      for (const message of held) this.#onMessage(message);
+    } catch (error) {
+      this.#onMalformed(error);
+    }
   }
 
   /** Returns whether the publisher was let in. */

@@ -126,6 +126,29 @@ test('whatever is no consent refuses the publisher before Publish.Start, and nob
   await node.kill();
 });
 
+test('what is malformed, and was sent before the answer, ends its publisher and nobody else', async () => {
+  let letIn = (): void => {};
+  const { url, calls } = await listener(({ body }, response) => {
+    letIn = () => response.end('0');
+    if (body.stream !== 'malformed' || body.action !== 'on_publish') letIn();
+  });
+  const node = await startNode({ hooks: hooksAt(url) });
+  const other = await publishForever(node, 'other');
+  const publisher = await RtmpPeer.open(node);
+  // In one piece: what comes with the command is read before the node waits, and is an aggregate without a whole part.
+  publisher.socket.cork();
+  publisher.askToPublish('malformed');
+  publisher.send(6, 22, 1, 0, Uint8Array.of(9, 0, 0));
+  publisher.socket.uncork();
+  await eventually('asked', () => calls.some(({ body }) => body.stream === 'malformed'));
+  letIn();
+  await publisher.until('its end', () => publisher.closed);
+  await eventually('told that it left', () => actions(calls).includes('on_unpublish'));
+  assert.equal((await clientsOf(node)).length, 1);
+  assert.equal(other.closed, false);
+  await node.kill();
+});
+
 test('who leaves before the answer is told to have left; a busy stream is nobody’s end', async () => {
   let held: ServerResponse | undefined;
   const { url, calls } = await listener(({ body }, response) => {
