@@ -324,12 +324,16 @@ export class RtmpConnection {
 
   /** Returns whether the publisher was let in. */
   #publish(request: PublishRequest): boolean {
+    // At an edge the end of a publication is told when the origin has seen it: by then there may be another one here.
+    const isCurrent = (): boolean => this.#client === request.client;
     const publication = this.#node.role.publish(request, {
       onStarted: () => {
-        if (this.#state === State.closed) return;
+        if (!isCurrent()) return;
         this.#status('onStatus', 'NetStream.Publish.Start', 'Started publishing stream.');
       },
-      onClosed: (reason) => this.#close(reason),
+      onClosed: (reason) => {
+        if (isCurrent()) this.#close(reason);
+      },
     });
     if (!publication) {
       this.#close(`stream ${request.stream.url} is busy (code 1028)`);

@@ -140,6 +140,23 @@ test('a publish at the edge reaches the origin and its players; a busy stream en
   here.close();
 });
 
+test('a publisher may come back at the edge on the same connection: the end of its first publication is not its own', async () => {
+  const publisher = await publishForever(edge, 'back');
+  const there = await RtmpPeer.player(origin, 'back');
+  await there.until('at the origin', () => there.videoTimes.length > 0);
+  publisher.command('FCUnpublish', 6, 'back');
+  await publisher.status('NetStream.Unpublish.Success');
+  publisher.commands.length = 0;
+  publisher.askToPublish('back');
+  await publisher.status('NetStream.Publish.Start');
+  const [left, before] = [/unpublish \/live\/back /, there.videoTimes.length];
+  await eventually('the first one has ended at the origin', () => left.test(origin.output));
+  await there.until('a second of the second one', () => there.videoTimes.length > before + 25);
+  assert.equal(publisher.closed, false);
+  publisher.close();
+  there.close();
+});
+
 test('an edge follows a 302 to the origin that has the stream', async () => {
   await publishForever(origin, 'elsewhere');
   const [port] = await freePorts('127.0.0.5', 1);
