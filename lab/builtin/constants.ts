@@ -7,6 +7,8 @@ export interface Timeouts {
   readonly publishFirst: number;
   /** Silence of a publisher: SRS `normal_timeout`, 5 s, looked at every 5 s (10.2). */
   readonly publishSilence: number;
+  /** From the end of a publication, or of a play, to what the same connection wants next: SRS waits 3 min (10.2). */
+  readonly republish: number;
   /** From TCP accept to a complete HTTP request head: 15 s (10.2). */
   readonly httpRequest: number;
   /** Edge: TCP connect to an origin, each answer of it, and silence after play: 5 s (1.1). */
@@ -37,6 +39,7 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
   handshake: 30_000,
   publishFirst: 20_000,
   publishSilence: 5_000,
+  republish: 180_000,
   httpRequest: 15_000,
   upstream: 5_000,
   upstreamRetry: 3_000,

@@ -222,7 +222,7 @@ export class RtmpConnection {
         return;
       case 'closeStream':
       case 'deleteStream':
-        this.#leave();
+        this.#leaveStream();
         return;
       default:
         if (this.#isStrict()) this.#close(`unknown command ${name}`);
@@ -418,7 +418,7 @@ export class RtmpConnection {
     this.#status('onFCUnpublish', 'NetStream.Unpublish.Success', 'Stop publishing stream.');
     this.#reply(transactionId, undefined);
     this.#status('onStatus', 'NetStream.Unpublish.Success', 'Stream is now unpublished');
-    this.#leave();
+    this.#leaveStream();
   }
 
   #record(type: ClientType, requested: StreamName, publish: boolean): ClientRecord {
@@ -439,6 +439,15 @@ export class RtmpConnection {
     if (client.publish || !this.#node.mutants.has('media-stall-timer-kept')) clearTimeout(this.#stalled);
     this.#client = client;
     this.#node.enter(client);
+  }
+
+  /** As the client asked for: the connection is kept for what it wants next, though not for ever. */
+  #leaveStream(): void {
+    if (!this.#client) return;
+    this.#leave();
+    clearTimeout(this.#stalled);
+    const { republish } = this.#node.timeouts;
+    this.#stalled = setTimeout(() => this.#close(`stalled in ${this.#state}`), republish);
   }
 
   /** Ends playing or publishing; the connection may begin again. */

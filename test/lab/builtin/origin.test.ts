@@ -8,6 +8,7 @@ import {
   clientsOf,
   eventually,
   FlvPeer,
+  publishForever,
   ROOT,
   RtmpPeer,
   startNode,
@@ -15,7 +16,13 @@ import {
   type TestNode,
 } from './support.ts';
 
-const TIMEOUTS = { handshake: 600, publishFirst: 700, publishSilence: 500, httpRequest: 400 };
+const TIMEOUTS = {
+  handshake: 600,
+  publishFirst: 700,
+  publishSilence: 500,
+  republish: 500,
+  httpRequest: 400,
+};
 let node: TestNode;
 
 before(async () => {
@@ -275,6 +282,27 @@ describe('refusals and limits', () => {
       stopping.until('silence', () => stopping.closed, 3000),
     ]);
     assert.match(strict.output, /stalled in handshake/);
+    await strict.kill();
+  });
+
+  test('who has left a stream and wants nothing else is closed in time; who begins again is not', async () => {
+    const strict = await startNode({ timeouts: TIMEOUTS });
+    const again = await publishForever(strict, 'again');
+    const published = await RtmpPeer.publisher(strict, 'published');
+    const played = await RtmpPeer.player(strict, 'again');
+    again.command('FCUnpublish', 6, 'again');
+    published.command('FCUnpublish', 6, 'published');
+    played.command('closeStream', 0);
+    await again.status('NetStream.Unpublish.Success');
+    again.commands.length = 0;
+    again.askToPublish('again');
+    await again.status('NetStream.Publish.Start');
+    await Promise.all([
+      published.until('the end of who published', () => published.closed, 2000),
+      played.until('the end of who played', () => played.closed, 2000),
+    ]);
+    assert.match(strict.output, /closed: stalled in connected/);
+    assert.equal(again.closed, false);
     await strict.kill();
   });
 
