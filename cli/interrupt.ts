@@ -1,4 +1,5 @@
 /** Ctrl-C: the first asks a run to stop and to write what was measured, the second quits at once. */
+import { exitCodeOfSignal, onInterrupt } from '../scenarios/interruption.ts';
 import { printable } from './output.ts';
 
 export interface Interruption {
@@ -11,21 +12,15 @@ export interface Interruption {
 /** `quit` runs before the process ends at the second signal: synchronous work only. */
 export function listenForInterrupt(quit?: () => void): Interruption {
   const controller = new AbortController();
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (controller.signal.aborted) {
-      quit?.();
-      process.exit(signal === 'SIGINT' ? 130 : 143);
-    }
-    process.stderr.write(`\n${printable(signal)}: stopping; once more to quit at once\n`);
-    controller.abort(new Error(`interrupted by ${signal}`));
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return {
-    signal: controller.signal,
-    release() {
-      process.off('SIGINT', onSignal);
-      process.off('SIGTERM', onSignal);
+  const release = onInterrupt(
+    (signal) => {
+      process.stderr.write(`\n${printable(signal)}: stopping; once more to quit at once\n`);
+      controller.abort(new Error(`interrupted by ${signal}`));
     },
-  };
+    (signal) => {
+      quit?.();
+      process.exit(exitCodeOfSignal(signal));
+    },
+  );
+  return { signal: controller.signal, release };
 }
