@@ -24,7 +24,7 @@ import { Pieces } from './jobs.ts';
 import { goLive, type Live, type LiveArguments } from './live.ts';
 import {
   ExitCode,
-  exitCodeOf,
+  exitCodeOfRun,
   makeRunDirectory,
   type Paint,
   painter,
@@ -105,7 +105,11 @@ async function carryOut(
     return {
       schema: 'liveproof/results@1',
       kind,
-      verdict: worstVerdict(findings.map(({ verdict }) => verdict)),
+      // Interrupted before anything was found: that is no error, and nobody can say.
+      verdict:
+        interrupted && findings.length === 0
+          ? 'inconclusive'
+          : worstVerdict(findings.map(({ verdict }) => verdict)),
       startedAt: startedAt.toISOString(),
       durationMs: Math.round(performance.now() - began),
       interrupted,
@@ -220,9 +224,7 @@ async function carryOut(
   await live?.finish(results);
   say(relative(process.cwd(), join(directory, 'report.html')));
   interruption.release();
-  // What was not run is not passed.
-  process.exitCode =
-    interrupted && results.verdict === 'pass' ? ExitCode.inconclusive : exitCodeOf(results.verdict);
+  process.exitCode = exitCodeOfRun(results);
   if (failure !== undefined && !interrupted) throw failure;
   if (work.plan.runs.length === 0 && findings.length === 0) process.exitCode = ExitCode.labNotUp;
   return results;

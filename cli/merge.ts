@@ -1,15 +1,17 @@
 /** `liveproof merge`: the runs of several generators or machines as one. */
-import { appendFile, readFile, rm } from 'node:fs/promises';
+import { access, appendFile, constants, readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { headline } from '../reports/format.ts';
 import type { HistoryFile } from '../reports/results.ts';
-import { writeRun } from '../reports/write.ts';
+import { ReportError, writeRun } from '../reports/write.ts';
 import { MergeError } from '../scenarios/merge/errors.ts';
 import { mergeRuns, type Run } from '../scenarios/merge/runs.ts';
-import { type ExitCode, exitCodeOf, makeRunDirectory, printFindings, UsageError } from './output.ts';
+import { type ExitCode, exitCodeOfRun, makeRunDirectory, printFindings, UsageError } from './output.ts';
 import { readResults } from './report.ts';
+
+const HISTORY = 'history.ndjson';
 
 export function register(program: Command): void {
   program
@@ -52,11 +54,16 @@ export async function merge(
   }
   const command = ['liveproof', 'merge', ...directories];
   const results = merged(runs, command);
+  for (const run of runs) await requireHistory(run);
   const directory = makeRunDirectory('merge', out);
-  const history = await joinHistories(runs, directory);
+  const history = await joinHistories(runs, directory).catch(async (error: Error) => {
+    if (error instanceof UsageError) throw error;
+    await rm(join(directory, HISTORY), { force: true });
+    throw new ReportError(directory, results.verdict, error);
+  });
   await writeRun(directory, results, history === undefined ? {} : { history });
   printFindings(results, headline(results), directory, stdout);
-  return exitCodeOf(results.verdict);
+  return exitCodeOfRun(results);
 }
 
 function merged(runs: readonly Run[], command: readonly string[]) {
@@ -68,21 +75,31 @@ function merged(runs: readonly Run[], command: readonly string[]) {
   }
 }
 
+function historyOf({ directory, results }: Run): string | undefined {
+  return results.history && join(directory, results.history.file);
+}
+
+async function requireHistory(run: Run): Promise<void> {
+  const file = historyOf(run);
+  if (file !== undefined) await access(file, constants.R_OK).catch(refuse(run));
+}
+
+function refuse({ directory }: Run): (error: Error) => never {
+  return (error) => {
+    throw new UsageError(`The history of ${directory} cannot be read: ${error.message}`);
+  };
+}
+
 /** One after the other; each line says which check saw it, and each event when it was. */
 async function joinHistories(runs: readonly Run[], directory: string): Promise<HistoryFile | undefined> {
-  const file = 'history.ndjson';
-  const target = join(directory, file);
+  const target = join(directory, HISTORY);
   await rm(target, { force: true });
   let lines = 0;
-  for (const { directory: from, results } of runs) {
-    if (results.history === undefined) continue;
-    const source = join(from, results.history.file);
-    try {
-      await appendFile(target, await readFile(source));
-    } catch (error) {
-      throw new UsageError(`The history of ${from} cannot be read: ${(error as Error).message}`);
-    }
-    lines += results.history.lines;
+  for (const run of runs) {
+    const source = historyOf(run);
+    if (source === undefined) continue;
+    await appendFile(target, await readFile(source).catch(refuse(run)));
+    lines += run.results.history!.lines;
   }
-  return lines === 0 ? undefined : { file, lines };
+  return lines === 0 ? undefined : { file: HISTORY, lines };
 }

@@ -28,6 +28,11 @@ export function exitCodeOf(verdict: Verdict): ExitCode {
   return EXIT_CODE_OF[verdict];
 }
 
+/** Of a whole run: what an interruption kept from being run is not passed. */
+export function exitCodeOfRun({ verdict, interrupted }: Pick<Results, 'verdict' | 'interrupted'>): ExitCode {
+  return exitCodeOf(interrupted && verdict === 'pass' ? 'inconclusive' : verdict);
+}
+
 /** Ends the command with a message for people and without a stack trace. */
 export class CommandError extends Error {
   override readonly name: string = 'CommandError';

@@ -194,13 +194,16 @@ function merging(
   };
 }
 
-/** Gates of different clusters, engines or checks. */
 /** Files of evidence stay where they are: no path of the merged report leads there. */
 function leftIn(directory: string): (evidence: Evidence) => Evidence {
   return ({ label, detail, file }) =>
     file === undefined ? { label, detail } : { label, detail: `${detail} (${directory}/${file})` };
 }
 
+/** What the lab says, and no check. */
+const LAB_UP = 'lab/up';
+
+/** Gates of different clusters, engines or checks. */
 function mergeFindings(
   runs: readonly Run[],
   kind: Results['kind'],
@@ -211,6 +214,8 @@ function mergeFindings(
   const seen = new Map<string, string>();
   for (const { directory, results } of runs) {
     for (const { check, topology, engine, mutant } of results.findings) {
+      // Of a cluster that does not come up each run tells, and one of several clusters each time.
+      if (check === LAB_UP) continue;
       const name = [check, topology, engine, mutant].filter((part) => part !== undefined).join(' ');
       const twin = seen.get(name);
       if (twin !== undefined) throw new MergeError(`${twin} and ${directory} both judge ${name}`);

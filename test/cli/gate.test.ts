@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { selected } from '../../cli/gate.ts';
 import { matrixOf } from '../../cli/mutants.ts';
 import { UsageError } from '../../cli/output.ts';
@@ -164,6 +165,19 @@ describe('a run', () => {
       [results.findings[0]!.check, results.findings[0]!.verdict],
       ['back-to-source/merged-per-edge', 'pass'],
     );
+    assert.deepEqual(processesOf(directory), []);
+  });
+
+  test('that is interrupted before a check has ended is no failure: nobody can say', async (t) => {
+    const directory = realpathSync(temporary(t));
+    const { child, ended } = liveproof('gate', 'back-to-source/merged-per-edge', '--out', directory);
+    // Its cluster begins to come up.
+    while (child.exitCode === null && !existsSync(join(directory, 'cluster'))) await delay(5);
+    child.kill('SIGINT');
+    const { code, stdout, stderr } = await ended;
+    assert.equal(code, 3, stdout + stderr);
+    const { interrupted, findings, verdict } = resultsIn(directory);
+    assert.deepEqual([interrupted, findings, verdict], [true, [], 'inconclusive']);
     assert.deepEqual(processesOf(directory), []);
   });
 

@@ -15,7 +15,7 @@ import { loopbackSource } from '../../drivers/swarm/addresses.ts';
 import { runLoad } from '../../drivers/swarm/load.ts';
 import { encodeTag, flvHeader } from '../../protocols/flv/writer.ts';
 import type { Results } from '../../reports/results.ts';
-import { gate } from '../reports/samples.ts';
+import { finding, gate } from '../reports/samples.ts';
 import { Capture, resultsIn, temporary } from './surroundings.ts';
 
 const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
@@ -110,6 +110,39 @@ test('nobody comes before the time that all shards begin at', async (t) => {
   assert.ok(Date.parse(startedAt!) >= startAt);
 });
 
+test('who interrupts a load that waits for its beginning waits no longer, and has lost nobody', {
+  timeout: 20_000,
+}, async (t) => {
+  const { asked, url } = await server(t);
+  const interruption = new AbortController();
+  const startAt = Date.now() + 60_000;
+  const run = { urls: [url('a')], clients: 4, workers: 1, rampMs: 0, durationMs: 300 };
+  const running = runLoad({ ...run, shard: { index: 1, of: 2 }, startAt, signal: interruption.signal });
+  interruption.abort();
+  const { shard, clients, reasons, generator } = await running;
+  assert.ok(Date.now() < startAt);
+  assert.equal(asked.length, 0);
+  assert.equal(shard!.startedAt, null);
+  assert.deepEqual([clients, reasons], [{ requested: 2, joined: 0, failed: 0, dropped: 0 }, {}]);
+  assert.deepEqual(generator.reasons, []);
+});
+
+test('gates of which one was interrupted are no pass together, however well they went until then', async (t) => {
+  const out = temporary(t);
+  const directories = ['edge-cluster', 'proxy-cluster'].map((topology, index) => {
+    const directory = join(out, topology);
+    mkdirSync(directory);
+    const { history: _, ...run } = gate([finding({ topology })]);
+    const results: Results = { ...run, verdict: 'pass', interrupted: index === 1 };
+    writeFileSync(join(directory, 'results.json'), JSON.stringify(results));
+    return directory;
+  });
+  const stdout = new Capture();
+  assert.equal(await merge(directories, join(out, 'all'), stdout), ExitCode.inconclusive);
+  assert.match(stdout.text, /\(interrupted\)/);
+  assert.equal(await merge(directories.slice(0, 1), join(out, 'one'), new Capture()), ExitCode.pass);
+});
+
 test('histories are put one after the other', async (t) => {
   const out = temporary(t);
   const directories = ['edge-cluster', 'proxy-cluster'].map((topology) => {
@@ -128,7 +161,12 @@ test('histories are put one after the other', async (t) => {
   assert.deepEqual(resultsIn(merged).history, { file: 'history.ndjson', lines: 2 });
   const lines = readFileSync(join(merged, 'history.ndjson'), 'utf8');
   assert.equal(lines, '{"topology":"edge-cluster"}\n{"topology":"proxy-cluster"}\n');
+  const lost = join(out, 'lost');
+  mkdirSync(lost);
+  writeFileSync(join(lost, 'results.json'), JSON.stringify({ ...resultsIn(directories[1]!), findings: [] }));
   const refused: [string[], string][] = [
+    // Its history is gone.
+    [[directories[0]!, lost], join(out, 'never')],
     [[directories[0]!, directories[0]!], join(out, 'never')],
     [[directories[0]!, join(out, 'absent')], join(out, 'never')],
     [directories, directories[0]!],

@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LatencyHistogram } from '../../../drivers/measure/histogram.ts';
-import { type Load, type LoadShard, Results } from '../../../reports/results.ts';
+import { type Finding, type Load, type LoadShard, Results, type Verdict } from '../../../reports/results.ts';
 import { MergeError } from '../../../scenarios/merge/errors.ts';
 import { mergeRuns, type Run } from '../../../scenarios/merge/runs.ts';
-import { gate, hlsFigures, load as loadRun, srtFigures, webRtcFigures } from '../../reports/samples.ts';
+import {
+  finding,
+  gate,
+  hlsFigures,
+  load as loadRun,
+  srtFigures,
+  webRtcFigures,
+} from '../../reports/samples.ts';
 
 const COMMAND = ['liveproof', 'merge', 'a', 'b'];
 
@@ -228,5 +235,18 @@ test('gates of different clusters are put side by side, those of the same are re
   assert.throws(
     () => mergeRuns([of('a', 'edge-cluster'), of('b', 'edge-cluster')], COMMAND),
     /a and b both judge/,
+  );
+});
+
+test('what the lab says of a cluster that does not come up, every part of a run of mutants may say', () => {
+  const lab = (verdict: Verdict) => finding({ check: 'lab/up', topology: 'nginx-rtmp', verdict });
+  const of = (directory: string, ...findings: Finding[]): Run => ({ directory, results: gate(findings) });
+  const first = of('a', lab('unsupported'), finding({ check: 'flv/structure' }));
+  // Two clusters of one topology failed.
+  const second = of('b', lab('unsupported'), lab('error'), lab('error'));
+  const { findings } = mergeRuns([first, second], COMMAND);
+  assert.deepEqual(
+    findings.map(({ check, verdict }) => `${check} ${verdict}`),
+    ['lab/up unsupported', 'flv/structure pass', 'lab/up unsupported', 'lab/up error', 'lab/up error'],
   );
 });
