@@ -84,20 +84,36 @@ function parseSeed(text: string): number {
 /** Just this check, on a cluster of the same kind. */
 export function repeatOf(
   kind: 'gate' | 'mutants',
-  options: ClusterOptions & Partial<Pick<GateOptions, 'target' | 'runner'>>,
+  options: ClusterOptions &
+    Partial<Pick<GateOptions, 'target' | 'runner' | 'allowDisruption' | 'allowRemote' | 'allowHosts'>>,
   seed: number,
   { check, topology, engine, mutant }: Finding,
 ): string {
   const { srs, proxy, openUdp, target, runner, maxCpuWait } = options;
-  const where = target === undefined ? ['--topology', topology] : ['--target', target];
+  const where = target === undefined ? ['--topology', topology] : ['--target', target, ...allowedOf(options)];
   if (target === undefined && runner === 'compose') where.push('--runner', runner);
   else if (target === undefined && mutant === undefined) where.push('--engine', engine);
-  if (engine === 'srs' && srs !== undefined && target === undefined) where.push('--srs', srs);
+  // Containers have the SRS of their image, whatever SRS_BIN says.
+  const isProcess = target === undefined && runner !== 'compose';
+  if (engine === 'srs' && srs !== undefined && isProcess) where.push('--srs', srs);
   if (proxy !== undefined) where.push('--proxy', proxy);
   if (openUdp) where.push('--open-udp');
   if (maxCpuWait !== undefined) where.push('--max-cpu-wait', `${maxCpuWait}ms`);
   const only = kind === 'mutants' && mutant !== undefined ? ['--no-healthy'] : [];
   return ['liveproof', kind, check, ...where, ...only, '--seed', String(seed)].map(quoted).join(' ');
+}
+
+/** Without them the same cluster would be refused, or its check unsupported. */
+function allowedOf({
+  allowRemote,
+  allowDisruption,
+  allowHosts,
+}: Pick<GateOptions, 'allowRemote' | 'allowDisruption' | 'allowHosts'>): string[] {
+  return [
+    ...(allowRemote ? ['--allow-remote'] : []),
+    ...(allowDisruption ? ['--allow-disruption'] : []),
+    ...(allowHosts === undefined ? [] : ['--allow-hosts', allowHosts.join(',')]),
+  ];
 }
 
 /** For a shell. */
@@ -135,17 +151,22 @@ function parsePort(text: string): number {
   return port;
 }
 
-/** Before anything is begun: each cluster would say it for itself. */
+/** Before anything is begun: each cluster would say it for itself. A program that nobody would start is a mistake, too. */
 export function refuseSrsWithoutProgram(engines: readonly (EngineName | undefined)[], srs?: string): void {
   if (engines.includes('srs') && !srs) throw new UsageError('Engine srs needs --srs PATH or SRS_BIN.');
+  // SRS_BIN may be set for other commands.
+  if (!engines.includes('srs') && srs !== undefined && srs !== process.env.SRS_BIN)
+    throw new UsageError('--srs is of engine srs: add --engine srs.');
 }
 
 /** What only processes can be. */
-export function refuseProcessOptions({ engine, srs, openUdp }: GateOptions): void {
+export function refuseProcessOptions({ engine, srs, proxy, openUdp }: GateOptions): void {
   if (engine === 'builtin')
     throw new UsageError('Engine builtin is of runner process: containers are of images.');
   if (srs !== undefined && srs !== process.env.SRS_BIN)
     throw new UsageError('--srs is of runner process: containers have the SRS of their image.');
+  if (proxy !== undefined)
+    throw new UsageError('--proxy is of runner process: containers have the proxy of their image.');
   if (openUdp) throw new UsageError('--open-udp is of runner process: containers publish on loopback only.');
 }
 
@@ -159,7 +180,17 @@ export function refuseTargetOptions({ allowDisruption, allowRemote, allowHosts }
 }
 
 /** What the target file says instead. */
-export function refuseLabOptions({ topology, engine, srs, proxy, basePort, openUdp }: GateOptions): void {
+export function refuseLabOptions({
+  topology,
+  engine,
+  runner,
+  srs,
+  proxy,
+  basePort,
+  openUdp,
+}: GateOptions): void {
+  if (runner === 'compose')
+    throw new UsageError('--runner is for clusters of the lab: nothing is started with --target.');
   if (proxy !== undefined)
     throw new UsageError('--proxy is for clusters of the lab: nothing is started with --target.');
   if (topology.length > 0) throw new UsageError('--topology is what the target file says: leave it out.');

@@ -25,6 +25,7 @@ import {
 import { detailOf, runAndReport, verdictCell, type Work } from './gate-run.ts';
 import { attachTarget, noteOfTarget, targetOf } from './gate-target.ts';
 import { HEALTHY_JOBS, jobsOption } from './jobs.ts';
+import { requireImages } from './lab-compose.ts';
 import { addLiveOptions } from './live.ts';
 import { type Paint, painter, printable, table, UsageError } from './output.ts';
 import { allowHostsOption } from './target.ts';
@@ -153,7 +154,10 @@ async function composeWork(
       checks,
       topologies: [topology],
       engine: options.engine ?? usualEngine(topology),
-      isRunnable: ({ name }) => requireProfile(name),
+      isRunnable(wanted, engine) {
+        requireProfile(wanted.name);
+        requireImages(wanted, engine);
+      },
     }),
   );
   return {

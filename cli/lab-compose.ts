@@ -3,7 +3,9 @@ import { LabError, LabErrorCode } from '../lab/errors.ts';
 import { profileOf } from '../lab/render/compose-plan.ts';
 import { composeStatus, composeUp, standinsIn } from '../lab/runners/compose-lab.ts';
 import { findDocker } from '../lab/runners/docker.ts';
+import { usualEngine } from '../lab/runners/external.ts';
 import { topologyByName } from '../lab/topologies/index.ts';
+import type { EngineName, Topology } from '../lab/topology.ts';
 import type { RunnerName } from './gate-options.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { EXIT_INTERRUPTED, noteOnHls, type UpCommandOptions, urls } from './lab-words.ts';
@@ -36,15 +38,28 @@ export async function chooseRunner(options: UpCommandOptions): Promise<Choice> {
   }
 }
 
-function onlyOfProcesses({ engine, srs, proxy, openUdp }: UpCommandOptions): string | undefined {
+function onlyOfProcesses({ runner, engine, srs, proxy, openUdp }: UpCommandOptions): string | undefined {
   if (engine === 'builtin') return '--engine builtin';
-  if (srs !== undefined) return '--srs';
+  // SRS_BIN may be set for other commands.
+  const isMeant = srs !== process.env.SRS_BIN || (engine === 'srs' && runner === undefined);
+  if (srs !== undefined && isMeant) return srs === process.env.SRS_BIN ? 'SRS_BIN' : '--srs';
   if (proxy !== undefined) return '--proxy';
   return openUdp ? '--open-udp' : undefined;
 }
 
+/** Throws `lab.unknown` for an engine that the images of a topology are not. */
+export function requireImages(topology: Topology, engine: EngineName): void {
+  const own = usualEngine(topology);
+  if (engine === own) return;
+  throw new LabError(
+    LabErrorCode.Unknown,
+    `containers of ${topology.name} are of engine '${own}', not '${engine}'`,
+  );
+}
+
 export async function upInContainers(options: UpCommandOptions): Promise<void> {
-  const { dir, topology, basePort } = options;
+  const { dir, topology, engine, basePort } = options;
+  if (engine !== undefined) requireImages(topologyByName(topology), engine);
   const interruption = listenForInterrupt();
   try {
     const state = await composeUp({

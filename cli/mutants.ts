@@ -41,7 +41,7 @@ A mutant is a node with a known defect: a builtin node, or a configuration of HA
 must pass on the healthy clusters of its topologies, and fail for each mutant that it lists on one of them.
 
 Exit codes: 0 all mutants are killed; 1 one survives, or a check fails on the healthy cluster; 2 wrong use;
-4 a cluster did not come up.
+3 a check is inconclusive or unsupported on the healthy cluster, or Ctrl-C; 4 a cluster did not come up.
 
 Examples:
   liveproof mutants
@@ -62,8 +62,7 @@ interface MutantsOptions extends ClusterOptions, LiveArguments {
 }
 
 async function mutants(patterns: string[], options: MutantsOptions): Promise<void> {
-  if (options.engine === 'srs')
-    throw new UsageError('Mutants are defects of builtin nodes and of configurations: not --engine srs.');
+  refuseSrs(options);
   const checks = selected(patterns, CHECKS, options.topology);
   const part = options.shard === undefined ? { index: 0, of: 1 } : parsePart(options.shard);
   const { runs, leftOut } = planMutants({
@@ -91,6 +90,15 @@ async function mutants(patterns: string[], options: MutantsOptions): Promise<voi
   const paint = painter(process.stdout);
   process.stdout.write(`\n${matrixOf(checks, findings, paint)}\n`);
   if (bystanders !== undefined) process.stdout.write(`\n${killersTable(bystanders, findings, paint)}\n`);
+}
+
+/** Throws UsageError. */
+export function refuseSrs({ engine, srs }: Pick<ClusterOptions, 'engine' | 'srs'>): void {
+  // SRS_BIN may be set for other commands.
+  const isMeant = srs !== undefined && srs !== process.env.SRS_BIN;
+  if (engine !== 'srs' && !isMeant) return;
+  const what = engine === 'srs' ? '--engine srs' : '--srs';
+  throw new UsageError(`Mutants are defects of builtin nodes and of configurations: not ${what}.`);
 }
 
 /** Throws UsageError. */
