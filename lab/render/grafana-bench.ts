@@ -153,9 +153,9 @@ export const BENCH_ROW: Row = {
       queries: [
         {
           expr: ['origin', 'viewer']
-            .map((of) => `sum by (${PLACE}, pulls) (${last(`liveproof_bench_${of}_bytes_total`, OF_PLACE)})`)
+            .map((of) => `sum by (${CELL}, pulls) (${last(`liveproof_bench_${of}_bytes_total`, OF_PLACE)})`)
             .join(' / '),
-          legend: `${PLACE_LEGEND}, {{pulls}}`,
+          legend: `${PLACE_LEGEND}, {{players}} viewers, {{pulls}}`,
         },
       ],
       size: { w: 12 },

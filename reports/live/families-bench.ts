@@ -11,6 +11,8 @@ function placeOf({ topology, engine, protocol, at }: Pick<BenchLadder, (typeof P
 }
 
 const CELL = [...PLACE, 'players'];
+/** At one place there are several numbers of viewers. */
+const VIEWERS = [...CELL, 'pulls'];
 
 function cellOf(cell: BenchLatency): Labels {
   return { ...placeOf(cell), players: String(cell.players) };
@@ -44,7 +46,10 @@ function ladders(
 function economics(value: (row: BenchEconomics) => number): NumberFamily['values'] {
   return each(
     (bench) => bench.economics,
-    (row) => [[{ ...placeOf(row), pulls: row.variant }, value(row)]],
+    (row) => {
+      const { variant, players, requested = players } = row;
+      return [[{ ...placeOf(row), pulls: variant, players: String(requested) }, value(row)]];
+    },
   );
 }
 
@@ -193,14 +198,14 @@ export const BENCH: readonly Family[] = [
     name: 'liveproof_bench_viewer_bytes_total',
     type: 'counter',
     help: 'Bytes that players read while it was counted what left the origins',
-    labels: [...PLACE, 'pulls'],
+    labels: VIEWERS,
     values: economics(({ viewerBytes }) => viewerBytes),
   },
   {
     name: 'liveproof_bench_origin_bytes_total',
     type: 'counter',
     help: 'Bytes that left origins for other nodes meanwhile, by the taps',
-    labels: [...PLACE, 'pulls'],
+    labels: VIEWERS,
     values: economics(({ originBytes }) => originBytes),
   },
 ];

@@ -101,7 +101,15 @@ test('the figures of a load are those of its results', async () => {
 });
 
 test('the figures of a benchmark are those of its results, each once', async () => {
-  const figures = benchFigures();
+  const measured = benchFigures();
+  // At one place, with the same pulls, there are several numbers of viewers.
+  const few = measured.economics.map((row) => ({
+    ...row,
+    requested: 10,
+    players: 9,
+    viewerBytes: 3_000_000,
+  }));
+  const figures = { ...measured, economics: [...measured.economics, ...few] };
   const metrics = await told(benchRun(figures));
   const labels = ([place, more]: readonly [
     Pick<BenchLadder, 'topology' | 'engine' | 'protocol' | 'at'>,
@@ -150,7 +158,7 @@ test('the figures of a benchmark are those of its results, each once', async () 
     assert.equal(metrics.get(sample), value, sample);
   }
   for (const row of figures.economics) {
-    const of = labels([row, `,pulls="${row.variant}"`]);
+    const of = labels([row, `,pulls="${row.variant}",players="${row.requested ?? row.players}"`]);
     assert.equal(metrics.get(`liveproof_bench_origin_bytes_total{${of}}`), row.originBytes);
     assert.equal(metrics.get(`liveproof_bench_viewer_bytes_total{${of}}`), row.viewerBytes);
   }
