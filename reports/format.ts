@@ -101,7 +101,6 @@ function benchHeadline({
       );
     return `${cluster} carries ${most.join(', ')} players`;
   });
-  const worse = comparison?.changes.filter(({ says }) => says === 'worse').length;
   return [
     ...told,
     ...(told.length === 0 && latency.length > 0
@@ -111,14 +110,20 @@ function benchHeadline({
       ? [plural(economics.length, 'measurement of origins', 'measurements of origins')]
       : []),
     ...(told.length === 0 && claims.length > 0 ? [plural(claims.length, 'published figure')] : []),
-    ...(worse === undefined
-      ? []
-      : [
-          worse === 0
-            ? 'no metric is worse than in the baseline'
-            : `${plural(worse, 'metric')} worse than in the baseline`,
-        ]),
+    ...(comparison === undefined ? [] : [comparisonHeadline(comparison)]),
   ].join('; ');
+}
+
+/** What could not be compared is not called no worse. */
+function comparisonHeadline({ changes }: NonNullable<NonNullable<Results['bench']>['comparison']>): string {
+  const count = (of: (typeof changes)[number]['says']): number =>
+    changes.filter(({ says }) => says === of).length;
+  const [worse, open] = [count('worse'), count('inconclusive')];
+  if (worse > 0) return `${plural(worse, 'metric')} worse than in the baseline`;
+  if (open === changes.length) return 'no metric could be compared with the baseline';
+  if (open > 0)
+    return `${formatNumber(open)} of ${plural(changes.length, 'metric')} could not be compared with the baseline, no other is worse`;
+  return 'no metric is worse than in the baseline';
 }
 
 /** What a reader must know if they read one line. */

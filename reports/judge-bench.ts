@@ -131,7 +131,8 @@ function compared(
   { changes, sameMachine, differs, absent, baseline }: BenchComparison,
   durationMs: number,
 ): Finding[] {
-  const clusters = [...new Set(changes.map(({ metric }) => clusterOf(metric)))];
+  // Of a cluster of which nothing was measured there is no change to show that.
+  const clusters = [...new Set([...changes.map(({ metric }) => metric), ...absent].map(clusterOf))];
   const title = 'Nothing is worse than in the baseline, beyond the noise of repeated runs';
   const common = { check: 'bench/baseline', title, durationMs };
   const found = clusters.map((cluster): Finding => {
@@ -181,6 +182,22 @@ function compared(
 
 function clusterOf(metric: string): string {
   return metric.split('/').slice(0, 2).join('/');
+}
+
+/** Those that are named, and those that would be if the baseline had more runs. */
+export function toldChanges(changes: readonly BenchChange[]): BenchChange[] {
+  return changes.filter(({ says, why }) => says === 'worse' || says === 'better' || why !== undefined);
+}
+
+/** Where none is to be told: how far that goes. `baseline` is how the sentence names it. */
+export function untoldWords(changes: readonly BenchChange[], baseline: string): string {
+  const open = changes.filter(({ says }) => says === 'inconclusive').length;
+  if (open === changes.length) return `No metric could be compared with ${baseline}.`;
+  const rest =
+    open === 0
+      ? ''
+      : ` Of ${formatNumber(changes.length)} metrics ${formatNumber(open)} could not be compared.`;
+  return `Nothing is worse than in ${baseline}, and nothing better, beyond the noise.${rest}`;
 }
 
 export function changeWords({ before, after, unit, low, high, ratio, why }: BenchChange): string {

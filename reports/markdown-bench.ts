@@ -8,7 +8,7 @@ import {
   formatPercent,
   UNKNOWN,
 } from './format.ts';
-import { changeWords } from './judge-bench.ts';
+import { changeWords, toldChanges, untoldWords } from './judge-bench.ts';
 import { table, text } from './markdown-parts.ts';
 import type { Bench } from './results-bench.ts';
 
@@ -23,9 +23,8 @@ export function benchTables({ ladders, latency, economics, claims, comparison }:
 }
 
 function changesTable({ changes, baseline }: NonNullable<Bench['comparison']>): string {
-  const told = changes.filter(({ says }) => says === 'worse' || says === 'better');
-  if (told.length === 0)
-    return `Nothing is worse than in ${text(baseline)}, and nothing better, beyond the noise.`;
+  const told = toldChanges(changes);
+  if (told.length === 0) return untoldWords(changes, text(baseline));
   return table(
     ['Metric', 'Change', 'Medians'],
     told.map((change) => [text(change.metric), `**${change.says}**`, text(changeWords(change))]),

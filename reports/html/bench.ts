@@ -8,7 +8,7 @@ import {
   formatPercent,
   plural,
 } from '../format.ts';
-import { changeWords } from '../judge-bench.ts';
+import { changeWords, toldChanges, untoldWords } from '../judge-bench.ts';
 import type {
   Bench,
   BenchChange,
@@ -405,7 +405,7 @@ const CLAIM_COLUMNS: readonly Column<BenchClaim>[] = [
 function renderComparison({ baseline, sameMachine, differs, changes, absent }: BenchComparison): Html {
   const order = ['worse', 'better', 'inconclusive', 'noise'] as const;
   const sorted = changes.toSorted((a, b) => order.indexOf(a.says) - order.indexOf(b.says));
-  const told = sorted.filter(({ says }) => says === 'worse' || says === 'better');
+  const told = toldChanges(sorted);
   const rest = sorted.filter((change) => !told.includes(change));
   const table = (label: string, rows: readonly BenchChange[]): Html =>
     renderTable({ label, columns: CHANGE_COLUMNS, rows });
@@ -413,7 +413,7 @@ function renderComparison({ baseline, sameMachine, differs, changes, absent }: B
 <h2 id="baseline">Beside the baseline</h2>
 <p>A change is named when the difference of the medians of repeated runs is beyond their noise: a bootstrap interval of 99 % without zero in it, a permutation test, and large enough to matter. Baseline: <code>${baseline}</code>.</p>
 ${!sameMachine && html`<p class="note">Of another machine or profile (${differs.join('; ')}): ratios, and no verdict.</p>`}
-${told.length > 0 ? table('Beside the baseline', told) : html`<p>Nothing is worse, and nothing better, beyond the noise.</p>`}
+${told.length > 0 ? table('Beside the baseline', told) : html`<p>${untoldWords(changes, 'the baseline')}</p>`}
 ${rest.length > 0 && html`<details class="data"><summary>${plural(rest.length, 'other metric')}</summary>${table('Other metrics', rest)}</details>`}
 ${absent.length > 0 && html`<p class="note">Not measured this time: ${absent.join(', ')}.</p>`}
 </section>`;

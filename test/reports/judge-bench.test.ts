@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { baselineOf, compareWith } from '../../reports/baseline.ts';
+import { type Baseline, baselineOf, compareWith } from '../../reports/baseline.ts';
 import { headline } from '../../reports/format.ts';
+import { renderReport } from '../../reports/html/page.ts';
 import { judgeBench } from '../../reports/judge-bench.ts';
-import { Results, type Verdict, worstVerdict } from '../../reports/results.ts';
+import { renderMarkdown } from '../../reports/markdown.ts';
+import { type Finding, Results, type Verdict, worstVerdict } from '../../reports/results.ts';
 import type { Bench } from '../../reports/results-bench.ts';
 import { ENVIRONMENT } from './samples.ts';
-import { bench, ladder, latency, step, unhealthy } from './samples-bench.ts';
+import { bench, economics, ladder, latency, step, unhealthy } from './samples-bench.ts';
+import { benchRun } from './samples-runs.ts';
 
 const RUN = { interrupted: false, durationMs: 1000 };
 
@@ -124,4 +127,59 @@ test('worse than the baseline is a failure of that cluster; of another machine i
   assert.equal(verdicts(against(worse, 64))['bench/baseline'], 'inconclusive');
   const nothing = against(bench({ latency: [] }), 2);
   assert.equal(verdicts(nothing)['bench/baseline'], 'inconclusive');
+});
+
+test('a cluster of which nothing was measured is no pass beside one that is as it was', () => {
+  const night = { startedAt: '2026-11-27T00:00:00.000Z', environment: ENVIRONMENT };
+  const share = [0.05, 0.051, 0.049, 0.05, 0.05];
+  const rows = (proxied: readonly number[]): Partial<Bench> => ({
+    ...{ latency: [], ladders: [], claims: [] },
+    economics: [
+      economics({ samples: share }),
+      economics({ topology: 'proxy-cluster', at: 'proxy', samples: [...proxied] }),
+    ],
+  });
+  let baseline = baselineOf(bench(rows(share)), night);
+  for (let more = 0; more < 2; more++) baseline = baselineOf(bench(rows(share)), night, baseline);
+  const against = (of: Bench): Finding[] =>
+    judgeBench({ ...of, comparison: compareWith(baseline, 'nightly.json', of, ENVIRONMENT) }, RUN).filter(
+      ({ check }) => check === 'bench/baseline',
+    );
+  const told = (findings: readonly Finding[]) =>
+    findings.map(({ topology, verdict, actual }) => [topology, verdict, actual]);
+  assert.deepEqual(told(against(bench(rows(share)))), [
+    ['edge-cluster', 'pass', '1 within the noise'],
+    ['proxy-cluster', 'pass', '1 within the noise'],
+  ]);
+  // Its generator was unhealthy: there is no sample.
+  assert.deepEqual(told(against(bench(rows([])))), [
+    ['edge-cluster', 'pass', '1 within the noise'],
+    ['proxy-cluster', 'inconclusive', '0 within the noise, 1 were not measured'],
+  ]);
+});
+
+test('what could not be compared is in no report called no worse', () => {
+  const night = { startedAt: '2026-11-27T00:00:00.000Z', environment: ENVIRONMENT };
+  const first = baselineOf(bench(), night);
+  const third = baselineOf(bench(), night, baselineOf(bench(), night, first));
+  const worse = bench({
+    latency: [
+      latency({ samples: { latencyP50: [450, 452, 448, 451, 449], latencyP99: [690, 700, 680, 695, 685] } }),
+    ],
+  });
+  const reports = (of: Bench, baseline: Baseline, cores = 2): string[] => {
+    const comparison = compareWith(baseline, 'nightly.json', of, { ...ENVIRONMENT, cores });
+    const results = benchRun({ ...of, comparison });
+    return [headline(results), renderMarkdown(results), renderReport(results)];
+  };
+  for (const report of reports(bench(), third)) assert.match(report, /no metric is worse/);
+  for (const report of reports(bench(), third).slice(1))
+    assert.match(report, /Nothing is worse than in .*, and nothing better, beyond the noise\./);
+  const [early, another] = [reports(worse, first), reports(bench(), third, 64)];
+  for (const report of [...early, ...another])
+    assert.doesNotMatch(report, /no metric is worse|nothing better/);
+  assert.match(early[0]!, /1 of 2 metrics could not be compared with the baseline, no other is worse$/);
+  for (const report of early.slice(1)) assert.match(report, /350 to 450 ms/);
+  assert.match(another[0]!, /no metric could be compared with the baseline$/);
+  for (const report of another.slice(1)) assert.match(report, /No metric could be compared with /);
 });
