@@ -27,7 +27,7 @@ import {
   formatPercent,
   headline,
 } from '../reports/format.ts';
-import { changeWords, judgeBench } from '../reports/judge-bench.ts';
+import { changeWords, judgeBench, toldChanges } from '../reports/judge-bench.ts';
 import { type Results, worstVerdict } from '../reports/results.ts';
 import type { Bench, BenchSlo } from '../reports/results-bench.ts';
 import { maskDeep } from '../reports/secrets.ts';
@@ -52,6 +52,7 @@ import { OPEN_UDP, proxyOption, refuseSrsWithoutProgram } from './gate-options.t
 import { addLiveOptions, goLive, type Live, type LiveArguments } from './live.ts';
 import { REAL_SURROUNDINGS, type Surroundings, writeOrTell } from './measured-run.ts';
 import {
+  CommandError,
   ExitCode,
   exitCodeOf,
   makeRunDirectory,
@@ -231,24 +232,37 @@ export async function bench(
     await live?.finish(results);
     const unwritten = await writeOrTell(directory, results);
     const unfit = save === undefined ? undefined : unfitForBaseline(results);
+    let unsaved: CommandError | undefined;
     if (save !== undefined && unfit === undefined && unwritten === undefined) {
       const { startedAt: at, environment } = results;
-      await writeBaseline(save, baselineOf(figures, { startedAt: at, environment }, kept));
+      unsaved = await saveOrTell(save, baselineOf(figures, { startedAt: at, environment }, kept));
     }
     if (options.json) stdout.write(`${JSON.stringify(maskDeep(results), null, 2)}\n`);
     else {
       stdout.write(`\n${tables(compared, stdout)}\n`);
       printFindings(results, headline(results), unwritten === undefined ? directory : undefined, stdout);
-      if (save !== undefined && unwritten === undefined)
+      if (save !== undefined && unwritten === undefined && unsaved === undefined)
         stdout.write(`baseline: ${unfit === undefined ? save : `not saved, ${unfit}`}\n`);
     }
     if (unwritten !== undefined) throw unwritten;
+    if (unsaved !== undefined) throw unsaved;
     if (figures.problems.some(({ part }) => part === START)) return ExitCode.labNotUp;
     return exitCodeOf(results.verdict);
   } finally {
     progress.end();
     interruption.release();
     await live?.close();
+  }
+}
+
+/** What cannot be written takes the baseline, not what can still be printed. */
+async function saveOrTell(file: string, baseline: Baseline): Promise<CommandError | undefined> {
+  try {
+    await writeBaseline(file, baseline);
+    return undefined;
+  } catch (error) {
+    const why = printable((error as Error).message);
+    return new CommandError(`The baseline could not be written: ${why}.`, ExitCode.inconclusive);
   }
 }
 
@@ -389,9 +403,9 @@ function tables(figures: Bench, stdout: Writable): string {
     ({ says, measured, engine, comparison }) =>
       `${comparison}  ${says}\n  ${paint('dim', `${engine}: ${measured}`)}`,
   );
-  const changes = (figures.comparison?.changes ?? [])
-    .filter(({ says, why }) => says === 'worse' || says === 'better' || why !== undefined)
-    .map((change) => `${paint(SAID_IN[change.says], change.says)}  ${change.metric}: ${changeWords(change)}`);
+  const changes = toldChanges(figures.comparison?.changes ?? []).map(
+    (change) => `${paint(SAID_IN[change.says], change.says)}  ${change.metric}: ${changeWords(change)}`,
+  );
   return [
     ...parts.map(({ head, rows, right }) => table(head, rows, { right, paint })),
     ...(claims.length > 0 ? [claims.join('\n')] : []),

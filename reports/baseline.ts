@@ -1,5 +1,6 @@
 /** `liveproof/baseline@1`: what repeated runs gave, as plain JSON that is committed, and the comparison with it. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import { differenceOfMedians, median, permutationP } from './baseline-statistics.ts';
 import type { Environment } from './results.ts';
@@ -215,9 +216,17 @@ export async function readBaseline(file: string): Promise<Baseline> {
   return Baseline.parse(JSON.parse(await readFile(file, 'utf8')));
 }
 
-/** Figures with four digits: a committed file is to be read, too. */
+/** Figures with four digits: a committed file is to be read, too. It is there whole, or stays what it was: the runs before are in it. */
 export async function writeBaseline(file: string, baseline: Baseline): Promise<void> {
   const short = (_: string, value: unknown): unknown =>
     typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value;
-  await writeFile(file, `${JSON.stringify(baseline, short, 2)}\n`);
+  const part = `${file}.part`;
+  await mkdir(dirname(file), { recursive: true });
+  try {
+    await writeFile(part, `${JSON.stringify(baseline, short, 2)}\n`);
+    await rename(part, file);
+  } catch (error) {
+    await rm(part, { force: true });
+    throw error;
+  }
 }

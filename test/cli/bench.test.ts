@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type BenchArguments, bench, sloOf } from '../../cli/bench.ts';
@@ -115,6 +115,27 @@ test('a run that failed, or has no healthy repetition, is no baseline', async (t
     assert.equal(existsSync(saveBaseline), false);
     assert.ok(around.stdout.text.endsWith(`baseline: not saved, ${why}\n`));
   }
+});
+
+test('a baseline gets its folder, and one that cannot be written does not take what was measured', async (t) => {
+  const out = temporary(t);
+  const saved = join(out, 'of', 'this', 'machine.json');
+  const run = async () => figures();
+  assert.equal(
+    await bench({ ...ARGUMENTS, out, saveBaseline: saved }, { ...surroundings(), run }),
+    ExitCode.pass,
+  );
+  assert.equal(JSON.parse(readFileSync(saved, 'utf8')).runs.length, 1);
+  const around = surroundings();
+  // A file is in the way.
+  const saveBaseline = join(saved, 'machine.json');
+  await assert.rejects(bench({ ...ARGUMENTS, out, saveBaseline }, { ...around, run }), {
+    name: 'CommandError',
+    exitCode: ExitCode.inconclusive,
+    message: /^The baseline could not be written: /,
+  });
+  assert.match(around.stdout.text, /report: .*report\.html\n$/);
+  assert.deepEqual(readdirSync(join(out, 'of', 'this')), ['machine.json']);
 });
 
 test('Ctrl-C keeps what was measured, says so, and saves no baseline', async (t) => {
