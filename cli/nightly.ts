@@ -150,7 +150,7 @@ export function register(program: Command): void {
     .addOption(stepOption('--without <step>', 'leave this step out; may be given again', 'none'))
     .option(
       '--baseline <dir>',
-      'each part of bench compares with the nights that are in there, and adds this one if it passed',
+      'each part of bench compares with the nights that are in there, and adds this one if it passed, or if they are just too few to tell',
     )
     .option('--known <file>', 'YAML: what real servers are known to fail, and clusters to lack', KNOWN_FILE)
     .option('--list', 'show the steps and run nothing')
@@ -248,7 +248,7 @@ export async function nightly(
   const { results, markdown } = await judgedByList({ results: run, steps, directory, since, known, say });
   await closeSteps('nightly', results, directory, say);
   await addToSummary(directory, markdown);
-  if (baseline !== undefined) await keepNights(baseline, directory, results, say);
+  if (baseline !== undefined) await keepNights(baseline, directory, results, say, since);
   release();
   return exitCodeOf(verdictOfSteps(results));
 }

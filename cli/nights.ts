@@ -1,7 +1,8 @@
 /** The nights that passed before, one file for each part of bench: `liveproof nightly --baseline DIR`. */
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { Results } from '../reports/results.ts';
 import type { Step, StepResult } from './steps.ts';
 
 const isBench = ({ name }: Pick<Step, 'name'>): boolean => name.startsWith('bench-');
@@ -37,19 +38,26 @@ export async function fetchNights(
   }
 }
 
-/** Only of parts that passed: nothing is compared with a night that failed, or of which nobody can say. */
+/**
+ * Of parts that passed, and of those that did but for a baseline of too few nights: nothing is compared with a night that failed,
+ * or of which nobody can say. Results before `since` (ms) are of another night.
+ */
 export async function keepNights(
   folder: string,
   directory: string,
   results: readonly Pick<StepResult, 'name' | 'verdict'>[],
   say: (line: string) => void,
+  since = 0,
 ): Promise<void> {
   await mkdir(resolve(folder), { recursive: true });
   for (const result of results.filter(isBench)) {
     const saved = join(directory, `${result.name}${SAVED}`);
     const file = fileOf(folder, result);
-    if (result.verdict !== 'pass' || !existsSync(saved)) {
-      const why = result.verdict === 'pass' ? 'it saved nothing' : `it is ${result.verdict}`;
+    const isKept =
+      result.verdict === 'pass' ||
+      (result.verdict === 'inconclusive' && (await isEarly(join(directory, result.name), since)));
+    if (!isKept || !existsSync(saved)) {
+      const why = isKept ? 'it saved nothing' : `it is ${result.verdict}`;
       say(`baseline: ${result.name} is not kept, as ${why}`);
       continue;
     }
@@ -58,4 +66,23 @@ export async function keepNights(
     await rename(`${file}.part`, file);
     say(`baseline: ${file}`);
   }
+}
+
+/**
+ * Whether nothing of a part is open but changes that are none before the baseline has more nights. Were it not kept, a machine that
+ * drifts would never have so many.
+ */
+async function isEarly(folder: string, since: number): Promise<boolean> {
+  const file = join(folder, 'results.json');
+  if (!existsSync(file)) return false;
+  const { findings, interrupted, startedAt, bench } = Results.parse(JSON.parse(await readFile(file, 'utf8')));
+  if (interrupted || Date.parse(startedAt) < since || bench?.comparison === undefined) return false;
+  const { changes, absent } = bench.comparison;
+  const others = findings.filter(({ check }) => check !== 'bench/baseline');
+  return (
+    others.every(({ verdict }) => verdict === 'pass') &&
+    absent.length === 0 &&
+    changes.length > 0 &&
+    changes.every(({ says, why }) => says !== 'worse' && (says !== 'inconclusive' || why !== undefined))
+  );
 }

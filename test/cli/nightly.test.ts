@@ -10,11 +10,15 @@ import { ExitCode } from '../../cli/output.ts';
 import { runSteps } from '../../cli/steps.ts';
 import { TOPOLOGIES } from '../../lab/topologies/index.ts';
 import { enginesOf, type Topology } from '../../lab/topology.ts';
+import { baselineOf, compareWith } from '../../reports/baseline.ts';
 import type { KnownVerdicts } from '../../reports/judge-known.ts';
 import type { Finding, Verdict } from '../../reports/results.ts';
+import type { Bench } from '../../reports/results-bench.ts';
 import { PROFILE_OF } from '../../scenarios/bench/profile.ts';
 import { CHECKS } from '../../scenarios/conformance/index.ts';
-import { gate, finding as sample } from '../reports/samples.ts';
+import { ENVIRONMENT, gate, finding as sample } from '../reports/samples.ts';
+import { bench as figures, latency } from '../reports/samples-bench.ts';
+import { benchRun } from '../reports/samples-runs.ts';
 
 // Of the job that runs these tests.
 delete process.env.GITHUB_STEP_SUMMARY;
@@ -117,6 +121,46 @@ describe('the nights before', () => {
     }
     await keep('pass');
     assert.equal(readFileSync(kept, 'utf8'), 'new');
+  });
+
+  it('get a night that is open for nothing but their small number, so that there will be more', async () => {
+    const night = { startedAt: '2026-11-27T00:00:00.000Z', environment: ENVIRONMENT };
+    const drifted = (more: Partial<Bench> = {}): Bench =>
+      figures({
+        latency: [latency({ samples: { latencyP50: [450, 452, 448, 451, 449] } })],
+        ...{ economics: [], claims: [] },
+        ...more,
+      });
+    const before = baselineOf(
+      figures({ latency: [latency({ samples: { latencyP50: [350, 352, 348, 351, 349] } })] }),
+      night,
+    );
+    const kept = join(directory, 'nights', 'bench-edge.json');
+    const left = async (of: Bench, run: { interrupted?: boolean; cores?: number; since?: number } = {}) => {
+      const { interrupted = false, cores = 2, since = 0 } = run;
+      const comparison = compareWith(before, 'nights.json', of, { ...ENVIRONMENT, cores });
+      const results = { ...benchRun({ ...of, comparison }), interrupted };
+      assert.equal(results.verdict, 'inconclusive');
+      mkdirSync(join(directory, 'bench-edge'), { recursive: true });
+      writeFileSync(join(directory, 'bench-edge', 'results.json'), JSON.stringify(results));
+      writeFileSync(join(directory, 'bench-edge.nights.json'), 'new');
+      rmSync(kept, { force: true });
+      const ended = [{ name: 'bench-edge', verdict: 'inconclusive' }] as const;
+      await keepNights(join(directory, 'nights'), directory, ended, () => {}, since);
+      return existsSync(kept);
+    };
+    assert.equal(await left(drifted()), true);
+    assert.equal(await left(drifted(), { interrupted: true }), false, 'interrupted');
+    assert.equal(await left(drifted(), { cores: 64 }), false, 'another machine');
+    assert.equal(
+      await left(drifted(), { since: Date.parse('2026-11-29T00:00:00Z') }),
+      false,
+      'results of another night',
+    );
+    const problems = [
+      { topology: 'edge-cluster', engine: 'builtin', part: 'economics', what: 'no playlist' },
+    ];
+    assert.equal(await left(drifted({ problems })), false, 'something else is open');
   });
 
   it('stay as they are when nothing was saved, and are there for bench to add to', async () => {
