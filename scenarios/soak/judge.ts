@@ -110,9 +110,11 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
-function clients({ clients: { requested, joined, dropped } }: SoakOutcome): SoakFinding {
+/** Who interrupts a run while players join does not see the others come. */
+function clients({ clients: { requested, joined, dropped }, interrupted }: SoakOutcome): SoakFinding {
   const kept = joined === requested && dropped === 0;
-  return of('clients', kept ? 'pass' : 'fail', `${joined} of ${requested} joined, ${dropped} dropped`);
+  const lost = interrupted && dropped === 0 ? 'inconclusive' : 'fail';
+  return of('clients', kept ? 'pass' : lost, `${joined} of ${requested} joined, ${dropped} dropped`);
 }
 
 /** Every client has every frame of its time, so together they have clients times frames. */

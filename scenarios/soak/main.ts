@@ -7,10 +7,12 @@ import { parseArgs } from 'node:util';
 import { runPublish } from '../../drivers/swarm/load.ts';
 import { Swarm, type SwarmFigures } from '../../drivers/swarm/swarm.ts';
 import type { Cluster } from '../../lab/cluster.ts';
+import { LabError } from '../../lab/errors.ts';
 import { readProcess } from '../../lab/runners/proc.ts';
 import { startCluster } from '../../lab/runners/process.ts';
 import { edgeCluster } from '../../lab/topologies/edge-cluster.ts';
 import { type Verdict, worstVerdict } from '../../reports/results.ts';
+import { interruptSignal } from '../interruption.ts';
 import { judgeSoak, type SoakOutcome, type SoakSample } from './judge.ts';
 import { LEAKS, type Leak, plant } from './plant.ts';
 
@@ -21,7 +23,8 @@ const USAGE = `soak: a long load on a cluster of the lab. Memory and descriptors
   --out DIR        where soak.json and the logs of the nodes go (out/soak)
   --help
 
-Exit codes: 0 all as it was; 1 something grew, or was lost; 2 wrong use; 3 inconclusive; Ctrl-C ends it early, and inconclusive.
+Exit codes: 0 all as it was; 1 something grew, or was lost; 2 wrong use; 3 inconclusive; 4 the cluster did not come up.
+Ctrl-C ends it early, and inconclusive.
 
 Examples:
   npm run soak
@@ -44,6 +47,8 @@ const EXIT_CODE_OF: Readonly<Record<Verdict, number>> = {
   inconclusive: 3,
   unsupported: 3,
 };
+
+const NOT_UP = 4;
 
 interface Request {
   readonly clients: number;
@@ -188,9 +193,13 @@ function outcomeOf(
 
 const request = requestOf(process.argv.slice(2));
 mkdirSync(request.out, { recursive: true });
-const interrupt = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());
-const { samples, outcome } = await soak(request, interrupt.signal);
+const signal = interruptSignal();
+const { samples, outcome } = await soak(request, signal).catch((error: unknown) => {
+  if (!(error instanceof LabError)) throw error;
+  const isOurs = signal.aborted;
+  console.error(isOurs ? 'inconclusive: interrupted before the cluster was up' : error.message);
+  process.exit(isOurs ? EXIT_CODE_OF.inconclusive : NOT_UP);
+});
 const findings = judgeSoak(samples, outcome);
 const verdict = worstVerdict(findings.map((finding) => finding.verdict));
 writeFileSync(

@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { judgeSoak, type SoakOutcome, type SoakSample } from '../../scenarios/soak/judge.ts';
 
 /** A worker that is looked at 40 times; `at` says how it is then. */
@@ -81,4 +88,27 @@ test('a generator that is not in order, and an end before its time, are no pass'
     'generator inconclusive',
   ]);
   assert.deepEqual(wrong(looks(), { interrupted: true }), ['interrupted inconclusive']);
+  // While players join: nobody can say whether the others would have.
+  const few = { requested: 10, joined: 3, dropped: 0 };
+  const early = { interrupted: true, published: { all: 200, since: 0 } };
+  assert.deepEqual(wrong(looks(), { ...early, clients: few }), [
+    ...['clients inconclusive', 'frames inconclusive', 'interrupted inconclusive'],
+  ]);
+  assert.deepEqual(wrong(looks(), { ...early, clients: { ...few, dropped: 1 } })[0], 'clients fail');
+});
+
+test('Ctrl-C while its cluster comes up is no failure, and no crash', async (t) => {
+  const out = mkdtempSync(join(tmpdir(), 'liveproof-soak-'));
+  t.after(() => rmSync(out, { recursive: true }));
+  const main = fileURLToPath(new URL('../../scenarios/soak/main.ts', import.meta.url));
+  const args = ['--import', 'tsx', main, '--clients', '2', '--duration', '5s', '--out', out];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (bytes: Buffer) => {
+    said += bytes;
+  });
+  const closed = once(child, 'close');
+  while (child.exitCode === null && !existsSync(join(out, 'cluster'))) await delay(5);
+  child.kill('SIGINT');
+  assert.deepEqual([(await closed)[0], said], [3, 'inconclusive: interrupted before the cluster was up\n']);
 });
