@@ -20,6 +20,7 @@ import { collectEnvironment } from '../../reports/environment.ts';
 import { type Finding, Results, type Verdict, worstVerdict } from '../../reports/results.ts';
 import type { K6, K6Script, ViewerCost } from '../../reports/results-k6.ts';
 import { writeRun } from '../../reports/write.ts';
+import { interruptSignal } from '../interruption.ts';
 import { MEDIA } from './children.ts';
 import { findK6, K6_INSTALL, K6_VERSION, runK6, versionOfK6 } from './k6-program.ts';
 import { optionsOf } from './options.ts';
@@ -57,6 +58,8 @@ const EXIT_CODE_OF: Readonly<Record<Verdict, number>> = {
   fail: 1,
   error: 1,
 };
+
+const NOT_UP = 4;
 
 function usage(message?: string): never {
   console.error(message ?? USAGE);
@@ -103,15 +106,26 @@ const stamp = startedAt.toISOString().slice(0, 19).replaceAll(':', '').replace('
 const out = resolve(values.out ?? join('out', `k6-${stamp}`));
 mkdirSync(out, { recursive: true });
 const environment = collectEnvironment({ k6: version });
-const interrupt = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupt.abort());
-const { signal } = interrupt;
+const signal = interruptSignal();
 
 const findings: Finding[] = [];
 const scripts: K6Script[] = [];
 let cost: K6['cost'];
 let load: Results['load'];
-const broken: string[] = [];
+let isNotUp = false;
+
+/** Of the run itself: what its scripts and our swarm say has findings of its own. */
+function found(
+  check: string,
+  title: string,
+  said: Pick<Finding, 'verdict' | 'expected' | 'actual'>,
+  began: number,
+  topology = 'external',
+  engine = 'unknown',
+): void {
+  const durationMs = performance.now() - began;
+  findings.push({ check, title, topology, engine, ...said, evidence: [], durationMs });
+}
 
 /** Runs a script and takes in what it leaves. */
 async function script(
@@ -131,24 +145,14 @@ async function script(
     signal,
     ...(onStart && { onStart }),
   });
-  let results: Results | undefined;
-  try {
-    results = Results.parse(JSON.parse(readFileSync(file, 'utf8')));
-  } catch (error) {
-    broken.push(`${name} left no results: ${(error as Error).message}`);
-  }
-  if (problem !== undefined || results === undefined) {
-    findings.push({
-      check: `k6/${name}-ran`,
-      title: 'The script runs to its end',
-      topology: 'external',
-      engine: 'unknown',
+  const { results, missing } = resultsIn(file);
+  if (problem !== undefined || (results === undefined && !signal.aborted)) {
+    const said = {
       verdict: 'error',
       expected: 'k6 ends with 0 or 99, and leaves results',
-      actual: problem ?? broken.at(-1)!,
-      evidence: [],
-      durationMs: performance.now() - began,
-    });
+      actual: problem ?? `${name} left no results: ${missing}`,
+    } as const;
+    found(`k6/${name}-ran`, 'The script runs to its end', said, began);
   }
   findings.push(...(results?.findings ?? []));
   const ran = results?.k6?.scripts[0];
@@ -156,16 +160,32 @@ async function script(
   return ran;
 }
 
+function resultsIn(file: string): { readonly results?: Results; readonly missing?: string } {
+  try {
+    return { results: Results.parse(JSON.parse(readFileSync(file, 'utf8'))) };
+  } catch (error) {
+    return { missing: (error as Error).message };
+  }
+}
+
 /** A cluster with a stamped stream that has segments; it is down when `use` is done. */
 async function withStream(topology: Topology, use: (cluster: Cluster) => Promise<void>): Promise<void> {
   if (signal.aborted) return;
   const runDir = mkdtempSync(join(tmpdir(), 'liveproof-k6-'));
   const options = { topology, engine: 'builtin', runDir, signal, settings: { hls: HLS } } as const;
+  const began = performance.now();
+  // What was measured on another cluster is kept.
   const cluster = await startCluster(options).catch((error: unknown) => {
     if (!(error instanceof LabError)) throw error;
+    rmSync(runDir, { recursive: true, force: true });
+    if (signal.aborted) return undefined;
     console.error(`${topology.name}: ${error.message}`);
-    process.exit(4);
+    isNotUp = true;
+    const said = { verdict: 'error', expected: 'the cluster comes up', actual: error.message } as const;
+    found('lab/up', 'The cluster comes up', said, began, topology.name, options.engine);
+    return undefined;
   });
+  if (cluster === undefined) return;
   const publishing = new Publishing(MediaSource.load(MEDIA));
   try {
     publishing.add(cluster.entry('publish', 'rtmp').url('live', STREAM));
@@ -185,8 +205,12 @@ function windowOf(pid: number): UsageWindow {
 }
 
 /** The same crowd with our swarm, in a process of its own as any load. */
-async function swarm(url: string): Promise<{ results: Results; usage: UsageWindow }> {
+async function swarm(url: string): Promise<{ results: Results | undefined; usage: UsageWindow }> {
   const directory = join(out, 'swarm');
+  const file = join(directory, 'results.json');
+  // Of another run in the same folder.
+  rmSync(file, { force: true });
+  const began = performance.now();
   const child = spawn(
     process.execPath,
     [
@@ -201,7 +225,11 @@ async function swarm(url: string): Promise<{ results: Results; usage: UsageWindo
   await once(child, 'exit');
   usage.close();
   signal.removeEventListener('abort', stop);
-  const results = Results.parse(JSON.parse(readFileSync(join(directory, 'results.json'), 'utf8')));
+  const { results, missing = '' } = resultsIn(file);
+  if (results === undefined && !signal.aborted) {
+    const said = { verdict: 'error', expected: 'the swarm leaves results', actual: missing } as const;
+    found('k6/swarm-ran', 'The same crowd plays with our swarm', said, began);
+  }
   return { results, usage };
 }
 
@@ -224,8 +252,8 @@ async function viewersSideBySide(url: string): Promise<void> {
   if (signal.aborted) return;
   console.log('\nthe same crowd with our swarm');
   const ours = await swarm(url);
-  load = ours.results.load;
-  findings.push(...ours.results.findings);
+  load = ours.results?.load;
+  findings.push(...(ours.results?.findings ?? []));
   const k6Usage = usage?.read();
   const swarmUsage = ours.usage.read();
   if (ran === undefined || load === undefined || k6Usage === undefined || swarmUsage === undefined) return;
@@ -265,6 +293,14 @@ if (all) {
   });
 }
 
+if (signal.aborted) {
+  const said = {
+    verdict: 'inconclusive',
+    expected: 'a run to its end',
+    actual: 'interrupted: only what was measured until then is here',
+  } as const;
+  found('k6/complete', 'The run lasts as long as asked', said, performance.now());
+}
 const results: Results = {
   schema: 'liveproof/results@1',
   kind: 'k6',
@@ -287,7 +323,7 @@ for (const { check, verdict, actual } of findings) {
   if (verdict !== 'pass') console.log(`${verdict}  ${check}: ${actual}`);
 }
 console.log(`${results.verdict}\nreport: ${join(out, 'report.html')}`);
-process.exitCode = EXIT_CODE_OF[results.verdict];
+process.exitCode = isNotUp ? NOT_UP : EXIT_CODE_OF[results.verdict];
 
 function printCost({ viewers, windowSeconds, k6, swarm }: NonNullable<K6['cost']>): void {
   console.log(`\n${viewers} HLS viewers, cost over ${windowSeconds} s`);
