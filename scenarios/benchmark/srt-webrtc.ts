@@ -1,6 +1,6 @@
 /** The second table of `bench:drivers`: SRT and WHEP, whose players have no bare reader beside them but limits in cores. */
-import { MIN_FPS, srtCost } from './srt-cost.ts';
-import { type Finding, whepCost } from './webrtc-cost.ts';
+import { srtCost } from './srt-cost.ts';
+import { type Finding, isServed, whepCost } from './webrtc-cost.ts';
 
 export const UDP_PROTOCOLS = ['srt', 'whep'] as const;
 export type UdpProtocol = (typeof UDP_PROTOCOLS)[number];
@@ -73,10 +73,10 @@ async function srtRow(players: number, windowMs: number): Promise<Row> {
 async function whepRow(players: number, windowMs: number): Promise<Row> {
   const rampMs = players * RAMP_MS_PER_PLAYER;
   const { cost, findings } = await whepCost({ players, rampMs, windowMs, transport: 'lite' });
-  const { connected, msPerJoin, each, loopLagP99Ms, missing, corrupt } = cost;
+  const { msPerJoin, each, loopLagP99Ms, missing, corrupt } = cost;
   const of = {
     findings,
-    valid: connected === players && each.frames > MIN_FPS,
+    valid: isServed(cost, players, true),
     fps: each.frames,
     loopLagP99Ms,
     missing,

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { MEDIA, mustLive, startChild } from './children.ts';
+import { MIN_FPS } from './srt-cost.ts';
 import type { FromWebRtcFeeder } from './webrtc-feeder.ts';
 import type { WebRtcCost, WebRtcTask } from './webrtc-players.ts';
 
@@ -45,6 +46,15 @@ const SETTLE_MS = 6000;
 const WARM_CROWDS = 3;
 /** Of /proc/<pid>/stat (proc(5)); 100 per second on every Linux that Node runs on. */
 const TICK_MS = 10;
+
+/** All are connected, and get what the bench's own server sends (`isOwn`): who gets less costs less. */
+export function isServed(
+  { connected, each }: Pick<WebRtcCost, 'connected' | 'each'>,
+  players: number,
+  isOwn: boolean,
+): boolean {
+  return connected === players && (!isOwn || each.frames > MIN_FPS);
+}
 
 /** utime and stime are the 14th and 15th field; the second one may hold spaces, within parentheses. */
 function cpuMsOf(pid: number): number {
