@@ -1,17 +1,19 @@
 /** `liveproof browser`: real players in a real browser at the entries of clusters, by Playwright. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { TOPOLOGIES } from '../lab/topologies/index.ts';
 import type { EngineName } from '../lab/topology.ts';
+import type { Results } from '../reports/results.ts';
 import { findChromium } from '../scenarios/browser/chromium.ts';
 import { BROWSER_PROTOCOLS, type BrowserProtocol } from '../scenarios/browser/record.ts';
 import { type BrowserRequest, environmentOf, planOf } from '../scenarios/browser/request.ts';
-import { engineOption, refuseSrsWithoutProgram } from './gate-options.ts';
-import { CommandError, ExitCode, exitCodeOf, makeRunDirectory, UsageError } from './output.ts';
+import { engineOption, OPEN_UDP, refuseSrsWithoutProgram } from './gate-options.ts';
+import { CommandError, ExitCode, exitCodeOfRun, makeRunDirectory, UsageError } from './output.ts';
 import { readResults } from './report.ts';
 
 interface BrowserOptions {
@@ -19,6 +21,7 @@ interface BrowserOptions {
   readonly protocol: readonly string[];
   readonly engine?: EngineName;
   readonly srs?: string;
+  readonly openUdp?: boolean;
   readonly proofs: boolean;
   readonly out?: string;
 }
@@ -42,6 +45,7 @@ export function register(program: Command): void {
     .addOption(several('--protocol <name>', 'may be given again', Object.keys(PROTOCOL_OF)))
     .addOption(engineOption())
     .addOption(new Option('--srs <path>', 'the srs binary for engine srs').env('SRS_BIN'))
+    .option('--open-udp', OPEN_UDP)
     .option('--no-proofs', 'without the clusters that have defects which the browser must find')
     .option('--out <dir>', 'where the report goes; a new directory below out/ when left out')
     .addHelpText(
@@ -58,7 +62,7 @@ Exit codes: 0 every verdict is pass; 1 a finding failed; 2 wrong use or nothing 
 Examples:
   npm run test:browser
   npm run test:browser -- --topology edge-cluster --protocol whep --no-proofs
-  liveproof browser --engine srs --srs ./objs/srs --topology edge-cluster`,
+  liveproof browser --engine srs --srs ./objs/srs --open-udp --topology edge-cluster`,
     )
     .action(async (options: BrowserOptions) => {
       process.exitCode = await browser(options);
@@ -91,6 +95,7 @@ async function browser(options: BrowserOptions): Promise<ExitCode> {
       options.protocol.length > 0 ? options.protocol.map((name) => PROTOCOL_OF[name]!) : BROWSER_PROTOCOLS,
     ...(options.engine === undefined ? {} : { engine: options.engine }),
     ...(options.srs === undefined ? {} : { srsPath: options.srs }),
+    openUdp: options.openUdp === true,
     proofs: options.proofs,
     chromium,
     command: process.argv.slice(2),
@@ -100,10 +105,21 @@ async function browser(options: BrowserOptions): Promise<ExitCode> {
   if (runs.length === 0 && !(named && leftOut.length > 0))
     throw new UsageError('No such cluster has an entry for such a protocol.');
   const out = makeRunDirectory('browser', options.out);
+  const since = Date.now();
   await runPlaywright({ ...asked, out });
-  const { verdict } = await readResults(join(out, 'results.json'));
-  process.stdout.write(`\n${verdict}\n${relative(process.cwd(), join(out, 'report.html'))}\n`);
-  return exitCodeOf(verdict);
+  const results = await resultsSince(out, since);
+  process.stdout.write(
+    `\n${results.verdict}${results.interrupted ? ' (interrupted)' : ''}\n${relative(process.cwd(), join(out, 'report.html'))}\n`,
+  );
+  return exitCodeOfRun(results);
+}
+
+/** Throws CommandError where Playwright ended before it left any: what is older is of another run with the same folder. */
+export async function resultsSince(out: string, since: number): Promise<Results> {
+  const file = join(out, 'results.json');
+  const results = existsSync(file) ? await readResults(file) : undefined;
+  if (results !== undefined && Date.parse(results.startedAt) >= since) return results;
+  throw new CommandError('Playwright ended without results: what it printed says why.', ExitCode.fail);
 }
 
 const CONFIG = fileURLToPath(new URL('../scenarios/browser/playwright.config.ts', import.meta.url));

@@ -49,6 +49,7 @@ function describeRun(run: BrowserRun): void {
         runDir,
         settings: SETTINGS,
         ...(request.srsPath === undefined ? {} : { srsPath: request.srsPath }),
+        openUdp: request.openUdp === true,
         ...(proof === undefined ? {} : { mutants: [proof.mutant] }),
       });
     });

@@ -98,12 +98,20 @@ export function proofOf(found: readonly Finding[], requirement: Requirement, mut
   };
 }
 
-/** When nothing could be seen: a cluster that did not come up, a stream that could not be published. */
-export function brokenFindings(place: Place, why: string, durationMs: number): Finding[] {
+/**
+ * When nothing could be seen: a cluster that did not come up, a stream that could not be published. Who interrupts a run makes no
+ * error of it: `inconclusive`.
+ */
+export function brokenFindings(
+  place: Place,
+  why: string,
+  durationMs: number,
+  verdict: 'error' | 'inconclusive' = 'error',
+): Finding[] {
   const judgement = { expected: 'the stream is published, and a page is there to play it', actual: why };
   return REQUIREMENTS.map((requirement) => ({
     ...findingOf(requirement, { verdict: 'inconclusive', ...judgement }, place, durationMs),
-    verdict: 'error',
+    verdict,
   }));
 }
 

@@ -39,6 +39,8 @@ export const PROOFS: readonly Proof[] = [
   { mutant: 'hls-late-playlist', topology: 'edge-cluster', protocol: 'hls', requirement: 'latency' },
 ];
 
+const CLOSED_UDP = 'WHEP of engine srs, which opens its UDP ports on all addresses: only with --open-udp';
+
 export interface BrowserPlan {
   readonly runs: readonly BrowserRun[];
   readonly leftOut: readonly { readonly topology: string; readonly reason: string }[];
@@ -51,6 +53,8 @@ export interface BrowserPlanRequest {
   /** Each topology's usual one when left out. */
   readonly engine?: EngineName;
   readonly srsPath?: string;
+  /** Of engine srs: WebRTC, too. See StartOptions of lab/runners/process.ts. */
+  readonly openUdp?: boolean;
   /** Clusters with defects, too; these are of builtin nodes. */
   readonly proofs: boolean;
   /** Throws LabError when the topology cannot be played here. */
@@ -58,16 +62,18 @@ export interface BrowserPlanRequest {
 }
 
 export function planBrowser(request: BrowserPlanRequest): BrowserPlan {
-  const { topologies, protocols, srsPath, isRunnable = checkRunnable } = request;
+  const { topologies, protocols, srsPath, openUdp = false, isRunnable = checkRunnable } = request;
   const runs: BrowserRun[] = [];
   const leftOut: { topology: string; reason: string }[] = [];
   for (const topology of topologies) {
-    const offered = offeredBy(topology).filter((protocol) => protocols.includes(protocol));
-    if (offered.length === 0) continue;
+    const asked = offeredBy(topology).filter((protocol) => protocols.includes(protocol));
+    if (asked.length === 0) continue;
     const engine = request.engine ?? enginesOf(topology)[0]!;
     try {
       isRunnable(topology, engine, srsPath === undefined ? {} : { srsPath });
-      runs.push({ topology, engine, protocols: offered });
+      const offered = asked.filter((protocol) => protocol !== 'webrtc' || engine !== 'srs' || openUdp);
+      if (offered.length > 0) runs.push({ topology, engine, protocols: offered });
+      if (offered.length < asked.length) leftOut.push({ topology: topology.name, reason: CLOSED_UDP });
     } catch (error) {
       if (!(error instanceof LabError)) throw error;
       leftOut.push({ topology: topology.name, reason: error.message });

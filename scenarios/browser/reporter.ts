@@ -9,6 +9,9 @@ import type { BrowserPlan, BrowserRun } from './plan.ts';
 import { type BrowserRequest, planOf, theRequest } from './request.ts';
 import { OUTCOME, type Outcome, placeOf, titleOf } from './tests.ts';
 
+/** Of a test when the run is interrupted: it was not begun, or not ended. */
+const CUT_OFF: readonly (TestResult['status'] | undefined)[] = [undefined, 'skipped', 'interrupted'];
+
 export default class ResultsReporter implements Reporter {
   readonly #request: BrowserRequest = theRequest();
   readonly #plan: BrowserPlan = planOf(this.#request);
@@ -43,6 +46,7 @@ export default class ResultsReporter implements Reporter {
   }
 
   async onEnd({ status }: { status: string }): Promise<void> {
+    const interrupted = status === 'interrupted';
     const findings: Finding[] = [];
     const plays: BrowserPlay[] = [];
     const browsers = new Set<string>();
@@ -51,8 +55,10 @@ export default class ResultsReporter implements Reporter {
         const result = this.#resultOf(run, protocol);
         const outcome = result && outcomeOf(result);
         if (result === undefined || outcome === undefined) {
-          const why = result === undefined ? 'it was not run' : whyOf(result);
-          findings.push(...broken(run, protocol, why, result?.duration ?? 0));
+          const isCutOff = interrupted && CUT_OFF.includes(result?.status);
+          const why = isCutOff ? 'interrupted' : result === undefined ? 'it was not run' : whyOf(result);
+          const verdict = isCutOff ? 'inconclusive' : 'error';
+          findings.push(...broken(run, protocol, why, verdict, result?.duration ?? 0));
           continue;
         }
         browsers.add(outcome.browser);
@@ -62,8 +68,7 @@ export default class ResultsReporter implements Reporter {
     }
     if (this.#request.named) findings.push(...this.#plan.leftOut.map(cannotRun));
     const browser = [...browsers][0] ?? 'unknown';
-    const interrupted = status === 'interrupted';
-    const notes = this.#plan.leftOut.map(({ topology, reason }) => `${topology} is left out: ${reason}`);
+    const notes = this.#plan.leftOut.map(({ topology, reason }) => `${topology}, left out: ${reason}`);
     const results: Results = {
       schema: 'liveproof/results@1',
       kind: 'browser',
@@ -109,9 +114,10 @@ function broken(
   run: BrowserRun,
   protocol: BrowserRun['protocols'][number],
   why: string,
+  verdict: 'error' | 'inconclusive',
   durationMs: number,
 ): Finding[] {
-  const found = brokenFindings(placeOf(run, protocol), why, durationMs);
+  const found = brokenFindings(placeOf(run, protocol), why, durationMs, verdict);
   const { proof } = run;
   if (proof === undefined) return found;
   return found

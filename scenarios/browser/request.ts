@@ -14,6 +14,7 @@ export interface BrowserRequest {
   readonly protocols: readonly BrowserProtocol[];
   readonly engine?: EngineName;
   readonly srsPath?: string;
+  readonly openUdp?: boolean;
   readonly proofs: boolean;
   /** The browser's executable. */
   readonly chromium: string;

@@ -63,3 +63,16 @@ test('a narrower plan has the proofs that fit into it; what cannot run is named'
   assert.deepEqual(without.leftOut, [{ topology: 'edge-cluster', reason: 'lab.program: no haproxy' }]);
   assert.ok(without.runs.every(({ topology }) => topology.name !== 'edge-cluster'));
 });
+
+test('WHEP of a real SRS is played only with its UDP ports open, and is named else', () => {
+  const srs = { ...everything, engine: 'srs', topologies: [topologyByName('edge-cluster')] } as const;
+  const of = (more: Partial<typeof everything> & { openUdp?: boolean } = {}) => {
+    const { runs, leftOut } = planBrowser({ ...srs, ...more });
+    return [runs.map(({ protocols }) => protocols.join(' ')), leftOut.map(({ topology }) => topology)];
+  };
+  assert.deepEqual(of(), [['flv hls'], ['edge-cluster']]);
+  assert.deepEqual(of({ openUdp: true }), [['flv hls webrtc'], []]);
+  assert.match(planBrowser(srs).leftOut[0]!.reason, /only with --open-udp$/);
+  const alone = planBrowser({ ...srs, protocols: ['webrtc'] });
+  assert.deepEqual([alone.runs, alone.leftOut.length], [[], 1]);
+});
