@@ -16,7 +16,7 @@ import {
 } from '../judging.ts';
 import { allPlaying, FRAME_MS, GOP_FRAMES, labels } from '../stage.ts';
 import { EDGE_CLUSTER, PROTOCOLS, places } from './fan-out-setting.ts';
-import { lossOf } from './masters-and-slaves.ts';
+import { everyOne, lossOf, missedBy } from './masters-and-slaves.ts';
 
 // first-frame-from-gop-cache
 
@@ -72,7 +72,7 @@ function judgeFirstFrame(history: History, join: EventOf<'step'>): Judgement {
   const player = String(join.data.player);
   const expected = `${player}: first the keyframe of the GOP under way when it joined`;
   const first = videoOf(history.got(player))[0];
-  if (first === undefined) return inconclusive(expected, 'no video frame was seen');
+  if (first === undefined) return missedBy(history, player, expected, 'no video frame was seen');
   if (!first.key || first.stamp === null) return failed(expected, nameOf(first));
   if (first.stamp.sentAt >= join.t) {
     return failed(expected, `${nameOf(first)}, sent ${Math.round(first.stamp.sentAt - join.t)} ms after`);
@@ -187,7 +187,7 @@ export const lateJoin = check({
       return player;
     });
     t.step('players', { early: labels(early), late: labels(late), publisher: publisher.label });
-    await Promise.all(late.map((player) => player.frames(LATE_FRAMES, PLAYING_WITHIN_MS)));
+    await everyOne([...late, ...early].map((player) => player.frames(LATE_FRAMES, PLAYING_WITHIN_MS)));
     t.step('end');
   },
 
@@ -204,20 +204,17 @@ export const lateJoin = check({
       return [
         judgeHeaders(player, sent, got),
         judgeFirstFrame(history, join),
-        judgeContinuation(history, player, sent, LATE_FRAMES),
+        judgeContinuation(history, player, sent),
       ];
     });
-    const early = words(setting.early).map((player) => judgeContinuation(history, player, sent, 1));
-    return [...late, ...early];
+    return [...late, ...words(setting.early).map((player) => judgeContinuation(history, player, sent))];
   },
 });
 
-/** @param least video frames since the others joined, of one who has to have them. */
 function judgeContinuation(
   history: History,
   player: string,
   sent: readonly EventOf<'publisher.sent'>[],
-  least: number,
 ): Judgement {
   const expected = `${player}: every frame from where it began`;
   const got = history.got(player);
@@ -228,6 +225,7 @@ function judgeContinuation(
   if (difference) return failed(`${player}: ${difference.expected}`, difference.actual);
   const joined = history.of('step').find(({ step }) => step === 'join')?.t ?? Number.POSITIVE_INFINITY;
   const since = videoOf(got).filter(({ t }) => t > joined).length;
-  if (since < least) return inconclusive(expected, `${since} video frames since the others joined`);
+  if (since < LATE_FRAMES)
+    return missedBy(history, player, expected, `${since} video frames since the others joined`);
   return judged(true, expected, `${compared.video} video and ${compared.audio} audio frames, all the same`);
 }

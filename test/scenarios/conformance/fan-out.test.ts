@@ -76,14 +76,12 @@ describe('every-player-every-frame', () => {
 describe('first-frame-from-gop-cache', () => {
   /** The publisher is at frame 62 when the player joins; frames 25 and 50 are keyframes, 50 is still on its way. */
   const joinAt = 62 * 40;
+  const joined = () =>
+    new Timeline()
+      .sent('publisher', video({ count: 70 }))
+      .step(joinAt, 'join', { player: 'p', publisher: 'publisher' });
   const first = (item: MediaItem | undefined) =>
-    judge(
-      'first-frame-from-gop-cache',
-      new Timeline()
-        .sent('publisher', video({ count: 70 }))
-        .step(joinAt, 'join', { player: 'p', publisher: 'publisher' })
-        .got('p', item ? [item] : []),
-    );
+    judge('first-frame-from-gop-cache', joined().got('p', item ? [item] : []));
   const frame = (number: number) => video({ from: number, count: 1 })[0]!;
 
   test('the keyframe of the GOP under way passes, or of the one that is not yet here', () => {
@@ -97,7 +95,11 @@ describe('first-frame-from-gop-cache', () => {
     assert.equal(verdict, 'fail');
     assert.match(says, /sent 520 ms after/);
   });
-  test('nothing at all is inconclusive', () => assert.equal(first(undefined).verdict, 'inconclusive'));
+  test('nothing at all fails where it was waited for', () => {
+    assert.equal(first(undefined).verdict, 'inconclusive');
+    const waited = joined().missed(9000, 'p: 1 further video frames');
+    assert.equal(judge('first-frame-from-gop-cache', waited).verdict, 'fail');
+  });
 });
 
 describe('headers-first', () => {
@@ -246,7 +248,11 @@ describe('slow-reader', () => {
 describe('late-join', () => {
   const joinAt = 87 * 40;
   const sent = [...headers, ...video({ count: 140 })];
-  const join = (got: readonly MediaItem[], early: readonly MediaItem[] = sent, lost?: string) => {
+  const join = (
+    got: readonly MediaItem[],
+    early: readonly MediaItem[] = sent,
+    { lost, missed }: { lost?: string; missed?: string } = {},
+  ) => {
     const timeline = new Timeline()
       .sent('publisher', sent)
       .step(joinAt, 'join', { player: 'late', publisher: 'publisher' })
@@ -258,6 +264,7 @@ describe('late-join', () => {
       timeline.history.append({ t, type: 'player.got', client: 'late', stream: 's', ...item });
     }
     if (lost !== undefined) timeline.lost(6000, lost);
+    if (missed !== undefined) timeline.missed(6000, `${missed}: 30 further video frames`);
     return judge('late-join', timeline).verdict;
   };
   const since = (frame: number) => [...headers, ...video({ from: frame, count: 30 })];
@@ -270,8 +277,14 @@ describe('late-join', () => {
   test('one who watched and got no picture proves nothing', () =>
     assert.equal(join(since(75), headers), 'inconclusive'));
   test('one who is sent away does not get every frame', () => {
-    assert.equal(join(since(75), sent, 'early'), 'fail');
-    assert.equal(join(since(75), sent, 'late'), 'fail');
+    assert.equal(join(since(75), sent, { lost: 'early' }), 'fail');
+    assert.equal(join(since(75), sent, { lost: 'late' }), 'fail');
+  });
+  test('one who watched gets no less of it than who comes', () => {
+    const few = sent.slice(0, headers.length + 90);
+    assert.equal(join(since(75), few), 'inconclusive');
+    assert.equal(join(since(75), few, { missed: 'early' }), 'fail');
+    assert.equal(join(since(75).slice(0, 20), sent, { missed: 'late' }), 'fail');
   });
   test('one frame, or only those of before, are not the stream', () => {
     assert.equal(join(since(75).slice(0, 5)), 'inconclusive');
@@ -347,6 +360,14 @@ describe('publisher-restart', () => {
     const { verdict, says } = judge('publisher-restart', refused);
     assert.equal(verdict, 'fail');
     assert.match(says, /eof\.streaming/);
+  });
+
+  test('a stream of which nobody saw whether it is free, or can be published again, proves nothing', () => {
+    assert.equal(judge('publisher-restart', gone()).verdict, 'inconclusive');
+    // Who comes while nobody publishes may be turned away.
+    const away = gone().lost(15, 'between').missed(4800, 'between: served');
+    assert.equal(judge('publisher-restart', away).verdict, 'inconclusive');
+    assert.equal(judge('publisher-restart', gone().step(20, 'again')).verdict, 'inconclusive');
   });
 
   test('another player’s trouble is not this one’s', () => {
