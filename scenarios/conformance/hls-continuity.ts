@@ -1,4 +1,5 @@
 /** Whether the segments of a live stream, one after the other, are the stream. */
+import { HLS_WINDOW_MS } from '../bounds.ts';
 import { type Check, check, type Judgement } from '../check.ts';
 import type { EventOf, History } from '../history.ts';
 import { failed, inconclusive, judged, nameOf, videoOf } from '../judging.ts';
@@ -47,7 +48,12 @@ export const continuity: Check = check({
       ];
     });
     const played = videoOf(history.got('player'));
-    return [...judgements, judgeFrames('a player', played), ...judgeProblems(history)];
+    return [
+      ...judgements,
+      judgeFrames('a player', played),
+      ...judgePlayedOn(history, publisher, played),
+      ...judgeProblems(history),
+    ];
   },
 });
 
@@ -208,6 +214,20 @@ function judgeCounters(node: string, segments: readonly FetchedSegment[]): Judge
     allOf(`${node}: continuity counters of pictures and sound that go on`, looked, wrong.media, seen),
     allOf(`${node}: continuity counters of PAT and PMT that go on`, looked, wrong.tables, seen),
   ];
+}
+
+/** Whoever is behind by a window, when the stream is over, can get what is missing no more: it has left the playlist. */
+function judgePlayedOn(
+  history: History,
+  publisher: string,
+  played: readonly EventOf<'player.got'>[],
+): Judgement[] {
+  const last = videoOf(history.sent(publisher)).at(-1)?.stamp?.frame;
+  if (last === undefined || history.step('watched-to-end') === undefined) return [];
+  const got = played.at(-1)?.stamp?.frame ?? -1;
+  if ((last - got) * FRAME_MS < HLS_WINDOW_MS) return [];
+  const end = got < 0 ? 'it got nothing' : `nothing after frame ${got}`;
+  return [failed('a player that goes on to the end of the stream', `${end}, the last one was ${last}`)];
 }
 
 function judgeProblems(history: History): Judgement[] {

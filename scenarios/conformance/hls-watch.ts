@@ -22,6 +22,7 @@ export interface WatchRequest {
 interface Gone {
   readonly segment: MediaSegment;
   readonly url: string;
+  /** The last playlist with it was asked for, epoch ms: it was there until then at the least. */
   readonly at: number;
   /** How long it has to be there from then on (RFC 8216 6.2.2). */
   readonly keptMs: number;
@@ -41,7 +42,10 @@ export class HlsWatch {
   readonly #fetched = new Set<string>();
   readonly #removed: Gone[] = [];
   #playlist: MediaPlaylist | undefined;
-  #longest = 0;
+  /** When that was asked for, epoch ms. */
+  #listedAt = 0;
+  /** Of each segment, the duration of the longest playlist with it, ms. */
+  readonly #longest = new Map<string, number>();
   #isOver = false;
   #running: Promise<void> = Promise.resolve();
 
@@ -91,11 +95,15 @@ export class HlsWatch {
       }
       return;
     }
-    const now = wallClock.now();
-    await this.#forget(playlist, now);
+    await this.#forget(playlist);
     const previous = this.#playlist;
     this.#playlist = playlist;
-    this.#longest = Math.max(this.#longest, durationMs(playlist));
+    this.#listedAt = answer.sentAt;
+    const total = durationMs(playlist);
+    for (const segment of playlist.segments) {
+      const key = keyOf(segment);
+      this.#longest.set(key, Math.max(total, this.#longest.get(key) ?? 0));
+    }
     for (const segment of playlist.segments) {
       if (this.#fetched.has(keyOf(segment))) continue;
       this.#fetched.add(keyOf(segment));
@@ -112,13 +120,15 @@ export class HlsWatch {
   }
 
   /** What left the playlist is asked for at once, and at the end again. */
-  async #forget(playlist: MediaPlaylist, at: number): Promise<void> {
+  async #forget(playlist: MediaPlaylist): Promise<void> {
     const listed = new Set(playlist.segments.map(keyOf));
+    const at = this.#listedAt;
     for (const segment of this.#playlist?.segments ?? []) {
       if (listed.has(keyOf(segment))) continue;
       const url = new URL(segment.uri, this.#url).href;
       // RFC 8216 6.2.2: its own duration and that of the longest playlist that listed it.
-      const gone = { segment, url, at, keptMs: segment.duration * 1000 + this.#longest };
+      const keptMs = segment.duration * 1000 + (this.#longest.get(keyOf(segment)) ?? 0);
+      const gone = { segment, url, at, keptMs };
       this.#removed.push(gone);
       await this.#askLate(gone);
     }

@@ -30,6 +30,8 @@ export interface Changes {
   frames?(items: MediaItem[], place: Place): MediaItem[];
   /** When a segment is listed; undefined: never. */
   listedAt?(t: number, place: Place): number | undefined;
+  /** How many frames the player gets; default all from the third segment on. */
+  played?: number;
   /** When the last playlist is there once more. Default until shortly before the end. */
   askedUntil?: number;
   late?(data: StepData): StepData;
@@ -104,7 +106,7 @@ export function hlsStory(changes: Changes = {}): History {
     });
   }
   for (const node of nodes.split(' ')) for (const event of watched(node, changes)) events.push(event);
-  for (const item of video({ from: 2 * GOP, count: FRAMES - 2 * GOP })) {
+  for (const item of video({ from: 2 * GOP, count: changes.played ?? FRAMES - 2 * GOP })) {
     events.push({
       t: START + item.timestamp + 3000,
       type: 'player.got',

@@ -188,6 +188,12 @@ describe('availability', () => {
     );
   });
 
+  test('not any more, until the publisher has left', () => {
+    // The last three come together, when the stream is over.
+    const listedAt: Changes['listedAt'] = (t, { sequence }) => (sequence < 7 ? t : Math.max(t, END + 100));
+    told(id, { listedAt }, 'fail', /ms after segment 6/);
+  });
+
   test('playlists that list nothing', () => {
     const playlist: Changes['playlist'] = (text) =>
       text.replaceAll(/#EXT-X-DISCONTINUITY\n|#EXTINF.*\n.*\n/g, '');
@@ -272,6 +278,13 @@ describe('continuity', () => {
       'fail',
       /has no stamp/,
     );
+  });
+
+  test('a player that stops on its way, and one that never begins', () => {
+    told(id, { played: 10 }, 'fail', /^nothing after frame 59, the last one was 234$/);
+    told(id, { played: 0 }, 'fail', /it got nothing, the last one was 234/);
+    // What is left is listed still.
+    assert.equal(judge(id, hlsStory({ played: 40 })).verdict, 'pass');
   });
 
   test('an audio frame that is lost at a cut', () => {
