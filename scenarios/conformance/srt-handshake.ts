@@ -402,8 +402,12 @@ function judgeWaiting(history: History): Judgement {
     : judged(true, expected, 'so it is');
 }
 
-/** Whether a client was let in, at the latest at `since`, and closed in time by the server. */
-export function judgeClosed(history: History, client: string, since: number, expected: string): Judgement {
+/** Whether a client was let in, at the latest at `latest`, and closed in time by the server. */
+export function judgeClosed(history: History, client: string, latest: number, expected: string): Judgement {
+  const entered = history
+    .of('client.state')
+    .find((one) => one.client === client && one.state === 'streaming');
+  const since = Math.min(latest, entered?.t ?? latest);
   const closed = closedByPeer(history, client);
   if (closed === undefined) {
     const seenMs = Math.max(...history.events.map(({ t }) => t)) - since;

@@ -236,6 +236,9 @@ describe('missing-and-refused', () => {
     assert.match(judge('missing-and-refused', story()).says, /kept/);
     assert.match(judge('missing-and-refused', story(closed(1500, 'busy'))).says, /after 1490 ms/);
     assert.equal(judge('missing-and-refused', story(closed(5, 'busy'))).verdict, 'pass');
+    // Its time runs from when it was let in, which may be long before it is looked at.
+    const late = story(streaming(-1200, 'busy'), closed(5, 'busy'));
+    assert.match(judge('missing-and-refused', late).says, /after 1205 ms/);
   });
 
   test('one whom nobody answered, or who was not let in, was not closed', () => {
