@@ -168,7 +168,7 @@ export const MUTANTS = {
   },
   'rtmp-unknown-command-ends-play': {
     role: 'media',
-    says: 'A command that the node does not know ends the connection of a client that plays',
+    says: 'A command that the node does not know ends the connection of a client that plays, 200 ms later',
   },
   'rtmp-chunk-size-at-next-message': {
     role: 'media',

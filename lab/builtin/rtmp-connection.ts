@@ -41,6 +41,8 @@ const LIMIT_DYNAMIC = 2;
 
 /** Mutant `origin-loses-slow-publisher`. */
 const LOST_AFTER_MS = 3000;
+/** Mutant `rtmp-unknown-command-ends-play`: two merged writes of the gate's clusters. */
+const LAST_WORDS_MS = 200;
 /** A peer that asks and never reads the answers is given up. */
 const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 
@@ -225,15 +227,16 @@ export class RtmpConnection {
         this.#leaveStream();
         return;
       default:
-        if (this.#isStrict()) this.#close(`unknown command ${name}`);
+        this.#onUnknown(`unknown command ${name}`);
     }
   }
 
   /** Mutants. */
-  #isStrict(): boolean {
+  #onUnknown(reason: string): void {
     const { mutants } = this.#node;
-    const playing = this.#state === State.playing && mutants.has('rtmp-unknown-command-ends-play');
-    return playing || mutants.has('rtmp-unknown-command-closes');
+    if (mutants.has('rtmp-unknown-command-closes')) this.#close(reason);
+    if (this.#state !== State.playing || !mutants.has('rtmp-unknown-command-ends-play')) return;
+    setTimeout(() => this.#close(reason), LAST_WORDS_MS);
   }
 
   #onConnect({ object, transactionId }: Command): void {
