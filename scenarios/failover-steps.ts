@@ -30,6 +30,8 @@ export interface StormBound {
   /** Of them those that fetch something, so that a tap tells of one; separated by spaces. */
   readonly fetching: string;
   readonly perSecond: number;
+  /** Whether anybody sees them: taps stand on their links. */
+  readonly isSeen: boolean;
   readonly why: string;
 }
 

@@ -27,7 +27,7 @@ export function timelineOf(history: History, group: string): FailoverTimeline | 
     ].sort((a, b) => a.ms - b.ms),
     clients,
     gap: percentilesOf(clients.flatMap(({ part, gap }) => (part === 'publishes' ? [] : [gap]))),
-    ...(bound === undefined
+    ...(bound?.isSeen !== true
       ? {}
       : {
           connections: perSecond(history, bound, faultAt),

@@ -38,6 +38,8 @@ interface Course {
   perSecond?: number;
   /** Default edge-1. */
   fetching?: string;
+  /** Whether taps stand on the links. Default true. */
+  isSeen?: boolean;
   opens?: readonly number[];
 }
 
@@ -49,12 +51,13 @@ function history(course: Course = {}): Timeline {
     .got('player', got)
     .control(FAULT, 'origin', 'kill');
   if (course.perSecond !== undefined) {
-    const { perSecond, fetching = 'edge-1' } = course;
+    const { perSecond, fetching = 'edge-1', isSeen = true } = course;
     timeline.step(1, FailoverStep.storm, {
       group: GROUP,
       nodes: 'edge-1',
       fetching,
       perSecond,
+      isSeen,
       why: 'so says a document',
     });
   }
@@ -220,6 +223,22 @@ describe('judgeFailover', () => {
   test('a node of which no tap has ever told may have tried as often as it liked', () => {
     const { verdict, says } = judge({ perSecond: 1 });
     assert.deepEqual([verdict, says], ['inconclusive', 'no connection of theirs was ever seen']);
+  });
+  test('where no tap stands on a link that is a part of which nothing is known, and the other parts are what they are', () => {
+    const unseen = { perSecond: 1, isSeen: false };
+    const judgements = judgeFailover(history(unseen).history, GROUP);
+    assert.deepEqual(
+      judgements.map(({ verdict }) => verdict),
+      ['pass', 'unsupported'],
+    );
+    assert.match(judgements[1]!.actual, /no tap stands/);
+    assert.equal(judge({ ...unseen, watched: { boundMs: 1500 } }).verdict, 'fail');
+    const { connections, storm } = told(unseen);
+    assert.deepEqual([connections, storm], [undefined, undefined], 'nor are they drawn as none');
+    const returns = { ...unseen, got: sent(), watched: { part: 'returns' } } as const;
+    const lacking = (attempts: readonly number[]) =>
+      verdictOf(judgeReturns(history({ ...returns, attempts }).history, GROUP, ['publishes'])).verdict;
+    assert.equal(lacking([FAULT + 100]), 'inconclusive', 'nobody of that part was there');
   });
   test('where no node fetches anything, one that tries all the same fails, and of none that tries nothing is said', () => {
     const storm = { perSecond: 0, fetching: '' };
