@@ -3,6 +3,7 @@ import { HLS_AVAILABLE_MS, HLS_PLAYLIST_LIFE_MS, PLAYING_WITHIN_MS, TWO_HOPS_MS 
 import { type Check, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG } from '../habits.ts';
+import { judgeGone, judgeHeld } from '../wire/presence.ts';
 import { dieAndReturn, standStill } from './failover-faults.ts';
 import { boundStorm, judgeFailover, watchFor } from './failover-judging.ts';
 import { EDGE_CLUSTER, hlsViewers, RELOADS, SEGMENT_MS, viewersOf } from './failover-setting.ts';
@@ -74,7 +75,7 @@ const cacheKilled = check({
     await dieAndReturn(t, [cache], { group: GROUP, forMs: DOWN_MS, why: 'there is no cache' });
   },
 
-  judge: (history) => judgeFailover(history, GROUP),
+  judge: (history) => [...judgeFailover(history, GROUP), ...judgeHeld(history), ...judgeGone(history)],
   timeline: (history) => timelineOf(history, GROUP),
 });
 

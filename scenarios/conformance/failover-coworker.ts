@@ -12,6 +12,7 @@ import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG } from '../habits.ts';
 import type { History } from '../history.ts';
 import { judged, notSeen } from '../judging.ts';
+import { judgeGone, judgeHeld } from '../wire/presence.ts';
 import { watchUntouched } from './failover-asked.ts';
 import { dieAndReturn, standStill, standStillAndGoOn } from './failover-faults.ts';
 import { boundStorm, judgeFailover, settled, watchFor } from './failover-judging.ts';
@@ -220,7 +221,12 @@ const managerKilled = check({
       .playing(MANAGER_KNOWS_WITHIN_MS + REDIRECTED_PLAYING_WITHIN_MS);
   },
 
-  judge: (history) => [...judgeFailover(history, MANAGER), ...judgeNewcomer(history)],
+  judge: (history) => [
+    ...judgeFailover(history, MANAGER),
+    ...judgeHeld(history),
+    ...judgeGone(history),
+    ...judgeNewcomer(history),
+  ],
   timeline: (history) => timelineOf(history, MANAGER),
 });
 

@@ -15,6 +15,7 @@ import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG, VIEWER } from '../habits.ts';
 import type { History } from '../history.ts';
 import { inconclusive, judged, listed, notSeen } from '../judging.ts';
+import { judgeGone, judgeHeld } from '../wire/presence.ts';
 import {
   type Asked,
   encodersThrough,
@@ -145,7 +146,7 @@ const entryFrozen = check({
     });
   },
 
-  judge: (history) => [...judgeFailover(history, FROZEN), ...judgeStandstill(history)],
+  judge: (history) => [...judgeFailover(history, FROZEN), ...judgeStandstill(history), ...judgeHeld(history)],
   timeline: (history) => timelineOf(history, FROZEN),
 });
 
@@ -255,7 +256,11 @@ const nginxRestarted = check({
     await t.readApi(sourceOf(t), stream);
   },
 
-  judge: (history) => [...judgeReturns(history, RESTARTED, ['returns']), judgePulls(history)],
+  judge: (history) => [
+    ...judgeReturns(history, RESTARTED, ['returns']),
+    ...judgeGone(history),
+    judgePulls(history),
+  ],
   timeline: (history) => timelineOf(history, RESTARTED),
 });
 

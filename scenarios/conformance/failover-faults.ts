@@ -1,6 +1,7 @@
-/** Faults that pass: nodes that freeze and go on, nodes that die and are started again. */
+/** Faults: nodes that freeze, die, go on and are started again; and what is met there meanwhile. */
 import type { ClusterNode } from '../../lab/cluster.ts';
 import type { CheckContext } from '../check.ts';
+import { hold, knock, untilGone } from '../wire/presence.ts';
 import { cured, settled } from './failover-judging.ts';
 
 interface Passing {
@@ -17,16 +18,27 @@ interface Watching extends Passing {
   readonly group: string;
 }
 
+/** Kills a node, and knocks at it before and afterwards; or freezes it, and asks it until it says something. */
+export async function strike(t: CheckContext, node: ClusterNode, action: 'kill' | 'freeze'): Promise<void> {
+  if (action === 'freeze') {
+    await hold(t, node);
+    return;
+  }
+  await knock(t, node);
+  await t.control(node, action);
+  await untilGone(t, node);
+}
+
 /** Freezes nodes for a while. */
 export async function standStill(
   t: CheckContext,
   nodes: readonly ClusterNode[],
   { forMs, why, meanwhile }: Passing,
 ): Promise<void> {
-  await Promise.all(nodes.map((node) => t.control(node, 'freeze')));
+  const releases = await Promise.all(nodes.map((node) => hold(t, node)));
   meanwhile?.();
   await t.observe(forMs, why);
-  await Promise.all(nodes.map((node) => t.control(node, 'thaw')));
+  await Promise.all(releases.map((release) => release()));
 }
 
 /** Freezes nodes for a while; resolves when everybody is served again. */
@@ -46,8 +58,9 @@ export async function dieAndReturn(
   nodes: readonly ClusterNode[],
   { group, forMs, why }: Omit<Watching, 'meanwhile'>,
 ): Promise<void> {
+  await Promise.all(nodes.map((node) => knock(t, node)));
   await Promise.all(nodes.map((node) => t.control(node, 'kill')));
-  await t.observe(forMs, why);
+  await Promise.all([t.observe(forMs, why), ...nodes.map((node) => untilGone(t, node, forMs))]);
   await Promise.all(nodes.map((node) => t.control(node, 'restart')));
   cured(t, `${namesIn(nodes)}: ready`);
   await settled(t, group);

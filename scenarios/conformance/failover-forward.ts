@@ -18,7 +18,9 @@ import {
 import { type Check, type CheckContext, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG } from '../habits.ts';
+import { judgeGone, judgeHeld, judgeLetGo } from '../wire/presence.ts';
 import { FORWARDED, watchUntouched } from './failover-asked.ts';
+import { strike } from './failover-faults.ts';
 import { boundStorm, cured, judgeFailover, settled, watchFor } from './failover-judging.ts';
 import {
   ENCODERS,
@@ -143,7 +145,7 @@ async function loseMaster(t: CheckContext, fault: MasterFault): Promise<string> 
   const untouched = await playersAt(t, elsewhere.stream, [other], { prefix: 'elsewhere-' });
   watchUntouched(t, { group: MASTERS, publisher: elsewhere.label }, untouched, FORWARDED);
   boundStorm(t, MASTERS, ENCODERS.length);
-  await t.control(t.cluster.nodes.get(victim)!, fault.action);
+  await strike(t, t.cluster.nodes.get(victim)!, fault.action);
   await settled(t, MASTERS);
   return victim;
 }
@@ -165,7 +167,7 @@ const masterKilled = check({
   async run(t) {
     await loseMaster(t, KILLED);
   },
-  judge: (history) => judgeFailover(history, MASTERS),
+  judge: (history) => [...judgeFailover(history, MASTERS), ...judgeGone(history)],
   timeline: (history) => timelineOf(history, MASTERS),
 });
 
@@ -192,7 +194,7 @@ const masterFrozen = check({
     await t.control(t.cluster.nodes.get(victim)!, 'thaw');
     await t.observe(THAWED_MS, 'a master that goes on where it stood still');
   },
-  judge: (history) => judgeFailover(history, MASTERS),
+  judge: (history) => [...judgeFailover(history, MASTERS), ...judgeHeld(history), ...judgeLetGo(history)],
   timeline: (history) => timelineOf(history, MASTERS),
 });
 

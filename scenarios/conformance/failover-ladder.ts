@@ -3,6 +3,7 @@ import { HLS_FRAGMENT_MS, HLS_UPDATE_TARGETS, PLAYING_WITHIN_MS } from '../bound
 import { type Check, type CheckContext, check } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
 import { FFMPEG, VIEWER } from '../habits.ts';
+import { judgeGone, judgeHeld } from '../wire/presence.ts';
 import { CAUGHT_UP_MS, watchHeld, watchSender } from './failover-asked.ts';
 import { dieAndReturn, standStillAndGoOn } from './failover-faults.ts';
 import { judgeFailover, watchFor } from './failover-judging.ts';
@@ -65,7 +66,7 @@ const ladderOriginKilled = check({
     await dieAndReturn(t, [live!], { group: GROUP, forMs: DOWN_MS, why: 'there is no media node' });
   },
 
-  judge: (history) => judgeFailover(history, GROUP),
+  judge: (history) => [...judgeFailover(history, GROUP), ...judgeGone(history)],
   timeline: (history) => timelineOf(history, GROUP),
 });
 
@@ -116,7 +117,7 @@ const ladderOriginFrozen = check({
     });
   },
 
-  judge: (history) => judgeFailover(history, FROZEN),
+  judge: (history) => [...judgeFailover(history, FROZEN), ...judgeHeld(history)],
   timeline: (history) => timelineOf(history, FROZEN),
 });
 

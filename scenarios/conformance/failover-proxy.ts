@@ -19,8 +19,9 @@ import { FFMPEG, type Habit, OBS, VIEWER } from '../habits.ts';
 import type { History } from '../history.ts';
 import { judged, notSeen } from '../judging.ts';
 import { GOP_FRAMES } from '../stage.ts';
+import { judgeGone, judgeHeld, judgeLetGo } from '../wire/presence.ts';
 import { watchHeld, watchNewcomer, watchSender, watchUntouched } from './failover-asked.ts';
-import { dieAndReturn, standStill, standStillAndGoOn } from './failover-faults.ts';
+import { dieAndReturn, standStill, standStillAndGoOn, strike } from './failover-faults.ts';
 import { boundStorm, judgeFailover, judgeReturns, settled, watchFor } from './failover-judging.ts';
 import {
   ENCODERS,
@@ -145,7 +146,7 @@ async function loseOrigin(
   boundStorm(t, ORIGIN, 2);
   const victim = t.cluster.nodes.get(first.holder)!;
   if (action === 'cut') for (const from of waysTo(t, first.holder)) t.link(from, first.holder, 'cut');
-  else await t.control(victim, action);
+  else await strike(t, victim, action);
   await settled(t, ORIGIN);
   return victim;
 }
@@ -172,7 +173,7 @@ const proxiedOriginKilled = check({
   async run(t) {
     await loseOrigin(t, DEAD);
   },
-  judge: (history) => judgeFailover(history, ORIGIN),
+  judge: (history) => [...judgeFailover(history, ORIGIN), ...judgeGone(history)],
   timeline: (history) => timelineOf(history, ORIGIN),
 });
 
@@ -198,7 +199,7 @@ const proxiedOriginFrozen = check({
     await t.control(victim, 'thaw');
     await t.observe(THAWED_MS, 'an origin that goes on where it stood still');
   },
-  judge: (history) => judgeFailover(history, ORIGIN),
+  judge: (history) => [...judgeFailover(history, ORIGIN), ...judgeHeld(history), ...judgeLetGo(history)],
   timeline: (history) => timelineOf(history, ORIGIN),
 });
 
@@ -421,7 +422,7 @@ async function loseProxy(t: CheckContext, fault: ProxyFault): Promise<ClusterNod
   const untouched = await playersAt(t, aside, [other!.spec.name], { prefix: 'aside-' });
   watchUntouched(t, { group: PROXY, publisher }, untouched);
   boundStorm(t, PROXY, published.length);
-  await t.control(victim!, fault.action);
+  await strike(t, victim!, fault.action);
   await settled(t, PROXY);
   return victim!;
 }
@@ -443,7 +444,7 @@ const proxyKilled = check({
   async run(t) {
     await loseProxy(t, PROXY_DEAD);
   },
-  judge: (history) => judgeReturns(history, PROXY, ['publishes', 'returns']),
+  judge: (history) => [...judgeReturns(history, PROXY, ['publishes', 'returns']), ...judgeGone(history)],
   timeline: (history) => timelineOf(history, PROXY),
 });
 
@@ -466,7 +467,11 @@ const proxyFrozen = check({
     await t.control(victim, 'thaw');
     await t.observe(THAWED_MS, 'a proxy that goes on where it stood still');
   },
-  judge: (history) => judgeReturns(history, PROXY, ['publishes', 'returns']),
+  judge: (history) => [
+    ...judgeReturns(history, PROXY, ['publishes', 'returns']),
+    ...judgeHeld(history),
+    ...judgeLetGo(history),
+  ],
   timeline: (history) => timelineOf(history, PROXY),
 });
 
@@ -525,7 +530,12 @@ const redisGone = check({
     await t.play(t.playUrl('rtmp', late, second), 'follower').playing(PLAYING_WITHIN_MS);
   },
 
-  judge: (history) => [...judgeFailover(history, REDIS), ...judgeNewcomer(history)],
+  judge: (history) => [
+    ...judgeFailover(history, REDIS),
+    ...judgeHeld(history),
+    ...judgeGone(history),
+    ...judgeNewcomer(history),
+  ],
   timeline: (history) => timelineOf(history, REDIS),
 });
 

@@ -2,6 +2,7 @@
 import { PLAYING_WITHIN_MS, RETURNED_WITHIN_MS } from '../bounds.ts';
 import { type Check, type CheckContext, check, UnreachableError } from '../check.ts';
 import { timelineOf } from '../failover-timeline.ts';
+import { hold, judgeGone, judgeHeld, knock, untilGone } from '../wire/presence.ts';
 import { watchUntouched } from './failover-asked.ts';
 import { boundStorm, judgeFailover, settled, watchFor } from './failover-judging.ts';
 import { PATIENT_MS, viewersOf } from './failover-setting.ts';
@@ -61,19 +62,21 @@ const edgeBehindNginx = check({
     });
     watchUntouched(t, { group: GROUP, publisher: untouched.publisher }, [untouched.viewer]);
     boundStorm(t, GROUP, streams);
+    const killed = t.cluster.nodes.get(dying.edge)!;
+    await knock(t, killed);
+    await Promise.all([t.control(killed, 'kill'), hold(t, t.cluster.nodes.get(freezing.edge)!)]);
     await Promise.all([
-      t.control(t.cluster.nodes.get(dying.edge)!, 'kill'),
-      t.control(t.cluster.nodes.get(freezing.edge)!, 'freeze'),
+      untilGone(t, killed),
+      viewersOf(
+        t,
+        [{ url: t.playUrl('flv', freezing.stream), label: 'newcomer', patienceMs: PATIENT_MS }],
+        ASKED_MS + PLAYING_WITHIN_MS,
+      ),
     ]);
-    await viewersOf(
-      t,
-      [{ url: t.playUrl('flv', freezing.stream), label: 'newcomer', patienceMs: PATIENT_MS }],
-      ASKED_MS + PLAYING_WITHIN_MS,
-    );
     await settled(t, GROUP);
   },
 
-  judge: (history) => judgeFailover(history, GROUP),
+  judge: (history) => [...judgeFailover(history, GROUP), ...judgeGone(history), ...judgeHeld(history)],
   timeline: (history) => timelineOf(history, GROUP),
 });
 

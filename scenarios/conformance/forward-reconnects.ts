@@ -23,6 +23,8 @@ import {
   words,
 } from '../judging.ts';
 import { FRAME_MS, labels, type RecordedPlayer } from '../stage.ts';
+import { judgeGone } from '../wire/presence.ts';
+import { strike } from './failover-faults.ts';
 import {
   breakLink,
   everyOne,
@@ -81,7 +83,7 @@ const slaveRestart = check({
       bystanders: labels(bystanders),
       slave: name,
     });
-    await t.control(victim!, 'kill');
+    await strike(t, victim!, 'kill');
     await t.control(victim!, 'restart');
     t.step('started-again');
     const back = t.play(t.playUrl('rtmp', stream, name), 'back');
@@ -105,6 +107,7 @@ const slaveRestart = check({
     }
     const sent = history.sent(publisher);
     return [
+      ...judgeGone(history),
       judgePublisher(history, publisher),
       ...bystanders.flatMap((player) => judgeBystander(history, player, sent, killed)),
       judgeBack(history, String(setting.slave), again),

@@ -79,8 +79,8 @@ export class WireSocket {
     socket.on('close', () => this.#ended('local', ''));
   }
 
-  /** @throws WireError(Refused) when TCP does not open. */
-  static open(target: WireTarget): Promise<WireSocket> {
+  /** @throws WireError(Refused) when TCP does not open within that time. */
+  static open(target: WireTarget, withinMs: number = WireSocket.openWithinMs): Promise<WireSocket> {
     return new Promise((resolve, reject) => {
       const socket = createConnection({ ...target, allowHalfOpen: false });
       const refuse = (why: string): void => {
@@ -88,7 +88,7 @@ export class WireSocket {
         socket.destroy();
         reject(new WireError(WireErrorCode.Refused, `TCP to ${target.host}:${target.port}`, why));
       };
-      const timer = setTimeout(refuse, WireSocket.openWithinMs, 'silence');
+      const timer = setTimeout(refuse, withinMs, 'silence');
       const onError = (error: NodeJS.ErrnoException): void => refuse(error.code ?? error.message);
       socket.once('error', onError);
       socket.once('connect', () => {

@@ -17,8 +17,11 @@ const watched = {
   why: 'so says a document',
 } as const;
 
-/** @param stillMs for how long nothing passes; then all of it does. */
-function frozen(stillMs: number): Timeline {
+/**
+ * @param stillMs for how long nothing passes; then all of it does.
+ * @param web whether a front, through which nobody comes whose frames would tell, answers while it is frozen.
+ */
+function frozen(stillMs: number, web: 'answers' | 'hangs' = 'hangs'): Timeline {
   const one: Watched = { ...watched, part: 'waits', lossless: true, group: 'frozen-entry' };
   const frames = video({ count: 200 });
   const late = frames.map((frame) => {
@@ -28,8 +31,9 @@ function frozen(stillMs: number): Timeline {
   const timeline = new Timeline()
     .step(0, FailoverStep.watched, stepOf(one))
     .sent('publisher', frames)
-    .got('player', late);
-  timeline.history.append({ t: FAULT, type: 'node.control', node: 'balancer', action: 'freeze' });
+    .got('player', late)
+    .freezeSeen(FAULT, 'balancer')
+    .freezeSeen(FAULT, 'web', web === 'answers');
   return timeline.step(CURED, FailoverStep.cured, { what: 'it' }).generator(END, 5);
 }
 
@@ -41,6 +45,11 @@ describe('entry-frozen', () => {
     assert.equal(verdict, 'inconclusive');
     assert.match(says, /a gap of \d+ ms/);
   });
+  test('a front that answers has not frozen, though the other one has', () =>
+    assert.deepEqual(judge(frozen(1300, 'answers')), {
+      verdict: 'inconclusive',
+      says: 'it answered after 1 ms: HTTP status 200',
+    }));
 });
 
 describe('nginx-restarted', () => {
@@ -48,7 +57,15 @@ describe('nginx-restarted', () => {
   /** @param readings of the API of the origin, before and after. */
   const judge = (...readings: ApiReading['upstreamsOf'][]) => judgeAt(5000, ...readings);
   /** @param everyMs between two readings, the first of which is just before the fault. */
-  const judgeAt = (everyMs: number, ...readings: ApiReading['upstreamsOf'][]) => {
+  const judgeAt = (everyMs: number, ...readings: ApiReading['upstreamsOf'][]) =>
+    judgeOf({ everyMs, readings });
+  interface Course {
+    readonly everyMs?: number;
+    readonly readings?: readonly ApiReading['upstreamsOf'][];
+    /** Met at the port of another Nginx, through which nobody comes; null: nobody looked. Default there is none. */
+    readonly other?: string | null;
+  }
+  const judgeOf = ({ everyMs = 5000, readings = [{ 'edge-1': 1 }, { 'edge-1': 1 }], other }: Course) => {
     const timeline = new Timeline()
       .step(0, FailoverStep.watched, stepOf(one))
       .sent('publisher', video({ count: 200 }))
@@ -56,7 +73,7 @@ describe('nginx-restarted', () => {
         'player',
         video({ count: 200 }).filter(({ stamp }) => stamp!.frame < 50 || stamp!.frame >= 90),
       )
-      .control(FAULT, 'web', 'kill')
+      .killSeen(FAULT, 'web')
       .lost(FAULT + 1, 'player')
       .step(CURED, FailoverStep.cured, { what: 'it' });
     timeline.history.append({
@@ -66,12 +83,21 @@ describe('nginx-restarted', () => {
       session: 2,
       waitedMs: 1000,
     });
+    if (other !== undefined) timeline.killSeen(FAULT, 'other-web', other);
     for (const [i, upstreamsOf] of readings.entries())
       timeline.api(FAULT - 10 + i * everyMs, 's', { upstreamsOf });
     return judgeWith(FAILOVER_ENTRIES, 'failover/nginx-restarted', timeline.generator(END, 5));
   };
   test('viewers come back, and the origin has the pulls of before', () =>
     assert.equal(judge({ 'edge-1': 1, 'edge-2': 1 }, { 'edge-1': 1, 'edge-2': 1 }).verdict, 'pass'));
+  test('every one of them has to be seen to be gone', () => {
+    assert.equal(judgeOf({ other: 'ECONNREFUSED' }).verdict, 'pass');
+    assert.deepEqual(judgeOf({ other: 'open' }), {
+      verdict: 'inconclusive',
+      says: 'its port took a connection 1 ms later',
+    });
+    assert.equal(judgeOf({ other: null }).verdict, 'inconclusive', 'nobody looked');
+  });
   test('a pull more is one too many', () => {
     const { verdict, says } = judge({ 'edge-1': 1 }, { 'edge-1': 2 });
     assert.equal(verdict, 'fail');

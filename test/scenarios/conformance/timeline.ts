@@ -3,6 +3,7 @@ import type { Check } from '../../../scenarios/check.ts';
 import {
   type ApiReading,
   type CrowdFigures,
+  type EventOf,
   History,
   type MediaItem,
   type StepData,
@@ -24,9 +25,25 @@ export class Timeline {
     return this.#tap(t, from, to, 'tap.close', -1);
   }
 
-  control(t: number, node: string, action: 'kill' | 'restart' | 'thaw'): this {
+  control(t: number, node: string, action: EventOf<'node.control'>['action']): this {
     this.history.append({ t, type: 'node.control', node, action });
     return this;
+  }
+
+  /** A node is killed. @param met at its port afterwards; null: nobody looked. */
+  killSeen(t: number, node: string, met: string | null = 'ECONNREFUSED'): this {
+    this.step(t, 'node.knocked', { node, met: 'open' }).control(t, node, 'kill');
+    return met === null ? this : this.step(t + 1, 'node.knocked', { node, met });
+  }
+
+  /** A node is frozen, and asked. @param answers whatever was done to it. */
+  freezeSeen(t: number, node: string, answers = false): this {
+    this.control(t, node, 'freeze').step(t, 'node.asked', { node });
+    return answers ? this.answered(t + 1, node) : this;
+  }
+
+  answered(t: number, node: string): this {
+    return this.step(t, 'node.answered', { node, status: 200, error: null });
   }
 
   api(t: number, stream: string, reading: Partial<ApiReading>, node = 'origin'): this {
