@@ -24,6 +24,8 @@ describe('dead-origin', () => {
     readonly node?: string | null;
     readonly taken?: number;
     readonly again?: number;
+    /** Whether that was waited for. Default where too little was sent. */
+    readonly tried?: boolean;
     /** Of each request once the dead origin is out of the rotation. */
     readonly statuses?: readonly number[];
     /** Whether the new streams were counted. Default true. */
@@ -36,6 +38,7 @@ describe('dead-origin', () => {
     node = 'origin-1',
     taken = 30,
     again = 25,
+    tried = again < 25,
     statuses = ABSENT,
     counted = true,
     killed = 'origin-1',
@@ -43,6 +46,7 @@ describe('dead-origin', () => {
     const timeline = new Timeline().step(0, 'changes.dead', { node }).control(5, killed, 'kill');
     if (counted) timeline.step(10, 'changes.published', { taken });
     timeline.sent('again', video({ count: again }));
+    if (tried) timeline.missed(3000, 'again: NetStream.Publish.Start');
     for (const status of statuses) asked(timeline, 5000, 'after', { status });
     return verdict('dead-origin', timeline);
   };
@@ -61,6 +65,8 @@ describe('dead-origin', () => {
   });
   test('new streams that were not counted tell nothing', () =>
     assert.equal(of({ counted: false }), 'inconclusive'));
+  test('a stream that nobody tried to publish again tells nothing', () =>
+    assert.equal(of({ counted: false, again: 0, tried: false, statuses: [] }), 'inconclusive'));
   test('an origin that did not die was no dead one', () =>
     assert.equal(of({ killed: 'origin-2' }), 'inconclusive'));
 });
@@ -96,10 +102,14 @@ describe('flapping-origin', () => {
     kills = 3,
     lostAt = undefined as number | undefined,
     lastAt = 500,
+    lastMet = 'ECONNREFUSED' as string | null,
     sent = media as readonly MediaItem[],
   } = {}) => {
     const timeline = new Timeline().step(0, 'changes.flapping', { node });
-    for (let i = 0; i < kills; i++) timeline.control(i < 2 ? i : lastAt, 'origin-2', 'kill');
+    for (let i = 0; i < kills; i++) {
+      const at = i < 2 ? i : lastAt;
+      timeline.killSeen(at, 'origin-2', i < 2 ? 'ECONNREFUSED' : lastMet).control(at, 'origin-2', 'restart');
+    }
     if (lostAt !== undefined) timeline.lost(lostAt, 'player');
     if (counted) timeline.step(10, 'changes.published', { taken });
     return verdict('flapping-origin', timeline.sent('steady', sent).got('player', got));
@@ -130,16 +140,21 @@ describe('flapping-origin', () => {
     assert.equal(of({ kills: 2 }), 'inconclusive');
     assert.equal(of({ kills: 0 }), 'inconclusive');
   });
+  test('one that was not seen to be gone, once of three times, did not', () => {
+    assert.equal(of({ lastMet: 'EHOSTUNREACH' }), 'pass');
+    assert.equal(of({ lastMet: 'open' }), 'inconclusive');
+    assert.equal(of({ lastMet: null }), 'inconclusive', 'nobody looked');
+  });
 });
 
 describe('two-proxies-agree', () => {
   const streams = Array.from({ length: 10 }, (_, i) => `s${i}`);
-  const of = ({ apart = 0, frames = 25, readings = true, unasked = false } = {}) => {
+  const of = ({ apart = 0, frames = 25, readings = true, unasked = false, absent = false } = {}) => {
     const timeline = new Timeline().step(0, 'changes.agree', { streams: streams.join(' ') });
     for (const [i, stream] of streams.entries()) {
       timeline.got(`player-${stream}`, video({ stream: i, count: i === 3 ? frames : 25 }));
       if (!readings) continue;
-      timeline.api(3000, stream, { clients: 2 }, 'origin-1');
+      timeline.api(3000, stream, { clients: absent && i === 4 ? 0 : 2 }, 'origin-1');
       if (unasked && i === 4) continue;
       timeline.api(3001, stream, { clients: i < apart ? 1 : 0, publishers: 0 }, 'origin-2');
       timeline.api(3002, stream, { clients: 0, publishers: 0 }, 'origin-3');
@@ -154,6 +169,10 @@ describe('two-proxies-agree', () => {
   });
   test('an origin that was not asked for a stream may have it, too', () =>
     assert.equal(of({ unasked: true }), 'inconclusive'));
+  test('one that no origin has is at none, but where one was not asked', () => {
+    assert.equal(of({ absent: true }), 'fail');
+    assert.equal(of({ absent: true, unasked: true }), 'inconclusive');
+  });
   test('without readings nothing is known', () => assert.equal(of({ readings: false }), 'inconclusive'));
 });
 

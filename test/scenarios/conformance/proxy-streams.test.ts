@@ -101,6 +101,17 @@ describe('sticky', () => {
     }
     assert.equal(verdict('sticky', timeline), 'inconclusive');
   });
+  test('a stream of which no origin told yet may be at one that was not asked', () => {
+    const told = (origins: string, ...nodes: string[]) => {
+      const timeline = new Timeline().step(0, 'sticky.playing', { streams: 'a', origins });
+      timeline.sent('to-a', published.a);
+      for (const protocol of ['rtmp', 'flv', 'hls']) timeline.got(`${protocol}-a`, published.a.slice(25, 50));
+      for (const node of nodes) timeline.api(3000, 'a', { clients: 0, publishers: 0 }, node);
+      return verdict('sticky', timeline);
+    };
+    assert.equal(told('origin-1 origin-2', 'origin-1'), 'inconclusive');
+    assert.equal(told('origin-1 origin-2', 'origin-1', 'origin-2'), 'fail');
+  });
 });
 
 describe('http-ts', () => {
@@ -154,8 +165,11 @@ describe('client-gone', () => {
     readonly players?: number | null;
     readonly publisher?: number | null;
     readonly again?: number;
+    /** Whether it was waited for. Default where too little was sent. */
+    readonly tried?: boolean;
   }
-  const of = ({ home = 'origin-1', there = 3, players = 1, publisher = 0, again = 25 }: Course = {}) => {
+  const of = ({ again = 25, tried = again < 25, ...course }: Course = {}) => {
+    const { home = 'origin-1', there = 3, players = 1, publisher = 0 } = course;
     const timeline = new Timeline().api(0, 's', { clients: there }, 'origin-1');
     timeline.step(1, 'gone.left', { home, who: 'players' });
     if (players !== null) timeline.api(10, 's', { clients: players }, 'origin-1');
@@ -163,7 +177,9 @@ describe('client-gone', () => {
     if (publisher !== null) timeline.api(20, 's', { clients: publisher }, 'origin-1');
     // What other origins tell is of nobody here.
     timeline.api(21, 's', { clients: 5 }, 'origin-2');
-    return verdict('client-gone', timeline.sent('again', video({ count: again })));
+    timeline.sent('again', video({ count: again }));
+    if (tried) timeline.missed(3000, 'again: NetStream.Publish.Start');
+    return verdict('client-gone', timeline);
   };
 
   test('freed twice, published again', () => assert.equal(of(), 'pass'));
@@ -176,6 +192,7 @@ describe('client-gone', () => {
     assert.equal(of({ players: null }), 'inconclusive');
     assert.equal(of({ publisher: null }), 'inconclusive');
     assert.equal(of({ there: 1 }), 'inconclusive');
+    assert.equal(of({ publisher: null, again: 0, tried: false }), 'inconclusive', 'and nobody came');
   });
   test('a stream that no origin tells of tells nothing', () =>
     assert.equal(of({ home: null, again: 0 }), 'inconclusive'));
