@@ -167,12 +167,18 @@ function judgeClient(
   }
   if (verdicts.length > 0) return verdicts;
   const frames = new NewFrames(history, watched, since === 'cure' ? cure! : faultAt);
-  if (frames.count >= AFTERWARDS_FRAMES) return judgeSound(history, watched, frames.firstAt!);
+  if (frames.count >= AFTERWARDS_FRAMES) {
+    return course.sessions > 0 ? [] : judgeSound(history, watched, frames.firstAt!);
+  }
   const afterwards = `${client}: a GOP of new frames, in which nothing is doubled or lost`;
   return [inconclusive(afterwards, `${frames.count} of ${AFTERWARDS_FRAMES} frames were seen`)];
 }
 
-/** The failure only: sound that is sent, and of which nothing comes with the new frames. @param fromAt epoch ms. */
+/**
+ * The failure only: sound that is sent, and of which nothing comes with the new frames to who has stayed. Who comes anew, over
+ * HTTP-FLV, between the first picture and the first sound of a stream gets pictures only of SRS (guess_has_av). @param fromAt
+ * epoch ms.
+ */
 function judgeSound(history: History, { client, publisher }: Watched, fromAt: number): Judgement[] {
   const isSound = ({ t, kind }: EventOf<'player.got' | 'publisher.sent'>) => kind === 'audio' && t >= fromAt;
   if (client === publisher || !history.sent(publisher).some(isSound)) return [];

@@ -161,9 +161,12 @@ describe('judgeFailover', () => {
     const { verdict, says } = judge({ got: [...got.slice(0, 70), stranger!, ...got.slice(70)] });
     assert.deepEqual([verdict, /^video frame 120 at 4800 ms/.test(says)], ['fail', true]);
   });
-  test('new frames come with their sound, where there is any', () => {
-    const heard = (sound: readonly MediaItem[], sounds = true) => {
-      const { history: seen } = history();
+  test('new frames come with their sound, where there is any, to who has stayed', () => {
+    const heard = (sound: readonly MediaItem[], sounds = true, attempts: readonly number[] = []) => {
+      const { history: seen } = history({
+        attempts,
+        watched: { part: attempts.length > 0 ? 'returns' : 'waits' },
+      });
       const append = (type: 'publisher.sent' | 'player.got', client: string, items: readonly MediaItem[]) => {
         for (const item of items)
           seen.append({ t: item.timestamp + 100, type, client, stream: 's', ...item });
@@ -176,6 +179,7 @@ describe('judgeFailover', () => {
     assert.equal(heard([], false).verdict, 'pass');
     assert.deepEqual(heard([]), { verdict: 'fail', says: 'none' });
     assert.equal(heard(audio({ count: 50 })).verdict, 'fail', 'that of before');
+    assert.equal(heard([], true, [FAULT + 100]).verdict, 'pass', 'who comes anew may have come before it');
   });
   test('a quick return may miss more than the longest wait', () => {
     const got = sent((frame) => frame >= 60 && frame < 63).filter(({ stamp }) => stamp!.frame !== 200);
