@@ -58,8 +58,11 @@ const CHANGES = z.object({
       origin: z.string(),
       /** Of the origin itself; null when it is forgotten. */
       record: ORIGIN.nullable().optional(),
-      /** Stream key to its record; null when it is withdrawn. */
-      streams: z.record(z.string(), STREAM.nullable()).optional(),
+      /**
+       * Stream key to its record; when it is withdrawn, to the `since` of what was, or to null where that is not known. What
+       * was published later stays.
+       */
+      streams: z.record(z.string(), z.union([STREAM, z.number(), z.null()])).optional(),
     }),
   ),
 });
@@ -79,6 +82,18 @@ interface Taken {
   /** A withdrawn stream has the `since` of what was withdrawn, or null where that is not known. */
   readonly streams: ReadonlyMap<string, ReadonlyMap<string, StreamRecord | number | null>>;
 }
+
+/**
+ * Takes a stream away, unless it has been published after what was withdrawn: by another manager, while this one had not
+ * written yet. KEYS: streams of the origin. ARGV: stream key, `since`.
+ */
+const WITHDRAW = `
+local found = redis.call('HGET', KEYS[1], ARGV[1])
+if not found then return 0 end
+local ok, record = pcall(cjson.decode, found)
+if ok and type(record) == 'table' and (tonumber(record.since) or 0) > tonumber(ARGV[2]) then return 0 end
+return redis.call('HDEL', KEYS[1], ARGV[1])
+`;
 
 interface Snapshot {
   readonly origins: Map<string, OriginRecord>;
@@ -214,6 +229,17 @@ export class RedisStore implements RegistryListener {
     }
   }
 
+  /** Something of it is still to be written that a record of others does not go before: it has to be newer than a withdrawal. */
+  #isChanged(origin: string, key: string, since: number): boolean {
+    const streams = this.#dirty.streams.get(origin);
+    const what = streams?.get(key);
+    if (streams === undefined || typeof what !== 'number' || since <= what) return what !== undefined;
+    streams.delete(key);
+    if (streams.size === 0) this.#dirty.streams.delete(origin);
+    this.#withdrawals--;
+    return false;
+  }
+
   #dropDirty(origin: string): void {
     for (const what of this.#dirty.streams.get(origin)?.values() ?? []) {
       if (typeof what === 'number') this.#withdrawals--;
@@ -294,8 +320,7 @@ export class RedisStore implements RegistryListener {
       const origin = this.#learnOrigin(key, record);
       if (origin === undefined) continue;
       for (const [stream, { client, since }] of snapshot.streams.get(key) ?? []) {
-        if (this.#dirty.streams.get(key)?.has(stream) !== true)
-          this.#learnStream(origin, stream, client, since);
+        if (!this.#isChanged(key, stream, since)) this.#learnStream(origin, stream, client, since);
       }
     }
     for (const origin of [...this.#registry.origins.values()]) {
@@ -366,13 +391,13 @@ export class RedisStore implements RegistryListener {
         }
       }
       for (const [key, streams] of taken.streams) {
-        const told: Record<string, StreamRecord | null> = {};
+        const at = this.#streamsKey(key);
         for (const [stream, what] of streams) {
-          told[stream] = what === null || typeof what === 'number' ? null : what;
-          if (told[stream] === null) pipeline.hdel(this.#streamsKey(key), stream);
-          else pipeline.hset(this.#streamsKey(key), stream, JSON.stringify(told[stream]));
+          if (what === null) pipeline.hdel(at, stream);
+          else if (typeof what === 'number') pipeline.eval(WITHDRAW, 1, at, stream, what);
+          else pipeline.hset(at, stream, JSON.stringify(what));
         }
-        changes.push({ origin: key, streams: told });
+        changes.push({ origin: key, streams: Object.fromEntries(streams) });
       }
       pipeline.publish(`${this.#prefix}:changes`, `${this.#id} ${JSON.stringify({ changes })}`);
       const inFlight = changes.length;
@@ -449,11 +474,13 @@ export class RedisStore implements RegistryListener {
       const origin = record ? this.#learnOrigin(key, record) : this.#registry.origins.get(key);
       if (origin === undefined) continue;
       for (const [stream, one] of Object.entries(streams ?? {})) {
-        if (this.#dirty.streams.get(key)?.has(stream)) continue;
-        if (one !== null) this.#learnStream(origin, stream, one.client, one.since);
-        else {
-          const gone = origin.streams.get(stream);
-          if (gone !== undefined) this.#registry.drop(gone);
+        if (one !== null && typeof one === 'object') {
+          if (!this.#isChanged(key, stream, one.since))
+            this.#learnStream(origin, stream, one.client, one.since);
+        } else if (this.#dirty.streams.get(key)?.has(stream) !== true) {
+          const known = origin.streams.get(stream);
+          if (known !== undefined && known.since <= (one ?? Number.POSITIVE_INFINITY))
+            this.#registry.drop(known);
         }
       }
     }

@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { parseAddress, streamKey } from '../../../../lab/builtin/stream-manager/address.ts';
 import { DEFAULT_LIMITS, DEFAULT_TIMES } from '../../../../lab/builtin/stream-manager/config.ts';
 import { RedisStore } from '../../../../lab/builtin/stream-manager/redis-store.ts';
 import { Registry } from '../../../../lab/builtin/stream-manager/registry.ts';
+import { TcpTap } from '../../../../lab/taps/tcp-tap.ts';
 import { freePort } from '../../../support/ports.ts';
 import { endChild, until } from './support.ts';
 
@@ -75,8 +77,8 @@ describe('the state of a stream manager in Redis', { concurrency: false }, () =>
     redis.stdout!.resume();
   }
 
-  async function start(): Promise<Memory> {
-    const manager = new Memory(port);
+  async function start(at = port): Promise<Memory> {
+    const manager = new Memory(at);
     managers.push(manager);
     await manager.store.start();
     return manager;
@@ -166,6 +168,42 @@ describe('the state of a stream manager in Redis', { concurrency: false }, () =>
     await one.untilPlace('ended-elsewhere', undefined);
     assert.equal(one.place('kept'), A);
     assert.equal(two.place('kept'), A);
+  });
+
+  test('what a manager that is cut off has seen end does not end what began after it at another', async () => {
+    const tap = new TcpTap({
+      from: 'one',
+      to: 'redis',
+      listen: { host: '127.0.0.1', port: 0 },
+      target: { host: '127.0.0.1', port },
+    });
+    await tap.listen();
+    try {
+      const [one, two] = [await start(tap.address.port), await start()];
+      one.publish(A, 'again', 'ended');
+      await Promise.all([two.untilPlace('again', A), two.untilPlace('ended', A)]);
+      await one.settled();
+      tap.cut();
+      await one.lost();
+      // The end is told to one manager, the new beginning to the other.
+      one.unpublish(A, 'again', 'ended');
+      await sleep(5);
+      two.registry.publish(
+        two.registry.see({ rtmp: parseAddress(A)! }),
+        streamKey('', 'live', 'again'),
+        'next',
+      );
+      await two.settled();
+      tap.restore();
+      await one.settled();
+      await two.untilPlace('ended', undefined);
+      assert.equal(one.place('again'), A);
+      assert.equal(two.place('again'), A);
+      assert.equal((await start()).place('again'), A);
+    } finally {
+      for (const manager of managers.splice(0)) manager.store.close();
+      await tap.close();
+    }
   });
 
   test('what waits for Redis is bounded', async () => {
