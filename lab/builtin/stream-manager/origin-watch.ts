@@ -116,11 +116,12 @@ export class OriginWatch {
       const wasAlive = this.#registry.isAlive(origin);
       const { service } = VERSIONS.parse(await this.#get(origin, '/api/v1/versions', timeout));
       const restarted = origin.service !== undefined && service !== origin.service;
-      this.#registry.see({ rtmp: origin.rtmp, service });
+      // The same, unless it was forgotten while it was asked.
+      const known = this.#registry.see({ rtmp: origin.rtmp, api: origin.api, service });
       const now = performance.now();
       if (wasAlive && !restarted && now < watched.nextReconcile) return;
       watched.nextReconcile = now + reconcile;
-      this.#reconcile(origin, await this.#published(origin, timeout), now);
+      this.#reconcile(known, await this.#published(origin, timeout), now);
     } catch (error) {
       if (error instanceof RegistryFullError) this.#log(`origin ${origin.key}: ${error.message}`);
       // No sign of life is the whole consequence of no answer: the registry lets it die.
@@ -133,6 +134,8 @@ export class OriginWatch {
    */
   #reconcile(origin: Origin, published: Published, askedAt: number): void {
     if (this.#mutants.has('manager-believes-reports-only')) return;
+    // Forgotten meanwhile: what is put there nobody would ever take away.
+    if (this.#registry.origins.get(origin.key) !== origin) return;
     for (const publication of [...origin.streams.values()]) {
       if (published.has(publication.key) || askedAt - publication.heardAt < this.#registry.times.grace)
         continue;
