@@ -1,5 +1,5 @@
 /** Small answers over HTTP, and listening. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Server } from 'node:net';
 import type { Endpoint } from './load-balancer.ts';
 
@@ -16,7 +16,8 @@ export function listen(server: Server, { host, port }: Endpoint): Promise<void> 
 
 export function answerJson(response: ServerResponse, status: number, body: Record<string, unknown>): void {
   const text = JSON.stringify(body);
-  response.writeHead(status, {
+  // With its own reason: one that could not be written may be there already.
+  response.writeHead(status, STATUS_CODES[status] ?? '', {
     'Content-Type': 'application/json',
     'Content-Length': Buffer.byteLength(text),
     Connection: 'close',

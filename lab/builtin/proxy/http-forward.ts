@@ -109,7 +109,13 @@ class Forward {
       this.#rewrite(answer, rewrite).catch(() => this.#fail(502, 'the answer broke off'));
       return;
     }
-    this.#writeHead(answer);
+    try {
+      this.#writeHead(answer);
+    } catch (error) {
+      // Node reads heads that it does not write: any three digits are a status, and a reason is any characters.
+      this.#fail(502, (error as Error).message);
+      return;
+    }
     this.#response.flushHeaders();
     answer.pipe(this.#response);
     answer.on('end', () => this.#end());

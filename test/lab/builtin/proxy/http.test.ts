@@ -210,6 +210,18 @@ test('a client that does not read stops the origin', async (t) => {
   assert.ok(taken < ENOUGH / 2, `${taken} bytes`);
 });
 
+test('an answer that cannot be passed on is a 502, and no end of the proxy', async (t) => {
+  const { proxy } = await withHttp(t, (request, response) => {
+    const status = request.url === '/live/few.flv' ? '099 Few' : '404 No\u0001t';
+    response.socket!.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\n\r\n`);
+  });
+  for (const path of ['/live/few.flv', '/live/control.flv']) {
+    const answer = await ask(`${proxy.http}${path}`);
+    assert.deepEqual([answer.status, answer.message], [502, 'Bad Gateway'], path);
+    assert.equal(JSON.parse(answer.body).error, 'proxy.origin');
+  }
+});
+
 test('why there is no stream', async (t) => {
   const nobody = await startProxy(t);
   const none = await ask(`${nobody.http}/live/a.flv`);

@@ -250,6 +250,16 @@ describe('WHIP and WHEP over HTTP through a proxy', { concurrency: 4 }, () => {
     assert.equal(relay.sessions, 0);
   });
 
+  test('an answer that cannot be passed on is an error, and no end of the proxy', async (t) => {
+    const { proxy, origins } = await proxied(t, {}, 1);
+    origins[0]!.answer = (_asked, response) => {
+      response.socket!.end('HTTP/1.1 404 No\u0001t\r\nContent-Length: 0\r\n\r\n');
+      return true;
+    };
+    const answer = await post(proxy);
+    assert.deepEqual([answer.status, answer.reason], [500, 'Internal Server Error']);
+  });
+
   test('a Location that names the origin by its address names the proxy instead', async (t) => {
     const { proxy, origins } = await proxied(t, {}, 1);
     const { host, port } = origins[0]!.backend.api!;
