@@ -64,8 +64,9 @@ export class StaticFiles {
 
   async #file(path: string): Promise<{ readonly path: string; readonly size: number } | undefined> {
     try {
-      let found = await this.#inside(decodeURIComponent(path));
-      if (found && (await stat(found)).isDirectory()) found = await this.#inside(join(path, 'index.html'));
+      const asked = decodeURIComponent(path);
+      let found = await this.#inside(asked);
+      if (found && (await stat(found)).isDirectory()) found = await this.#inside(join(asked, 'index.html'));
       if (!found) return undefined;
       const { size } = await stat(found);
       return { path: found, size };

@@ -292,9 +292,11 @@ test('static files, and nothing outside their folder', async (t) => {
   t.after(() => rm(folder, { recursive: true }));
   const root = join(folder, 'root');
   await mkdir(join(root, 'sub'), { recursive: true });
+  await mkdir(join(root, 'a folder'));
   await writeFile(join(folder, 'secret.txt'), 'secret');
   await writeFile(join(root, 'a page.html'), '<p>');
   await writeFile(join(root, 'sub', 'index.html'), 'index');
+  await writeFile(join(root, 'a folder', 'index.html'), 'of a folder');
   await symlink(join(folder, 'secret.txt'), join(root, 'link.txt'));
   const proxy = await startProxy(t, { environment: { PROXY_STATIC_FILES: root } });
   const page = await ask(`${proxy.http}/a%20page.html?x=1`);
@@ -303,6 +305,7 @@ test('static files, and nothing outside their folder', async (t) => {
     [200, 'text/html; charset=utf-8', '<p>'],
   );
   assert.equal((await ask(`${proxy.http}/sub/`)).body, 'index');
+  assert.equal((await ask(`${proxy.http}/a%20folder/`)).body, 'of a folder');
   assert.equal((await ask(`${proxy.http}/sub/`, { method: 'HEAD' })).headers['content-length'], '5');
   for (const path of [
     '/../secret.txt',
