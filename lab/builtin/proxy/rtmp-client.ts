@@ -26,6 +26,8 @@ import { isCommand } from './rtmp-backend.ts';
 /** Commands between connect and play or publish: encoders send four. */
 const MAX_COMMANDS = 32;
 const MAX_COMMAND_BYTES = 64 * 1024;
+/** Answers that the client does not take: all that it needs before play or publish are a few kB. */
+const MAX_UNREAD_BYTES = 256 * 1024;
 /** SRS answers these; players that send others do not wait. */
 const ANSWERED = new Set(['createStream', 'releaseStream', 'FCPublish']);
 
@@ -168,5 +170,6 @@ export class RtmpClient {
   #send(chunkStreamId: number, messageTypeId: number, messageStreamId: number, payload: Uint8Array): void {
     if (!this.#socket.writable) return;
     this.#socket.write(this.writer.encode(chunkStreamId, messageTypeId, messageStreamId, 0, payload));
+    if (this.#socket.writableLength > MAX_UNREAD_BYTES) this.#socket.destroy();
   }
 }

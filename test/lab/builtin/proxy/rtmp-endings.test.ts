@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, test } from 'node:test';
 import { DEFAULT_TIMEOUTS } from '../../../../lab/builtin/proxy/timeouts.ts';
+import { encodeUserControl, MessageTypeId, UserControlEvent } from '../../../../protocols/rtmp/messages.ts';
 import { clientsOf, eventually, publishForever, RtmpPeer, startNode, stopAll } from '../support.ts';
 import {
   registrationOf,
@@ -135,6 +136,23 @@ test('a client that stalls before play or publish is given up', async (t) => {
   const peer = await RtmpPeer.open(proxy.node);
   await peer.until('an end', () => peer.closed);
   assert.ok(proxy.log.some((line) => line.includes('stalled')));
+});
+
+test('a client that asks on and on and does not read is ended before that fills the memory', async (t) => {
+  const proxy = await startProxy(t);
+  const peer = await RtmpPeer.open(proxy.node);
+  peer.socket.pause();
+  const ping = encodeUserControl(UserControlEvent.PingRequest, 1);
+  const pings = Buffer.concat(
+    Array.from({ length: 5000 }, () => peer.writer.encode(2, MessageTypeId.UserControl, 0, 0, ping)),
+  );
+  // Much more than the buffers of the system.
+  for (let sent = 0; sent < 32e6 && !peer.closed; sent += pings.length) {
+    peer.socket.write(pings);
+    do await new Promise((resolve) => setImmediate(resolve));
+    while (peer.socket.writableNeedDrain && !peer.closed);
+  }
+  await peer.until('its end', () => peer.closed, 1000);
 });
 
 test('running streams go on without Redis, unless a mutant ends them', async (t) => {
