@@ -158,6 +158,14 @@ function rank({ name }: NodeSpec, door: readonly string[]): number {
 type TakenUdp = Set<number>;
 
 /**
+ * UDP ports that clusters of this process were given last, whatever became of them: one that is still coming up does not
+ * listen yet. Two SRS would both get the port of WebRTC (SO_REUSEADDR), and one of them no datagram.
+ */
+const givenUdp = new Set<number>();
+/** Those of more clusters than come up at a time. */
+const MOST_GIVEN = 1000;
+
+/**
  * A subnet that no other cluster of this machine has: whoever listens at its lock has it, for as long as the process
  * lives.
  */
@@ -204,7 +212,7 @@ async function choosePorts({ name, hosts, choice, index, kinds, taken }: PortReq
   const mayBeUsual = choice === 'friendly' || hosts[0] !== FRONT_HOST;
   const own = new Set<number>();
   for (const kind of kinds) {
-    const others = isUdp(kind) ? new Set([...own, ...taken]) : own;
+    const others = isUdp(kind) ? new Set([...own, ...taken, ...(choice === 'free' ? givenUdp : [])]) : own;
     const isUsual =
       mayBeUsual &&
       (choice === 'friendly' || !isUdp(kind)) &&
@@ -213,9 +221,16 @@ async function choosePorts({ name, hosts, choice, index, kinds, taken }: PortReq
     const port = isUsual ? USUAL[kind] : await randomPort(name, kind, hosts, others);
     ports[kind] = port;
     own.add(port);
-    if (isUdp(kind)) taken.add(port);
+    if (isUdp(kind)) give(port, taken);
   }
   return ports;
+}
+
+function give(port: number, taken: TakenUdp): void {
+  taken.add(port);
+  givenUdp.add(port);
+  const [oldest] = givenUdp;
+  if (givenUdp.size > MOST_GIVEN) givenUdp.delete(oldest!);
 }
 
 type NodePortsInMaking = { -readonly [kind in keyof ChosenPorts]: ChosenPorts[kind] };

@@ -124,6 +124,26 @@ describe('addresses', () => {
     }
   });
 
+  it('have UDP ports that no cluster of before was given, which may be still coming up', async (t) => {
+    const udpPorts = async (): Promise<number[]> => {
+      // The same numbers for both, but that the subnet of the first one is taken.
+      let state = 123_456;
+      const random = t.mock.method(Math, 'random', () => {
+        state = (state * 16_807) % 2_147_483_647;
+        return state / 2_147_483_647;
+      });
+      const { nodes } = await planAddresses(proxyCluster, 'free');
+      random.mock.restore();
+      return [...nodes.values()].flatMap(({ ports: { srt, rtc } }) => [srt ?? 0, rtc ?? 0]);
+    };
+    const first = await udpPorts();
+    const second = await udpPorts();
+    assert.deepEqual(
+      second.filter((port) => port > 0 && first.includes(port)),
+      [],
+    );
+  });
+
   it('put the proxy where people come in, where there is no balancer and no other cluster', async () => {
     const hostOf = async (choice: PortChoice): Promise<string> =>
       (await planAddresses(proxyCluster, choice)).nodes.get('proxy')!.host;
