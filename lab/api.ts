@@ -78,8 +78,10 @@ export class HttpNodeApi implements NodeApi {
     for (let start = 0; ; start += PAGE) {
       const answer = await this.#request('GET', `/api/v1/${collection}/?start=${start}&count=${PAGE}`);
       const items = this.#parse(page, answer)[collection] as T[];
+      const before = found.size;
       for (const item of items) found.set(item.id, item);
       if (items.length < PAGE) return [...found.values()];
+      if (found.size === before) throw this.#error(`tells the same ${collection} from ${start} on as before`);
     }
   }
 

@@ -52,6 +52,12 @@ describe('the HTTP API of a node', () => {
     assert.equal(clients[7]!.ip, '127.1.0.2');
   });
 
+  it('is not read for ever where it does not know pages', { timeout: 5000 }, async () => {
+    const all = Array.from({ length: 1000 }, (_, id) => client(id));
+    const api = await nodeThat(() => ({ clients: all }));
+    await assert.rejects(api.clients(), { code: 'lab.api', message: /the same clients from 1000 on/ });
+  });
+
   it('says where an answer is no JSON, and how it begins', async () => {
     const api = await nodeThat(() => '{"code":0,"clients":[{"name":"a\u0001"}]}');
     await assert.rejects(
