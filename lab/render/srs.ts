@@ -243,7 +243,13 @@ function srtOfVhost({ srtPort }: SrsInput): string {
 `;
 }
 
-function hls(folder: string, { fragmentSeconds, windowSeconds, sessions }: HlsSettings): string {
+function hls(folder: string, settings: HlsSettings): string {
+  const { fragmentSeconds, windowSeconds, sessions, disposeSeconds } = settings;
+  // Whole seconds; 0 would be never.
+  const dispose =
+    disposeSeconds === undefined
+      ? ''
+      : `        hls_dispose     ${Math.max(1, Math.ceil(disposeSeconds))};\n`;
   return `    hls {
         enabled         on;
         hls_path        ${folder};
@@ -252,6 +258,6 @@ function hls(folder: string, { fragmentSeconds, windowSeconds, sessions }: HlsSe
         # A session for every player; a cache or a balancer in front has to do without.
         hls_ctx         ${onOff(sessions)};
         hls_ts_ctx      ${onOff(sessions)};
-    }
+${dispose}    }
 `;
 }

@@ -201,6 +201,9 @@ describe('srs.conf', () => {
       'hls_ts_ctx on;',
       '}',
     ]);
+    const hls = { ...edge.settings.hls, disposeSeconds: 1.5 };
+    const disposing = directives(renderSrs({ ...edge, settings: { ...edge.settings, hls } }));
+    assert.equal(disposing[at + 7], 'hls_dispose 2;');
     assert.ok(lines.includes('dir /tmp/run/www/origin;'));
   });
 
