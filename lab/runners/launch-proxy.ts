@@ -6,7 +6,7 @@ import type { ProxyTimeouts } from '../builtin/proxy/timeouts.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
 import type { NodeSpec } from '../topology.ts';
 import { isExecutable } from './find-program.ts';
-import { addressOf, type ClusterPlan, type Launcher, mutantsOf } from './launch.ts';
+import { addressOf, type ClusterPlan, type Launcher, mutantsOf, withoutInherited } from './launch.ts';
 import { httpAnswers, mediaNodeReady } from './readiness.ts';
 import { REGISTER_PATH } from './registration.ts';
 
@@ -62,15 +62,13 @@ function timeoutsOf({ settings, patience }: ClusterPlan): Partial<ProxyTimeouts>
   };
 }
 
-/** Nothing of it comes from the environment of this process. */
 function environmentOf(spec: NodeSpec, plan: ClusterPlan): Record<string, string | undefined> {
   const { host, ports } = addressOf(plan, spec.name);
   const at = (port: number | undefined): string => `${host}:${port}`;
   const files = path.join(plan.runDir, `${spec.name}.files`);
   mkdirSync(files, { recursive: true });
-  const inherited = Object.keys(process.env).filter((name) => name.startsWith('PROXY_'));
   return {
-    ...Object.fromEntries(inherited.map((name) => [name, undefined])),
+    ...withoutInherited('PROXY_'),
     PROXY_RTMP_SERVER: at(ports.rtmp),
     PROXY_HTTP_SERVER: at(ports.http),
     PROXY_HTTP_API: at(ports.api),

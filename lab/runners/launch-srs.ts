@@ -4,7 +4,15 @@ import path from 'node:path';
 import { LabError, LabErrorCode } from '../errors.ts';
 import { renderSrs, SRS_SRT_HOST, type SrsInput } from '../render/srs.ts';
 import { isExecutable } from './find-program.ts';
-import { addressOf, folderOf, type Launcher, linksOf, logFileOf, settingsOf } from './launch.ts';
+import {
+  addressOf,
+  folderOf,
+  type Launcher,
+  linksOf,
+  logFileOf,
+  settingsOf,
+  withoutInherited,
+} from './launch.ts';
 import { mediaNodeReady } from './readiness.ts';
 import { coworkersOf, heartbeatMs, hooksOf, registrationOf } from './registration.ts';
 
@@ -57,7 +65,11 @@ export const srsLauncher: Launcher = {
     return {
       program: path.resolve(plan.srsPath!),
       args: ['-c', file],
-      ...(registration === undefined ? {} : { env: { SRS_DEVICE_IP: registration.alias } }),
+      // Such a variable goes before its configuration: SRS_OVERWRITE_BY_ENV of srs_app_config.cpp.
+      env: {
+        ...withoutInherited('SRS_'),
+        ...(registration === undefined ? {} : { SRS_DEVICE_IP: registration.alias }),
+      },
       answers: (pid) => mediaNodeReady(host, ports, pid, SRS_SRT_HOST),
     };
   },

@@ -67,6 +67,12 @@ export function linkTo(from: string, to: string, carries: TcpLinkProtocol, plan:
   return `${tap.host}:${tap.port}`;
 }
 
+/** For a program that is configured by such variables: nothing of that comes from the environment of this process. */
+export function withoutInherited(prefix: string): Record<string, undefined> {
+  const inherited = Object.keys(process.env).filter((name) => name.startsWith(prefix));
+  return Object.fromEntries(inherited.map((name) => [name, undefined]));
+}
+
 /** The cluster's settings, as this node has them. */
 export function settingsOf({ srt }: NodeSpec, { settings }: Pick<ClusterPlan, 'settings'>): MediaSettings {
   if (srt !== 'open' || settings.srt === undefined) return settings;
