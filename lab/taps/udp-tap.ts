@@ -21,7 +21,7 @@ export interface UdpTapOptions {
   readonly seed?: number;
   /** A client address is forgotten after so long without a datagram either way. Default 60 s. */
   readonly idleMs?: number;
-  /** Client addresses at a time; datagrams of others are not taken. Default 4096. */
+  /** Client addresses at a time; datagrams of others are not taken, nor those of port 0 (nobody is there). Default 4096. */
   readonly maxClients?: number;
 }
 
@@ -140,7 +140,8 @@ export class UdpTap {
 
   #received(datagram: Buffer, from: RemoteInfo): void {
     const key = `${from.address}:${from.port}`;
-    const conversation = this.#conversations.get(key) ?? this.#converse(key, from);
+    const conversation =
+      from.port === 0 ? undefined : (this.#conversations.get(key) ?? this.#converse(key, from));
     if (conversation === undefined) {
       this.refused++;
       return;

@@ -17,7 +17,7 @@ import {
 import type { ProxyContext } from './context.ts';
 import { RtcPath, type RtcPathEvents, RtcSession, type RtcSessionFields } from './rtc-session.ts';
 import { SharedSessions } from './rtc-shared.ts';
-import { bindUdp, isFull, type Peer, udpSocket } from './udp.ts';
+import { bindUdp, canBeAnswered, isFull, type Peer, udpSocket } from './udp.ts';
 
 const MAX_SESSIONS = 10_000;
 /** Addresses of one client that are served at a time; the one that was silent for longest makes way. */
@@ -140,6 +140,10 @@ export class RtcRelay {
   }
 
   #onPacket(packet: Buffer, peer: Peer): void {
+    if (!canBeAnswered(peer)) {
+      this.stray++;
+      return;
+    }
     let path = this.#paths.get(peer.port);
     while (path && path.address !== peer.address) path = path.next;
     if (packet.length > 0 && packet[0]! <= LAST_STUN_BYTE && isStun(packet)) this.#onStun(packet, peer, path);

@@ -31,7 +31,7 @@ import {
 } from './srt-handshake.ts';
 import { SrtLink } from './srt-link.ts';
 import { SrtSession, SrtStage } from './srt-session.ts';
-import { bindUdp, isFull, type Peer, udpSocket } from './udp.ts';
+import { bindUdp, canBeAnswered, isFull, type Peer, udpSocket } from './udp.ts';
 
 /** Callers at a time, and those of them that wait for the load balancer or an origin. */
 const MAX_SESSIONS = 10_000;
@@ -90,7 +90,7 @@ export class SrtProxy implements ProxyPart {
   }
 
   #onPacket(packet: Buffer, peer: Peer): void {
-    if (packet.length < HEADER_SIZE) {
+    if (packet.length < HEADER_SIZE || !canBeAnswered(peer)) {
       this.stray++;
       return;
     }

@@ -45,6 +45,11 @@ function enlarge(socket: Socket): void {
   socket.setSendBufferSize(SOCKET_BUFFER_BYTES);
 }
 
+/** Port 0 means that nobody wants an answer (RFC 768); Node throws at who sends one there. */
+export function canBeAnswered({ port }: Peer): boolean {
+  return port !== 0;
+}
+
 export function isFull(socket: Socket): boolean {
   return socket.getSendQueueSize() > MAX_UNSENT_BYTES;
 }

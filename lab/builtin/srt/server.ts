@@ -100,6 +100,8 @@ export class SrtServer {
   }
 
   #onPacket(packet: Uint8Array, peer: SrtPeer): void {
+    // Port 0 means that nobody wants an answer (RFC 768); Node throws at who sends one there.
+    if (peer.port === 0) return;
     if (this.#faults && !this.#faults.incoming(packet)) return;
     this.#listener.receive(packet, peer, performance.now());
     if (this.#node.mutants.has('srt-malformed-kills-node')) this.#dieOfMalformed();
