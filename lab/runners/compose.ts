@@ -294,7 +294,8 @@ export class ComposeProject implements Owner {
     const file = path.resolve(runDir, 'docker-compose.yml');
     return runCommand(
       [...this.program.compose, '-p', this.name, '-f', file, '--profile', this.cluster.profile, ...args],
-      { timeoutMs, cwd: path.resolve(runDir), ...(signal === undefined ? {} : { signal }) },
+      // Compose is a process that docker has started: it would go on without that.
+      { timeoutMs, apart: true, cwd: path.resolve(runDir), ...(signal === undefined ? {} : { signal }) },
     );
   }
 

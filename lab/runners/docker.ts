@@ -18,7 +18,7 @@ const OLDEST_COMPOSE = [1, 29] as const;
 /** Rejects with `lab.program`, which says what is missing. */
 export async function findDocker(): Promise<Docker> {
   const ask = (...argv: string[]): Promise<string> =>
-    runCommand(argv, { timeoutMs: ANSWERS_WITHIN_MS }).then(({ stdout }) => stdout.trim());
+    runCommand(argv, { timeoutMs: ANSWERS_WITHIN_MS, apart: true }).then(({ stdout }) => stdout.trim());
   const engine = await ask('docker', 'info', '--format', '{{.ServerVersion}}').catch((error: Error) => {
     throw new LabError(LabErrorCode.Program, `no Docker engine answers: ${whyNot(error)}`);
   });
@@ -48,9 +48,9 @@ function whyNot(error: Error): string {
   return error.message.split('\n').at(-1) ?? error.message;
 }
 
-/** One command of docker. Rejects with CommandError. */
+/** One command of docker, whose plugins are processes of their own. Rejects with CommandError. */
 export async function docker(args: readonly string[], options: RunOptions = {}): Promise<string> {
-  return (await runCommand(['docker', ...args], options)).stdout.trim();
+  return (await runCommand(['docker', ...args], { ...options, apart: true })).stdout.trim();
 }
 
 /** The label that images which are not what their name says have; test/standins. */
