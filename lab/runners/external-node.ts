@@ -94,6 +94,8 @@ export class ExternalNode implements ClusterNode {
   async kill(): Promise<void> {
     if (this.#state === 'exited') return;
     await this.#control('kill');
+    // What was frozen has an end now that can be seen.
+    if (this.#state === 'frozen') this.#state = 'ready';
     if (!(await this.ended(EFFECT_WITHIN_MS))) {
       throw this.#error(LabErrorCode.Timeout, `was killed, and answers ${EFFECT_WITHIN_MS} ms later`);
     }

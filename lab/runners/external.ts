@@ -143,10 +143,16 @@ class ExternalCluster implements Cluster {
     return { [this.engine]: version };
   }
 
-  /** What a check left frozen goes on. Without an owner it is not ours to take down. */
+  /** What a check left frozen goes on. Without an owner it is not ours to take down; rejects then for the first that does not go on. */
   async down(): Promise<void> {
-    for (const node of this.nodes.values()) await node.thaw();
-    await this.#owner?.down();
+    let failure: unknown;
+    for (const node of this.nodes.values()) {
+      await node.thaw().catch((error: unknown) => {
+        failure ??= error;
+      });
+    }
+    if (this.#owner !== undefined) await this.#owner.down();
+    else if (failure !== undefined) throw failure;
   }
 
   #nodeOf(

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { Cluster } from '../../../lab/cluster.ts';
 import { LabError } from '../../../lab/errors.ts';
-import { attachExternal } from '../../../lab/runners/external.ts';
+import { attachExternal, type Owner } from '../../../lab/runners/external.ts';
 import { parseTarget, type Target } from '../../../lab/runners/target.ts';
 import { describeTarget, type Running, running } from './somebody-else.ts';
 
@@ -107,6 +107,39 @@ describe('a cluster that somebody else started', () => {
     assert.equal(edge.state, 'ready');
     assert.notEqual(real.pid, before);
     assert.equal(await edge.ended(0), false);
+  });
+
+  test('is left with every node going on that can, whichever does not', async () => {
+    const target = targetOf(there, (name) => ({
+      controls: { freeze: ['true'], thaw: [name === 'edge-1' ? 'false' : 'true'] },
+    }));
+    const cluster = await attachExternal({ target, allowDisruption: true });
+    const frozen = ['origin', 'edge-1', 'edge-2'].map((name) => cluster.nodes.get(name)!);
+    for (const node of frozen) await node.freeze();
+    assert.equal(await codeOf(cluster.down()), 'lab.program');
+    assert.deepEqual(
+      frozen.map(({ state }) => state),
+      ['ready', 'frozen', 'ready'],
+    );
+  });
+
+  test('is taken down by who owns it, even if what a check left frozen does not go on', async () => {
+    const asked: string[] = [];
+    const owner: Owner = {
+      readyWithinMs: 5000,
+      killed: 'refuses',
+      controls: () => ({ freeze: async () => {}, thaw: () => Promise.reject(new Error('it is not paused')) }),
+      pid: () => 0,
+      logFile: () => '',
+      versions: async () => ({}),
+      down: async () => {
+        asked.push('down');
+      },
+    };
+    const cluster = await attachExternal({ target: targetOf(there), allowDisruption: true, owner });
+    await cluster.nodes.get('origin')!.freeze();
+    await cluster.down();
+    assert.deepEqual(asked, ['down']);
   });
 
   test('whose node was started anew behind our back has one that ended', async () => {
