@@ -30,6 +30,11 @@ export class Hooks {
     );
   }
 
+  /** A publisher of this stream waits for its answer: the stream is in use, whatever it looks like. */
+  isAsked(streamUrl: string): boolean {
+    return this.#latest.has(streamUrl);
+  }
+
   /** The publisher has left before it was let in. */
   onLeft(request: PublishRequest): void {
     if (!request.stream.publisher) this.onUnpublish(request);

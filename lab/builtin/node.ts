@@ -204,12 +204,16 @@ export class MediaNode {
   #forgetStreams(): void {
     const now = performance.now();
     for (const [url, stream] of this.streams) {
-      if (stream.publisher || stream.playerCount > 0 || stream.demand?.active) stream.idleSince = now;
+      if (this.#isUsed(stream)) stream.idleSince = now;
       else if (now - stream.idleSince >= STREAM_LINGER_MS) {
         this.streams.delete(url);
         this.role.onStreamGone(stream);
       }
     }
+  }
+
+  #isUsed({ url, publisher, playerCount, demand }: Stream): boolean {
+    return Boolean(publisher || playerCount > 0 || demand?.active || this.hooks?.isAsked(url));
   }
 }
 
