@@ -10,3 +10,19 @@ export function closeSoon(socket: Socket, withinMs = LAST_BYTES_MS): void {
   const timer = setTimeout(() => socket.destroy(), withinMs);
   socket.once('close', () => clearTimeout(timer));
 }
+
+/**
+ * Closes once everything is sent, however long a peer needs that goes on taking it; one that takes nothing, and says nothing,
+ * for `idleMs` is given up. What it says meanwhile is not listened to.
+ */
+export function closeWhenTaken(socket: Socket, idleMs: number): void {
+  socket.pause();
+  socket.setTimeout(idleMs, () => socket.destroy());
+  socket.end(() => {
+    if (socket.destroyed) return;
+    // Bytes that were never read would make a reset of the end (RFC 1122, 4.2.2.13), and what is on its way would be lost.
+    socket.resume();
+    const timer = setTimeout(() => socket.destroy(), LAST_BYTES_MS);
+    socket.once('close', () => clearTimeout(timer));
+  });
+}

@@ -17,10 +17,11 @@ export type HeadFailure = 'malformed' | 'too-long' | 'timeout';
 const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP\/1\.([01])$/;
 const FIELD_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*$/;
 const END = '\r\n\r\n';
+const NOTHING = Buffer.alloc(0);
 
 /**
  * Calls `serve` for each head, and last for a failure. A client that does not read its answers is not read from either.
- * @param timeoutMs for each head, from the answer before.
+ * @param timeoutMs for each head, from when the answer before was taken.
  * @param serve answers at once; false when the socket is somebody else's from now on: what follows the head is not read.
  */
 export function readRequests(
@@ -30,21 +31,21 @@ export function readRequests(
 ): void {
   let text = '';
   let stopped = false;
+  /** The client has not taken all of its answers. */
+  let isSending = false;
   const stop = (): void => {
     stopped = true;
     clearTimeout(timer);
     socket.off('data', onData);
     socket.off('close', stop);
-    socket.off('drain', onDrain);
     socket.off('timeout', onStuck);
-    socket.setTimeout(0);
   };
   const fail = (failure: HeadFailure): void => {
     stop();
     serve(failure);
   };
   const timer = setTimeout(() => {
-    if (!socket.writableNeedDrain) fail('timeout');
+    if (!isSending) fail('timeout');
   }, timeoutMs);
   /** Returns whether it may be called again. */
   const serveOne = (): boolean => {
@@ -63,10 +64,21 @@ export function readRequests(
   };
   const look = (): void => {
     while (!socket.writableNeedDrain && serveOne());
-    if (stopped || !socket.writableNeedDrain) return;
+    if (stopped || isSending || socket.writableLength === 0) return;
+    isSending = true;
     socket.pause();
     socket.setTimeout(HTTP_SEND_TIMEOUT_MS);
+    socket.write(NOTHING, onTaken);
   };
+  const onTaken = (error?: Error | null): void => {
+    isSending = false;
+    if (stopped || error) return;
+    socket.setTimeout(0);
+    timer.refresh();
+    socket.resume();
+    look();
+  };
+  /** Of an answer nothing was taken for too long. */
   const onStuck = (): void => {
     socket.destroy();
   };
@@ -74,15 +86,8 @@ export function readRequests(
     text += bytes.toString('latin1');
     look();
   };
-  const onDrain = (): void => {
-    socket.setTimeout(0);
-    timer.refresh();
-    socket.resume();
-    if (text !== '') look();
-  };
   socket.on('data', onData);
   socket.on('close', stop);
-  socket.on('drain', onDrain);
   socket.on('timeout', onStuck);
 }
 

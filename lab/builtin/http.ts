@@ -1,6 +1,6 @@
 /** The HTTP port of a node: HTTP-FLV, HTTP-TS and HLS (facts/srs.md 6.3, 7.1). */
 import type { Socket } from 'node:net';
-import { closeSoon } from './close-soon.ts';
+import { closeSoon, closeWhenTaken } from './close-soon.ts';
 import { HTTP_SEND_TIMEOUT_MS, SERVER_NAME } from './constants.ts';
 import { serveHls } from './hls/serve.ts';
 import { playLive } from './http-flv.ts';
@@ -34,7 +34,7 @@ function route(node: MediaNode, socket: Socket, head: RequestHead): boolean {
   }
   const served = node.hls && serveHls(node, node.hls, socket, head);
   if (!served) refuse(socket, '404 Not Found');
-  else if (!head.keepAlive) finish(socket, HTTP_SEND_TIMEOUT_MS);
+  else if (!head.keepAlive) closeWhenTaken(socket, HTTP_SEND_TIMEOUT_MS);
   return served === true && head.keepAlive;
 }
 
@@ -57,11 +57,7 @@ function refuse(socket: Socket, status: string): void {
   socket.write(
     `HTTP/1.1 ${status}\r\nServer: ${SERVER_NAME}\r\nConnection: Close\r\nContent-Length: 0\r\n\r\n`,
   );
-  finish(socket);
-}
-
-/** What the client still sends is thrown away. */
-function finish(socket: Socket, withinMs?: number): void {
+  // What the client still sends is thrown away.
   socket.resume();
-  closeSoon(socket, withinMs);
+  closeSoon(socket);
 }

@@ -52,6 +52,7 @@ const httpResponse: Decoder = {
 /** As much of a socket as readRequests needs. */
 class NoSocket extends EventEmitter {
   writableNeedDrain = false;
+  readonly writableLength = 0;
   setTimeout(): this {
     return this;
   }
