@@ -88,7 +88,7 @@ export class HlsSegmenter implements StreamOutput {
   close(): void {
     const open = this.#open;
     this.#open = undefined;
-    if (open && !this.#has('hls-no-end')) this.#finish(open, open.end - open.start);
+    if (open && !this.#has('hls-no-end')) this.#finish(open, (open.end - open.start) | 0);
     this.#encoder.forget();
     this.#discontinuity = true;
     this.#toldUnfit = false;

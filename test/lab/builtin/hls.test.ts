@@ -5,7 +5,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { Frame } from '../../../lab/builtin/frame.ts';
+import { HlsSegmenter } from '../../../lab/builtin/hls/segmenter.ts';
+import { MediaType } from '../../../protocols/media.ts';
 import {
+  avcBody,
   avcHeader,
   playlistOf,
   segmentsOf,
@@ -258,4 +262,26 @@ test('audio alone is cut at 2.1 fragments', async () => {
     [2.1, 2.1],
   );
   publisher.close();
+});
+
+test('the last segment of a publication is there when its timestamps wrap in it', () => {
+  const segmenter = new HlsSegmenter({
+    settings: { fragmentSeconds: 10, windowSeconds: 60, sessions: false },
+    directory,
+    app: 'live',
+    stream: 'wrap',
+    mutants: new Set(),
+    log: () => {},
+  });
+  segmenter.push(new Frame(MediaType.video, 0, avcHeader()));
+  for (let frame = 0; frame < 25; frame++) {
+    const timestamp = (2 ** 32 - 500 + frame * 40) >>> 0;
+    segmenter.push(new Frame(MediaType.video, timestamp, avcBody(timestamp, frame === 0)));
+  }
+  segmenter.close();
+  assert.match(
+    Buffer.from(segmenter.file('wrap.m3u8')!).toString(),
+    /#EXTINF:0\.960, no desc\nwrap-0\.ts\n$/,
+  );
+  segmenter.dispose();
 });
