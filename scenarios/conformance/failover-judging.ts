@@ -168,21 +168,29 @@ function judgeClient(
   if (verdicts.length > 0) return verdicts;
   const frames = new NewFrames(history, watched, since === 'cure' ? cure! : faultAt);
   if (frames.count >= AFTERWARDS_FRAMES) {
-    return course.sessions > 0 ? [] : judgeSound(history, watched, frames.firstAt!);
+    return course.sessions > 0 ? [] : judgeSound(history, watched, faultAt, frames.firstAt!);
   }
   const afterwards = `${client}: a GOP of new frames, in which nothing is doubled or lost`;
   return [inconclusive(afterwards, `${frames.count} of ${AFTERWARDS_FRAMES} frames were seen`)];
 }
 
 /**
- * The failure only: sound that is sent, and of which nothing comes with the new frames to who has stayed. Who comes anew, over
- * HTTP-FLV, between the first picture and the first sound of a stream gets pictures only of SRS (guess_has_av). @param fromAt
- * epoch ms.
+ * The failure only: sound that is sent, and of which nothing comes with the new frames to who has stayed and has had it. Who
+ * comes over HTTP-FLV between the first picture and the first sound of a stream gets pictures only of SRS (guess_has_av).
+ * @param faultAt epoch ms. @param newAt when the first new frame came.
  */
-function judgeSound(history: History, { client, publisher }: Watched, fromAt: number): Judgement[] {
-  const isSound = ({ t, kind }: EventOf<'player.got' | 'publisher.sent'>) => kind === 'audio' && t >= fromAt;
-  if (client === publisher || !history.sent(publisher).some(isSound)) return [];
-  if (history.got(client).some(isSound)) return [];
+function judgeSound(
+  history: History,
+  { client, publisher }: Watched,
+  faultAt: number,
+  newAt: number,
+): Judgement[] {
+  const hasSound = (items: readonly EventOf<'player.got' | 'publisher.sent'>[], from: number, to: number) =>
+    items.some(({ t, kind }) => kind === 'audio' && t >= from && t < to);
+  const got = history.got(client);
+  const isSent = hasSound(history.sent(publisher), newAt, Number.POSITIVE_INFINITY);
+  if (!isSent || !hasSound(got, 0, faultAt)) return [];
+  if (hasSound(got, newAt, Number.POSITIVE_INFINITY)) return [];
   return [failed(`${client}: sound with its new frames`, 'none')];
 }
 

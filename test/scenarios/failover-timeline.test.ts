@@ -161,7 +161,7 @@ describe('judgeFailover', () => {
     const { verdict, says } = judge({ got: [...got.slice(0, 70), stranger!, ...got.slice(70)] });
     assert.deepEqual([verdict, /^video frame 120 at 4800 ms/.test(says)], ['fail', true]);
   });
-  test('new frames come with their sound, where there is any, to who has stayed', () => {
+  test('new frames come with their sound to who has stayed and has had it', () => {
     const heard = (sound: readonly MediaItem[], sounds = true, attempts: readonly number[] = []) => {
       const { history: seen } = history({
         attempts,
@@ -175,11 +175,16 @@ describe('judgeFailover', () => {
       append('player.got', 'player', sound);
       return verdictOf(judgeFailover(seen, GROUP));
     };
-    assert.equal(heard(audio({ from: 100, count: 100 })).verdict, 'pass');
-    assert.equal(heard([], false).verdict, 'pass');
-    assert.deepEqual(heard([]), { verdict: 'fail', says: 'none' });
-    assert.equal(heard(audio({ count: 50 })).verdict, 'fail', 'that of before');
-    assert.equal(heard([], true, [FAULT + 100]).verdict, 'pass', 'who comes anew may have come before it');
+    const before = audio({ count: 50 });
+    assert.equal(heard([...before, ...audio({ from: 100, count: 100 })]).verdict, 'pass');
+    assert.equal(heard(before, false).verdict, 'pass', 'none is sent any more');
+    assert.deepEqual(heard(before), { verdict: 'fail', says: 'none' });
+    assert.equal(heard([]).verdict, 'pass', 'it had none before either');
+    assert.equal(
+      heard(before, true, [FAULT + 100]).verdict,
+      'pass',
+      'who comes anew may have come before it',
+    );
   });
   test('a quick return may miss more than the longest wait', () => {
     const got = sent((frame) => frame >= 60 && frame < 63).filter(({ stamp }) => stamp!.frame !== 200);
