@@ -42,14 +42,10 @@ import {
 
 const JOINED = 'follow.joined';
 
-/** Puts players on record, who begin to ask now. */
-function joining(t: CheckContext, publisher: string, players: readonly RecordedPlayer[]): void {
+/** Puts players on record, lets them join and watch. */
+async function watch(t: CheckContext, publisher: string, players: readonly RecordedPlayer[]): Promise<void> {
   const impatient = isImpatient(t);
   for (const { label } of players) t.step(JOINED, { player: label, publisher, impatient });
-}
-
-/** Lets players who are on record join and watch. */
-async function watch(players: readonly RecordedPlayer[]): Promise<void> {
   await everyOne(players.map((player) => player.playing(REDIRECTED_PLAYING_WITHIN_MS)));
   await everyOne(players.map((player) => player.frames(WATCHED_FRAMES, WATCHED_WITHIN_MS)));
 }
@@ -184,8 +180,7 @@ const edgeFollows = check({
     const edges = edgesOfOrigins(t);
     t.step('edge.setting', { stream, holder: holder.spec.name, edges: edges.length });
     const players = watchAt(t, edges, stream);
-    joining(t, label, players);
-    await watch(players);
+    await watch(t, label, players);
     for (const node of clusteredOrigins(t)) await t.readApi(node.spec.name, stream);
     t.step('edge.counted');
     await Promise.all(players.map((player) => player.stop()));
@@ -248,7 +243,7 @@ const acrossRegions = check({
       { from: north!, to: south },
       { from: south, to: north! },
     ];
-    const watching: RecordedPlayer[][] = [];
+    const watching = [];
     const holders: string[] = [];
     for (const { from, to } of ways) {
       for (let turn = 1; turn <= names.length; turn++) {
@@ -256,13 +251,11 @@ const acrossRegions = check({
         const url = t.publishUrl(stream, from.spec.name);
         const { label } = await t.publish({ url, label: `${from.spec.name}-${turn}` });
         holders.push(await holderOf(t, stream, names));
-        const players = watchAt(t, [to], stream, `${label}-at-`);
-        joining(t, label, players);
-        watching.push(players);
+        watching.push({ label, players: watchAt(t, [to], stream, `${label}-at-`) });
       }
     }
     t.step('regions.setting', { holders: holders.join(' '), origins: names.length });
-    await everyOne(watching.map(watch));
+    await everyOne(watching.map(({ label, players }) => watch(t, label, players)));
     t.step('regions.watched');
   },
 
