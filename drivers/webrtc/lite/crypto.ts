@@ -130,6 +130,20 @@ export const nodeCrypto: DtlsCrypto = {
   verify: verifySignature,
 };
 
+/** Handshakes that take one P-256 key. Browsers make one for each; thousands of players need not, as with certificates. */
+const SHARE_USES = 100;
+let shared: { readonly share: KeyShare; uses: number } | undefined;
+
+function sharedKeyShare(group: NamedGroup): KeyShare {
+  if (group !== NamedGroup.secp256r1) return keyShare(group);
+  if (shared === undefined || shared.uses === SHARE_USES) shared = { share: keyShare(group), uses: 0 };
+  shared.uses++;
+  return shared.share;
+}
+
+/** For players by the thousand. */
+export const playersCrypto: DtlsCrypto = { ...nodeCrypto, keyShare: sharedKeyShare };
+
 /** For long packets; short ones cost less in protocols/srtp itself. */
 export const nodeSrtpCrypto: SrtpCrypto = {
   aes128Ecb(key) {

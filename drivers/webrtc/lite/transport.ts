@@ -26,7 +26,7 @@ import {
   type WebRtcTransport,
 } from '../contract.ts';
 import { Ticker } from '../ticker.ts';
-import { identityOfProcess, nodeCrypto, nodeSrtpCrypto } from './crypto.ts';
+import { identityOfProcess, nodeSrtpCrypto, playersCrypto } from './crypto.ts';
 import { IceAgent, type IceHandler, type Remote } from './ice.ts';
 import { MediaGate } from './media-gate.ts';
 import { type AnswerFields, readAnswer, writeOffer } from './offer.ts';
@@ -189,7 +189,7 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
     if (this.dtls !== undefined || this.answer === undefined) return;
     const { fingerprint, passive } = this.answer;
     const options = {
-      crypto: nodeCrypto,
+      crypto: playersCrypto,
       identity: identityOfProcess(),
       fingerprint,
       ...(this.options.srtpProfiles !== undefined && { srtpProfiles: this.options.srtpProfiles }),
