@@ -40,9 +40,10 @@ export abstract class WebRtcClient
   override bytesIn = 0;
   /** For the sweep. */
   deadline = 0;
-  /** As sent and as received; undefined before. */
+  /** As sent; undefined before. */
   offer: string | undefined = undefined;
-  answer: SessionDescription | undefined = undefined;
+  /** As received: read, it is a hundred objects, which none of thousands of players needs once it has joined. */
+  private answerText: string | undefined = undefined;
   /** Resolves when the server has answered DELETE, or was waited for long enough; undefined when there is none. */
   leaving: Promise<void> | undefined = undefined;
   /** In RTCP and, of publishers, in the offer. */
@@ -64,6 +65,11 @@ export abstract class WebRtcClient
     super(url, options, observer);
     this.scheme = scheme;
     this.openTransport = openTransport;
+  }
+
+  /** As received, read anew each time; undefined before. */
+  get answer(): SessionDescription | undefined {
+    return this.answerText === undefined ? undefined : parseSdp(this.answerText);
   }
 
   /** What is offered, in this order. */
@@ -122,7 +128,7 @@ export abstract class WebRtcClient
     const text = await signalling.post(offer);
     this.timing.handshake = wallClock.now();
     const answer = parseSdp(text);
-    this.answer = answer;
+    this.answerText = text;
     this.answered(answer);
     this.enter(ClientState.requesting);
     if (this.over) return;

@@ -98,6 +98,7 @@ export class DtlsClient extends DtlsEndpoint {
         if (type !== HandshakeType.finished) this.unexpected(message, Due.finished);
         this.verifyFinished('server', body);
         this.established();
+        this.#forget();
         return;
     }
     this.transcript.push(encodeHandshake(message));
@@ -141,6 +142,13 @@ export class DtlsClient extends DtlsEndpoint {
       negotiation('a server that takes ECDSA with SHA-256', schemes.join(', '));
     }
     this.#certificateRequested = true;
+  }
+
+  /** The server's Finished says that it has our last flight; the key has done its work. */
+  #forget(): void {
+    this.forgetFlight();
+    this.#share = undefined;
+    this.#peerKey = new Uint8Array(0);
   }
 
   #answer(): void {

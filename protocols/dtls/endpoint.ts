@@ -252,6 +252,12 @@ export abstract class DtlsEndpoint {
     this.#handler.connected();
   }
 
+  /** Of the handshake that is done, what neither side can ask for any more. */
+  protected forgetFlight(): void {
+    this.#sent = [];
+    this.peerCertificate = undefined;
+  }
+
   protected unexpected(message: HandshakeMessage, expected: string): never {
     throw new ProtocolError(ProtocolErrorCode.DtlsUnexpected, expected, nameOf(HandshakeType, message.type));
   }

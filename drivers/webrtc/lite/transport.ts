@@ -83,6 +83,8 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
   private answer: AnswerFields | undefined = undefined;
   private dtls: DtlsEndpoint | undefined = undefined;
   private gate: MediaGate | undefined = undefined;
+  private out: MasterKeys | undefined = undefined;
+  /** Made by the first packet: players never send one. */
   private rtpOut: SrtpSender | undefined = undefined;
   private rtcpIn: SrtcpReceiver | undefined = undefined;
   private rtcpOut: SrtcpSender | undefined = undefined;
@@ -131,7 +133,8 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
 
   sendRtp(packet: Uint8Array): boolean {
     if (this.state !== TransportState.connected) return false;
-    return this.send(this.rtpOut!.protect(packet));
+    this.rtpOut ??= new SrtpSender(this.out!, nodeSrtpCrypto);
+    return this.send(this.rtpOut.protect(packet));
   }
 
   sendRtcp(packet: Uint8Array): boolean {
@@ -224,7 +227,7 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
     const srtp = new SrtpReceiver(into, nodeSrtpCrypto);
     const plan = { sample: this.options.sample, first: FIRST_UNITS, offset: randomInt(2 ** 32) };
     this.gate = new MediaGate(srtp, this.answer!.kinds, plan, this.observer);
-    this.rtpOut = new SrtpSender(out, nodeSrtpCrypto);
+    this.out = out;
     this.rtcpIn = new SrtcpReceiver(into, nodeSrtpCrypto);
     this.rtcpOut = new SrtcpSender(out, nodeSrtpCrypto);
     this.state = TransportState.connected;
