@@ -88,7 +88,9 @@ export function numbers(size: 1 | 2, values: readonly number[]): Uint8Array {
 }
 
 export function ascii(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
 }
 
 export function equal(a: Uint8Array, b: Uint8Array): boolean {

@@ -20,20 +20,32 @@ const STATIC: Readonly<Record<number, { name: string; clockRate: number }>> = {
   9: { name: 'G722', clockRate: 8000 },
 };
 
+const NONE: readonly string[] = [];
+
 class Section {
   connection: string | undefined;
-  readonly all: SdpAttribute[] = [];
+  readonly #all: SdpAttribute[] = [];
+  /** Their values; '' for one without. */
+  readonly #byName = new Map<string, string[]>();
   /** Of those that are read into fields: what is left is `attributes`. */
   readonly #read = new Set<string>();
+
+  add(attribute: SdpAttribute): void {
+    this.#all.push(attribute);
+    const { name, value = '' } = attribute;
+    const values = this.#byName.get(name);
+    if (values === undefined) this.#byName.set(name, [value]);
+    else values.push(value);
+  }
 
   /** The value of the first one; '' for one without a value. */
   one(name: string): string | undefined {
     return this.many(name)[0];
   }
 
-  many(name: string): string[] {
+  many(name: string): readonly string[] {
     this.#read.add(name);
-    return this.all.filter((attribute) => attribute.name === name).map(({ value }) => value ?? '');
+    return this.#byName.get(name) ?? NONE;
   }
 
   has(name: string): boolean {
@@ -41,7 +53,7 @@ class Section {
   }
 
   rest(): SdpAttribute[] {
-    return this.all.filter(({ name }) => !this.#read.has(name));
+    return this.#all.filter(({ name }) => !this.#read.has(name));
   }
 }
 
@@ -69,7 +81,7 @@ export function parseSdp(text: string, limits: Partial<SdpLimits> = {}): Session
       if (media.length === maxMedia) throw size(`at most ${maxMedia} media descriptions`, media.length + 1);
       section = new Section();
       media.push({ section, value });
-    } else if (type === 'a') section.all.push(attribute(value));
+    } else if (type === 'a') section.add(attribute(value));
     else if (type === 'c') section.connection = value;
     else if (type === 'o' && section === session) origin = value;
     else if (type === 's' && section === session) name = value;

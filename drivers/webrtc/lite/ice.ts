@@ -3,7 +3,6 @@
  * first that is answered is nominated and kept by consent (RFC 7675). No sockets and no timers. The peer may be lite
  * (SRS, mediasoup) or full (libdatachannel, a browser); then its own checks are answered, too.
  */
-import { randomBytes } from 'node:crypto';
 import { ProtocolError } from '../../../protocols/errors.ts';
 import {
   decodeStun,
@@ -13,6 +12,7 @@ import {
   StunMethod,
   verifyIntegrity,
 } from '../../../protocols/stun/message.ts';
+import { randomBytes } from '../random.ts';
 import { hmacSha1 } from './crypto.ts';
 
 /** Between checks of different candidates (RFC 8445 section 14.2). */

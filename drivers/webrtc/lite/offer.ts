@@ -92,12 +92,20 @@ function candidates(localAddress: string | undefined, port: number): SdpCandidat
   }));
 }
 
-function outwardAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((addresses) =>
-    (addresses ?? [])
+/** For so long an answer of the system is good: a ramp of thousands makes thousands of offers. */
+const INTERFACES_MS = 1000;
+let outward: { readonly addresses: readonly string[]; readonly until: number } | undefined;
+
+function outwardAddresses(): readonly string[] {
+  const now = performance.now();
+  if (outward === undefined || now >= outward.until) {
+    const addresses = Object.values(networkInterfaces())
+      .flatMap((all) => all ?? [])
       .filter(({ family, internal }) => family === 'IPv4' && !internal)
-      .map(({ address }) => address),
-  );
+      .map(({ address }) => address);
+    outward = { addresses, until: now + INTERFACES_MS };
+  }
+  return outward.addresses;
 }
 
 /** How a payload type is treated. */
