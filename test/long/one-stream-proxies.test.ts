@@ -4,11 +4,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { startCluster } from '../../../lab/runners/process.ts';
-import { proxyCluster } from '../../../lab/topologies/proxy-cluster.ts';
-import { carry } from './one-stream.ts';
+import { startCluster } from '../../lab/runners/process.ts';
+import { proxyCluster } from '../../lab/topologies/proxy-cluster.ts';
+import { carry } from '../lab/runners/one-stream.ts';
 
-const PROXY_MAIN = fileURLToPath(new URL('../../../lab/builtin/proxy/main.ts', import.meta.url));
+const PROXY_MAIN = fileURLToPath(new URL('../../lab/builtin/proxy/main.ts', import.meta.url));
 
 /** The origins to which anything went. */
 function originsOf(links: readonly string[], pattern: RegExp): string[] {

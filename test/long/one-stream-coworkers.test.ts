@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { carry } from './one-stream.ts';
+import { carry } from '../lab/runners/one-stream.ts';
 
 describe('one stream of origins that ask others', () => {
   it('is found at a coworker', async () => {

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Topology } from '../../../lab/topology.ts';
-import { judgeEconomics } from '../../../reports/judge-bench-economics.ts';
-import { Bench, type BenchEconomics } from '../../../reports/results-bench.ts';
-import { PROFILE_OF, type Profile } from '../../../scenarios/bench/profile.ts';
-import { runBench } from '../../../scenarios/bench/run.ts';
-import { DEFAULT_SLO } from '../../../scenarios/bench/slo.ts';
+import type { Topology } from '../../lab/topology.ts';
+import { judgeEconomics } from '../../reports/judge-bench-economics.ts';
+import { Bench, type BenchEconomics } from '../../reports/results-bench.ts';
+import { PROFILE_OF, type Profile } from '../../scenarios/bench/profile.ts';
+import { runBench } from '../../scenarios/bench/run.ts';
+import { DEFAULT_SLO } from '../../scenarios/bench/slo.ts';
 
 const PAIR: Topology = {
   name: 'pair',
   title: 'Two origins that redirect, and an edge that asks the one without the stream first',
-  source: 'test/scenarios/bench/run.test.ts',
+  source: 'test/long/bench-cluster.test.ts',
   nodes: [
     { name: 'origin', role: 'origin', upstreams: [], coworkers: ['other'] },
     { name: 'other', role: 'origin', upstreams: [], coworkers: ['origin'] },
