@@ -4,6 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { appendFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { killGroup } from '../lab/runners/process-group.ts';
 import { formatSeconds } from '../reports/format.ts';
 import { type Verdict, worstVerdict } from '../reports/results.ts';
 import { ExitCode, painter, paintVerdict, table } from './output.ts';
@@ -101,8 +102,8 @@ async function runStep(
   let ended: 'overdue' | 'interrupted' | undefined;
   const end = (why: 'overdue' | 'interrupted') => {
     ended ??= why;
-    killGroup(child, 'SIGINT');
-    setTimeout(() => killGroup(child, 'SIGKILL'), GRACE_MS).unref();
+    killGroup(child.pid, 'SIGINT');
+    setTimeout(() => killGroup(child.pid, 'SIGKILL'), GRACE_MS).unref();
   };
   const timer = setTimeout(end, timeoutMs, 'overdue');
   const onAbort = () => end('interrupted');
@@ -113,7 +114,7 @@ async function runStep(
       child.once('error', reject);
       child.once('exit', (status, by) => resolve(status ?? by ?? 'SIGKILL'));
     });
-    killGroup(child, 'SIGKILL');
+    killGroup(child.pid, 'SIGKILL');
     await logged;
     if (ended === 'overdue') return { verdict: 'error', why: `not over after ${formatSeconds(timeoutMs)}` };
     if (ended === 'interrupted') return { verdict: 'inconclusive', why: 'interrupted' };
@@ -133,16 +134,6 @@ async function writeLog(child: ChildProcess, path: string): Promise<void> {
     [child.stdout!, child.stderr!].map((stream) => pipeline(stream, log, { end: false })),
   );
   await new Promise<void>((resolve) => log.end(resolve));
-}
-
-/** Of a group that is gone nothing is left to end. */
-function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
 }
 
 /** Steps that nobody could run are no pass. */

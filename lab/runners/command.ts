@@ -1,6 +1,7 @@
 /** Runs a program to its end, as an argument list that no shell reads, bounded in time and output. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
+import { killGroup } from './process-group.ts';
 
 export interface Ran {
   readonly stdout: string;
@@ -96,15 +97,7 @@ export function runCommand(argv: readonly string[], options: RunOptions = {}): P
 function kill(child: ChildProcess, apart: boolean): void {
   const { pid, exitCode, signalCode } = child;
   if (pid === undefined || exitCode !== null || signalCode !== null) return;
-  if (apart) killGroup(pid);
+  if (apart) killGroup(pid, 'SIGKILL');
   // Tells by `error` when it is not ours to kill.
   child.kill('SIGKILL');
-}
-
-function killGroup(leader: number): void {
-  try {
-    process.kill(-leader, 'SIGKILL');
-  } catch {
-    // Nobody is in it any more.
-  }
 }
