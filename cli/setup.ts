@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { findProgram } from '../lab/runners/find-program.ts';
+import { entryOf } from '../runtime/entry.ts';
 import { ExitCode } from './output.ts';
 import { missingPrograms, type Purpose, type SystemProgram } from './programs.ts';
 
@@ -138,4 +139,8 @@ function isOfDebian(): boolean {
   return existsSync(file) && /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(readFileSync(file, 'utf8'));
 }
 
-if (import.meta.filename === process.argv[1]) process.exitCode = setup(process.argv.slice(2), thisMachine());
+if (import.meta.filename === process.argv[1]) {
+  process.exitCode = setup(process.argv.slice(2), thisMachine());
+  // What comes next starts many processes, some of them at the same time.
+  entryOf('cli/main.ts');
+}

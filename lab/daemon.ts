@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { entryOf } from '../runtime/entry.ts';
 import { HttpNodeApi } from './api.ts';
 import type { NodeState } from './cluster.ts';
 import { type LabState, livingProcesses, StateFile } from './daemon-state.ts';
@@ -45,7 +45,6 @@ export interface UpOptions extends DaemonRequest {
   readonly signal?: AbortSignal;
 }
 
-const DAEMON_MAIN = fileURLToPath(new URL('./daemon-main.ts', import.meta.url));
 /** A daemon needs some 50 ms to end; one that does not react in this time is killed. */
 const DOWN_WITHIN_MS = 5000;
 const LOOK_EVERY_MS = 10;
@@ -75,12 +74,13 @@ export async function labUp(options: UpOptions): Promise<LabState> {
 }
 
 function forkDaemon(request: DaemonRequest, logFile: string): ChildProcess {
+  const { file, nodeArgs } = entryOf('lab/daemon-main.ts');
   const log = openSync(logFile, 'w');
   try {
-    return fork(DAEMON_MAIN, [JSON.stringify(request)], {
+    return fork(file, [JSON.stringify(request)], {
       // A session of its own: neither the terminal's interrupt nor its end reaches it.
       detached: true,
-      execArgv: ['--import', import.meta.resolve('tsx')],
+      execArgv: [...nodeArgs],
       stdio: ['ignore', log, log, 'ipc'],
     });
   } finally {

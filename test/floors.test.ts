@@ -7,11 +7,12 @@ const root = resolve(import.meta.dirname, '..');
 
 /** What each floor may import besides itself. */
 const FLOORS: Record<string, readonly string[]> = {
-  cli: ['scenarios', 'lab', 'drivers', 'reports', 'protocols'],
-  scenarios: ['lab', 'drivers', 'reports', 'protocols'],
-  lab: ['protocols'],
-  drivers: ['protocols'],
+  cli: ['scenarios', 'lab', 'drivers', 'reports', 'runtime', 'protocols'],
+  scenarios: ['lab', 'drivers', 'reports', 'runtime', 'protocols'],
+  lab: ['runtime', 'protocols'],
+  drivers: ['runtime', 'protocols'],
   reports: ['protocols'],
+  runtime: [],
   protocols: [],
 };
 

@@ -9,13 +9,16 @@ COPY package.json package-lock.json tsconfig.json ./
 # No install scripts: every binary is a package of its own.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY protocols protocols
+COPY runtime runtime
 COPY drivers drivers
 COPY lab lab
 COPY reports reports
 COPY scenarios scenarios
 COPY cli cli
 COPY fixtures/media fixtures/media
+# The user that it runs as may not write there.
+RUN node --import tsx runtime/bundle.ts
 USER node
 # tsx keeps what it has compiled below TMPDIR.
-ENTRYPOINT ["node", "--import", "tsx", "/liveproof/cli/main.ts"]
+ENTRYPOINT ["node", "--import", "tsx", "/liveproof/cli/start.ts"]
 CMD ["--help"]

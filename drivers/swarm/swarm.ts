@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { entryOf } from '../../runtime/entry.ts';
 import { LatencyHistogram } from '../measure/histogram.ts';
 import { addCounts } from './counts.ts';
 import type { CrowdOptions, CrowdSnapshot, FrameTotals } from './crowd.ts';
@@ -79,9 +79,6 @@ const REPORT_GRACE_MS = 200;
 /** A worker that does not answer `stop` within this time is counted as dead. Closing 5000 players takes 0.3 s. */
 const STOP_TIMEOUT_MS = 10_000;
 
-const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
-const TSX = import.meta.resolve('tsx');
-
 interface Worker {
   readonly process: ChildProcess;
   readonly crowd: CrowdOptions;
@@ -132,8 +129,9 @@ export class Swarm {
 
   #fork(index: number, count: number): Worker {
     const { urls, clients, rampMs, client, shard = WHOLE } = this.#options;
-    const child = fork(WORKER, [], {
-      execArgv: [...PLAYERS_NODE_ARGS, '--import', TSX],
+    const { file, nodeArgs } = entryOf('drivers/swarm/worker.ts');
+    const child = fork(file, [], {
+      execArgv: [...PLAYERS_NODE_ARGS, ...nodeArgs],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
     });

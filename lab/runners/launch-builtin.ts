@@ -1,5 +1,5 @@
 /** Builtin media nodes: our own server, one Node process each. */
-import { fileURLToPath } from 'node:url';
+import { startArgs } from '../../runtime/entry.ts';
 import type { BuiltinConfig } from '../builtin/config.ts';
 import type { Timeouts } from '../builtin/constants.ts';
 import type { NodeSpec, RtcSettings } from '../topology.ts';
@@ -15,8 +15,6 @@ import {
 import { mediaNodeReady } from './readiness.ts';
 import { coworkersOf, heartbeatMs, hooksOf, registrationOf } from './registration.ts';
 
-const BUILTIN_MAIN = fileURLToPath(new URL('../builtin/main.ts', import.meta.url));
-
 export const builtinLauncher: Launcher = {
   engine: 'builtin',
   check() {},
@@ -24,7 +22,7 @@ export const builtinLauncher: Launcher = {
     const { host, ports } = addressOf(plan, spec.name);
     return {
       program: process.execPath,
-      args: ['--import', import.meta.resolve('tsx'), BUILTIN_MAIN, JSON.stringify(configOf(spec, plan))],
+      args: [...startArgs('lab/builtin/main.ts'), JSON.stringify(configOf(spec, plan))],
       answers: (pid) => mediaNodeReady(host, ports, pid),
     };
   },

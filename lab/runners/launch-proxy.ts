@@ -1,7 +1,7 @@
 /** Proxies in front of origins: ours, or a program that speaks the same environment (seeds/001, Config and Register). */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { startArgs } from '../../runtime/entry.ts';
 import type { ProxyTimeouts } from '../builtin/proxy/timeouts.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
 import type { NodeSpec } from '../topology.ts';
@@ -10,8 +10,6 @@ import { addressOf, type ClusterPlan, type Launcher, mutantsOf, withoutInherited
 import { httpAnswers, mediaNodeReady } from './readiness.ts';
 import { REGISTER_PATH } from './registration.ts';
 
-const PROXY_MAIN = fileURLToPath(new URL('../builtin/proxy/main.ts', import.meta.url));
-
 export const builtinProxyLauncher: Launcher = {
   engine: 'builtin',
   check() {},
@@ -19,7 +17,7 @@ export const builtinProxyLauncher: Launcher = {
     const { host, ports } = addressOf(plan, spec.name);
     return {
       program: process.execPath,
-      args: ['--import', import.meta.resolve('tsx'), PROXY_MAIN],
+      args: startArgs('lab/builtin/proxy/main.ts'),
       env: {
         ...environmentOf(spec, plan),
         PROXY_NAME: spec.name,

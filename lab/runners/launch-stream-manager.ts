@@ -1,12 +1,10 @@
 /** The stream manager: ours, one Node process. */
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { startArgs } from '../../runtime/entry.ts';
 import type { StreamManagerConfig } from '../builtin/stream-manager/config.ts';
 import type { NodeSpec } from '../topology.ts';
 import { addressOf, type ClusterPlan, type Launcher, mutantsOf } from './launch.ts';
 import { apiAnswers, httpGet } from './readiness.ts';
-
-const STREAM_MANAGER_MAIN = fileURLToPath(new URL('../builtin/stream-manager/main.ts', import.meta.url));
 
 export const streamManagerLauncher: Launcher = {
   engine: 'builtin',
@@ -16,7 +14,7 @@ export const streamManagerLauncher: Launcher = {
     const config = JSON.stringify(configOf(spec, plan));
     return {
       program: process.execPath,
-      args: ['--import', import.meta.resolve('tsx'), STREAM_MANAGER_MAIN, config],
+      args: [...startArgs('lab/builtin/stream-manager/main.ts'), config],
       answers: (pid) => apiAnswers(host, ports.api, pid),
     };
   },

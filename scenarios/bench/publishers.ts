@@ -2,12 +2,10 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { PublishFigures } from '../../drivers/swarm/load.ts';
+import { entryOf } from '../../runtime/entry.ts';
 import type { FromPublishers, PublishersTask } from './publishers-main.ts';
 
-const MAIN = fileURLToPath(new URL('publishers-main.ts', import.meta.url));
-const TSX = import.meta.resolve('tsx');
 /** A process of publishers that does not end when asked to. */
 const END_WITHIN_MS = 10_000;
 
@@ -20,7 +18,8 @@ export class Publishers {
 
   constructor(task: PublishersTask) {
     this.#task = task;
-    this.#child = fork(MAIN, [], { execArgv: ['--import', TSX], serialization: 'advanced' });
+    const { file, nodeArgs } = entryOf('scenarios/bench/publishers-main.ts');
+    this.#child = fork(file, [], { execArgv: [...nodeArgs], serialization: 'advanced' });
     this.#ready = once(this.#child, 'message');
     this.#child.on('message', (message: FromPublishers) => {
       if (message.type === 'tick') this.#settled = message.publishing + message.failed;

@@ -2,12 +2,11 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { startArgs } from '../../runtime/entry.ts';
 import { describeTarget, running } from '../lab/runners/somebody-else.ts';
 import { resultsIn, temporary } from './surroundings.ts';
-
-const MAIN = resolve(import.meta.dirname, '../../cli/main.ts');
 
 describe('gate --target', () => {
   test('is not fooled by an edge that pulls per player', async (t) => {
@@ -73,7 +72,7 @@ nodes:
 async function liveproof(
   ...args: string[]
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+  const child: ChildProcess = spawn(process.execPath, [...startArgs('cli/main.ts'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1' },
   });

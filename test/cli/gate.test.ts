@@ -1,18 +1,17 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { selected } from '../../cli/gate.ts';
 import { matrixOf } from '../../cli/mutants.ts';
 import { UsageError } from '../../cli/output.ts';
 import type { Finding } from '../../reports/results.ts';
+import { startArgs } from '../../runtime/entry.ts';
 import { CHECKS } from '../../scenarios/conformance/index.ts';
 import { proofOf } from '../../scenarios/mutants.ts';
 import { resultsIn, temporary } from './surroundings.ts';
-
-const MAIN = resolve(import.meta.dirname, '../../cli/main.ts');
 
 interface Run {
   readonly child: ChildProcess;
@@ -20,7 +19,7 @@ interface Run {
 }
 
 function liveproof(...args: string[]): Run {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+  const child = spawn(process.execPath, [...startArgs('cli/main.ts'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1' },
   });

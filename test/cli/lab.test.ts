@@ -7,13 +7,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { noteOnHls } from '../../cli/lab-words.ts';
 import { labDown } from '../../lab/daemon.ts';
 import { type LabState, livingProcesses, StateFile } from '../../lab/daemon-state.ts';
 import { TOPOLOGIES } from '../../lab/topologies/index.ts';
-
-const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+import { startArgs } from '../../runtime/entry.ts';
 
 let directory: string;
 
@@ -38,7 +36,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 function launch(...args: string[]): ChildProcess {
   const env = { ...process.env };
   delete env.SRS_BIN;
-  return spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+  return spawn(process.execPath, [...startArgs('cli/main.ts'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env,
   });

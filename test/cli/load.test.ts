@@ -6,15 +6,14 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { type LoadArguments, type LoadSurroundings, load } from '../../cli/load.ts';
 import { ExitCode, UsageError } from '../../cli/output.ts';
 import type { LoadOptions, LoadTick } from '../../drivers/swarm/load.ts';
 import { type Load, Results } from '../../reports/results.ts';
+import { startArgs } from '../../runtime/entry.ts';
 import { hlsFigures, loadFigures, srtFigures, webRtcFigures } from '../reports/samples.ts';
 import { resultsIn, surroundings, temporary } from './surroundings.ts';
 
-const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 const URL_OF_FLV = 'http://127.0.0.1:8080/live/a.flv';
 const URL_OF_HLS = 'http://127.0.0.1:8080/live/a.m3u8';
 const ARGUMENTS: LoadArguments = { clients: '10', ramp: '500ms', duration: '2m' };
@@ -257,7 +256,7 @@ async function startReal(t: TestContext, out: string): Promise<ChildProcess> {
   await once(server, 'listening');
   const url = `rtmp://127.0.0.1:${(server.address() as AddressInfo).port}/live/a`;
   const args = ['load', url, '-n', '3', '--workers', '1', '--ramp', '0', '--duration', '60s', '--out', out];
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+  const child = spawn(process.execPath, [...startArgs('cli/main.ts'), ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   t.after(() => {

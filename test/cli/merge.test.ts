@@ -5,7 +5,6 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { parseInstant, parseShard } from '../../cli/load.ts';
 import { merge } from '../../cli/merge.ts';
 import { ExitCode, UsageError } from '../../cli/output.ts';
@@ -15,10 +14,10 @@ import { loopbackSource } from '../../drivers/swarm/addresses.ts';
 import { runLoad } from '../../drivers/swarm/load.ts';
 import { encodeTag, flvHeader } from '../../protocols/flv/writer.ts';
 import type { Results } from '../../reports/results.ts';
+import { startArgs } from '../../runtime/entry.ts';
 import { finding, gate } from '../reports/samples.ts';
 import { Capture, resultsIn, temporary } from './surroundings.ts';
 
-const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 const source = MediaSource.load('fixtures/media/av-480k.flv');
 const FRAMES = 120;
 
@@ -54,7 +53,7 @@ async function server(t: TestContext) {
 }
 
 async function shard(args: readonly string[]): Promise<void> {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'load', ...args], { stdio: 'ignore' });
+  const child = spawn(process.execPath, [...startArgs('cli/main.ts'), 'load', ...args], { stdio: 'ignore' });
   await once(child, 'exit');
 }
 

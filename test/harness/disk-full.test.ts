@@ -8,6 +8,7 @@ import { load } from '../../cli/load.ts';
 import { ExitCode, makeRunDirectory, UsageError } from '../../cli/output.ts';
 import { HistoryWriter } from '../../reports/history-writer.ts';
 import { ReportError, writeRun } from '../../reports/write.ts';
+import { startArgs } from '../../runtime/entry.ts';
 import { surroundings, temporary } from '../cli/surroundings.ts';
 import { gate, loadFigures, load as loadResults } from '../reports/samples.ts';
 
@@ -62,11 +63,9 @@ test('the real command has a message without a stack, and a code that blames nob
   const directory = temporary(t);
   writeFileSync(join(directory, 'results.json'), JSON.stringify(loadResults()));
   fullFor(directory, 'summary.md');
-  const { status, stderr } = spawnSync(
-    process.execPath,
-    ['--import', 'tsx', 'cli/main.ts', 'report', directory],
-    { encoding: 'utf8' },
-  );
+  const { status, stderr } = spawnSync(process.execPath, [...startArgs('cli/main.ts'), 'report', directory], {
+    encoding: 'utf8',
+  });
   assert.equal(status, ExitCode.inconclusive, stderr);
   assert.match(stderr, /error: the report could not be written to .*ENOSPC/);
   assert.doesNotMatch(stderr, /^ +at /m);

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const FLOORS = ['cli', 'scenarios', 'lab', 'drivers', 'reports', 'protocols', 'test'];
+const FLOORS = ['cli', 'scenarios', 'lab', 'drivers', 'reports', 'runtime', 'protocols', 'test'];
 
 /** Names of node:child_process that hand a string to a shell, whichever way they are imported. */
 const SHELLS: readonly RegExp[] = [

@@ -5,6 +5,7 @@ import { filesOfClient, requireOpenFiles } from '../../cli/open-files.ts';
 import { ExitCode, UsageError } from '../../cli/output.ts';
 import { LabError } from '../../lab/errors.ts';
 import { connectionsFor, LEAST_CONNECTIONS, WANTED_CONNECTIONS } from '../../lab/runners/launch.ts';
+import { startArgs } from '../../runtime/entry.ts';
 
 const RTMP = ['rtmp://127.0.0.1/live/a'];
 
@@ -53,7 +54,7 @@ test('a cluster that could hold next to nobody does not start, and its limit is 
 });
 
 test('the real command says it before it starts anything', () => {
-  const prlimit = ['--nofile=256:256', '--', process.execPath, '--import', 'tsx', 'cli/main.ts'];
+  const prlimit = ['--nofile=256:256', '--', process.execPath, ...startArgs('cli/main.ts')];
   const { status, stderr } = spawnSync(
     'prlimit',
     [...prlimit, 'load', ...RTMP, '-n', '1000', '--workers', '1'],

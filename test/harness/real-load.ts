@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import { MediaSource } from '../../drivers/measure/source.ts';
 import type { ProcessIdentity } from '../../lab/runners/proc.ts';
 import { encodeTag, flvHeader } from '../../protocols/flv/writer.ts';
+import { startArgs } from '../../runtime/entry.ts';
 import { eventually, type Scripted, scripted, within } from '../drivers/support/observe.ts';
 import { commandOf, descendantsOf } from '../support/processes.ts';
 
@@ -62,7 +63,7 @@ export async function startLoad(
   const url = `http://127.0.0.1:${server.port}/live/x.flv`;
   const numbers = ['-n', String(clients), '--workers', String(workers), '--ramp', ramp];
   const args = ['load', url, ...numbers, '--duration', duration, '--out', out];
-  const child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', ...args], {
+  const child = spawn(process.execPath, [...startArgs('cli/main.ts'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });

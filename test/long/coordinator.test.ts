@@ -6,12 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ExitCode } from '../../cli/output.ts';
+import { startArgs } from '../../runtime/entry.ts';
 import { temporary } from '../cli/surroundings.ts';
 import { within } from '../drivers/support/observe.ts';
 import { commandOf, descendantsOf, gone } from '../support/processes.ts';
 
 function liveproof(...args: string[]) {
-  return spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', ...args], {
+  return spawn(process.execPath, [...startArgs('cli/main.ts'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1' },
   });

@@ -16,10 +16,10 @@ import {
 } from '../../../protocols/rtmp/commands.ts';
 import { ClientHandshake } from '../../../protocols/rtmp/handshake.ts';
 import { type Message, MessageAssembler } from '../../../protocols/rtmp/message-assembler.ts';
+import { startArgs } from '../../../runtime/entry.ts';
 import { freePorts } from '../../support/ports.ts';
 
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
-const MAIN = `${ROOT}lab/builtin/main.ts`;
 
 export interface TestNode {
   readonly config: BuiltinConfig;
@@ -60,7 +60,7 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
       ...options.settings,
     },
   };
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, JSON.stringify(config)], {
+  const child = spawn(process.execPath, [...startArgs('lab/builtin/main.ts'), JSON.stringify(config)], {
     cwd: ROOT,
     stdio: ['pipe', 'pipe', 'inherit'],
   });

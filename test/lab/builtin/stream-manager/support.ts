@@ -4,11 +4,9 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import type { StreamManagerConfig } from '../../../../lab/builtin/stream-manager/config.ts';
+import { startArgs } from '../../../../runtime/entry.ts';
 import { freePort } from '../../../support/ports.ts';
-
-const MAIN = fileURLToPath(new URL('../../../../lab/builtin/stream-manager/main.ts', import.meta.url));
 
 export class TestManager {
   readonly url: string;
@@ -33,9 +31,13 @@ export class TestManager {
   }
 
   async start(): Promise<void> {
-    const child = spawn(process.execPath, ['--import', 'tsx', MAIN, JSON.stringify(this.#config)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+    const child = spawn(
+      process.execPath,
+      [...startArgs('lab/builtin/stream-manager/main.ts'), JSON.stringify(this.#config)],
+      {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      },
+    );
     this.#child = child;
     for await (const line of createInterface({ input: child.stdout })) if (line.startsWith('ready ')) break;
     child.stdout.resume();
