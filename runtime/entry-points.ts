@@ -12,6 +12,13 @@ export const ENTRY_POINTS = [
   'lab/builtin/stream-manager/main.ts',
   'lab/daemon-main.ts',
   'scenarios/bench/publishers-main.ts',
+  'scenarios/benchmark/feeder.ts',
+  'scenarios/benchmark/hls-feeder.ts',
+  'scenarios/benchmark/reader.ts',
+  'scenarios/benchmark/srt-feeder.ts',
+  'scenarios/benchmark/stream-manager-asker.ts',
+  'scenarios/benchmark/webrtc-feeder.ts',
+  'scenarios/benchmark/webrtc-players.ts',
 ] as const;
 
 export type EntryPoint = (typeof ENTRY_POINTS)[number];

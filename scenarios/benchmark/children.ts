@@ -3,10 +3,11 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { PLAYERS_NODE_ARGS } from '../../drivers/swarm/heap.ts';
+import { entryOf } from '../../runtime/entry.ts';
+import type { EntryPoint } from '../../runtime/entry-points.ts';
 import type { ReaderResult, ReaderTask } from './reader.ts';
 
 export const MEDIA = fileURLToPath(new URL('../../fixtures/media/av-480k.flv', import.meta.url));
-const TSX = import.meta.resolve('tsx');
 
 /**
  * V8's memory reducer begins some seconds after the start of a process and takes CPU, once: in the window of a bench that
@@ -17,10 +18,10 @@ const STEADY = ['--no-memory-reducer'];
 /** For profiles: `LIVEPROOF_BENCH_NODE_ARGS='--cpu-prof --cpu-prof-dir=/tmp/prof'`. */
 export const PROFILE = (process.env.LIVEPROOF_BENCH_NODE_ARGS ?? '').split(' ').filter((arg) => arg !== '');
 
-/** @param file beside this one. */
-export function startChild(file: string, args: string[] = []): ChildProcess {
-  return fork(fileURLToPath(new URL(file, import.meta.url)), args, {
-    execArgv: ['--expose-gc', ...PLAYERS_NODE_ARGS, ...STEADY, '--import', TSX, ...PROFILE],
+export function startChild(entryPoint: EntryPoint, args: string[] = []): ChildProcess {
+  const { file, nodeArgs } = entryOf(entryPoint);
+  return fork(file, args, {
+    execArgv: ['--expose-gc', ...PLAYERS_NODE_ARGS, ...STEADY, ...nodeArgs, ...PROFILE],
     serialization: 'advanced',
   });
 }
@@ -40,7 +41,7 @@ export function mustLive(feeder: ChildProcess): () => void {
 
 /** One measurement of reader.ts, in a process of its own. */
 export async function measure(task: ReaderTask): Promise<ReaderResult> {
-  const child = startChild('reader.ts');
+  const child = startChild('scenarios/benchmark/reader.ts');
   const result = await new Promise<ReaderResult>((resolve, reject) => {
     child.on('message', (message: { result?: ReaderResult; ready?: boolean }) => {
       if (message.ready) child.send(task);

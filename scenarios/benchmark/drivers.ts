@@ -90,7 +90,7 @@ if (
   process.exit(2);
 }
 
-const feeder = startChild('feeder.ts', [MEDIA]);
+const feeder = startChild('scenarios/benchmark/feeder.ts', [MEDIA]);
 const dismiss = mustLive(feeder);
 const [ports] = (await once(feeder, 'message')) as [FromFeeder];
 const urls: Record<Protocol, string> = {

@@ -65,7 +65,7 @@ if (![...sizes, rounds, windowMs].every((value) => value > 0)) {
   process.exit(2);
 }
 
-const feeder = startChild('hls-feeder.ts', [MEDIA]);
+const feeder = startChild('scenarios/benchmark/hls-feeder.ts', [MEDIA]);
 const dismiss = mustLive(feeder);
 const [{ port }] = (await once(feeder, 'message')) as [FromHlsFeeder];
 const url = `http://127.0.0.1:${port}/live/bench.m3u8`;

@@ -20,6 +20,7 @@ import { collectEnvironment } from '../../reports/environment.ts';
 import { type Finding, Results, type Verdict, worstVerdict } from '../../reports/results.ts';
 import type { K6, K6Script, ViewerCost } from '../../reports/results-k6.ts';
 import { writeRun } from '../../reports/write.ts';
+import { startArgs } from '../../runtime/entry.ts';
 import { interruptSignal } from '../interruption.ts';
 import { MEDIA } from './children.ts';
 import { findK6, K6_INSTALL, K6_VERSION, runK6, versionOfK6 } from './k6-program.ts';
@@ -50,7 +51,6 @@ const LISTED_MS = 14_000;
 /** From the end of the ramp to the window in which cost is measured: everybody has begun by then. */
 const SETTLE_SECONDS = 4;
 const SCRIPTS = resolve(import.meta.dirname, '../k6');
-const MAIN = resolve(import.meta.dirname, '../../cli/main.ts');
 const EXIT_CODE_OF: Readonly<Record<Verdict, number>> = {
   pass: 0,
   unsupported: 3,
@@ -214,7 +214,8 @@ async function swarm(url: string): Promise<{ results: Results | undefined; usage
   const child = spawn(
     process.execPath,
     [
-      ...['--import', 'tsx', MAIN, 'load', url, '--clients', String(viewers)],
+      ...startArgs('cli/main.ts'),
+      ...['load', url, '--clients', String(viewers)],
       ...['--ramp', `${ramp}s`, '--duration', `${duration}s`, '--out', directory],
     ],
     { stdio: ['ignore', 'ignore', 'ignore'] },

@@ -31,7 +31,10 @@ async function served<T>(
   passphrase: string | undefined,
   use: (url: string, bitsPerSecond: number) => Promise<T>,
 ): Promise<T> {
-  const feeder = startChild('srt-feeder.ts', [MEDIA, ...(passphrase === undefined ? [] : [passphrase])]);
+  const feeder = startChild('scenarios/benchmark/srt-feeder.ts', [
+    MEDIA,
+    ...(passphrase === undefined ? [] : [passphrase]),
+  ]);
   const dismiss = mustLive(feeder);
   const [{ port, bitsPerSecond }] = (await once(feeder, 'message')) as [FromSrtFeeder];
   const secret = passphrase === undefined ? '' : `&passphrase=${encodeURIComponent(passphrase)}`;

@@ -10,10 +10,10 @@ import http from 'node:http';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { LatencyHistogram } from '../../drivers/measure/histogram.ts';
 import { MAX_LOOP_LAG_P99_MS } from '../../drivers/swarm/health.ts';
 import type { StreamManagerConfig } from '../../lab/builtin/stream-manager/config.ts';
+import { entryOf } from '../../runtime/entry.ts';
 import { median, PROFILE, startChild } from './children.ts';
 import { optionsOf } from './options.ts';
 import type { AskResult, AskTask } from './stream-manager-asker.ts';
@@ -50,7 +50,6 @@ const API = { host: HOST, port: 19_750 };
 const REDIS = { host: HOST, port: 19_379 };
 /** Of the reports: cheaper than fetch, on the cores that the manager is measured on. */
 const AGENT = new http.Agent({ keepAlive: true });
-const MAIN = fileURLToPath(new URL('../../lab/builtin/stream-manager/main.ts', import.meta.url));
 
 const values = optionsOf(
   {
@@ -230,8 +229,9 @@ async function measure(redis: boolean): Promise<Result> {
       ...(redis ? { redis: REDIS } : {}),
       mutants: [],
     };
-    const manager = fork(MAIN, [JSON.stringify(config)], {
-      execArgv: ['--import', import.meta.resolve('tsx'), ...PROFILE],
+    const { file, nodeArgs } = entryOf('lab/builtin/stream-manager/main.ts');
+    const manager = fork(file, [JSON.stringify(config)], {
+      execArgv: [...nodeArgs, ...PROFILE],
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     });
     children.push(manager);
@@ -240,7 +240,7 @@ async function measure(redis: boolean): Promise<Result> {
     await publishAll();
     const reportedInMs = performance.now() - begun;
     const endChanges = changes();
-    const asker = startChild('stream-manager-asker.ts');
+    const asker = startChild('scenarios/benchmark/stream-manager-asker.ts');
     children.push(asker);
     await ask(asker, WARM_UP_MS);
     const pids = [process.pid, ...children.map((child) => child.pid!)];

@@ -66,12 +66,13 @@ function cpuMsOf(pid: number): number {
 
 export async function whepCost(options: WhepOptions): Promise<WhepResult> {
   const { players, rampMs, windowMs, transport, warmCrowds = WARM_CROWDS } = options;
-  const feeder = options.url === undefined ? startChild('webrtc-feeder.ts', [MEDIA]) : undefined;
+  const feeder =
+    options.url === undefined ? startChild('scenarios/benchmark/webrtc-feeder.ts', [MEDIA]) : undefined;
   const dismiss = feeder === undefined ? undefined : mustLive(feeder);
   const port = feeder === undefined ? 0 : ((await once(feeder, 'message')) as [FromWebRtcFeeder])[0].port;
   const url = options.url ?? `whep://127.0.0.1:${port}/whep`;
   const pid = feeder?.pid ?? options.serverPid;
-  const child = startChild('webrtc-players.ts');
+  const child = startChild('scenarios/benchmark/webrtc-players.ts');
   const serverCpu = (): number => (pid === undefined ? Number.NaN : cpuMsOf(pid));
   const marks: { at: number; cpu: number }[] = [];
   const mark = (): void => void marks.push({ at: performance.now(), cpu: serverCpu() });
