@@ -83,7 +83,7 @@ export async function startLoad(
   return {
     child,
     server,
-    workers: descendants.filter(({ pid }) => commandOf(pid).includes('swarm/worker.ts')),
+    workers: descendants.filter(({ pid }) => commandOf(pid).includes('swarm/worker.')),
     descendants,
     said: () => said,
     ended: async () => (await within(withinMs, `the end; ${said}`, exit))[0] as number | null,
