@@ -43,7 +43,9 @@ const readSources: Plugin = {
 function removeOld(): void {
   for (const name of readdirSync(BUNDLES)) {
     const path = join(BUNDLES, name);
-    if (statSync(path).mtimeMs < Date.now() - KEPT_MS) rmSync(path, { recursive: true, force: true });
+    // Others may be at the same.
+    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.NaN);
+    if (age > KEPT_MS) rmSync(path, { recursive: true, force: true });
   }
 }
 

@@ -1,5 +1,5 @@
 /** Where the bundles of the entry points are, and whether they are what the sources say. */
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './entry-points.ts';
 
@@ -15,22 +15,26 @@ export interface Bundled {
   readonly sources: Readonly<Record<string, string>>;
 }
 
-/** What changes with a file: its size and its time. */
+/** What changes with a file: its size and its time, in seconds, as layers of an image keep no more. */
 export function stampOf(path: string): string {
   const { size, mtimeMs } = statSync(path);
-  return `${size} ${mtimeMs}`;
+  return `${size} ${Math.floor(mtimeMs / 1000)}`;
 }
 
 /** undefined when there is none, or a source has changed since. */
 export function currentBundles(): Bundled | undefined {
   try {
     const bundled = JSON.parse(readFileSync(CURRENT, 'utf8')) as Bundled;
-    return Object.entries(bundled.sources).every(([path, stamp]) => stampOf(path) === stamp)
-      ? bundled
-      : undefined;
+    const isCurrent = Object.entries(bundled.sources).every(([path, stamp]) => stampOf(path) === stamp);
+    return isCurrent && isThere(bundled) ? bundled : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Old ones are taken away (`bundle.ts`). */
+export function isThere({ folder }: Bundled): boolean {
+  return existsSync(join(BUNDLES, folder));
 }
 
 /** Takes effect at once, for whoever looks from now on. */

@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { BUNDLES, type Bundled, currentBundles } from './bundles.ts';
+import { BUNDLES, type Bundled, currentBundles, isThere } from './bundles.ts';
 import { type EntryPoint, ROOT } from './entry-points.ts';
 
 const BUNDLER = fileURLToPath(new URL('bundle.ts', import.meta.url));
@@ -25,6 +25,8 @@ let looked: { readonly bundled: Bundled | undefined } | undefined;
  * (0.7 s). Where that cannot be (packages that are not ours to write to), tsx runs the source.
  */
 export function entryOf(entryPoint: EntryPoint): Entry {
+  // A process may outlive the bundle that it has seen.
+  if (looked?.bundled !== undefined && !isThere(looked.bundled)) looked = undefined;
   looked ??= { bundled: currentBundles() ?? bundleNow() };
   const { bundled } = looked;
   if (bundled === undefined) return { file: join(ROOT, entryPoint), nodeArgs: ['--import', TSX] };

@@ -93,6 +93,19 @@ test('what is bundled runs until a source changes, whichever it is', (t) => {
   assert.equal(run(project.startArgs()).stdout, 'alone\n');
 });
 
+test('a process that outlives its bundle looks again', (t) => {
+  const project = new Project(t);
+  project.write(
+    'ask.ts',
+    `import { rmSync } from 'node:fs';
+     import { startArgs } from './runtime/entry.ts';
+     startArgs('lab/builtin/main.ts');
+     rmSync('node_modules/.cache', { recursive: true });
+     console.log(JSON.stringify(startArgs('lab/builtin/main.ts')));\n`,
+  );
+  assert.equal(run(project.startArgs()).stdout, 'lab/builtin/main.ts\n');
+});
+
 test('a source finds what lies beside it, and errors name its lines', (t) => {
   const project = new Project(t);
   project.write(
