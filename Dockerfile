@@ -10,7 +10,7 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY protocols protocols
 COPY lab lab
-# esbuild comes with tsx. What it bundles calls require() for a part that is CommonJS.
+# What esbuild bundles calls require() for a part that is CommonJS.
 RUN for name in proxy stream-manager; do \
       node_modules/.bin/esbuild lab/builtin/$name/main.ts --bundle --platform=node --target=node20 --format=esm \
         --banner:js="import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" \

@@ -142,5 +142,9 @@ function isOfDebian(): boolean {
 if (import.meta.filename === process.argv[1]) {
   process.exitCode = setup(process.argv.slice(2), thisMachine());
   // What comes next starts many processes, some of them at the same time.
-  entryOf('cli/main.ts');
+  if (process.exitCode === ExitCode.pass && entryOf('cli/main.ts').file.endsWith('.ts')) {
+    console.error(
+      'note: nothing can be bundled (node --import tsx runtime/bundle.ts says why): all starts later',
+    );
+  }
 }

@@ -1,7 +1,6 @@
 #!/usr/bin/env node
-/** `npm run liveproof`: the command from its bundle, in this process. From its 470 sources it starts a second later. */
+/** `npm run liveproof`: the command from its bundle, in this process. From its sources it starts a second later. */
 import { pathToFileURL } from 'node:url';
 import { entryOf } from '../runtime/entry.ts';
 
-process.setSourceMapsEnabled(true);
 await import(pathToFileURL(entryOf('cli/main.ts').file).href);

@@ -2,27 +2,29 @@
  * Bundles the entry points: `node --import tsx runtime/bundle.ts`. What several of them need is in files of its own, and what
  * is imported late is loaded late. Packages are in the bundles, too: of some, hundreds of files would be loaded.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
-import { BUNDLES, setCurrentBundles, stampOf } from './bundles.ts';
+import { BUNDLES, type Stamp, setCurrentBundles, stampOf } from './bundles.ts';
 import { ENTRY_POINTS, ROOT } from './entry-points.ts';
 
-/** Processes that run from an older bundle than the current one may load the rest of it late. */
-const KEPT_MS = 24 * 3_600_000;
-
-/** What has binaries, or is found by where it lies. */
-const EXTERNAL = ['@playwright/test', 'esbuild', 'fluent-ffmpeg', 'koffi', 'node-datachannel'];
+/** What has binaries, or is found by where it lies, now or when a source comes to import it. */
+const EXTERNAL = ['@playwright/test', 'esbuild', 'koffi', 'node-datachannel'];
 
 /** Packages that are CommonJS require parts of Node. */
 const REQUIRE =
   "import { createRequire as $createRequire } from 'node:module'; const require = $createRequire(import.meta.url);";
 
-/** npm writes it whenever it changes the packages. */
-const PACKAGES = join(ROOT, 'node_modules/.package-lock.json');
+/** What a bundle depends on besides what is read into it; npm writes the first whenever it changes the packages. */
+const BESIDES = [
+  join(ROOT, 'node_modules/.package-lock.json'),
+  join(ROOT, 'tsconfig.json'),
+  import.meta.filename,
+];
 
-const sources: Record<string, string> = { [PACKAGES]: stampOf(PACKAGES) };
+const sources: Record<string, Stamp> = {};
+for (const path of BESIDES) if (existsSync(path)) sources[path] = stampOf(path);
 
 /** Notes what is read, and lets each source find what lies beside it by where it was written. */
 const readSources: Plugin = {
@@ -40,18 +42,8 @@ const readSources: Plugin = {
   },
 };
 
-function removeOld(): void {
-  for (const name of readdirSync(BUNDLES)) {
-    const path = join(BUNDLES, name);
-    // Others may be at the same.
-    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.NaN);
-    if (age > KEPT_MS) rmSync(path, { recursive: true, force: true });
-  }
-}
-
 const folder = `${Date.now()}-${process.pid}`;
 mkdirSync(BUNDLES, { recursive: true });
-removeOld();
 await build({
   absWorkingDir: ROOT,
   entryPoints: [...ENTRY_POINTS],

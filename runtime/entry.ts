@@ -21,11 +21,11 @@ export interface Entry {
 let looked: { readonly bundled: Bundled | undefined } | undefined;
 
 /**
- * Looks once in the life of a process, so that all that it starts is of one state of the sources. Bundles when nothing is there
- * (0.7 s). Where that cannot be (packages that are not ours to write to), tsx runs the source.
+ * Looks once in the life of a process, and again when the bundle is gone: all that a process starts is of one state of the
+ * sources, which need not be its own. Bundles where none is current (0.7 s). Where that cannot be (packages that are not ours
+ * to write to, a source that is no TypeScript), tsx runs the source.
  */
 export function entryOf(entryPoint: EntryPoint): Entry {
-  // A process may outlive the bundle that it has seen.
   if (looked?.bundled !== undefined && !isThere(looked.bundled)) looked = undefined;
   looked ??= { bundled: currentBundles() ?? bundleNow() };
   const { bundled } = looked;

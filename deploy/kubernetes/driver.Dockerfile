@@ -16,7 +16,7 @@ COPY reports reports
 COPY scenarios scenarios
 COPY cli cli
 COPY fixtures/media fixtures/media
-# The user that it runs as may not write there.
+# The user that it runs as may not write into node_modules.
 RUN node --import tsx runtime/bundle.ts
 USER node
 # tsx keeps what it has compiled below TMPDIR.

@@ -15,7 +15,7 @@ export const MEDIA = fileURLToPath(new URL('../../fixtures/media/av-480k.flv', i
  */
 const STEADY = ['--no-memory-reducer'];
 
-/** For profiles: `LIVEPROOF_BENCH_NODE_ARGS='--cpu-prof --cpu-prof-dir=/tmp/prof'`. */
+/** For profiles: `LIVEPROOF_BENCH_NODE_ARGS='--cpu-prof --cpu-prof-dir=/tmp/prof'`. They name the files of the bundle. */
 export const PROFILE = (process.env.LIVEPROOF_BENCH_NODE_ARGS ?? '').split(' ').filter((arg) => arg !== '');
 
 export function startChild(entryPoint: EntryPoint, args: string[] = []): ChildProcess {

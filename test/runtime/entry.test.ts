@@ -5,13 +5,14 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { entryOf, startArgs } from '../../runtime/entry.ts';
 import { ENTRY_POINTS, ROOT } from '../../runtime/entry-points.ts';
@@ -24,6 +25,7 @@ class Project {
     t.after(() => rmSync(this.#folder, { recursive: true, force: true }));
     cpSync(join(ROOT, 'runtime'), join(this.#folder, 'runtime'), { recursive: true });
     this.write('package.json', '{ "type": "module" }');
+    this.write('tsconfig.json', '{}');
     this.write('node_modules/.package-lock.json', '{}');
     for (const name of ['tsx', 'esbuild']) {
       symlinkSync(join(ROOT, 'node_modules', name), join(this.#folder, 'node_modules', name));
@@ -88,9 +90,47 @@ test('what is bundled runs until a source changes, whichever it is', (t) => {
   project.write('node_modules/.package-lock.json', '{ "packages": {} }');
   assert.notDeepEqual(project.startArgs(), second, 'the packages have changed');
 
-  rmSync(project.path('lab/builtin/word.ts'));
-  project.write('lab/builtin/main.ts', `console.log('alone');\n`);
-  assert.equal(run(project.startArgs()).stdout, 'alone\n');
+  project.write('runtime/bundle.ts', `${readFileSync(join(ROOT, 'runtime/bundle.ts'), 'utf8')}\n`);
+  assert.notDeepEqual(project.startArgs(), second, 'it would be bundled in another way');
+});
+
+test('a layer of an image, which keeps whole seconds of a time, changes nothing', (t) => {
+  const project = new Project(t);
+  const source = project.path('lab/builtin/main.ts');
+  utimesSync(source, 1000.5, 1000.5);
+  const args = project.startArgs();
+  utimesSync(source, 1000, 1000);
+  assert.deepEqual(project.startArgs(), args);
+  utimesSync(source, 1000.25, 1000.25);
+  assert.notDeepEqual(project.startArgs(), args);
+});
+
+test('a bundle is taken away a day after another has replaced it, not sooner', (t) => {
+  const project = new Project(t);
+  const source = project.path('lab/builtin/main.ts');
+  const twoDaysAgo = Date.now() / 1000 - 2 * 86_400;
+  const bundle = (nth: number): string => {
+    utimesSync(source, nth, nth);
+    const folder = resolve(dirname(project.startArgs().at(-1)!), '../..');
+    utimesSync(folder, twoDaysAgo, twoDaysAgo);
+    return folder;
+  };
+  const first = bundle(1);
+  const second = bundle(2);
+  assert.ok(existsSync(first), 'it was in use until now');
+  utimesSync(first, twoDaysAgo, twoDaysAgo);
+  const third = bundle(3);
+  assert.deepEqual([first, second, third].map(existsSync), [false, true, true]);
+});
+
+test('the command that users type runs from the bundle', () => {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--import', 'tsx', 'cli/start.ts', 'gate', '--no-such-option'],
+    { cwd: ROOT, encoding: 'utf8' },
+  );
+  assert.deepEqual([status, stdout], [2, '']);
+  assert.match(stderr, /unknown option '--no-such-option'/);
 });
 
 test('a process that outlives its bundle looks again', (t) => {

@@ -260,11 +260,19 @@ test('the driver pods call commands with options that there are', () => {
   }
 });
 
-test('images are made of files that there are', () => {
+test('images are made of files that there are, and that Docker is given', () => {
+  const ignored = readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n');
+  assert.ok(ignored.includes('*'));
   for (const dockerfile of ['driver.Dockerfile', 'k6.Dockerfile']) {
     const text = readFileSync(join(FOLDER, dockerfile), 'utf8');
     const copied = [...text.matchAll(/^COPY (.*) \S+$/gm)].flatMap(([, names]) => names!.split(' '));
     assert.ok(copied.length >= 3);
-    for (const name of copied) assert.ok(existsSync(join(ROOT, name)), `${dockerfile}: ${name}`);
+    for (const name of copied) {
+      assert.ok(existsSync(join(ROOT, name)), `${dockerfile}: ${name}`);
+      assert.ok(
+        ignored.some((line) => line.startsWith('!') && `${name}/`.startsWith(`${line.slice(1)}/`)),
+        `${dockerfile}: ${name} is in .dockerignore`,
+      );
+    }
   }
 });
