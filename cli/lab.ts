@@ -69,7 +69,7 @@ Examples:
   liveproof lab up --base-port 21000
   SRS_BIN=/usr/local/srs/objs/srs liveproof lab up --engine srs
 
-Then:
+Then (of runner process; of containers, at the ports that are printed):
   ffmpeg -re -i video.flv -c copy -f flv rtmp://127.0.0.1:1935/live/livestream
   ffplay http://127.0.0.1:8080/live/livestream.flv
 URLs of SRT are to be put in single quotes:

@@ -1,4 +1,5 @@
 /** `liveproof merge`: the runs of several generators or machines as one. */
+import { existsSync } from 'node:fs';
 import { access, appendFile, constants, readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
@@ -24,7 +25,7 @@ export function register(program: Command): void {
       `
 Shards of a load (load --shard I/N) are added: counters, histograms, every second. Percentiles are those of one big run,
 and all is judged anew; what one shard judged worse stays. A shard that is missing, or that began at another time, makes
-the verdict inconclusive. Gates are put side by side, with their histories one after the other.
+the verdict inconclusive; its directory may be named. Gates are put side by side, with their histories one after the other.
 What does not belong together is refused: other URLs, other numbers of clients, a shard twice, another version.
 
 Exit codes:
@@ -46,14 +47,23 @@ export async function merge(
   stdout: Writable,
 ): Promise<ExitCode> {
   const runs: Run[] = [];
+  const without: string[] = [];
   for (const directory of directories) {
-    runs.push({ directory, results: await readResults(join(directory, 'results.json')) });
+    const file = join(directory, 'results.json');
+    if (existsSync(file)) runs.push({ directory, results: await readResults(file) });
+    else without.push(directory);
+  }
+  // Shards say how many there should be, so that one that is missing is told; of other runs nobody would know.
+  if (without.length > 0 && !runs.some(({ results }) => results.load?.shard !== undefined)) {
+    throw new UsageError(`${without[0]} has no results.json, and no other run says what it was.`);
   }
   if (out !== undefined && directories.some((directory) => resolve(directory) === resolve(out))) {
     throw new UsageError(`--out ${out} is one of the runs.`);
   }
   const command = ['liveproof', 'merge', ...directories];
-  const results = merged(runs, command);
+  const whole = merged(runs, command);
+  const notes = without.map((directory) => `${directory} has no results.json: it is left out`);
+  const results = { ...whole, notes: [...(whole.notes ?? []), ...notes] };
   for (const run of runs) await requireHistory(run);
   const directory = makeRunDirectory('merge', out);
   const history = await joinHistories(runs, directory).catch(async (error: Error) => {

@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 /** `npm run setup [-- lab|gate|test|browser]`: looks the system programs up, and installs what is missing where that is possible. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { findProgram } from '../lab/runners/find-program.ts';
 import { entryOf } from '../runtime/entry.ts';
 import { ExitCode } from './output.ts';
@@ -30,8 +32,8 @@ export interface Machine {
   readonly isRoot: boolean;
   /** Runs a command to its end. `loud` shows what it complains of. */
   run(argv: readonly string[], loud?: boolean): boolean;
-  /** Forbids packages to start services; returns what allows it again. */
-  forbidServices(): () => void;
+  /** Forbids packages to start services; returns what allows it again. `prefix` makes root run a command. */
+  forbidServices(prefix: readonly string[]): () => void;
   say(line: string): void;
 }
 
@@ -61,6 +63,11 @@ export function setup(argv: readonly string[], machine: Machine): ExitCode {
     machine.say(`note: not installed: ${names(without)}, so that ${topologies} cannot run`);
   }
   machine.say(`type:  ${commandToType(packagesOf(left), machine.isRoot)}`);
+  if (left.some(({ name }) => name === 'chromium')) {
+    machine.say(
+      'note: where Chromium is no package (Ubuntu), CHROMIUM_BIN names another, such as google-chrome',
+    );
+  }
   return isMissing.length > 0 ? ExitCode.labNotUp : ExitCode.pass;
 }
 
@@ -93,13 +100,16 @@ function install(prefix: readonly string[], packages: readonly string[], machine
       [...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', 'RUNLEVEL=1', 'apt-get', '-q', ...args],
       loud,
     );
-  const installation = ['install', '-y', '--no-install-recommends', ...packages];
+  const installed = (names: readonly string[], loud?: boolean): boolean =>
+    aptGet(['install', '-y', '--no-install-recommends', ...names], loud);
   machine.say(`setup: installing ${packages.join(' ')} with apt-get`);
-  const allowServices = machine.forbidServices();
+  const allowServices = machine.forbidServices(prefix);
   try {
-    if (aptGet(installation)) return;
+    if (installed(packages)) return;
     aptGet(['update']);
-    aptGet(installation, true);
+    if (packages.length > 1 && installed(packages)) return;
+    // apt-get installs all or none, and one that a system lacks is not to be in the way of the others.
+    for (const name of packages) installed([name], true);
   } finally {
     allowServices();
   }
@@ -114,21 +124,27 @@ function commandToType(packages: readonly string[], isRoot: boolean): string {
 const POLICY_FILE = '/usr/sbin/policy-rc.d';
 const POLICY = '#!/bin/sh\n# Of liveproof setup: packages shall not start services.\nexit 101\n';
 
+function run([program, ...args]: readonly string[], loud = false): boolean {
+  const stdio = ['ignore', 'ignore', loud ? 'inherit' : 'ignore'] as const;
+  return spawnSync(findProgram(program!) ?? program!, args, { stdio: [...stdio] }).status === 0;
+}
+
 function thisMachine(): Machine {
   const isRoot = process.getuid?.() === 0;
   return {
     missing: missingPrograms,
     isRoot,
     hasApt: findProgram('apt-get') !== undefined && isOfDebian(),
-    run([program, ...args], loud = false) {
-      const stdio = ['ignore', 'ignore', loud ? 'inherit' : 'ignore'] as const;
-      return spawnSync(findProgram(program!) ?? program!, args, { stdio: [...stdio] }).status === 0;
-    },
-    forbidServices() {
-      // The administrator's policy stands. Without root `RUNLEVEL=1` must do, which most packages heed.
-      if (!isRoot || existsSync(POLICY_FILE)) return () => {};
-      writeFileSync(POLICY_FILE, POLICY, { mode: 0o755, flag: 'wx' });
-      return () => rmSync(POLICY_FILE, { force: true });
+    run,
+    forbidServices(prefix) {
+      // The administrator's policy stands.
+      if (existsSync(POLICY_FILE)) return () => {};
+      const folder = mkdtempSync(join(tmpdir(), 'liveproof-setup-'));
+      const policy = join(folder, 'policy-rc.d');
+      writeFileSync(policy, POLICY);
+      run([...prefix, 'install', '--mode=755', policy, POLICY_FILE]);
+      rmSync(folder, { recursive: true });
+      return () => void run([...prefix, 'rm', '-f', POLICY_FILE]);
     },
     say: (line) => console.error(line),
   };

@@ -36,7 +36,7 @@ export function renderLoad(): Folder[] {
     {
       folder: 'k6',
       title:
-        'HLS viewers by k6, spread over runners by k6-operator 1.x. Thresholds hold per runner: k6 cannot merge percentiles.',
+        'HLS viewers by k6, spread over runners by k6-operator 1.6.0 or later. Thresholds hold per runner: k6 cannot merge percentiles.',
       manifests: new Map([['testrun.yaml', [testRun()]]]),
     },
   ];
@@ -81,7 +81,6 @@ function job(name: string, pods: number, args: readonly string[]): Manifest {
             completions: pods,
             parallelism: pods,
             backoffLimitPerIndex: 0,
-            maxFailedIndexes: pods,
           }
         : { backoffLimit: 0 }),
       template: {
@@ -98,22 +97,7 @@ function job(name: string, pods: number, args: readonly string[]): Manifest {
             seccompProfile: { type: 'RuntimeDefault' },
           },
           ...(indexed && {
-            // Two drivers on one machine would share its processors and its network.
-            affinity: {
-              podAntiAffinity: {
-                preferredDuringSchedulingIgnoredDuringExecution: [
-                  {
-                    weight: 100,
-                    podAffinityTerm: {
-                      topologyKey: 'kubernetes.io/hostname',
-                      labelSelector: {
-                        matchLabels: { 'app.kubernetes.io/name': label['app.kubernetes.io/name'] },
-                      },
-                    },
-                  },
-                ],
-              },
-            },
+            affinity: apart({ 'app.kubernetes.io/name': label['app.kubernetes.io/name'] }),
           }),
           containers: [
             {
@@ -143,6 +127,20 @@ function job(name: string, pods: number, args: readonly string[]): Manifest {
   };
 }
 
+/** Two generators on one machine would share its processors and its network; where there are too few machines, they do. */
+function apart(matchLabels: Readonly<Record<string, string>>): Manifest {
+  return {
+    podAntiAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: [
+        {
+          weight: 100,
+          podAffinityTerm: { topologyKey: 'kubernetes.io/hostname', labelSelector: { matchLabels } },
+        },
+      ],
+    },
+  };
+}
+
 /** JOB_COMPLETION_INDEX, named by ourselves so that it is there when the arguments are filled in. */
 function shardIndex(): Manifest {
   const fieldPath = "metadata.annotations['batch.kubernetes.io/job-completion-index']";
@@ -161,13 +159,13 @@ function testRun(): Manifest {
     spec: {
       parallelism: SHARDS,
       script: { localFile: '/liveproof/scenarios/k6/hls-viewers.ts' },
-      separate: true,
       runner: {
         image: K6_IMAGE,
+        affinity: apart({ app: 'k6', runner: 'true' }),
         env: [
           { name: 'K6_AUTO_EXTENSION_RESOLUTION', value: 'false' },
           { name: 'K6_NO_USAGE_REPORT', value: 'true' },
-          setting('URLS', 'url'),
+          setting('URLS', 'hls-url'),
           { name: 'CLIENTS', value: '400' },
           { name: 'RAMP', value: '30' },
           { name: 'DURATION', value: '120' },

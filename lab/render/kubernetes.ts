@@ -185,6 +185,9 @@ function spread(name: string): Manifest {
   };
 }
 
+/** Of a media node: above `max_connections` of SRS. */
+const OPEN_FILES = 65_536;
+
 /** Images whose entry point would change files, or start another program. */
 const WITHOUT_ENTRY_POINT: readonly ImageName[] = ['nginx', 'redis'];
 
@@ -202,7 +205,7 @@ function container(member: Member, workload: Workload, plan: KubernetesPlan): Ma
   return {
     name,
     image: IMAGES[image],
-    ...(command && (WITHOUT_ENTRY_POINT.includes(image) ? { command } : { args: command })),
+    ...(command && startOf(image, command)),
     ...(Object.keys(environment).length > 0 && { env: Object.entries(environment).map(variable) }),
     ports: portsOf(member).map(({ name, port }) => ({ name, containerPort: port })),
     ...probes(member),
@@ -217,6 +220,18 @@ function container(member: Member, workload: Workload, plan: KubernetesPlan): Ma
       ...storage,
     ],
   };
+}
+
+/**
+ * Machines give containers 1024 open files, or a thousand million. SRS does not start with the first, nginx-rtmp closes
+ * all that there could be before each ffmpeg (launch-nginx-rtmp.ts): media nodes set their own limit, or the most they may.
+ */
+function startOf(image: ImageName, command: readonly string[]): Manifest {
+  if (isMedia(image)) {
+    const limited = `ulimit -n ${OPEN_FILES} || ulimit -n \`ulimit -Hn\`; exec "$0" "$@"`;
+    return { command: ['sh', '-c', limited, ...command] };
+  }
+  return WITHOUT_ENTRY_POINT.includes(image) ? { command } : { args: command };
 }
 
 /** Nothing in a container may gain rights, or write where nobody looks. */

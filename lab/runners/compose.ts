@@ -1,5 +1,5 @@
 /** Runner `compose`: every node is a container; Docker Compose starts and ends them, Docker's command line controls them. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Cluster } from '../cluster.ts';
@@ -122,8 +122,10 @@ export class ComposeProject implements Owner {
     });
     for (const [name, text] of files) {
       const file = path.join(runDir, 'configs', name);
-      mkdirSync(path.dirname(file), { recursive: true });
+      mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 });
       writeFileSync(file, text);
+      // The users of containers have to read it, whatever the umask of this one.
+      chmodSync(file, 0o644);
     }
     writeFileSync(path.join(runDir, 'docker-compose.yml'), compose);
     return new ComposeProject(options, program, placement);

@@ -90,7 +90,8 @@ export const options: Options = {
 export default function viewer(): void {
   const number = exec.vu.idInTest - 1;
   const url = urls[number % urls.length]!;
-  const inspect = number % inspectEvery === 0;
+  // Of each runner: numbers in the test are dealt out among them, so that all that inspect could be on one.
+  const inspect = (exec.vu.idInInstance - 1) % inspectEvery === 0;
   const until = exec.scenario.startTime + (ramp + duration) * 1000;
   pause((ramp * 1000 * number) / clients);
   const viewer = new HlsViewer(

@@ -84,8 +84,8 @@ test('shards in processes of their own are one big run: clients, streams, frames
   assert.equal(load!.frames.received, clients * (FRAMES - 1));
   assert.equal(load!.frames.missing, clients);
   const all = new LatencyHistogram();
-  const parts = directories.map((directory) => resultsIn(directory).load!.latency);
-  for (const { join: of, steady } of parts) {
+  const latencies = directories.map((directory) => resultsIn(directory).load!.latency);
+  for (const { join: of, steady } of latencies) {
     for (const { hdr } of [of, steady]) if (hdr !== undefined) all.mergeEncoded(hdr);
   }
   assert.equal(all.count, clients * (FRAMES - 1));
@@ -94,6 +94,14 @@ test('shards in processes of their own are one big run: clients, streams, frames
   assert.match(stdout.text, /load\/frames/);
   for (const file of ['report.html', 'junit.xml', 'summary.md'])
     assert.ok(existsSync(join(merged, file)), file);
+
+  const late = join(out, 'began-too-late');
+  const parts = join(out, 'parts');
+  await merge([directories[0]!, directories[2]!, late], parts, stdout);
+  const { notes, findings: said } = resultsIn(parts);
+  assert.ok(notes!.includes(`${late} has no results.json: it is left out`), notes!.join('\n'));
+  const { verdict, actual } = said.find(({ check }) => check === 'merge/shards')!;
+  assert.deepEqual([verdict, actual], ['inconclusive', 'without 1']);
 });
 
 test('nobody comes before the time that all shards begin at', async (t) => {

@@ -66,6 +66,22 @@ describe('setup', () => {
     assert.deepEqual(runs, [INSTALL, `${APT} update`, INSTALL]);
   });
 
+  it('installs what there is when one of them is not', () => {
+    const absent: SystemProgram = { ...haproxy, name: 'absent', package: 'absent' };
+    const there = new Set<string>();
+    const { machine: ubuntu, said } = machine({
+      missing: () => [haproxy, absent].filter(({ name }) => !there.has(name)),
+      installs(argv) {
+        if (argv.includes('absent') || !argv.includes('haproxy')) return false;
+        there.add('haproxy');
+        return true;
+      },
+    });
+    assert.equal(setup(['gate'], ubuntu), 4);
+    assert.deepEqual([...there], ['haproxy']);
+    assert.equal(said[1], 'error: not installed: absent');
+  });
+
   it('uses a sudo that asks for no password', () => {
     const { machine: user, runs } = machine({ isRoot: false, installs: () => true });
     assert.equal(setup(['gate'], user), 0);

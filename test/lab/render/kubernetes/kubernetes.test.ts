@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
@@ -16,6 +17,7 @@ interface Container {
   readonly name: string;
   readonly image: string;
   readonly args?: readonly string[];
+  readonly command?: readonly string[];
   readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
   readonly volumeMounts?: readonly { readonly name: string }[];
   readonly securityContext?: { readonly readOnlyRootFilesystem?: boolean };
@@ -242,6 +244,28 @@ describe('services', () => {
       assert.deepEqual(system, [], `${name}: nobody outside may register an origin`);
     }
   });
+});
+
+test('media nodes set their own limit of open files, whatever the machine gives, and become what they are told', () => {
+  const own = spawnSync('prlimit', ['--nofile', '--output=HARD', '--noheadings'], { encoding: 'utf8' });
+  const hard = Number(own.stdout);
+  assert.ok(hard > 3000, own.stdout);
+  const programs: string[] = [];
+  for (const container of pods.flatMap(({ pod }) => pod.containers)) {
+    const [shell, option, script, program, ...args] = container.command ?? [];
+    if (shell !== 'sh') continue;
+    programs.push(program!);
+    assert.ok(args.length > 0);
+    for (const [most, expected] of [
+      [hard, Math.min(hard, 65_536)],
+      [3000, 3000],
+    ]) {
+      const limited = [`--nofile=1024:${most}`, 'sh', option!, script!, 'sh', '-c', 'ulimit -n'];
+      const { stdout, stderr } = spawnSync('prlimit', limited, { encoding: 'utf8' });
+      assert.equal(stdout, `${expected}\n`, stderr);
+    }
+  }
+  assert.deepEqual([...new Set(programs)].sort(), ['./objs/srs', 'nginx']);
 });
 
 test('the driver pods call commands with options that there are', () => {

@@ -90,13 +90,13 @@ export const TEST_RUN: Schema = {
       required: ['parallelism', 'script'],
       properties: {
         parallelism: { type: 'integer' },
-        separate: { type: 'boolean' },
         arguments: { type: 'string' },
         script: { type: 'object', properties: { localFile: { type: 'string' } } },
         runner: {
           type: 'object',
           properties: {
             image: { type: 'string' },
+            affinity: { $ref: '#/definitions/io.k8s.api.core.v1.Affinity' },
             env: ENV,
             resources: { $ref: '#/definitions/io.k8s.api.core.v1.ResourceRequirements' },
             securityContext: { $ref: '#/definitions/io.k8s.api.core.v1.PodSecurityContext' },
