@@ -76,6 +76,7 @@ export class MemoryBalancer implements LoadBalancer {
   }
 
   close(): void {
+    this.#origins.close();
     this.#picks.close();
     this.#values.close();
   }

@@ -1,22 +1,28 @@
 /** The origins that a proxy has heard of, by their heartbeats. */
 import type { Mutants } from '../mutants.ts';
+import { LivedTime } from './lived-time.ts';
 import type { Backend } from './load-balancer.ts';
 import type { ProxyTimeouts } from './timeouts.ts';
 
 interface Origin {
   readonly backend: Backend;
-  /** Monotonic, of the last heartbeat. */
+  /** Lived, of the last heartbeat. */
   seenAt: number;
-  /** Monotonic; it could not be reached since its last heartbeat. */
+  /** Lived; it could not be reached since its last heartbeat. */
   suspectUntil: number;
 }
 
+/** Of the life of an origin: a proxy that stood still takes nobody for dead by that. */
+const TICKS_OF_LIFE = 20;
+
 export class Origins {
+  readonly #time: LivedTime;
   readonly #timeouts: ProxyTimeouts;
   readonly #mutants: Mutants;
   readonly #origins = new Map<string, Origin>();
 
   constructor(timeouts: ProxyTimeouts, mutants: Mutants) {
+    this.#time = new LivedTime(timeouts.alive / TICKS_OF_LIFE);
     this.#timeouts = timeouts;
     this.#mutants = mutants;
   }
@@ -28,18 +34,18 @@ export class Origins {
       .map(({ id }) => id);
     if (this.#mutants.has('proxy-keeps-dead-origins')) dead.length = 0;
     for (const id of dead) this.#origins.delete(id);
-    this.#origins.set(backend.id, { backend, seenAt: performance.now(), suspectUntil: 0 });
+    this.#origins.set(backend.id, { backend, seenAt: this.#time.now(), suspectUntil: 0 });
     return dead;
   }
 
   suspect(id: string): void {
     const origin = this.#origins.get(id);
-    if (origin) origin.suspectUntil = performance.now() + this.#timeouts.suspect;
+    if (origin) origin.suspectUntil = this.#time.now() + this.#timeouts.suspect;
   }
 
   isSuspect(id: string): boolean {
     if (this.#mutants.has('proxy-keeps-dead-origins')) return false;
-    return (this.#origins.get(id)?.suspectUntil ?? 0) > performance.now();
+    return (this.#origins.get(id)?.suspectUntil ?? 0) > this.#time.now();
   }
 
   /** While it is alive. */
@@ -57,9 +63,13 @@ export class Origins {
       .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
+  close(): void {
+    this.#time.close();
+  }
+
   #expire(id: string, { seenAt }: Origin): boolean {
     if (this.#mutants.has('proxy-keeps-dead-origins')) return false;
-    const expired = performance.now() - seenAt >= this.#timeouts.alive;
+    const expired = this.#time.now() - seenAt >= this.#timeouts.alive;
     if (expired) this.#origins.delete(id);
     return expired;
   }

@@ -200,6 +200,20 @@ for (const [kind, maker] of [
   });
 }
 
+test('a proxy that stood still takes no origin for dead by that, and one that says nothing afterwards is', async (t) => {
+  const make = await memory(t);
+  const alive = 400;
+  const balancer = await make({ timeouts: { alive } });
+  await registered(balancer, A, B, C);
+  const has = await idOf(balancer, 'x');
+  // Nothing of this process runs meanwhile, as when it is stopped.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3 * alive);
+  assert.equal(await idOf(balancer, 'x'), has);
+  assert.equal((await balancer.backends()).length, 3);
+  await sleep(2 * alive);
+  await refused(balancer, 'x', 'proxy.no-origin');
+});
+
 test('names of a stream', () => {
   const name = (names: Parameters<typeof streamUrlOf>[0]): string | undefined => streamUrlOf(names);
   const expected = '__defaultVhost__/live/a';
