@@ -6,14 +6,17 @@ const TICKS_BORNE = 2;
  * What nobody heard meanwhile was not silent.
  */
 export class LivedTime {
-  readonly #tickMs: number;
+  readonly #mostMs: number;
   readonly #ticker: NodeJS.Timeout;
   #lived = 0;
   #tickedAt = performance.now();
 
-  /** @param tickMs how exact it is. */
-  constructor(tickMs: number) {
-    this.#tickMs = tickMs;
+  /**
+   * @param tickMs how exact it is.
+   * @param ticksBorne how many of them a standstill is taken for, at the most. Default 2.
+   */
+  constructor(tickMs: number, ticksBorne = TICKS_BORNE) {
+    this.#mostMs = ticksBorne * tickMs;
     this.#ticker = setInterval(() => this.#tick(), tickMs).unref();
   }
 
@@ -32,6 +35,6 @@ export class LivedTime {
 
   /** Whoever is awake again hears first and ticks later. */
   #sinceTick(): number {
-    return Math.min(performance.now() - this.#tickedAt, TICKS_BORNE * this.#tickMs);
+    return Math.min(performance.now() - this.#tickedAt, this.#mostMs);
   }
 }
