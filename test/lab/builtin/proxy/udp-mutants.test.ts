@@ -116,6 +116,8 @@ describe('rtc', { concurrency: 3 }, () => {
     const { player } = await rtcWith(t, 'proxy-rtc-drops-packets');
     const victim = player();
     await framesOf(victim, 60);
+    // A frame is missing when its first packet is, which has the stamp; without another one it is damaged.
+    await eventually('the first packet of a frame to be lost', () => victim.counts.missing > 0, 6000);
     assert.ok(victim.rtp.nacked > 0, 'packets are asked for again');
     assert.ok(victim.counts.missing > 0, 'and do not come');
   });
