@@ -13,6 +13,7 @@ import { MemoryBalancer } from '../../../../lab/builtin/proxy/memory-balancer.ts
 import { ProxyMetrics } from '../../../../lab/builtin/proxy/metrics.ts';
 import { RedisBalancer } from '../../../../lab/builtin/proxy/redis-balancer.ts';
 import { DEFAULT_TIMEOUTS, type ProxyTimeouts } from '../../../../lab/builtin/proxy/timeouts.ts';
+import { eventually } from '../support.ts';
 import { startRedis, type TestRedis } from './support.ts';
 
 interface Made {
@@ -210,7 +211,7 @@ test('a proxy that stood still takes no origin for dead by that, and one that sa
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3 * alive);
   assert.equal(await idOf(balancer, 'x'), has);
   assert.equal((await balancer.backends()).length, 3);
-  await sleep(2 * alive);
+  await eventually('all to be dead', async () => (await balancer.backends()).length === 0);
   await refused(balancer, 'x', 'proxy.no-origin');
 });
 
