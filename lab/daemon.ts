@@ -1,10 +1,10 @@
 /** A lab that stays up after the command that started it: up, down, status. */
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { entryOf } from '../runtime/entry.ts';
+import { forkEntry } from '../runtime/entry.ts';
 import { HttpNodeApi } from './api.ts';
 import type { NodeState } from './cluster.ts';
 import { type LabState, livingProcesses, StateFile } from './daemon-state.ts';
@@ -74,13 +74,11 @@ export async function labUp(options: UpOptions): Promise<LabState> {
 }
 
 function forkDaemon(request: DaemonRequest, logFile: string): ChildProcess {
-  const { file, nodeArgs } = entryOf('lab/daemon-main.ts');
   const log = openSync(logFile, 'w');
   try {
-    return fork(file, [JSON.stringify(request)], {
+    return forkEntry('lab/daemon-main.ts', [JSON.stringify(request)], {
       // A session of its own: neither the terminal's interrupt nor its end reaches it.
       detached: true,
-      execArgv: [...nodeArgs],
       stdio: ['ignore', log, log, 'ipc'],
     });
   } finally {

@@ -1,9 +1,9 @@
 /** A crowd spread over worker processes, with one set of figures. */
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { entryOf } from '../../runtime/entry.ts';
+import { forkEntry } from '../../runtime/entry.ts';
 import { LatencyHistogram } from '../measure/histogram.ts';
 import { addCounts } from './counts.ts';
 import type { CrowdOptions, CrowdSnapshot, FrameTotals } from './crowd.ts';
@@ -129,9 +129,8 @@ export class Swarm {
 
   #fork(index: number, count: number): Worker {
     const { urls, clients, rampMs, client, shard = WHOLE } = this.#options;
-    const { file, nodeArgs } = entryOf('drivers/swarm/worker.ts');
-    const child = fork(file, [], {
-      execArgv: [...PLAYERS_NODE_ARGS, ...nodeArgs],
+    const child = forkEntry('drivers/swarm/worker.ts', [], {
+      execArgv: [...PLAYERS_NODE_ARGS],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
     });

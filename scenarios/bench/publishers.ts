@@ -1,9 +1,9 @@
 /** Many streams from a process of their own. */
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PublishFigures } from '../../drivers/swarm/load.ts';
-import { entryOf } from '../../runtime/entry.ts';
+import { forkEntry } from '../../runtime/entry.ts';
 import type { FromPublishers, PublishersTask } from './publishers-main.ts';
 
 /** A process of publishers that does not end when asked to. */
@@ -18,8 +18,7 @@ export class Publishers {
 
   constructor(task: PublishersTask) {
     this.#task = task;
-    const { file, nodeArgs } = entryOf('scenarios/bench/publishers-main.ts');
-    this.#child = fork(file, [], { execArgv: [...nodeArgs], serialization: 'advanced' });
+    this.#child = forkEntry('scenarios/bench/publishers-main.ts', [], { serialization: 'advanced' });
     this.#ready = once(this.#child, 'message');
     this.#child.on('message', (message: FromPublishers) => {
       if (message.type === 'tick') this.#settled = message.publishing + message.failed;

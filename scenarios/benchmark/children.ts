@@ -1,9 +1,9 @@
 /** What benches that measure a process of their own have in common. */
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { PLAYERS_NODE_ARGS } from '../../drivers/swarm/heap.ts';
-import { entryOf } from '../../runtime/entry.ts';
+import { forkEntry } from '../../runtime/entry.ts';
 import type { EntryPoint } from '../../runtime/entry-points.ts';
 import type { ReaderResult, ReaderTask } from './reader.ts';
 
@@ -19,9 +19,8 @@ const STEADY = ['--no-memory-reducer'];
 export const PROFILE = (process.env.LIVEPROOF_BENCH_NODE_ARGS ?? '').split(' ').filter((arg) => arg !== '');
 
 export function startChild(entryPoint: EntryPoint, args: string[] = []): ChildProcess {
-  const { file, nodeArgs } = entryOf(entryPoint);
-  return fork(file, args, {
-    execArgv: ['--expose-gc', ...PLAYERS_NODE_ARGS, ...STEADY, ...nodeArgs, ...PROFILE],
+  return forkEntry(entryPoint, args, {
+    execArgv: ['--expose-gc', ...PLAYERS_NODE_ARGS, ...STEADY, ...PROFILE],
     serialization: 'advanced',
   });
 }

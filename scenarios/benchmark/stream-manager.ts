@@ -3,7 +3,7 @@
  * many origins; origins ask where streams are, each time on a new connection, while others come and go. Once with its
  * state in memory, once in a Redis as well.
  */
-import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
@@ -13,7 +13,7 @@ import { createInterface } from 'node:readline';
 import { LatencyHistogram } from '../../drivers/measure/histogram.ts';
 import { MAX_LOOP_LAG_P99_MS } from '../../drivers/swarm/health.ts';
 import type { StreamManagerConfig } from '../../lab/builtin/stream-manager/config.ts';
-import { entryOf } from '../../runtime/entry.ts';
+import { forkEntry } from '../../runtime/entry.ts';
 import { median, PROFILE, startChild } from './children.ts';
 import { optionsOf } from './options.ts';
 import type { AskResult, AskTask } from './stream-manager-asker.ts';
@@ -229,9 +229,8 @@ async function measure(redis: boolean): Promise<Result> {
       ...(redis ? { redis: REDIS } : {}),
       mutants: [],
     };
-    const { file, nodeArgs } = entryOf('lab/builtin/stream-manager/main.ts');
-    const manager = fork(file, [JSON.stringify(config)], {
-      execArgv: [...nodeArgs, ...PROFILE],
+    const manager = forkEntry('lab/builtin/stream-manager/main.ts', [JSON.stringify(config)], {
+      execArgv: PROFILE,
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     });
     children.push(manager);
