@@ -264,7 +264,7 @@ test('audio alone is cut at 2.1 fragments', async () => {
   publisher.close();
 });
 
-test('the last segment of a publication is there when its timestamps wrap in it', () => {
+test('the last segment of a publication is there when its timestamps wrap in it', async () => {
   const segmenter = new HlsSegmenter({
     settings: { fragmentSeconds: 10, windowSeconds: 60, sessions: false },
     directory,
@@ -283,5 +283,10 @@ test('the last segment of a publication is there when its timestamps wrap in it'
     Buffer.from(segmenter.file('wrap.m3u8')!).toString(),
     /#EXTINF:0\.960, no desc\nwrap-0\.ts\n$/,
   );
+  // It writes in its own time, and into the folder that is taken away after the tests.
+  const written = () =>
+    readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((n) => n.includes('wrap'));
+  await eventually('it to be written', () => written().sort().join() === 'live/wrap-0.ts,live/wrap.m3u8');
   segmenter.dispose();
+  await eventually('it to be gone', () => written().length === 0);
 });
