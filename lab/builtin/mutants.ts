@@ -501,6 +501,10 @@ export const MUTANTS = {
     role: 'proxy',
     says: 'Whoever is served by an origin is sent away when its heartbeat is missed once, as after a standstill of the proxy',
   },
+  'proxy-counts-standstill': {
+    role: 'proxy',
+    says: 'What it did not hear while it stood still itself counts: who comes then to a stream is given another origin',
+  },
   'proxy-never-repicks': { role: 'proxy', says: 'A stream whose origin is dead is never given to another' },
   'proxy-restart-is-same': {
     role: 'proxy',

@@ -36,6 +36,7 @@ import { framesFrom, missedBy, namesOf } from './masters-and-slaves.ts';
 const SEED = 'SRS origin cluster with proxy (seeds/001)';
 const PROXIED = ['proxy-cluster', 'proxy-redis'] as const;
 const SHARED = ['proxy-redis'] as const;
+const LIVE = ['rtmp', 'flv'] as const;
 
 /** Where clients come in. */
 function entryOf(t: CheckContext): string {
@@ -114,7 +115,7 @@ async function loseOrigin(
     const backMs = encoderBackMs(habit, noticedMs + HANDSHAKE_MS);
     const why = `${habit.name} waits ${habit.waitMs(0)} ms, then ${habit.waitMs(1)} ms; ${noticed}`;
     watchFor(t, { ...asked, publisher: label, client: label, part: 'publishes', boundMs: backMs, why });
-    const viewers = (['rtmp', 'flv'] as const).map((protocol) => ({
+    const viewers = LIVE.map((protocol) => ({
       url: t.playUrl(protocol, stream),
       label: `${habit.name}-viewer-${protocol}`,
       patienceMs: backMs,
@@ -256,7 +257,7 @@ const proxyRestarted = check({
       const backMs = habit.waitMs(2) + KNOWS_ORIGINS_MS;
       const why = `${habit.name} waits up to ${habit.waitMs(2)} ms, origins tell every ${ORIGIN_HEARTBEAT_MS} ms`;
       watchFor(t, { ...asked, publisher: label, client: label, part: 'publishes', boundMs: backMs, why });
-      const requests = (['rtmp', 'flv'] as const).map((protocol) => ({
+      const requests = LIVE.map((protocol) => ({
         url: t.playUrl(protocol, stream),
         label: `${habit.name}-viewer-${protocol}`,
         habit: FFMPEG,
@@ -309,7 +310,7 @@ const proxyStalled = check({
   },
   topologies: ['proxy-cluster'],
   needs: ORIGIN_NEEDS,
-  mutants: ['proxy-dead-at-first-miss', 'media-drops-frames'],
+  mutants: ['proxy-dead-at-first-miss', 'proxy-counts-standstill', 'media-drops-frames'],
   deadlineMs: 30_000,
   async run(t) {
     const [proxy] = t.nodes('proxy');
@@ -324,7 +325,10 @@ const proxyStalled = check({
       group: STALLED,
       forMs: STALL_MS,
       why: 'the proxy says nothing',
-      meanwhile: () => watchNewcomer(t, asked, t.playUrl('rtmp', stream, entry)),
+      // RTMP asks in turns; what HTTP asks for waits whole, before the heartbeats.
+      meanwhile: () => {
+        for (const protocol of LIVE) watchNewcomer(t, asked, t.playUrl(protocol, stream, entry));
+      },
     });
     await t.observe(ORIGIN_ALIVE_MS, 'the proxy looks who is dead');
   },
@@ -384,7 +388,7 @@ async function loseProxy(t: CheckContext, fault: ProxyFault): Promise<ClusterNod
     watchFor(t, { ...asked, publisher: label, client: label, part: 'publishes', boundMs: backMs, why });
   }
   for (const { stream, publisher, backMs, why } of published) {
-    const requests = (['rtmp', 'flv'] as const).map((protocol) => ({
+    const requests = LIVE.map((protocol) => ({
       url: t.playUrl(protocol, stream),
       label: `viewer-${protocol}`,
       patienceMs: backMs,

@@ -22,7 +22,8 @@ export class Origins {
   readonly #origins = new Map<string, Origin>();
 
   constructor(timeouts: ProxyTimeouts, mutants: Mutants) {
-    const ticksBorne = mutants.has('proxy-dead-at-first-miss') ? Number.POSITIVE_INFINITY : undefined;
+    const counts = mutants.has('proxy-counts-standstill') || mutants.has('proxy-dead-at-first-miss');
+    const ticksBorne = counts ? Number.POSITIVE_INFINITY : undefined;
     this.#time = new LivedTime(timeouts.alive / TICKS_OF_LIFE, ticksBorne);
     this.#timeouts = timeouts;
     this.#mutants = mutants;
