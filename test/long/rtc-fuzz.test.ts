@@ -22,6 +22,7 @@ import {
 } from '../lab/builtin/rtc-support.ts';
 import { clientsOf, eventually, stopAll } from '../lab/builtin/support.ts';
 import { mutations } from '../protocols/stun/mutate.ts';
+import { udpSocketAt } from '../support/udp-socket.ts';
 
 const DATAGRAMS = 100_000;
 /** Sent before the node is let to its turn. */
@@ -39,15 +40,7 @@ after(stopAll);
 const rssOf = (node: RtcNode): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${node.process.pid}/status`, 'latin1'))![1]) / 1024;
 
-/** The node's UDP socket, by proc(5), net/udp: bytes that wait there, and datagrams that found no room. */
-function socketOf({ config }: RtcNode): { waiting: number; dropped: number } {
-  const port = config.rtcPort!.toString(16).toUpperCase().padStart(4, '0');
-  const line = readFileSync('/proc/net/udp', 'latin1')
-    .split('\n')
-    .find((one) => one.includes(`0100007F:${port} 00000000:0000`))!;
-  const fields = line.trim().split(/\s+/);
-  return { waiting: Number.parseInt(fields[4]!.split(':')[1]!, 16), dropped: Number(fields.at(-1)) };
-}
+const socketOf = ({ config }: RtcNode) => udpSocketAt(config.rtcPort!)!;
 
 const KINDS = {
   stun: (bytes: Uint8Array) => isStun(bytes),

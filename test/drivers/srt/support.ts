@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { ClientState } from '../../../drivers/client.ts';
@@ -13,6 +12,7 @@ import { MediaSource, SourceCursor } from '../../../drivers/measure/source.ts';
 import { SrtPlayer } from '../../../drivers/srt/player.ts';
 import { SrtPublisher } from '../../../drivers/srt/publisher.ts';
 import { UdpTap } from '../../../lab/taps/udp-tap.ts';
+import { udpSocketAt } from '../../support/udp-socket.ts';
 import { eventually } from '../support/observe.ts';
 import { SeededLosses } from './losses.ts';
 
@@ -122,10 +122,7 @@ export async function freeUdpPort(): Promise<number> {
 
 /** Resolves when a program has bound this UDP port: a caller before that is refused (Linux, proc(5)). */
 export function udpBound(port: number): Promise<void> {
-  const entry = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
-  return eventually(5000, `UDP port ${port} is bound`, () =>
-    readFileSync('/proc/net/udp', 'utf8').includes(entry),
-  );
+  return eventually(5000, `UDP port ${port} is bound`, () => udpSocketAt(port) !== undefined);
 }
 
 /** A program that is ended with the test. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -13,7 +13,8 @@ import { H264Packetizer } from '../../../protocols/rtp/h264-packetizer.ts';
 import { RtpPacket } from '../../../protocols/rtp/packet.ts';
 import { encodeRtcp, ntpOf } from '../../../protocols/rtp/rtcp.ts';
 import { Arrival, SequenceTracker } from '../../../protocols/rtp/sequence.ts';
-import { within } from '../../drivers/support/observe.ts';
+import { eventually, within } from '../../drivers/support/observe.ts';
+import { type UdpSocketState, udpSocketAt } from '../../support/udp-socket.ts';
 import { KeepingSink, sourceFrames } from './support.ts';
 
 const FRAMES = 100;
@@ -44,14 +45,17 @@ async function portPair(): Promise<number> {
   }
 }
 
-async function listening(port: number, child: ChildProcess): Promise<void> {
-  const pattern = new RegExp(`:${port.toString(16).toUpperCase().padStart(4, '0')} `);
-  const until = performance.now() + 5000;
-  while (!pattern.test(await readFile('/proc/net/udp', 'utf8'))) {
-    assert.equal(child.exitCode, null, 'ffmpeg ended');
-    assert.ok(performance.now() < until, 'ffmpeg does not listen');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+/** Rejects when ffmpeg ends before it is so. */
+async function untilSocket(
+  child: ChildProcess,
+  port: number,
+  what: string,
+  is: (socket: UdpSocketState | undefined) => boolean,
+): Promise<void> {
+  await eventually(5000, what, () => {
+    assert.equal(child.exitCode, null, `ffmpeg ended before ${what}`);
+    return is(udpSocketAt(port));
+  });
 }
 
 async function ended(child: ChildProcess): Promise<void> {
@@ -109,7 +113,7 @@ describe('ffmpeg', { concurrency: true }, () => {
     child.stderr.on('data', (data: Buffer) => {
       errors += data;
     });
-    await listening(port, child);
+    await untilSocket(child, port, 'ffmpeg listens', (bound) => bound !== undefined);
     const socket = await boundSocket();
     t.after(() => socket.close());
     const packetizer = new H264Packetizer({ ssrc: 5, payloadType: 96, sequence: 65_530 });
@@ -117,6 +121,9 @@ describe('ffmpeg', { concurrency: true }, () => {
       for (const packet of packetizer.packetize(nals, timestamp * 90)) socket.send(packet, port, HOST);
       await new Promise((resolve) => setTimeout(resolve, 8));
     }
+    // It reads RTCP before RTP (libavformat/rtpproto.c): a goodbye would end it before what still waits.
+    await untilSocket(child, port, 'ffmpeg has read every packet', (bound) => bound?.waiting === 0);
+    assert.equal(udpSocketAt(port)?.dropped, 0);
     const sender = { ssrc: 5, rtpTimestamp: 0, packets: 0, octets: 0, reports: [] };
     const bye = encodeRtcp([
       { type: 'sender-report', ...ntpOf(Date.now()), ...sender },
