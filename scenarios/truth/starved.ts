@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { wallClock } from '../../drivers/measure/clock.ts';
 import type { Publication } from '../../drivers/measure/publishing.ts';
 import { Swarm, type SwarmFigures } from '../../drivers/swarm/swarm.ts';
+import { threadWaitMs } from '../../lab/runners/proc-cpu.ts';
 import { judgeLoad } from '../../reports/judge-load.ts';
 import { type Rig, RigWatch, type SentFrame } from './rig.ts';
 import {
@@ -27,6 +28,9 @@ const SHORT_MS = 200;
 /** A third of the frames come while the reader is blocked. */
 const LONG_MS = 1000;
 const BUSY_MS = 4000;
+const LOOK_MS = 100;
+/** A frame may be later by as much without being judged wrong. */
+const MAX_WAIT_MS = FRAME_MS + WRITE_MS;
 
 export async function starvedRows(rig: Rig, protocols: readonly TruthProtocol[]): Promise<TruthRow[]> {
   if (!protocols.includes(PROTOCOL)) return [];
@@ -44,7 +48,7 @@ export async function starvedRows(rig: Rig, protocols: readonly TruthProtocol[])
 export async function blockedRows(rig: Rig, publication: Publication, ms: number): Promise<TruthRow[]> {
   let block = { from: Number.NaN, to: Number.NaN };
   const injected = `event loop blocked for ${ms} ms`;
-  const { figures, health, from, to } = await starvedLoad(rig, async (pid) => {
+  const { figures, health, from, to, waitedMs } = await starvedLoad(rig, async (pid) => {
     block = await stopped(pid, ms);
   });
   const frames = rig.sent(publication).filter(({ at }) => at > from && at < to);
@@ -54,14 +58,27 @@ export async function blockedRows(rig: Rig, publication: Publication, ms: number
     expected: 1,
     reported: Number(!figures.generator.healthy),
   };
-  return [blame(injected, figures), lateness(injected, figures, frames, block), unhealthy].map((seen) =>
-    judgeTruth(seen, health),
-  );
+  const late = lateness(injected, figures, frames, block);
+  return [
+    judgeTruth(blame(injected, figures), health),
+    judgeTruth(late, besides(health, waitedMs)),
+    judgeTruth(unhealthy, health),
+  ];
+}
+
+/** What a worker waited for is no part of the block, and nobody knows which frames it made late. */
+export function besides(health: RigHealth, waitedMs: number | undefined): RigHealth {
+  if (waitedMs !== undefined && waitedMs <= MAX_WAIT_MS) return health;
+  const waited = waitedMs === undefined ? 'nobody knows how long' : `${waitedMs.toFixed(0)} ms`;
+  const reason = `the worker waited ${waited} for a processor, at most ${MAX_WAIT_MS} ms`;
+  return { ...health, reasons: [...health.reasons, reason] };
 }
 
 interface StarvedLoad {
   readonly figures: SwarmFigures;
   readonly health: RigHealth;
+  /** For how long its worker could have run and did not, at the worst; undefined where the system does not tell. */
+  readonly waitedMs: number | undefined;
   /** Of what is measured, epoch ms. */
   readonly from: number;
   readonly to: number;
@@ -74,16 +91,47 @@ async function starvedLoad(rig: Rig, starve: (worker: number) => Promise<void>):
   try {
     await swarm.start();
     await swarm.settled;
+    const [pid] = swarm.pids as [number];
     const from = wallClock.now();
+    const waits = new WaitWatch(pid);
     const watch = new RigWatch();
     await sleep(BEFORE_MS);
-    await starve(swarm.pids[0]!);
+    await starve(pid);
     await sleep(AFTER_MS);
     const health = watch.read();
     const to = wallClock.now();
-    return { figures: await swarm.stop(), health, from, to };
+    const waitedMs = waits.end();
+    return { figures: await swarm.stop(), health, from, to, waitedMs };
   } finally {
     await swarm.stop();
+  }
+}
+
+/** What one process waits for the processors, which others have, from one look to the next. */
+class WaitWatch {
+  readonly #pid: number;
+  readonly #timer: NodeJS.Timeout;
+  #waitedMs: number | undefined;
+  #worstMs: number | undefined = 0;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+    this.#waitedMs = threadWaitMs(pid);
+    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+  }
+
+  /** The most that it was; undefined where the system does not tell. */
+  end(): number | undefined {
+    clearInterval(this.#timer);
+    this.#look();
+    return this.#worstMs;
+  }
+
+  #look(): void {
+    const waitedMs = threadWaitMs(this.#pid);
+    const known = waitedMs !== undefined && this.#waitedMs !== undefined && this.#worstMs !== undefined;
+    this.#worstMs = known ? Math.max(this.#worstMs!, waitedMs - this.#waitedMs!) : undefined;
+    this.#waitedMs = waitedMs;
   }
 }
 
@@ -158,6 +206,6 @@ function lateness(
     unit: 'ms',
     expected: late[Math.ceil(late.length * 0.99) - 1] ?? Number.NaN,
     reported: figures.steady.percentile(99),
-    tolerance: FRAME_MS + WRITE_MS,
+    tolerance: MAX_WAIT_MS,
   };
 }

@@ -21,7 +21,7 @@ import {
   type Observation,
 } from '../../../scenarios/truth/rows.ts';
 import { runTruth } from '../../../scenarios/truth/run.ts';
-import { blockedRows, STREAM } from '../../../scenarios/truth/starved.ts';
+import { besides, blockedRows, STREAM } from '../../../scenarios/truth/starved.ts';
 import { watch } from '../../../scenarios/truth/viewer.ts';
 
 const HEALTHY = { lagP99Ms: 1, reasons: [] };
@@ -79,6 +79,18 @@ describe('the judge of figures', () => {
     assert.equal(judgeTruth(wrong, { ...HEALTHY, lagP99Ms: MAX_RIG_LAG_MS + 1 }).verdict, 'inconclusive');
     assert.equal(judgeTruth(wrong, { ...HEALTHY, reasons: ['the clock was set'] }).verdict, 'inconclusive');
     assert.equal(judgeTruth({ ...wrong, samples: LEAST_SAMPLES - 1 }, HEALTHY).verdict, 'inconclusive');
+  });
+
+  it('does not judge how late a worker is that others kept from the processors, or of whom nobody knows', () => {
+    const late = { ...LATENCY, tolerance: 48, expected: 1009, reported: 1262 };
+    for (const [waitedMs, verdict] of [
+      [0, 'fail'],
+      [48, 'fail'],
+      [49, 'inconclusive'],
+      [undefined, 'inconclusive'],
+    ] as const) {
+      assert.equal(judgeTruth(late, besides(HEALTHY, waitedMs)).verdict, verdict);
+    }
   });
 
   it('judges counts until a load would not be judged either', () => {
