@@ -146,6 +146,7 @@ export async function load(
       webrtc: webRtcOptions(options),
     },
   };
+  requireClients(urls, request.clients);
   requireOpenFiles(urls, request.clients, request);
   const { results, directory, unwritten } = await measuredRun(
     {
@@ -179,6 +180,14 @@ export async function load(
   else printLoad(results, directory, stdout);
   if (unwritten !== undefined) throw unwritten;
   return exitCodeOf(results.verdict);
+}
+
+/** Throws UsageError: of a URL that nobody plays nothing would be said. */
+function requireClients(urls: readonly string[], clients: number): void {
+  if (clients >= urls.length) return;
+  throw new UsageError(
+    `--clients ${clients}: ${urls.length} URLs are played in turn, so ${urls.length} clients are the least.`,
+  );
 }
 
 /** Throws UsageError. */

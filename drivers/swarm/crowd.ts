@@ -107,7 +107,7 @@ export class Crowd implements ClientObserver, MeterObserver {
     this.options = { ...options, client: { ...options.client, webrtc } };
     this.#onSettled = events.onSettled;
     this.#onFrame = events.onFrame;
-    this.protocols = new ProtocolMeters(options.urls, webrtc.transport);
+    this.protocols = new ProtocolMeters(this.#urlsPlayed(), webrtc.transport);
     for (const url of options.urls) createPlayer(url, new FrameMeter(this.histograms));
   }
 
@@ -134,10 +134,26 @@ export class Crowd implements ClientObserver, MeterObserver {
     if (this.opened) clearInterval(this.#ramp);
   }
 
+  #numberOf(index: number): number {
+    const { first = 0, step = 1 } = this.options;
+    return first + index * step;
+  }
+
+  /** The URLs are played in turn by all clients of the swarm: those of a shard may have a few of them only. */
+  #urlOf(index: number): string {
+    const { urls } = this.options;
+    return urls[this.#numberOf(index) % urls.length]!;
+  }
+
+  #urlsPlayed(): string[] {
+    const { urls, clients } = this.options;
+    // After so many they come again.
+    return Array.from({ length: Math.min(clients, urls.length) }, (_, index) => this.#urlOf(index));
+  }
+
   #openOne(index: number): void {
     const { first = 0, step = 1, client } = this.options;
-    const number = first + index * step;
-    const url = this.options.urls[number % this.options.urls.length]!;
+    const url = this.#urlOf(index);
     const meter = new FrameMeter(this.histograms, this, index);
     const player = createPlayer(
       url,

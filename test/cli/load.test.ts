@@ -190,6 +190,7 @@ test('wrong use is told before anything is started or written', async (t) => {
     [['http://[::1/a.flv'], {}, /Not a URL/],
     [[URL_OF_FLV], { clients: '0' }, /count is a whole number of at least 1/],
     [[URL_OF_FLV], { clients: '1e3' }, /count is a whole number of at least 1/],
+    [[URL_OF_FLV, URL_OF_HLS], { clients: '1' }, /--clients 1: 2 URLs are played in turn, so 2 clients/],
     [[URL_OF_FLV], { ramp: '5' }, /500ms, 30s, 2m or 1h; got "5"/],
     [[URL_OF_FLV], { duration: '-1s' }, /got "-1s"/],
     [[URL_OF_FLV], { workers: 'two' }, /got "two"/],

@@ -109,6 +109,25 @@ test('crowd: players whose picture stands still at the end are counted, those th
   assert.equal(crowd.snapshot().stalls.lasting, 4);
 });
 
+test('crowd: what none of its own players plays has no figures, as in a shard of a load of several URLs', () => {
+  const urls = [
+    'rtmp://127.0.0.1/live/a',
+    'http://127.0.0.1/a.m3u8',
+    'srt://127.0.0.1:9',
+    'whep://127.0.0.1/a',
+  ];
+  const playedBy = (first: number, step: number, clients = 4) =>
+    Object.keys(new Crowd({ urls, clients, rampMs: 0, first, step }).snapshot()).filter((key) =>
+      ['hls', 'srt', 'webrtc'].includes(key),
+    );
+  assert.deepEqual(playedBy(0, 1), ['hls', 'srt', 'webrtc']);
+  assert.deepEqual(playedBy(0, 2), ['srt']);
+  assert.deepEqual(playedBy(1, 2), ['hls', 'webrtc']);
+  assert.deepEqual(playedBy(3, 4), ['webrtc']);
+  assert.deepEqual(playedBy(2, 5, 2), ['srt', 'webrtc']);
+  assert.deepEqual(playedBy(0, 1, 0), []);
+});
+
 test('swarm: the figures of its workers are the figures of one big crowd', async (t) => {
   const server = await serve(t, (socket) => socket.write(answer(true)));
   const served = told();
