@@ -291,6 +291,8 @@ const onlyPlayers = check({
 });
 
 async function publishWhereItIsNot(t: CheckContext, url: string): Promise<void> {
+  // Players of what is published here get media, whatever is heard of coworkers by then.
+  await t.observe(WATCH_MS, 'a redirect of an HTTP player would come now');
   const second = await t.publish({ url, label: 'second' });
   t.step('only.published');
   await t.observe(WATCH_MS, 'a 302 would come now');
