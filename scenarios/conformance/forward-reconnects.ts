@@ -288,8 +288,7 @@ function judgeHeaders(
 
 /** What `judge` says of each player, after a break that was seen. */
 function judgeReconnected(history: History, judge: Parameters<typeof judgePlayers>[3]): Judgement[] {
-  const players = judgePlayers(history, 'all', RECONNECTED, judge);
-  return players.length === 0 ? [notSeen(history, RECONNECTED)] : [...players, judgeBreak(history)];
+  return [...judgePlayers(history, 'all', RECONNECTED, judge), judgeBreak(history)];
 }
 
 /** The tap of the link saw the forwarder's connection end, and another one begin. */

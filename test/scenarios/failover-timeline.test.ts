@@ -91,6 +91,19 @@ describe('judgeFailover', () => {
     assert.equal(judge({ got }).verdict, 'fail');
     assert.equal(judge({ got, watched: { boundMs: 20_000 } }).verdict, 'inconclusive');
   });
+  test('who got every frame until the fault, right after which the check ended, is nobody’s proof', () => {
+    const before = sent((frame) => frame * 40 >= FAULT);
+    const timeline = new Timeline()
+      .step(0, FailoverStep.watched, stepOf({ ...watched, part: 'untouched' }))
+      .sent('publisher', before)
+      .got('player', before, 10)
+      .control(FAULT, 'origin', 'kill')
+      .generator(FAULT + 60, 5);
+    assert.deepEqual(verdictOf(judgeFailover(timeline.history, GROUP)), {
+      verdict: 'inconclusive',
+      says: 'no frame was seen',
+    });
+  });
   test('without a fault, or with nobody to watch, there is nothing to be said', () => {
     assert.equal(verdictOf(judgeFailover(new Timeline().history, GROUP)).verdict, 'inconclusive');
     assert.equal(verdictOf(judgeFailover(history().history, 'others')).verdict, 'inconclusive');

@@ -115,6 +115,16 @@ describe('merged-under-herd', () => {
   test('some not served fail', () => assert.equal(herd(1, 1, { joined: 9, failed: 1 }), 'fail'));
   test('all served and no pull seen is inconclusive', () => assert.equal(herd(0, 0, {}), 'inconclusive'));
   test('a herd of none is none', () => assert.equal(herd(1, 1, { requested: 0, joined: 0 }), 'inconclusive'));
+  test('two one after the other fail, though there were never two at once', () => {
+    const timeline = new Timeline()
+      .step(0, 'herd', { stream: 's', edge: 'edge-1' })
+      .open(1, 'edge-1')
+      .close(2, 'edge-1')
+      .open(3, 'edge-1')
+      .api(50, 's', { upstreamsOf: { 'edge-1': 1 } })
+      .crowd(60, 'herd', {});
+    assert.deepEqual(judge('merged-under-herd', timeline), { verdict: 'fail', says: '2' });
+  });
   test('a herd that nobody counted is inconclusive', () => {
     const timeline = new Timeline()
       .step(0, 'herd', { stream: 's', edge: 'edge-1' })

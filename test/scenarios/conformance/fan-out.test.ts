@@ -360,6 +360,8 @@ describe('publisher-restart', () => {
     const { verdict, says } = judge('publisher-restart', refused);
     assert.equal(verdict, 'fail');
     assert.match(says, /eof\.streaming/);
+    const unanswered = gone().step(20, 'again').missed(5020, 'second: Publish.Start');
+    assert.deepEqual(judge('publisher-restart', unanswered), { verdict: 'fail', says: 'no Publish.Start' });
   });
 
   test('a stream of which nobody saw whether it is free, or can be published again, proves nothing', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { CloseReason } from '../../../drivers/client.ts';
 import { LADDER, type Rung } from '../../../lab/render/ladder.ts';
 import { NGINX_RTMP_CHECKS } from '../../../scenarios/conformance/nginx-rtmp.ts';
 import type { MediaItem, StepData } from '../../../scenarios/history.ts';
@@ -265,7 +266,7 @@ describe('play-denied', () => {
   }
   const denied = (
     got: readonly MediaItem[],
-    end?: 'remote' | 'local',
+    end?: CloseReason,
     { allowed = 25, rung = 25, allowedLost = false }: Setting = {},
   ) => {
     const timeline = new Timeline().got('a', video({ count: allowed })).got('src', video({ count: rung }));
@@ -289,6 +290,10 @@ describe('play-denied', () => {
     assert.equal(denied([], 'remote', { rung: 0 }).verdict, 'inconclusive'));
   test('left without an answer fails', () => {
     assert.match(denied([]).says, /not turned away/);
+    assert.deepEqual(denied([], 'timeout'), {
+      verdict: 'fail',
+      says: 'timeout while streaming: eof.streaming',
+    });
     assert.equal(denied([], 'local').verdict, 'fail');
   });
 });

@@ -1,4 +1,5 @@
 /** Hand-made histories with a clock that the test sets, for judges who look at times. Events in the order of calls. */
+import type { CloseReason } from '../../../drivers/client.ts';
 import type { Check } from '../../../scenarios/check.ts';
 import {
   type ApiReading,
@@ -100,7 +101,7 @@ export class Timeline {
     return this;
   }
 
-  lost(t: number, client: string, reason: 'remote' | 'local' = 'remote'): this {
+  lost(t: number, client: string, reason: CloseReason = 'remote'): this {
     const during = 'streaming';
     const code = `eof.${during}`;
     this.history.append({ t, type: 'client.closed', client, reason, during, code, detail: '' });

@@ -49,6 +49,12 @@ function got(client: string, numbers: readonly number[], stream = 1, unstamped?:
   }));
 }
 
+/** By the server, while it plays or publishes. */
+function closed(client: string, t = sentAt(20)): HistoryEvent {
+  const how = { reason: 'remote', during: 'streaming', code: 'eof.streaming', detail: '' } as const;
+  return { t, type: 'client.closed', client, ...how };
+}
+
 function reading(t: number, clients: number, publishers = 0): HistoryEvent {
   return {
     ...{ t, type: 'api.stream', node: 'origin', stream: 's' },
@@ -337,6 +343,10 @@ describe('media', () => {
       assert.match(judge(id, [...story([]), ...late]).says, /after 650 ms/);
       assert.match(judge(id, story([])).says, /none of 0 frames/);
       assert.match(judge(id, story(range(25, 90), join.t + 1600)).says, /^after 1600 ms/);
+      assert.match(
+        judge(id, [...story([]), closed('whep')]).says,
+        /none of 0 frames, and it was closed: eof/,
+      );
     });
 
     test('a relay passes on what comes before the keyframe', () => {
@@ -457,6 +467,12 @@ describe('media', () => {
           : event,
       );
       assert.match(judge(id, broken).says, /^not video frame 41/);
+    });
+
+    test('whom the server closes is not asked, and gets nothing', () => {
+      const unasked = story({ requests: [], keys: [], frames: 20, whep: [] });
+      assert.match(judge(id, [...unasked, closed('p')]).says, /^p was closed: eof/);
+      assert.match(judge(id, [...unasked, closed('whep')]).says, /whep was closed: eof/);
     });
 
     test('asked late', () => {
