@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { isFree } from '../../lab/ports.ts';
+import { isFree, isFreeUdp } from '../../lab/ports.ts';
 
 /** Below what the system chooses from (32768) and what the lab does (20000). */
 const FIRST = 11_000;
@@ -30,14 +30,14 @@ async function takeSlice(): Promise<number> {
 }
 
 /** Free on `host`, and nobody else's as long as this process lives. */
-export async function freePorts(host: string, count: number): Promise<number[]> {
+export async function freePorts(host: string, count: number, isFreeAt = isFree): Promise<number[]> {
   slice ??= takeSlice();
   const first = await slice;
   const ports: number[] = [];
   for (let tried = 0; ports.length < count; tried++) {
     if (tried === SLICE_SIZE) throw new Error(`no free port on ${host}`);
     const port = first + (next++ % SLICE_SIZE);
-    if (await isFree(host, port)) ports.push(port);
+    if (await isFreeAt(host, port)) ports.push(port);
   }
   return ports;
 }
@@ -45,5 +45,11 @@ export async function freePorts(host: string, count: number): Promise<number[]> 
 /** One, on 127.0.0.1. */
 export async function freePort(): Promise<number> {
   const [port] = await freePorts('127.0.0.1', 1);
+  return port!;
+}
+
+/** One, for UDP. */
+export async function freeUdpPort(host = '127.0.0.1'): Promise<number> {
+  const [port] = await freePorts(host, 1, isFreeUdp);
   return port!;
 }

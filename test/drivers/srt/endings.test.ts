@@ -6,8 +6,9 @@ import { ClientState, CloseReason } from '../../../drivers/client.ts';
 import { totalSrt } from '../../../drivers/srt/figures.ts';
 import { parseSrtUrl } from '../../../drivers/srt/url.ts';
 import { ProtocolError } from '../../../protocols/errors.ts';
+import { freeUdpPort } from '../../support/ports.ts';
 import { eventually } from '../support/observe.ts';
-import { freeUdpPort, MeteredPlayer, startRelay } from './support.ts';
+import { MeteredPlayer, startRelay } from './support.ts';
 
 test('nobody listens: refused, at once', async () => {
   const { player } = new MeteredPlayer(`srt://127.0.0.1:${await freeUdpPort()}`);

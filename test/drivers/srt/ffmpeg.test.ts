@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { freeUdpPort } from '../../support/ports.ts';
 import { eventually } from '../support/observe.ts';
-import {
-  FfmpegListener,
-  freeUdpPort,
-  lossyTap,
-  MeteredPlayer,
-  Program,
-  publishTo,
-  QUIET,
-  udpBound,
-} from './support.ts';
+import { FfmpegListener, lossyTap, MeteredPlayer, Program, publishTo, QUIET, udpBound } from './support.ts';
 
 const MEDIA = join(import.meta.dirname, '../../../fixtures/media/av-480k.flv');
 /** Milliseconds to us, microseconds to ffmpeg. */

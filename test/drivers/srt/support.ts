@@ -1,7 +1,6 @@
-/** What the SRT tests share: stamped media on its way, free UDP ports, lossy links, and the programs of libsrt. */
+/** What the SRT tests share: stamped media on its way, lossy links, and the programs of libsrt. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -12,6 +11,7 @@ import { MediaSource, SourceCursor } from '../../../drivers/measure/source.ts';
 import { SrtPlayer } from '../../../drivers/srt/player.ts';
 import { SrtPublisher } from '../../../drivers/srt/publisher.ts';
 import { UdpTap } from '../../../lab/taps/udp-tap.ts';
+import { freeUdpPort } from '../../support/ports.ts';
 import { udpSocketAt } from '../../support/udp-socket.ts';
 import { eventually } from '../support/observe.ts';
 import { SeededLosses } from './losses.ts';
@@ -108,16 +108,6 @@ export async function lossyTap(t: TestContext, port: number, ms: number, seed: n
   for (const direction of ['upstream', 'downstream'] as const)
     tap.setFaults(direction, { lose: losses.lose, delay: ms, jitter: ms });
   return tap;
-}
-
-export async function freeUdpPort(): Promise<number> {
-  const socket = createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, 'close');
-  return port;
 }
 
 /** Resolves when a program has bound this UDP port: a caller before that is refused (Linux, proc(5)). */

@@ -14,6 +14,7 @@ import { RtpPacket } from '../../../protocols/rtp/packet.ts';
 import { encodeRtcp, ntpOf } from '../../../protocols/rtp/rtcp.ts';
 import { Arrival, SequenceTracker } from '../../../protocols/rtp/sequence.ts';
 import { eventually, within } from '../../drivers/support/observe.ts';
+import { freeUdpPort } from '../../support/ports.ts';
 import { type UdpSocketState, udpSocketAt } from '../../support/udp-socket.ts';
 import { KeepingSink, sourceFrames } from './support.ts';
 
@@ -30,18 +31,8 @@ async function boundSocket(): Promise<Socket> {
 /** An even port whose successor is free, too: RTP and RTCP. */
 async function portPair(): Promise<number> {
   for (;;) {
-    const first = await boundSocket();
-    const { port } = first.address();
-    const second = createSocket('udp4');
-    const free =
-      port % 2 === 0 &&
-      (await new Promise<boolean>((resolve) => {
-        second.once('error', () => resolve(false));
-        second.bind(port + 1, HOST, () => resolve(true));
-      }));
-    await new Promise<void>((resolve) => first.close(resolve));
-    if (free) await new Promise<void>((resolve) => second.close(resolve));
-    if (free) return port;
+    const port = await freeUdpPort();
+    if (port % 2 === 0 && (await freeUdpPort()) === port + 1) return port;
   }
 }
 
