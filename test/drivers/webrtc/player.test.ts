@@ -29,7 +29,7 @@ async function joined(t: TestContext, webrtc: WebRtcOptions = {}) {
   player.open();
   await witness.reached('streaming', 5000);
   const peer = server.peers[0]!;
-  await eventually(3000, 'the server is connected', () => peer.connection.state() === 'connected');
+  await eventually(3000, 'the server can send', () => peer.open);
   return { server, witness, meter, player, peer };
 }
 

@@ -25,7 +25,7 @@ async function publishing(t: TestContext, webrtc: WebRtcOptions = {}) {
   publisher.open();
   await witness.reached('streaming', 5000);
   const peer = server.peers[0]!;
-  await eventually(3000, 'the server is connected', () => peer.connection.state() === 'connected');
+  await eventually(3000, 'the server is ready', () => peer.open);
   return { server, witness, publisher, peer };
 }
 

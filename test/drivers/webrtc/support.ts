@@ -92,6 +92,11 @@ export class Peer {
     for (const message of messages) if (message.type === 'nack') this.#onNack(message.sequences);
   }
 
+  /** Tracks open after the connection is made, and take nothing before. */
+  get open(): boolean {
+    return this.#tracks.size > 0 && [...this.#tracks.values()].every((track) => track.isOpen());
+  }
+
   send(kind: 'video' | 'audio', bytes: Uint8Array): boolean {
     const track = this.#tracks.get(kind);
     return track?.isOpen() === true && track.sendMessageBinary(Buffer.from(bytes));

@@ -76,6 +76,7 @@ describe('a tape', { concurrency: true }, () => {
     t.after(() => publisher.close());
     publisher.open();
     await witness.reached('streaming', 5000);
+    await eventually(3000, 'the server is ready', () => server.peers[0]!.open);
     for (const { type, body } of source.headers) publisher.send(type, 0, body);
     for (const { type, timestamp, body } of source.items.slice(0, 10)) publisher.send(type, timestamp, body);
     await eventually(2000, 'packets', () => server.peers[0]!.rtp.length > 10);

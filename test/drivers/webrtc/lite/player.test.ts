@@ -46,7 +46,7 @@ async function joined(
   player.open();
   await witness.reached('streaming', 5000);
   const peer = server.peers[before]!;
-  await eventually(3000, 'the server is connected', () => peer.connection.state() === 'connected');
+  await eventually(3000, 'the server can send', () => peer.open);
   return { server, witness, meter, player, peer, transport: transport! };
 }
 
