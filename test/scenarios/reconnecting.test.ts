@@ -4,6 +4,7 @@ import { FFMPEG, type Habit, OBS, VIEWER } from '../../scenarios/habits.ts';
 import { History } from '../../scenarios/history.ts';
 import { Encoder, type Session, Viewer } from '../../scenarios/reconnecting.ts';
 import type { RecordedPlayer, RecordedPublisher, StageHand } from '../../scenarios/stage.ts';
+import { eventually } from '../drivers/support/observe.ts';
 
 const waits = (habit: Habit, count: number) => Array.from({ length: count }, (_, i) => habit.waitMs(i));
 
@@ -122,8 +123,8 @@ test('a viewer comes back when its connection ends, and when its picture stands 
   closed('remote');
   await tick();
   assert.deepEqual([viewer.sessions, stopped], [2, 0]);
-  await new Promise((resolve) => setTimeout(resolve, 80));
-  assert.ok(viewer.sessions >= 3 && stopped >= 1);
+  await eventually(2000, 'it comes back from a picture that stands still', () => viewer.sessions >= 3);
+  assert.ok(stopped >= 1);
   assert.equal(history.of('client.problem')[0]?.code, 'viewer.silent');
   await takeDown();
   const { sessions } = viewer;

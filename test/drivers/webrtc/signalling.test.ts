@@ -129,8 +129,8 @@ describe('signalling', { concurrency: true }, () => {
   }
 
   it('no answer is a timeout', async (t) => {
-    const { witness } = await played(t, () => {}, { timeoutMs: 300 });
-    assert.equal((await witness.end()).code, 'timeout.handshaking');
+    const { witness } = await played(t, () => {}, { timeoutMs: 2000 });
+    assert.equal((await witness.end(6000)).code, 'timeout.handshaking');
   });
 
   it('nobody there is refused', async () => {
@@ -142,12 +142,12 @@ describe('signalling', { concurrency: true }, () => {
   });
 
   it('an answer whose candidate is dead is a timeout of its own, and is DELETEd', async (t) => {
-    const { witness, server } = await played(t, undefined, { timeoutMs: 700 });
+    const { witness, server } = await played(t, undefined, { timeoutMs: 2000 });
     server.rewrite = (answer) =>
       answer
         .replace(/ 127\.0\.0\.1 \d+ typ host/g, ' 127.0.0.1 9 typ host')
         .replace(/a=ice-pwd:\S+/g, 'a=ice-pwd:0123456789012345678901234');
-    assert.equal((await witness.end(4000)).code, 'timeout.requesting');
+    assert.equal((await witness.end(7000)).code, 'timeout.requesting');
     await eventually(2000, 'DELETE', () => server.deleted.length === 1);
   });
 
