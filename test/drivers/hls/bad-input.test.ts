@@ -16,7 +16,8 @@ import {
   whole,
 } from './support.ts';
 
-const ONCE = { timeoutMs: 400, hls: { maxRetries: 0 } };
+const ONCE = { hls: { maxRetries: 0 } };
+const TIMED = { ...ONCE, timeoutMs: 1500 };
 const MIB = 2 ** 20;
 
 const text =
@@ -155,7 +156,7 @@ describe('a playlist', { concurrency: 4 }, () => {
       const server = await serve(t);
       const good = await beside(t, server);
       server.routes.set('/live/bad.m3u8', answer);
-      const bad = new Watched(t, `${server.url}/live/bad.m3u8`, ONCE);
+      const bad = new Watched(t, `${server.url}/live/bad.m3u8`, end[0] === 'timeout' ? TIMED : ONCE);
       assert.deepEqual(await bad.end(), end);
       await good();
       if (most !== undefined) assert.ok(bad.player.bytesIn <= most, `${bad.player.bytesIn} bytes`);
@@ -308,7 +309,8 @@ describe('a segment', { concurrency: 4 }, () => {
       for (const index of [0, 2]) server.body(`/live/b${index}.ts`, segments[index]!);
       server.body('/live/bad.m3u8', playlist(0, 3, { prefix: 'b' }));
       server.routes.set('/live/b1.ts', answer(segments[1]!));
-      const bad = new Watched(t, `${server.url}/live/bad.m3u8`, ONCE);
+      const timed = problems.includes('hls.segment.timeout.segment');
+      const bad = new Watched(t, `${server.url}/live/bad.m3u8`, timed ? TIMED : ONCE);
       assert.deepEqual(await bad.end(8000), PLAYED);
       assert.deepEqual(
         bad.problems.map((code) => code.replace('tcp.econnreset', 'http1.truncated')),

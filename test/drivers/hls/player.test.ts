@@ -15,7 +15,7 @@ import {
 } from './support.ts';
 
 const QUICK = { timeoutMs: 1000, hls: { maxRetries: 1 } };
-const QUICKER = { timeoutMs: 300, hls: { maxRetries: 0 } };
+const QUICKER = { timeoutMs: 1000, hls: { maxRetries: 0 } };
 
 /** A path that is answered when the test says so. */
 function hold(
