@@ -93,7 +93,7 @@ describe('a node that was killed', () => {
     const node = redisAt(port);
     await knock(context, node);
     await context.control(node, 'kill');
-    await untilGone(context, node, 100);
+    await untilGone(context, node, 1000);
     assert.deepEqual(metIn(history), ['open', 'open']);
     assert.equal(verdictOf(judgeGone(history)).verdict, 'inconclusive');
   });
