@@ -4,13 +4,13 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { type Client, ClientState, CloseReason } from '../../drivers/client.ts';
+import { type Client, type ClientOptions, ClientState, CloseReason } from '../../drivers/client.ts';
 import { createPlayer, createPublisher } from '../../drivers/create.ts';
 import { ProtocolError } from '../../protocols/errors.ts';
 import { flvHeader } from '../../protocols/flv/writer.ts';
 import { ChunkWriter } from '../../protocols/rtmp/chunk-writer.ts';
 import { connectRedirectCommand, encodeCommand } from '../../protocols/rtmp/commands.ts';
-import { CountingSink, type Scripted, scripted, Witness, within } from './support/observe.ts';
+import { CountingSink, eventually, type Scripted, scripted, Witness, within } from './support/observe.ts';
 
 const NGINX_PLAY = readFileSync('fixtures/captures/nginx-rtmp-1.2.2/ffmpeg-play.s2c.bin');
 const SRS_PLAY = readFileSync('fixtures/captures/srs-7.0.18/ffmpeg-play.s2c.bin');
@@ -251,17 +251,19 @@ const FLV_STAGES: Stage[] = [{ state: ClientState.requesting, said: SRS_FLV.suba
 for (const [name, make, stages] of [
   [
     'RTMP player',
-    (s: Scripted, w: Witness) => createPlayer(rtmp(s), new CountingSink(), { timeoutMs: 300 }, w),
+    (s: Scripted, w: Witness, options: ClientOptions = {}) =>
+      createPlayer(rtmp(s), new CountingSink(), options, w),
     RTMP_STAGES,
   ],
   [
     'RTMP publisher',
-    (s: Scripted, w: Witness) => createPublisher(rtmp(s), { timeoutMs: 300 }, w),
+    (s: Scripted, w: Witness, options: ClientOptions = {}) => createPublisher(rtmp(s), options, w),
     RTMP_STAGES,
   ],
   [
     'FLV player',
-    (s: Scripted, w: Witness) => createPlayer(flv(s), new CountingSink(), { timeoutMs: 300 }, w),
+    (s: Scripted, w: Witness, options: ClientOptions = {}) =>
+      createPlayer(flv(s), new CountingSink(), options, w),
     FLV_STAGES,
   ],
 ] as const) {
@@ -269,8 +271,8 @@ for (const [name, make, stages] of [
     test(`${name}: a server that falls silent while ${state} is a timeout`, async (t) => {
       const server = await serve(t, (socket) => afterFirstBytes(socket, () => socket.write(said)));
       const witness = new Witness();
-      make(server, witness).open();
-      const closed = await witness.closed();
+      make(server, witness, { timeoutMs: 1000 }).open();
+      const closed = await witness.closed(5000);
       assert.deepEqual(
         [closed.reason, closed.during, closed.code],
         [CloseReason.timeout, state, `timeout.${state}`],
@@ -278,12 +280,15 @@ for (const [name, make, stages] of [
     });
     test(`${name}: a reset while ${state} is told with its stage`, async (t) => {
       const server = await serve(t, (socket) =>
-        afterFirstBytes(socket, () =>
-          socket.write(said, () => setTimeout(() => socket.resetAndDestroy(), 50)),
-        ),
+        afterFirstBytes(socket, async () => {
+          socket.write(said);
+          await eventually(2000, 'all of it is read', () => client.bytesIn === said.length);
+          socket.resetAndDestroy();
+        }),
       );
       const witness = new Witness();
-      make(server, witness).open();
+      const client = make(server, witness);
+      client.open();
       const closed = await witness.closed();
       assert.deepEqual([closed.reason, closed.during], [CloseReason.reset, state]);
       assert.equal(closed.code, `tcp.econnreset.${state}`);
@@ -304,12 +309,15 @@ for (const [name, make, stages] of [
 test('a reset while streaming', async (t) => {
   const server = await serve(t, (socket) => afterFirstBytes(socket, () => socket.write(SRS_PLAY)));
   const resetting = await serve(t, (socket) =>
-    afterFirstBytes(socket, () =>
-      socket.write(SRS_PLAY, () => setTimeout(() => socket.resetAndDestroy(), 100)),
-    ),
+    afterFirstBytes(socket, async () => {
+      socket.write(SRS_PLAY);
+      await eventually(2000, 'all of it is read', () => player.bytesIn === SRS_PLAY.length);
+      socket.resetAndDestroy();
+    }),
   );
   const witness = new Witness();
-  createPlayer(rtmp(resetting), new CountingSink(), {}, witness).open();
+  const player = createPlayer(rtmp(resetting), new CountingSink(), {}, witness);
+  player.open();
   assert.equal((await witness.closed()).code, 'tcp.econnreset.streaming');
   assert.equal(server.connections, 0);
 });
@@ -336,9 +344,9 @@ test('a frozen server is a timeout, of connecting once its queue is full', async
   const witnesses = Array.from({ length: 6 }, () => new Witness());
   for (const witness of witnesses) {
     const url = `rtmp://127.0.0.1:${Number(port)}/live/x`;
-    createPlayer(url, new CountingSink(), { timeoutMs: 300 }, witness).open();
+    createPlayer(url, new CountingSink(), { timeoutMs: 1000 }, witness).open();
   }
-  const ends = await Promise.all(witnesses.map((witness) => witness.closed()));
+  const ends = await Promise.all(witnesses.map((witness) => witness.closed(5000)));
   assert.ok(ends.every((closed) => closed.reason === CloseReason.timeout));
   assert.deepEqual(
     new Set(ends.map((closed) => closed.code)),
