@@ -225,8 +225,19 @@ test('load: one that is interrupted while it waits for its time ends at once, an
 });
 
 test('load: a server that says nothing is a failure of every client, not of none', async (t) => {
-  const server = await serve(t, () => {});
-  const figures = await runLoad({ urls: [url(server)], clients: 4, rampMs: 0, durationMs: 300, workers: 1 });
+  const asked = new AbortController();
+  let requests = 0;
+  const server = await serve(t, () => {
+    if (++requests === 4) asked.abort();
+  });
+  const figures = await runLoad({
+    urls: [url(server)],
+    clients: 4,
+    rampMs: 0,
+    durationMs: 20_000,
+    workers: 1,
+    signal: asked.signal,
+  });
   assert.deepEqual(figures.clients, { requested: 4, joined: 0, failed: 4, dropped: 0 });
   assert.deepEqual(figures.reasons, { 'no-keyframe.requesting': 4 });
   assert.equal(figures.latency.steady.p99, null);
