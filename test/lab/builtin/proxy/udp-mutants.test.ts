@@ -54,10 +54,13 @@ describe('srt', { concurrency: 3 }, () => {
     const publisher = await SrtPeer.open(door, publishId('x'), { peerLatencyMs: 300 });
     const sent = media.filter(({ at }) => at < 2500);
     publisher.sendInTime(sent);
-    const last = Buffer.from(sent.at(-1)!.payload);
-    await player.until('the end', () => player.payloads.some((payload) => payload.equals(last)), 6000);
-    const missing = sent.length - player.payloads.length;
-    assert.ok(missing >= 1 && missing <= 1 + sent.length / 25, `${missing} of ${sent.length} are missing`);
+    // Of three in a row each leg loses one at the most, which may be the last.
+    const tail = sent.slice(-3).map(({ payload }) => Buffer.from(payload));
+    const arrived = () => tail.findLastIndex((one) => player.payloads.some((payload) => payload.equals(one)));
+    await player.until('the end', () => arrived() >= 0, 6000);
+    const due = sent.length - tail.length + arrived() + 1;
+    const missing = due - player.payloads.length;
+    assert.ok(missing >= 1 && missing <= 1 + due / 25, `${missing} of ${due} are missing`);
   });
 
   test('proxy-srt-keeps-shutdown', async (t) => {
