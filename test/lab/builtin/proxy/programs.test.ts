@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { nginxModule } from '../../../../lab/runners/nginx-module.ts';
 import { freePorts } from '../../../support/ports.ts';
-import { eventually, ROOT, run } from '../support.ts';
-import { registration, registrationOf, startOrigin, startProxy, type TestProxy } from './support.ts';
+import { eventually, ROOT, run, startNode } from '../support.ts';
+import { registration, registrationOf, startProxy, type TestProxy } from './support.ts';
 
 const FIXTURE = `${ROOT}fixtures/media/av-480k.flv`;
 
@@ -35,18 +35,16 @@ async function packets(url: string): Promise<number> {
 }
 
 test('ffmpeg publishes through the proxy and plays RTMP, HTTP-FLV and HLS through it', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'proxy-hls-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
   const proxy = await startProxy(t);
-  const origin = await startOrigin(t, {
+  const folder = await mkdtemp(join(tmpdir(), 'proxy-hls-'));
+  const origin = await startNode({
     hls: { directory: folder },
-    settings: {
-      mergedWriteMs: 100,
-      queueSeconds: 30,
-      gopCache: true,
-      hls: { fragmentSeconds: 1, windowSeconds: 6, sessions: true },
-      maxConnections: 100,
-    },
+    settings: { hls: { fragmentSeconds: 1, windowSeconds: 6, sessions: true } },
+  });
+  // It writes in its own time, also when it is closed: only when it is gone nothing is written any more.
+  t.after(async () => {
+    await origin.kill();
+    await rm(folder, { recursive: true });
   });
   await proxy.register(registrationOf(origin, 'o'));
   publish(t, proxy, 'a?token=1');
