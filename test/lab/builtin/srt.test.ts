@@ -16,7 +16,8 @@ import {
 import { clientsOf, eventually, FlvPeer, publishForever, RtmpPeer, stopAll } from './support.ts';
 
 const PASSPHRASE = 'a passphrase of ours';
-const SHORT = { srtPublishSilence: 600, srtPeerIdle: 1200 };
+/** The idle time is longer than that between two keep-alives, which is 1 s. */
+const SHORT = { srtPublishSilence: 600, srtPeerIdle: 2500 };
 const media = messages();
 const all = Buffer.concat(media.map(({ payload }) => payload));
 
@@ -213,16 +214,16 @@ describe('settings', { concurrency: true }, () => {
 
   test('a silent publisher is closed in time; so are callers that have vanished', async () => {
     const options = { passphrase: PASSPHRASE };
+    const began = performance.now();
     const silent = await SrtPeer.open(locked, publishId('silent'), options);
     const player = await SrtPeer.open(locked, playId('silent'), options);
-    const began = performance.now();
     await silent.untilClosed(3000);
     assert.ok(silent.closedAt - began > SHORT.srtPublishSilence / 2);
     assert.equal(silent.closure?.code, 'srt.shutdown');
     await new Promise((resolve) => setTimeout(resolve, 2 * SHORT.srtPeerIdle - SHORT.srtPublishSilence));
     assert.ok(player.connected, 'a player that only keeps alive stays');
     player.vanish();
-    await eventually('it to be forgotten', async () => (await typesOf(locked, 'silent')).length === 0);
+    await eventually('it to be forgotten', async () => (await typesOf(locked, 'silent')).length === 0, 8000);
   });
 
   test('callers count to max_connections, and are closed beyond', async () => {

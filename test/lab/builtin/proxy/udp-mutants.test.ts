@@ -21,7 +21,7 @@ after(async () => {
 });
 
 async function srtWith(t: TestContext, mutant: MutantId, origins = 1) {
-  const timeouts = { srtIdle: 800 };
+  const timeouts = { srtIdle: 2500 };
   const proxy = await startUdpProxy(t, (context) => new SrtProxy(context), { mutants: [mutant], timeouts });
   const nodes = await startOrigins(t, origins, 'srt');
   await register(proxy.balancer, nodes);
@@ -69,7 +69,7 @@ describe('srt', { concurrency: 3 }, () => {
     player.hangUp();
     await new Promise((resolve) => setTimeout(resolve, 300));
     assert.deepEqual(await srtTypes(nodes[0]!), ['srt-play']);
-    await eventually('its silence to end it', async () => (await srtTypes(nodes[0]!)).length === 0);
+    await eventually('its silence to end it', async () => (await srtTypes(nodes[0]!)).length === 0, 8000);
   });
 
   test('proxy-srt-no-rejection', async (t) => {
