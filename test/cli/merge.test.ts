@@ -62,7 +62,7 @@ test('shards in processes of their own are one big run: clients, streams, frames
   const urls = [url('a'), url('b')];
   const [clients, of] = [11, 3];
   const out = temporary(t);
-  const common = ['-n', String(clients), '--workers', '1', '--ramp', '0', '--duration', '1s'];
+  const common = ['-n', String(clients), '--workers', '1', '--ramp', '0', '--duration', '3s'];
   const directories = Array.from({ length: of }, (_, index) => join(out, String(index)));
   await Promise.all(
     directories.map((directory, index) =>
@@ -107,13 +107,19 @@ test('shards in processes of their own are one big run: clients, streams, frames
 test('nobody comes before the time that all shards begin at', async (t) => {
   const { asked, url } = await server(t);
   const startAt = Date.now() + 1000;
-  const run = { urls: [url('a')], clients: 4, workers: 1, rampMs: 0, durationMs: 300 };
-  const { shard, clients } = await runLoad({ ...run, shard: { index: 1, of: 2 }, startAt });
+  const over = new AbortController();
+  const { shard, clients } = await runLoad({
+    ...{ urls: [url('a')], clients: 4, workers: 1, rampMs: 0, durationMs: 60_000 },
+    shard: { index: 1, of: 2 },
+    startAt,
+    signal: over.signal,
+    onTick: ({ joined }) => joined === 2 && over.abort(),
+  });
   assert.deepEqual(clients, { requested: 2, joined: 2, failed: 0, dropped: 0 });
   assert.equal(asked.length, 2);
   assert.ok(asked.every(({ at }) => at >= startAt));
   const { startedAt, ...rest } = shard!;
-  assert.deepEqual(rest, { index: 1, of: 2, clients: 4, rampMs: 0, durationMs: 300 });
+  assert.deepEqual(rest, { index: 1, of: 2, clients: 4, rampMs: 0, durationMs: 60_000 });
   assert.ok(Date.parse(startedAt!) >= startAt);
 });
 

@@ -16,7 +16,7 @@ test('a clock that is set back during a load makes it inconclusive, and loses no
   const preload = `data:text/javascript,${encodeURIComponent(SET_BACK)}`;
   const load = await startLoad(
     t,
-    { clients: 3, workers: 1, duration: '2s', out },
+    { clients: 3, workers: 1, duration: '5s', out },
     { NODE_OPTIONS: `--import ${preload}` },
   );
   for (const pid of [load.child.pid!, load.workers[0]!.pid]) process.kill(pid, 'SIGUSR2');

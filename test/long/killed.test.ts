@@ -9,7 +9,7 @@ import { gone } from '../support/processes.ts';
 describe('SIGKILL', { concurrency: true }, () => {
   it('of a worker is reported, blames nobody, and the rest is kept', async (t) => {
     const out = temporary(t);
-    const load = await startLoad(t, { clients: 10, workers: 2, duration: '2s', out });
+    const load = await startLoad(t, { clients: 10, workers: 2, duration: '5s', out });
     assert.equal(load.workers.length, 2);
     process.kill(load.workers[0]!.pid, 'SIGKILL');
     assert.equal(await load.ended(), ExitCode.inconclusive, load.said());
