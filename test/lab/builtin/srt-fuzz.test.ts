@@ -42,7 +42,8 @@ test('random and mutated packets change nothing for others, and nothing is kept 
   const node = await startSrtNode({}, { timeouts: { srtPeerIdle: 1500 } });
   const { host } = node.config;
   const random = generator(20_261_120);
-  const media = messages();
+  // A minute: it goes on through everything below.
+  const media = messages(6);
   const player = await SrtPeer.open(node, playId('good'));
   const publisher = await SrtPeer.open(node, publishId('good'));
   publisher.sendInTime(media);
