@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MutantId } from '../../../lab/builtin/mutants.ts';
+import { eventually } from '../../drivers/support/observe.ts';
 import { ask, nginx, type Running, upstream } from './running-nginx.ts';
 
 /** A cache in front of an origin that answers every path with how often it was asked for, and 404 below /absent. */
@@ -30,6 +31,8 @@ describe('Nginx as a cache for HLS', { concurrency: true }, () => {
     );
     assert.deepEqual(new Set(answers.map(({ status, body }) => `${status} ${body}`)), new Set(['200 1']));
     assert.equal(asked.get('/live/s-1.ts'), 1);
+    // It answers first and writes then.
+    await eventually(5000, 'a line for each', () => accessLog().length === answers.length);
     assert.equal(accessLog().filter(({ cache: how }) => how === 'MISS').length, 1);
     for (const { headers } of answers) assert.equal(headers['access-control-allow-origin'], '*');
   });

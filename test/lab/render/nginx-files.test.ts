@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { eventually } from '../../drivers/support/observe.ts';
 import { ask, nginx } from './running-nginx.ts';
 
 describe('Nginx in front of a folder', () => {
@@ -23,6 +24,8 @@ describe('Nginx in front of a folder', () => {
     const absent = await ask(port, '/live/s-9.ts');
     assert.deepEqual([absent.status, absent.headers['access-control-allow-origin']], [404, '*']);
     assert.equal(absent.headers['cache-control'], undefined);
+    // It answers first and writes then.
+    await eventually(5000, 'four lines', () => accessLog().length === 4);
     assert.deepEqual(
       accessLog().map(({ method, uri, status }) => `${method} ${uri} ${status}`),
       ['GET /live/s.m3u8 200', 'GET /live/s-0.ts 200', 'OPTIONS /live/s.m3u8 204', 'GET /live/s-9.ts 404'],

@@ -69,8 +69,8 @@ export async function nginx(
     folder,
     accessLog: () =>
       readFileSync(accessLog, 'utf8')
-        .trimEnd()
         .split('\n')
+        .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as Record<string, unknown>),
   };
 }
