@@ -31,11 +31,17 @@ test('the CPUs that are ours', () => {
 });
 
 test('a process is asked with what it started, also when that has ended', async () => {
-  const grandchild = 'const t = Date.now(); while (Date.now() - t < 60);';
+  const grandchild = `
+    const from = process.cpuUsage().user;
+    while (process.cpuUsage().user - from < 60_000);
+    process.stdin.resume();`;
   const child = `
     import { spawn } from 'node:child_process';
-    spawn(process.execPath, ['-e', ${JSON.stringify(grandchild)}]).on('exit', () => console.log('ended'));
-    process.stdin.resume().on('end', () => process.exit());`;
+    const started = spawn(process.execPath, ['-e', ${JSON.stringify(grandchild)}], {
+      stdio: ['pipe', 'ignore', 'inherit'],
+    });
+    started.on('exit', () => console.log('ended'));
+    process.stdin.once('data', () => started.stdin.end()).on('end', () => process.exit());`;
   const one = spawn(process.execPath, ['--input-type=module', '-e', child], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -44,6 +50,7 @@ test('a process is asked with what it started, also when that has ended', async 
   const ended = once(one.stdout, 'data');
   assert.ok(threadsOf(pid).includes(pid));
   assert.ok(threadWaitMs(pid)! >= 0);
+  one.stdin.write('let it end');
   await ended;
   const own = treeCpuMs(pid)!;
   assert.deepEqual(childrenOf(pid), []);
