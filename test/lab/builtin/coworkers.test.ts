@@ -161,12 +161,13 @@ describe('an origin with coworkers', () => {
   });
 
   test('closes at once when the player says something', async () => {
-    const peer = await RtmpPeer.player(a, 'elsewhere');
+    const { host, apiPort } = c.config;
+    const patient = await originOf([`${host}:${apiPort}`], { timeouts: { redirected: 60_000 } });
+    const peer = await RtmpPeer.player(patient, 'elsewhere');
     await redirected(peer);
-    const from = performance.now();
     peer.command('_checkbw', 9);
-    await eventually('closed', () => peer.closed, 1000);
-    assert.ok(performance.now() - from < 250, 'before the time is over');
+    await eventually('closed', () => peer.closed);
+    await patient.kill();
   });
 
   test('query and virtual host are in the URL', async () => {

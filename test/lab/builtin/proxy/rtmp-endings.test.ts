@@ -132,7 +132,7 @@ test('what is not RTMP, or not in order, ends that connection alone', async (t) 
 });
 
 test('a client that stalls before play or publish is given up', async (t) => {
-  const proxy = await startProxy(t, { timeouts: { handshake: 200 } });
+  const proxy = await startProxy(t, { timeouts: { handshake: 1500 } });
   const peer = await RtmpPeer.open(proxy.node);
   await peer.until('an end', () => peer.closed);
   assert.ok(proxy.log.some((line) => line.includes('stalled')));
