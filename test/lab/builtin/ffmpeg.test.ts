@@ -49,10 +49,11 @@ before(async () => {
   edge = await startNode({ role: 'edge', host: '127.0.0.2', origins: upstream });
   publish(origin.rtmp('direct'));
   publish(edge.rtmp('forwarded'));
-  await eventually('both streams at the origin', async () => {
+  const both = async (): Promise<boolean> => {
     const { streams } = await origin.api('/api/v1/streams/');
     return (streams as { video: unknown }[]).filter(({ video }) => video !== null).length === 2;
-  });
+  };
+  await eventually('both streams at the origin', both, 15_000);
 });
 
 after(async () => {

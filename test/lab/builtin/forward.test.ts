@@ -54,7 +54,7 @@ test('ffmpeg publishes into the master and plays every slave without a gap', asy
     stdio: 'ignore',
   });
   for (const slave of slaves) {
-    await eventually('forwarded', async () => (await publishersOf(slave, 'ff')).length === 1);
+    await eventually('forwarded', async () => (await publishersOf(slave, 'ff')).length === 1, 15_000);
   }
   const entries = ['-show_entries', 'packet=dts_time', '-of', 'csv=p=0'];
   const probe = ['-v', 'error', '-select_streams', 'v', '-read_intervals', '%+2', ...entries];

@@ -96,7 +96,7 @@ test('ffmpeg plays the live playlist to the end of what it lists, without a word
   const args = ['-v', 'error', '-re', '-stream_loop', '-1', '-i', FIXTURE, '-c', 'copy', '-f', 'flv'];
   const encoder = spawn('ffmpeg', [...args, node.rtmp('live')], { stdio: 'ignore' });
   try {
-    await eventually('a playlist', () => playlistOf(node, 'live'));
+    await eventually('a playlist', () => playlistOf(node, 'live'), 15_000);
     const { code, stderr } = await run('ffmpeg', [
       ...['-v', 'warning', '-live_start_index', '0', '-i', `${node.http}/live/live.m3u8`],
       ...['-frames:v', '60', '-f', 'null', '-'],

@@ -56,11 +56,15 @@ async function playsWhole(from: string): Promise<void> {
 }
 
 const isPublished = (node: SrtNode, stream: string): Promise<boolean> =>
-  eventually(`${stream} at the node`, async () => {
-    const { streams } = await node.api('/api/v1/streams/');
-    const found = (streams as { name: string; video: unknown }[]).find(({ name }) => name === stream);
-    return found !== undefined && found.video !== null;
-  });
+  eventually(
+    `${stream} at the node`,
+    async () => {
+      const { streams } = await node.api('/api/v1/streams/');
+      const found = (streams as { name: string; video: unknown }[]).find(({ name }) => name === stream);
+      return found !== undefined && found.video !== null;
+    },
+    15_000,
+  );
 
 before(async () => {
   directory = mkdtempSync(path.join(os.tmpdir(), 'liveproof-srt-'));
@@ -87,7 +91,7 @@ after(async () => {
 
 describe('programs', { concurrency: true }, () => {
   test('what ffmpeg publishes over SRT, ffmpeg plays over RTMP, HTTP-FLV, HLS and SRT without a gap', async () => {
-    await eventually('a segment', async () => (await fetch(`${open.http}/live/a.m3u8`)).ok, 6000);
+    await eventually('a segment', async () => (await fetch(`${open.http}/live/a.m3u8`)).ok, 15_000);
     const urls = [open.rtmp('a'), open.flv('a'), `${open.http}/live/a.m3u8`, url(open, playId('a'))];
     await Promise.all(urls.map(playsWhole));
   });
@@ -118,7 +122,7 @@ describe('programs', { concurrency: true }, () => {
         });
         closeSync(out);
         programs.push(player);
-        await eventually(`${stream}.ts`, () => statSync(file).size > 100_000, 6000);
+        await eventually(`${stream}.ts`, () => statSync(file).size > 100_000, 15_000);
         player.kill('SIGKILL');
         const bytes = readFileSync(file);
         const reader = new TsReader({ onPesBegin() {}, onPesPayload() {}, onPesEnd() {} });

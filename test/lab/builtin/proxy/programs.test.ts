@@ -48,7 +48,7 @@ test('ffmpeg publishes through the proxy and plays RTMP, HTTP-FLV and HLS throug
   });
   await proxy.register(registrationOf(origin, 'o'));
   publish(t, proxy, 'a?token=1');
-  await eventually('HLS is there', async () => (await fetch(`${proxy.http}/live/a.m3u8`)).ok, 8000);
+  await eventually('HLS is there', async () => (await fetch(`${proxy.http}/live/a.m3u8`)).ok, 15_000);
   const played = await Promise.all(
     [
       `rtmp://127.0.0.1:${proxy.rtmp}/live/a`,
@@ -79,11 +79,12 @@ rtmp { server { listen 127.0.0.1:${port}; chunk_size 4096; application live { li
     '-e',
     `${folder}/error.log`,
   ]);
-  await eventually('nginx listens', () => listens(port!));
+  await eventually('nginx listens', () => listens(port!), 15_000);
   const proxy = await startProxy(t);
   assert.equal((await proxy.register(registration('nginx', { rtmp: [String(port)] }))).status, 200);
   publish(t, proxy, 'a');
-  await eventually('the publisher is in', () => proxy.metric('liveproof_proxy_picks_total{result="new"}'));
+  const picks = 'liveproof_proxy_picks_total{result="new"}';
+  await eventually('the publisher is in', () => proxy.metric(picks), 15_000);
   const count = await packets(`rtmp://127.0.0.1:${proxy.rtmp}/live/a`);
   assert.ok(count >= 40, `${count} packets of 2 s`);
   nginx.kill('SIGKILL');

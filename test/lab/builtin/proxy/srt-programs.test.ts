@@ -66,7 +66,7 @@ describe('programs of libsrt', { concurrency: true }, () => {
       const { proxy, clients } = await proxied(t, options);
       const key = secret === '' ? '' : `${secret}&pbkeylen=32`;
       const publisher = publish(t, url(proxy, publishId('a'), key));
-      await eventually('the publisher', async () => (await clients()).length === 1);
+      await eventually('the publisher', async () => (await clients()).length === 1, 15_000);
       const file = path.join(temporary(t), 'a.ts');
       const out = openSync(file, 'w');
       const player = start(t, 'srt-live-transmit', [url(proxy, playId('a'), secret), 'file://con'], out);
@@ -81,7 +81,7 @@ describe('programs of libsrt', { concurrency: true }, () => {
         const step = times[at]! - times[at - 1]!;
         assert.ok(step > 0.03 && step < 0.05, `${step} s between two frames`);
       }
-      await eventually('a file', () => statSync(file).size > 100_000, 6000);
+      await eventually('a file', () => statSync(file).size > 100_000, 15_000);
       player.kill('SIGINT');
       await eventually('one client to be left', async () => (await clients()).length === 1);
       assertWhole(file);
@@ -106,7 +106,7 @@ describe('programs of libsrt', { concurrency: true }, () => {
         source.stdin.write(sent[next++]!.payload);
     }, 10);
     t.after(() => clearInterval(feeder));
-    await eventually('the publisher', async () => (await clients()).length === 1);
+    await eventually('the publisher', async () => (await clients()).length === 1, 15_000);
     const probe = await run('ffprobe', [
       ...['-v', 'quiet', '-probesize', '200000', '-select_streams', 'v', '-read_intervals', '%+1'],
       ...['-show_entries', 'packet=dts_time', '-of', 'csv=p=0', url(proxy, playId('b'))],
