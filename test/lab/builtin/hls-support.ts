@@ -67,14 +67,3 @@ export function sendGops(publisher: RtmpPeer, count: number, { from = 0, headers
     publisher.audio(from + frame * 40);
   }
 }
-
-/** One GOP at once, and another after each `everyMs`, until it is closed. */
-export function sendGopsForever(publisher: RtmpPeer, everyMs: number): void {
-  sendGops(publisher, 1);
-  let from = 1000;
-  const timer = setInterval(() => {
-    sendGops(publisher, 1, { from, headers: false });
-    from += 1000;
-  }, everyMs);
-  publisher.socket.on('close', () => clearInterval(timer));
-}

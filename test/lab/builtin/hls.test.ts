@@ -14,7 +14,6 @@ import {
   playlistOf,
   segmentsOf,
   sendGops,
-  sendGopsForever,
   sendHeaders,
   sendVideo,
 } from './hls-support.ts';
@@ -219,12 +218,15 @@ test('an edge segments while a player holds the pull, and not for HLS alone', as
     settings: { hls: { fragmentSeconds: 1, windowSeconds: 60, sessions: false } },
   });
   const publisher = await RtmpPeer.publisher(origin, 'x');
-  sendGopsForever(publisher, 100);
+  sendGops(publisher, 1);
   assert.equal(await playlistOf(edge, 'x'), undefined);
   assert.equal((await clientsOf(origin)).length, 1, 'no pull');
   const player = await RtmpPeer.player(edge, 'x');
+  await player.until('the first GOP', () => player.videoTimes.length > 0);
+  sendGops(publisher, 1, { from: 1000, headers: false });
   const playlist = await eventually('segments', () => playlistOf(edge, 'x'));
   assert.equal(playlist.segments[0]?.discontinuity, true);
+  await player.until('the last frame', () => player.videoTimes.at(-1) === 1960);
   player.close();
   await eventually('the end of the pull closes the last one', async () => {
     return (await playlistOf(edge, 'x'))?.segments.at(-1)?.duration === 0.96;
