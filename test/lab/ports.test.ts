@@ -9,6 +9,7 @@ import { proxyCluster } from '../../lab/topologies/proxy-cluster.ts';
 import { proxyRedis } from '../../lab/topologies/proxy-redis.ts';
 import { streamManager } from '../../lab/topologies/stream-manager.ts';
 import type { Topology } from '../../lab/topology.ts';
+import { freePort } from '../support/ports.ts';
 
 async function listener(host: string, port = 0): Promise<net.Server> {
   const server = net.createServer().listen(port, host);
@@ -49,7 +50,7 @@ describe('addresses', () => {
   });
 
   it('with a base port are the same every time, the balancer first', async () => {
-    const base = 23_400;
+    const base = await freePort();
     const plan = await planAddresses(edgeCluster, base);
     assert.deepEqual(plan.nodes.get('balancer'), {
       host: '127.0.0.1',
@@ -116,7 +117,7 @@ describe('addresses', () => {
   });
 
   it('have every UDP port once, as an SRS listens to its own on all addresses', async () => {
-    for (const choice of ['free', 'friendly', 24_300] as const) {
+    for (const choice of ['free', 'friendly', await freePort()] as const) {
       const { nodes } = await planAddresses(proxyCluster, choice);
       const ports = [...nodes.values()].flatMap(({ ports: { srt, rtc } }) => [srt, rtc]).filter(Boolean);
       assert.equal(ports.length, 4 * 2);
@@ -148,25 +149,27 @@ describe('addresses', () => {
     const hostOf = async (choice: PortChoice): Promise<string> =>
       (await planAddresses(proxyCluster, choice)).nodes.get('proxy')!.host;
     assert.equal(await hostOf('friendly'), '127.0.0.1');
-    assert.equal(await hostOf(24_300), '127.0.0.1');
+    const base = await freePort();
+    assert.equal(await hostOf(base), '127.0.0.1');
     assert.notEqual(await hostOf('free'), '127.0.0.1');
-    const { ports } = (await planAddresses(proxyCluster, 24_300)).nodes.get('proxy')!;
+    const { ports } = (await planAddresses(proxyCluster, base)).nodes.get('proxy')!;
     assert.deepEqual(ports, {
-      rtmp: 24_300,
-      http: 24_301,
-      api: 24_302,
-      srt: 24_303,
-      rtc: 24_304,
-      system: 24_305,
+      rtmp: base,
+      http: base + 1,
+      api: base + 2,
+      srt: base + 3,
+      rtc: base + 4,
+      system: base + 5,
     });
   });
 
   it('of a balancer in front of proxies are those of a proxy over TCP, and its own statistics', async () => {
-    const { nodes } = await planAddresses(proxyRedis, 24_300);
+    const base = await freePort();
+    const { nodes } = await planAddresses(proxyRedis, base);
     assert.deepEqual(nodes.get('balancer')!.ports, {
-      ...{ rtmp: 24_300, http: 24_301, api: 24_302 },
-      ...{ system: 24_305, stats: 24_307 },
+      ...{ rtmp: base, http: base + 1, api: base + 2 },
+      ...{ system: base + 5, stats: base + 7 },
     });
-    assert.equal(nodes.get('redis')!.ports.redis, 24_316);
+    assert.equal(nodes.get('redis')!.ports.redis, base + 16);
   });
 });
