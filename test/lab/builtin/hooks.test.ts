@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import type { RegisterConfig } from '../../../lab/builtin/config.ts';
 import { Heartbeat } from '../../../lab/builtin/heartbeat.ts';
 import type { MediaNode } from '../../../lab/builtin/node.ts';
-import { freePorts } from '../../support/ports.ts';
+import { freePorts, freeUdpPort } from '../../support/ports.ts';
 import {
   clientsOf,
   eventually,
@@ -201,8 +201,8 @@ test('SRT publishers are asked for, too', async () => {
   const { url, calls } = await listener(({ body }, response) =>
     setTimeout(() => response.end(body.stream === 'srt-no' ? '{"code":403}' : '0'), 200),
   );
-  const [srtPort] = await freePorts('127.0.0.1', 1);
-  const node = await startNode({ srtPort: srtPort!, hooks: hooksAt(url) });
+  const srtPort = await freeUdpPort();
+  const node = await startNode({ srtPort, hooks: hooksAt(url) });
   const input = [
     '-re',
     '-stream_loop',

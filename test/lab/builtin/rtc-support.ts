@@ -1,6 +1,5 @@
 /** Nodes with WebRTC, publishers of stamped frames, and players that count them. */
 import { spawn } from 'node:child_process';
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import type { TestContext } from 'node:test';
 import type { ClientOptions } from '../../../drivers/client.ts';
@@ -10,6 +9,7 @@ import { type Publication, Publishing } from '../../../drivers/measure/publishin
 import { MediaSource } from '../../../drivers/measure/source.ts';
 import type { WhepPlayer } from '../../../drivers/webrtc/player.ts';
 import { RtcWitness } from '../../drivers/webrtc/support.ts';
+import { freeUdpPort } from '../../support/ports.ts';
 import { eventually, type NodeOptions, ROOT, startNode, type TestNode } from './support.ts';
 
 export const source = MediaSource.load('fixtures/media/av-480k.flv');
@@ -33,16 +33,6 @@ export async function startRtcNode(t: TestContext, options: NodeOptions = {}): P
       return `${protocol}://${host}:${apiPort}/rtc/v1/${protocol}/?app=live&stream=${stream}`;
     },
   });
-}
-
-async function freeUdpPort(host: string): Promise<number> {
-  const socket = createSocket('udp4');
-  socket.bind(0, host);
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, 'close');
-  return port;
 }
 
 export interface TestPublisher {

@@ -1,13 +1,13 @@
 /** Builtin nodes with an SRT port, bare SRT callers, and a transport stream for them to send. */
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
-import { once } from 'node:events';
 import { MediaSource } from '../../../drivers/measure/source.ts';
 import { TsPacketizer } from '../../../drivers/srt/packetizer.ts';
 import { listenerCrypto } from '../../../lab/builtin/srt/crypto.ts';
 import type { SrtSettings } from '../../../lab/topology.ts';
 import { type SrtClosure, SrtConnection, SrtState } from '../../../protocols/srt/connection.ts';
 import type { SrtOptions } from '../../../protocols/srt/options.ts';
+import { freeUdpPort } from '../../support/ports.ts';
 import { type NodeOptions, ROOT, startNode, type TestNode } from './support.ts';
 
 export const source = MediaSource.load(`${ROOT}fixtures/media/av-480k.flv`);
@@ -43,15 +43,6 @@ export async function startSrtNode(
 }
 
 export type SrtNode = Awaited<ReturnType<typeof startSrtNode>>;
-
-async function freeUdpPort(): Promise<number> {
-  const socket = createSocket('udp4').bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, 'close');
-  return port;
-}
 
 export const publishId = (stream: string): string => `#!::r=live/${stream},m=publish`;
 export const playId = (stream: string): string => `#!::r=live/${stream},m=request`;

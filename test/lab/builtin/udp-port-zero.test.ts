@@ -11,7 +11,7 @@ import { SrtServer } from '../../../lab/builtin/srt/server.ts';
 import { UdpTap } from '../../../lab/taps/udp-tap.ts';
 import { encodeHandshake, inductionRequest } from '../../../protocols/srt/handshake.ts';
 import { encodeStun, StunClass, StunMethod } from '../../../protocols/stun/message.ts';
-import { freePorts } from '../../support/ports.ts';
+import { freeUdpPort } from '../../support/ports.ts';
 import { Probe, startUdpProxy, type UdpProxy } from './proxy/udp-support.ts';
 import { eventually } from './support.ts';
 
@@ -44,18 +44,18 @@ async function answersInduction(t: TestContext, port: number): Promise<void> {
 }
 
 test('an SRT listener goes on', async (t) => {
-  const [port] = await freePorts(HOST, 1);
+  const port = await freeUdpPort(HOST);
   const node = {
     config: { host: HOST, settings: {} },
     timeouts: { srtPeerIdle: 1000 },
     mutants: new Set(),
     log: () => {},
   };
-  const server = new SrtServer(node as unknown as MediaNode, port!);
+  const server = new SrtServer(node as unknown as MediaNode, port);
   t.after(() => server.close());
   const socket = await listening(t, () => server.start());
   socket.emit('message', INDUCTION, FROM_ZERO);
-  await answersInduction(t, port!);
+  await answersInduction(t, port);
 });
 
 test('an SRT proxy goes on', async (t) => {

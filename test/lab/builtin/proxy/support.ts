@@ -14,7 +14,7 @@ import type { ProxyTimeouts } from '../../../../lab/builtin/proxy/timeouts.ts';
 import { ChunkReader } from '../../../../protocols/rtmp/chunk-reader.ts';
 import { type Command, decodeCommand } from '../../../../protocols/rtmp/commands.ts';
 import { MessageAssembler } from '../../../../protocols/rtmp/message-assembler.ts';
-import { freePort, freePorts } from '../../../support/ports.ts';
+import { freePort, freePorts, freeUdpPort } from '../../../support/ports.ts';
 import { eventually, type RtmpPeer, type TestNode } from '../support.ts';
 
 export interface ProxyOptions {
@@ -41,7 +41,8 @@ export interface TestProxy {
 
 export async function startProxy(t: TestContext, options: ProxyOptions = {}): Promise<TestProxy> {
   const host = '127.0.0.1';
-  const [rtmp, http, api, system, srt, webrtc] = await freePorts(host, 6);
+  const [rtmp, http, api, system] = await freePorts(host, 4);
+  const [srt, webrtc] = [await freeUdpPort(), await freeUdpPort()];
   const log: string[] = [];
   const proxy = new ProxyServer(
     readEnvironment({

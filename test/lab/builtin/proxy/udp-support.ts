@@ -11,7 +11,7 @@ import type { Backend, LoadBalancer } from '../../../../lab/builtin/proxy/load-b
 import { MemoryBalancer } from '../../../../lab/builtin/proxy/memory-balancer.ts';
 import { ProxyMetrics } from '../../../../lab/builtin/proxy/metrics.ts';
 import type { ProxyTimeouts } from '../../../../lab/builtin/proxy/timeouts.ts';
-import { freePorts } from '../../../support/ports.ts';
+import { freePorts, freeUdpPort } from '../../../support/ports.ts';
 import type { NodeOptions, TestNode } from '../support.ts';
 import { startNode } from '../support.ts';
 
@@ -42,7 +42,8 @@ export async function startUdpProxy<Part extends ProxyPart>(
   options: UdpProxyOptions = {},
 ): Promise<UdpProxy<Part>> {
   const host = options.host ?? '127.0.0.1';
-  const [srtPort, rtcPort, apiPort] = await freePorts(host, 3);
+  const [srtPort, rtcPort] = [await freeUdpPort(host), await freeUdpPort(host)];
+  const [apiPort] = await freePorts(host, 1);
   const environment = readEnvironment({
     PROXY_BIND: host,
     PROXY_SRT_SERVER: String(srtPort),
@@ -80,8 +81,8 @@ export async function startUdpProxy<Part extends ProxyPart>(
     context,
     balancer,
     host,
-    srtPort: srtPort!,
-    rtcPort: rtcPort!,
+    srtPort,
+    rtcPort,
     apiPort: apiPort!,
     log,
     connections: async (protocol) => {
@@ -120,8 +121,8 @@ export async function startOrigins(
   const nodes = await Promise.all(
     Array.from({ length: count }, async (_, index) => {
       const host = `127.0.0.${31 + index}`;
-      const [port] = await freePorts(host, 1);
-      return startNode({ host, ...(kind === 'srt' ? { srtPort: port! } : { rtcPort: port! }), ...options });
+      const port = await freeUdpPort(host);
+      return startNode({ host, ...(kind === 'srt' ? { srtPort: port } : { rtcPort: port }), ...options });
     }),
   );
   t.after(() => Promise.all(nodes.map((node) => node.kill())));
