@@ -20,7 +20,8 @@ import {
 import { clientsOf, eventually, stopAll } from '../lab/builtin/support.ts';
 
 const media = messages();
-const SHORT = { srtPublishSilence: 500, srtPeerIdle: 800 };
+/** The idle time is longer than that between two keep-alives, which is 1 s. */
+const SHORT = { srtPublishSilence: 500, srtPeerIdle: 2500 };
 
 after(async () => {
   hangUpAll();
