@@ -170,9 +170,17 @@ describe('one-per-edge-and-stream', () => {
     assert.equal(judge('one-per-edge-and-stream', timeline).verdict, 'pass');
   });
 
-  test('fewer pulls than streams with the right frames are inconclusive', () => {
-    const timeline = frames(start().open(1, 'edge-1'), 2).step(3, 'all-play', { players: 'player player-2' });
-    assert.equal(judge('one-per-edge-and-stream', timeline).verdict, 'inconclusive');
+  test('fewer pulls than streams with the right frames are inconclusive, unless the API tells of no more', () => {
+    const one = () =>
+      frames(start().open(1, 'edge-1'), 2).step(3, 'all-play', { players: 'player player-2' });
+    assert.equal(judge('one-per-edge-and-stream', one()).verdict, 'inconclusive');
+    const told = one()
+      .api(4, 'a', { upstreamsOf: { 'edge-1': 1 } })
+      .api(4, 'b', {});
+    assert.deepEqual(judge('one-per-edge-and-stream', told), {
+      verdict: 'fail',
+      says: 'the tap saw 1, yet players got the frames of all streams; 1, 0',
+    });
   });
 
   test('tap and API that disagree are inconclusive', () => {
@@ -230,7 +238,7 @@ describe('one-per-edge-and-stream', () => {
       .step(3, 'all-play', { players: 'player player-2' })
       .api(4, 'a', { upstreamsOf: { 'edge-1': 2 } })
       .api(4, 'b', { upstreamsOf: { 'edge-1': 1 } });
-    assert.equal(judge('one-per-edge-and-stream', timeline).verdict, 'fail');
+    assert.deepEqual(judge('one-per-edge-and-stream', timeline), { verdict: 'fail', says: '3; 2, 1' });
   });
 });
 

@@ -21,8 +21,12 @@ const watched = {
  * @param stillMs for how long nothing passes; then all of it does.
  * @param web whether a front, through which nobody comes whose frames would tell, answers while it is frozen.
  */
-function frozen(stillMs: number, web: 'answers' | 'hangs' = 'hangs'): Timeline {
-  const one: Watched = { ...watched, part: 'waits', lossless: true, group: 'frozen-entry' };
+function frozen(
+  stillMs: number,
+  web: 'answers' | 'hangs' = 'hangs',
+  part: Watched['part'] = 'waits',
+): Timeline {
+  const one: Watched = { ...watched, part, lossless: true, group: 'frozen-entry' };
   const frames = video({ count: 200 });
   const late = frames.map((frame) => {
     const isHeld = frame.timestamp >= FAULT && frame.timestamp < FAULT + stillMs;
@@ -43,8 +47,14 @@ describe('entry-frozen', () => {
   test('where nobody has to wait nothing has frozen', () => {
     const { verdict, says } = judge(frozen(100));
     assert.equal(verdict, 'inconclusive');
-    assert.match(says, /a gap of \d+ ms/);
+    // Of the player, and of everybody.
+    assert.match(says, /^a gap of \d+ ms; a gap of \d+ ms$/);
   });
+  test('where nobody is behind it nobody knows', () =>
+    assert.deepEqual(judge(frozen(0, 'hangs', 'untouched')), {
+      verdict: 'inconclusive',
+      says: 'the check did not get that far',
+    }));
   test('a front that answers has not frozen, though the other one has', () =>
     assert.deepEqual(judge(frozen(1300, 'answers')), {
       verdict: 'inconclusive',

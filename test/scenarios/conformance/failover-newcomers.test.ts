@@ -17,23 +17,28 @@ const ASKED = 8000;
 interface Met {
   readonly answers?: boolean;
   readonly met?: string | null;
+  /** Whether it was seen to be back. Default true. */
+  readonly isBack?: boolean;
 }
 
 /** A node that everybody does without has frozen, died and come back, and nobody noticed. */
-function unnoticed(group: string, node: string, { answers = false, met = 'ECONNREFUSED' }: Met = {}) {
+function unnoticed(
+  group: string,
+  node: string,
+  { answers = false, met = 'ECONNREFUSED', isBack = true }: Met = {},
+) {
   const asked = { boundMs: 500, since: 'fault', why: 'so says a document', lossless: true } as const;
   const watched = { ...asked, client: 'player', publisher: 'publisher', part: 'untouched', group } as const;
-  return new Timeline()
+  const timeline = new Timeline()
     .step(0, FailoverStep.watched, stepOf(watched))
     .sent('publisher', video({ count: 200 }))
     .got('player', video({ count: 200 }))
     .freezeSeen(FAULT, node, answers)
     .control(THAWED, node, 'thaw')
     .answered(THAWED + 1, node)
-    .killSeen(KILLED, node, met)
-    .control(CURED - 10, node, 'restart')
-    .step(CURED, FailoverStep.cured, { what: node })
-    .step(ASKED, 'served');
+    .killSeen(KILLED, node, met);
+  if (isBack) timeline.control(CURED - 10, node, 'restart').step(CURED, FailoverStep.cured, { what: node });
+  return timeline.step(ASKED, 'served');
 }
 
 const judge = (checks: readonly Check[], id: string, timeline: Timeline) =>
@@ -65,26 +70,35 @@ describe('redis-gone', () => {
     assert.equal(of([]).verdict, 'inconclusive');
     assert.match(of(video({ stream: 1, count: 25 })).says, /the player gets nothing/);
   });
+  test('one that nobody saw come back tells nothing of who comes then', () =>
+    assert.deepEqual(of(undefined, { isBack: false }), {
+      verdict: 'inconclusive',
+      says: 'the check did not get that far',
+    }));
   test('a Redis that was not seen to hang, or to be gone, was missed by nobody for that', () =>
     onlySeenAtTheNode((met) => of(undefined, met)));
 });
 
 describe('stream-manager-killed', () => {
+  const STREAM = video({ from: 180, count: 20 });
+  /** @param got by a player who asks another edge; undefined: nobody did. */
   const of = (
-    got: readonly MediaItem[] = video({ from: 180, count: 20 }),
+    got: readonly MediaItem[] | undefined,
     { missed, met }: { missed?: string; met?: Met } = {},
   ) => {
     const timeline = unnoticed('manager', 'manager', met);
-    timeline.step(ASKED, 'asked', { publisher: 'publisher' }).got('newcomer', got);
+    if (got !== undefined) timeline.step(ASKED, 'asked', { publisher: 'publisher' }).got('newcomer', got);
     if (missed !== undefined) timeline.missed(ASKED + 50, missed);
     return judge(FAILOVER_COWORKER, 'failover/stream-manager-killed', timeline);
   };
   test('a player at another edge gets the stream', () =>
-    assert.deepEqual(of(), { verdict: 'pass', says: '' }));
+    assert.deepEqual(of(STREAM), { verdict: 'pass', says: '' }));
+  test('where nobody asked for it nobody knows', () =>
+    assert.deepEqual(of(undefined), { verdict: 'inconclusive', says: 'the check did not get that far' }));
   test('one that was served, but had no frame of it, did not', () =>
     assert.deepEqual(of([]).verdict, 'inconclusive'));
   test('one that waited for it in vain fails', () =>
     assert.equal(of([], { missed: 'newcomer: a video keyframe' }).verdict, 'fail'));
   test('a manager that was not seen to hang, or to be gone, was missed by nobody for that', () =>
-    onlySeenAtTheNode((met) => of(undefined, { met })));
+    onlySeenAtTheNode((met) => of(STREAM, { met })));
 });

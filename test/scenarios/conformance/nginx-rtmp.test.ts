@@ -461,6 +461,11 @@ describe('stat-counts', () => {
     );
     const before = there().step(999, 'stat', reading('before', {}));
     assert.equal(judge('stat-counts', before).verdict, 'inconclusive');
+    const uncounted = there().step(3000, 'stat', reading('left', { players: 1 }));
+    assert.deepEqual(judge('stat-counts', uncounted), {
+      verdict: 'inconclusive',
+      says: 'the check did not get that far',
+    });
     const stayed = there().sent('p', early).got('a', early, 1).sent('p', late).got('a', late, 1);
     stayed.step(999, 'stat', reading('before', { bytesIn: size(early) }));
     stayed.step(2100, 'stat', reading('after', { bytesIn: into, bytesOut: 2 * size(late) }));
@@ -479,11 +484,11 @@ describe('stat-counts', () => {
 
 describe('vod-whole', () => {
   const published = [...audio({ count: 60 }), ...video({ count: 62 })];
-  const vod = (got: readonly MediaItem[], end: 'remote' | 'local' = 'remote') =>
+  const vod = (got: readonly MediaItem[], end: 'remote' | 'local' = 'remote', sent = published) =>
     judge(
       'vod-whole',
       new Timeline()
-        .sent('p', published)
+        .sent('p', sent)
         .step(3000, 'vod', { player: 'v', publisher: 'p' })
         .got('v', got)
         .lost(4000, 'v', end),
@@ -495,7 +500,10 @@ describe('vod-whole', () => {
   test('another frame in the middle fails', () =>
     assert.equal(vod(published.map((item, i) => (i === 80 ? { ...item, sum: 1 } : item))).verdict, 'fail'));
   test('a frame twice fails', () => assert.equal(vod([...published, published.at(-1)!]).verdict, 'fail'));
-  test('an empty file fails', () => assert.equal(vod([]).verdict, 'fail'));
+  test('an empty file fails, also where nothing was published', () => {
+    assert.equal(vod([]).verdict, 'fail');
+    assert.deepEqual(vod([], 'remote', []), { verdict: 'fail', says: '0 of them compared' });
+  });
   test('a download that does not end fails', () => assert.match(vod(published, 'local').says, /local/));
   test('no file fails', () => {
     const script = new Script();

@@ -19,8 +19,8 @@ interface Course {
   readonly answers?: Readonly<Record<string, StepData | null>>;
   /** Forms whose origin is not reached; null for one that was not tried. */
   readonly reached?: Readonly<Record<string, boolean | null>>;
-  /** Requests that came to the origin whose registrations were refused. */
-  readonly came?: number;
+  /** Requests that came to the origin whose registrations were refused; null: nobody counted. */
+  readonly came?: number | null;
   /** Requests of 80 that were made, and that were answered. */
   readonly made?: number;
   readonly answered?: number;
@@ -34,7 +34,7 @@ function verdict({ answers = {}, reached = {}, came = 0, made = 80, answered = 8
   };
   for (const name of WRONG) answer(name, 'refused', { status: 400, accepted: false });
   for (let i = 0; i < made; i++) asked(timeline, 20, 'seeks-unwanted', { status: i < answered ? 404 : 0 });
-  timeline.step(30, 'register.refused', { asked: 80, came });
+  if (came !== null) timeline.step(30, 'register.refused', { asked: 80, came });
   for (const name of RIGHT) answer(name, 'accepted', { status: 200, accepted: true });
   for (const form of FORMS) {
     if (reached[form] === null) continue;
@@ -66,7 +66,10 @@ test('each right one that is refused, or whose origin is not reached', () => {
   for (const form of FORMS) assert.equal(verdict({ reached: { [form]: false } }), 'fail', form);
 });
 
-test('an origin that was refused gets a request', () => assert.equal(verdict({ came: 1 }), 'fail'));
+test('an origin that was refused gets a request, or nobody counted', () => {
+  assert.equal(verdict({ came: 1 }), 'fail');
+  assert.equal(verdict({ came: null }), 'inconclusive');
+});
 
 test('what was not tried, or not answered, is not a pass', () => {
   assert.equal(judgeWith([registration], 'proxy/register', new Timeline()).verdict, 'inconclusive');
