@@ -531,7 +531,10 @@ const redisGone = check({
       retry: { everyMs: FFMPEG.waitMs(1) / 2, withinMs: REDIS_BACK_WITHIN_MS },
     });
     t.step('let-in', { publisher: newcomer.label });
-    await t.play(t.playUrl('rtmp', late, second), 'follower').playing(PLAYING_WITHIN_MS);
+    // The other proxy finds Redis again in its own time, which counts from when Redis was back.
+    const leftMs = Math.max(0, curedAt(t.history)! + REDIS_BACK_WITHIN_MS - t.history.events.at(-1)!.t);
+    const follower = { url: t.playUrl('rtmp', late, second), label: 'follower', habit: FFMPEG };
+    await viewersOf(t, [follower], leftMs + FFMPEG.waitMs(1) + PLAYING_WITHIN_MS);
   },
 
   judge: (history) => [
