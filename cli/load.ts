@@ -2,6 +2,7 @@
 import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import type { HlsOptions, WebRtcOptions } from '../drivers/client.ts';
+import { isHlsUrl, isWhepUrl } from '../drivers/create.ts';
 import { type LoadOptions, runLoad } from '../drivers/swarm/load.ts';
 import { loadLine } from '../drivers/swarm/progress.ts';
 import type { Shard } from '../drivers/swarm/shard.ts';
@@ -54,7 +55,7 @@ export function register(program: Command): void {
       '<url...>',
       'rtmp://…, http(s)://….flv, http(s)://….ts, http(s)://….m3u8, srt://host:port?streamid=… or whep(s)://…; clients are spread over several evenly',
     )
-    .requiredOption('-n, --clients <N>', 'players')
+    .requiredOption('-n, --clients <N>', 'players, of all shards; one for each URL at the least')
     .option('--ramp <time>', 'time over which they join', '5s')
     .option('--duration <time>', 'time to measure after the ramp', '30s')
     .option('--workers <N>', 'worker processes (default: one per core)')
@@ -161,7 +162,7 @@ export async function load(
           signal,
         }),
       judge: judgeLoad,
-      command: (figures) => [
+      command: () => [
         ...urls,
         ...['--clients', String(request.clients), '--ramp', options.ramp, '--duration', options.duration],
         ...(options.workers === undefined ? [] : ['--workers', options.workers]),
@@ -169,8 +170,8 @@ export async function load(
         ...(options.startAt === undefined ? [] : ['--start-at', options.startAt]),
         ...(allowRemote ? ['--allow-remote'] : []),
         ...(allowHosts === undefined ? [] : ['--allow-hosts', allowHosts.join(',')]),
-        ...(figures.hls === undefined ? [] : hlsArguments(options)),
-        ...(figures.webrtc === undefined ? [] : webRtcArguments(options)),
+        ...(urls.some(isHlsUrl) ? hlsArguments(options) : []),
+        ...(urls.some(isWhepUrl) ? webRtcArguments(options) : []),
       ],
     },
     around,
@@ -182,7 +183,7 @@ export async function load(
   return exitCodeOf(results.verdict);
 }
 
-/** Throws UsageError: of a URL that nobody plays nothing would be said. */
+/** Throws UsageError where there are fewer than URLs: of one that nobody plays nothing would be said. */
 function requireClients(urls: readonly string[], clients: number): void {
   if (clients >= urls.length) return;
   throw new UsageError(

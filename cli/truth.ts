@@ -49,7 +49,8 @@ Parts:
   pause    a publisher that pauses
   starved  a generator that gets no processor: nothing may be blamed on the server
 
-A row is judged only when our own event loop was in time; otherwise it is inconclusive.
+A row is judged only when our own event loop was in time, and how late a starved generator was only where Linux tells
+(schedstat) that others did not keep it waiting besides; otherwise it is inconclusive.
 
 Exit codes: 0 every figure is true; 1 one is not; 2 wrong use; 3 inconclusive; 4 the origin did not come up.
 

@@ -362,9 +362,11 @@ export const Load = z
       .describe('Video frames of all clients.'),
     generator: GeneratorHealth,
     timeline: z.array(LoadSecond),
-    hls: HlsLoad.optional().describe('Only when one of the URLs is HLS.'),
-    srt: SrtLoad.optional().describe('Only when one of the URLs is SRT.'),
-    webrtc: WebRtcLoad.optional().describe('Only when one of the URLs is WHEP.'),
+    hls: HlsLoad.optional().describe('Only when one of the players (of a shard, of its own) plays HLS.'),
+    srt: SrtLoad.optional().describe('Only when one of the players (of a shard, of its own) plays SRT.'),
+    webrtc: WebRtcLoad.optional().describe(
+      'Only when one of the players (of a shard, of its own) plays WHEP.',
+    ),
   })
   .meta({ id: 'Load', description: 'The figures of many players.' });
 export type Load = z.infer<typeof Load>;

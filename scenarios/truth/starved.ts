@@ -29,8 +29,10 @@ const SHORT_MS = 200;
 const LONG_MS = 1000;
 const BUSY_MS = 4000;
 const LOOK_MS = 100;
-/** A frame may be later by as much without being judged wrong. */
-const MAX_WAIT_MS = FRAME_MS + WRITE_MS;
+/** Of the figure that is judged: the frame that came first while nobody read, and when the origin wrote it. */
+const TOLERANCE_MS = FRAME_MS + WRITE_MS;
+/** Before and after the block, in which what the worker waits for a processor makes frames late as well. */
+const BESIDES_MS = 300;
 
 export async function starvedRows(rig: Rig, protocols: readonly TruthProtocol[]): Promise<TruthRow[]> {
   if (!protocols.includes(PROTOCOL)) return [];
@@ -48,9 +50,10 @@ export async function starvedRows(rig: Rig, protocols: readonly TruthProtocol[])
 export async function blockedRows(rig: Rig, publication: Publication, ms: number): Promise<TruthRow[]> {
   let block = { from: Number.NaN, to: Number.NaN };
   const injected = `event loop blocked for ${ms} ms`;
-  const { figures, health, from, to, waitedMs } = await starvedLoad(rig, async (pid) => {
+  const { figures, health, from, to, waits } = await starvedLoad(rig, async (pid) => {
     block = await stopped(pid, ms);
   });
+  const waitedMs = waits.between(block.from - BESIDES_MS, block.to + BESIDES_MS);
   const frames = rig.sent(publication).filter(({ at }) => at > from && at < to);
   const unhealthy = {
     ...seenBy(injected, figures),
@@ -61,24 +64,28 @@ export async function blockedRows(rig: Rig, publication: Publication, ms: number
   const late = lateness(injected, figures, frames, block);
   return [
     judgeTruth(blame(injected, figures), health),
-    judgeTruth(late, besides(health, waitedMs)),
+    judgeLate(late, health, waitedMs),
     judgeTruth(unhealthy, health),
   ];
 }
 
-/** What a worker waited for is no part of the block, and nobody knows which frames it made late. */
-export function besides(health: RigHealth, waitedMs: number | undefined): RigHealth {
-  if (waitedMs !== undefined && waitedMs <= MAX_WAIT_MS) return health;
+/**
+ * A frame may be later by what the worker waited for a processor beside the block, as nobody knows which frames that made late.
+ * A wait beyond the tolerance, or one that the system does not tell of, leaves nothing to be judged.
+ */
+export function judgeLate(late: Observation, health: RigHealth, waitedMs: number | undefined): TruthRow {
+  if (waitedMs !== undefined && waitedMs <= late.tolerance) {
+    return judgeTruth({ ...late, tolerance: late.tolerance + waitedMs }, health);
+  }
   const waited = waitedMs === undefined ? 'nobody knows how long' : `${waitedMs.toFixed(0)} ms`;
-  const reason = `the worker waited ${waited} for a processor, at most ${MAX_WAIT_MS} ms`;
-  return { ...health, reasons: [...health.reasons, reason] };
+  const reason = `the worker waited ${waited} for a processor, at most ${late.tolerance} ms`;
+  return judgeTruth(late, { ...health, reasons: [...health.reasons, reason] });
 }
 
 interface StarvedLoad {
   readonly figures: SwarmFigures;
   readonly health: RigHealth;
-  /** For how long its worker could have run and did not, at the worst; undefined where the system does not tell. */
-  readonly waitedMs: number | undefined;
+  readonly waits: WaitWatch;
   /** Of what is measured, epoch ms. */
   readonly from: number;
   readonly to: number;
@@ -88,50 +95,53 @@ interface StarvedLoad {
 async function starvedLoad(rig: Rig, starve: (worker: number) => Promise<void>): Promise<StarvedLoad> {
   const urls = [rig.url(PROTOCOL, STREAM)];
   const swarm = new Swarm({ urls, clients: PLAYERS, rampMs: 0, workers: 1 });
+  let waits: WaitWatch | undefined;
   try {
     await swarm.start();
     await swarm.settled;
     const [pid] = swarm.pids as [number];
     const from = wallClock.now();
-    const waits = new WaitWatch(pid);
+    waits = new WaitWatch(pid);
     const watch = new RigWatch();
     await sleep(BEFORE_MS);
     await starve(pid);
     await sleep(AFTER_MS);
     const health = watch.read();
     const to = wallClock.now();
-    const waitedMs = waits.end();
-    return { figures: await swarm.stop(), health, from, to, waitedMs };
+    waits.look();
+    return { figures: await swarm.stop(), health, from, to, waits };
   } finally {
+    waits?.end();
     await swarm.stop();
   }
 }
 
-/** What one process waits for the processors, which others have, from one look to the next. */
+/** For how long a process could have run and did not, because others had the processors. */
 class WaitWatch {
   readonly #pid: number;
+  readonly #looks: { at: number; waitedMs: number | undefined }[] = [];
   readonly #timer: NodeJS.Timeout;
-  #waitedMs: number | undefined;
-  #worstMs: number | undefined = 0;
 
   constructor(pid: number) {
     this.#pid = pid;
-    this.#waitedMs = threadWaitMs(pid);
-    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    this.#timer = setInterval(() => this.look(), LOOK_MS);
+    this.look();
   }
 
-  /** The most that it was; undefined where the system does not tell. */
-  end(): number | undefined {
+  look(): void {
+    this.#looks.push({ at: wallClock.now(), waitedMs: threadWaitMs(this.#pid) });
+  }
+
+  end(): void {
     clearInterval(this.#timer);
-    this.#look();
-    return this.#worstMs;
   }
 
-  #look(): void {
-    const waitedMs = threadWaitMs(this.#pid);
-    const known = waitedMs !== undefined && this.#waitedMs !== undefined && this.#worstMs !== undefined;
-    this.#worstMs = known ? Math.max(this.#worstMs!, waitedMs - this.#waitedMs!) : undefined;
-    this.#waitedMs = waitedMs;
+  /** From the last look before to the first one after, epoch ms; undefined where the system does not tell. */
+  between(from: number, to: number): number | undefined {
+    const before = this.#looks.findLast(({ at }) => at <= from) ?? this.#looks[0];
+    const after = this.#looks.find(({ at }) => at >= to) ?? this.#looks.at(-1);
+    if (before?.waitedMs === undefined || after?.waitedMs === undefined) return undefined;
+    return after.waitedMs - before.waitedMs;
   }
 }
 
@@ -206,6 +216,6 @@ function lateness(
     unit: 'ms',
     expected: late[Math.ceil(late.length * 0.99) - 1] ?? Number.NaN,
     reported: figures.steady.percentile(99),
-    tolerance: MAX_WAIT_MS,
+    tolerance: TOLERANCE_MS,
   };
 }
