@@ -503,7 +503,7 @@ export const MUTANTS = {
   },
   'proxy-counts-standstill': {
     role: 'proxy',
-    says: 'What it did not hear while it stood still itself counts: who comes then to a stream is given another origin',
+    says: 'What it did not hear while it stood still itself counts: who comes then is refused, or given another origin',
   },
   'proxy-never-repicks': { role: 'proxy', says: 'A stream whose origin is dead is never given to another' },
   'proxy-restart-is-same': {

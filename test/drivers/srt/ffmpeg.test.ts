@@ -56,10 +56,11 @@ describe('ffmpeg as a listener', { concurrency: true }, () => {
   }
 
   test('what it sends is whole under 5 % loss and 25 ms of jitter', async (t) => {
-    await unlessHeldUp(t, SPARE_MS, async (scope) => {
+    await unlessHeldUp(t, SPARE_MS, async (scope, flows) => {
       const { ffmpeg, port } = await ffmpegSends(LATENCY.ffmpeg);
       scope.after(() => ffmpeg.stop());
       const tap = await lossyTap(scope, port, 25, 12);
+      flows();
       const { player, meter } = new MeteredPlayer(`srt://127.0.0.1:${tap.address.port}?${LATENCY.ours}`);
       scope.after(() => player.close());
       await eventually(8000, '75 frames', () => meter.received >= 75);
@@ -73,9 +74,10 @@ describe('ffmpeg as a listener', { concurrency: true }, () => {
   });
 
   test('what a publisher sends is whole there under 5 % loss and 25 ms of jitter', async (t) => {
-    await unlessHeldUp(t, SPARE_MS, async (scope) => {
+    await unlessHeldUp(t, SPARE_MS, async (scope, flows) => {
       const ffmpeg = await FfmpegListener.start(scope, LATENCY.ffmpeg);
       const tap = await lossyTap(scope, ffmpeg.port, 25, 10);
+      flows();
       const publication = await publishTo(scope, `srt://127.0.0.1:${tap.address.port}?${LATENCY.ours}`);
       await eventually(8000, '75 frames', () => ffmpeg.listed >= 75);
       publication.stop();

@@ -10,7 +10,7 @@ const SPARE_MS = 40;
 
 describe('under loss', { concurrency: true }, () => {
   test('5 % loss and 50 ms of jitter both ways: with 400 ms of latency no frame is lost or damaged', async (t) => {
-    await unlessHeldUp(t, SPARE_MS, async (scope) => {
+    await unlessHeldUp(t, SPARE_MS, async (scope, flows) => {
       const { program, inPort, outPort } = await startRelay('latency=400');
       scope.after(() => program.stop());
       const taps = [await lossyTap(scope, inPort, 50, 12), await lossyTap(scope, outPort, 50, 10)];
@@ -18,6 +18,7 @@ describe('under loss', { concurrency: true }, () => {
       const { player, meter } = new MeteredPlayer(`srt://127.0.0.1:${down}?latency=400`);
       scope.after(() => player.close());
       await eventually(3000, 'the player is connected', () => player.state === ClientState.streaming);
+      flows();
       const publication = new TestPublication(`srt://127.0.0.1:${up}?latency=400`);
       scope.after(() => publication.stop());
       await eventually(8000, '100 frames', () => meter.received >= 100);

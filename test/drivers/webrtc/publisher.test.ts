@@ -62,7 +62,7 @@ describe('WHIP publisher', { concurrency: true }, () => {
     assert.deepEqual(depacketized(peer.rtp), { received: FRAMES, corrupt: 0, missing: 0, audio: silence });
     const reports = (): SenderReport[] => peer.rtcp.filter((message) => message.type === 'sender-report');
     await eventually(1500, 'two reports per track', () => reports().length >= 4);
-    // Where a frame is late, media and clock may be paired anew between two reports: there is none any more.
+    // Where a frame is late, media and clock may be paired anew between two reports: after the last frame they are not any more.
     const before = reports().length;
     await eventually(4000, 'two more per track', () => reports().length >= before + 4);
     const later = reports().slice(before);

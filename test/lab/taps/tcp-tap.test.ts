@@ -346,6 +346,7 @@ describe('toxics', () => {
     });
     const rest = pieces.pop()!;
     for (const length of pieces) within(length, 80, 120, 'bytes of a piece');
+    within(rest, 1, 120, 'bytes of the last piece');
     assert.equal(
       pieces.reduce((sum, length) => sum + length, rest),
       1000,

@@ -109,11 +109,16 @@ for (const [kind, maker] of [
     await registered(balancer, A, B);
     await sleep(1200);
     assert.equal(await idOf(balancer, 's'), A.id);
-    await eventually('A to be dead', async () => {
-      await registered(balancer, B);
-      const [first, ...others] = await balancer.backends();
-      return first?.id === B.id && others.length === 0;
-    });
+    await eventually(
+      'A to be dead',
+      async () => {
+        await registered(balancer, B);
+        const [first, ...others] = await balancer.backends();
+        return first?.id === B.id && others.length === 0;
+        // Less than a second life.
+      },
+      2000,
+    );
     assert.equal(await idOf(balancer, 's'), B.id);
     await registered(balancer, A);
     assert.equal(await idOf(balancer, 's'), B.id);
