@@ -270,6 +270,19 @@ describe('missing-and-refused', () => {
     const tried: HistoryEvent = { t: 1, type: 'client.state', client: 'waiting', state: 'handshaking' };
     assert.equal(judge('missing-and-refused', [tried]).verdict, 'fail');
     assert.equal(judge('missing-and-refused', []).verdict, 'inconclusive');
+    const absent = [step(10, 'refused', { client: 'busy' }), step(11, 'refused', { client: 'confused' })];
+    const others = [...absent, closed(12, 'confused'), closed(30, 'busy')];
+    assert.deepEqual(judge('missing-and-refused', others), {
+      verdict: 'inconclusive',
+      says: 'the check did not get that far',
+    });
+  });
+
+  test('one who was there until the check ended, which was soon, may have been closed', () => {
+    const soon = story().map((event) => (event.t >= 1590 ? { ...event, t: event.t - 700 } : event));
+    const judged = SRT_CHECKS.find(({ id }) => id === 'srt/missing-and-refused')!.judge(historyOf(soon));
+    const busy = judged.find(({ expected }) => expected.startsWith('busy,'))!;
+    assert.deepEqual([busy.verdict, busy.actual], ['inconclusive', 'the check did not get that far']);
   });
 
   test('what was not looked at to the end tells nothing', () => {

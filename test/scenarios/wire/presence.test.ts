@@ -119,6 +119,7 @@ describe('a Redis that was frozen', () => {
     const letGo = await hold(context, redisAt(port));
     await until(() => asking.size > 0);
     assert.deepEqual(judgeHeld(history), []);
+    assert.equal(verdictOf(judgeLetGo(history)).says, 'the check did not get that far', 'it was not let go');
     await letGo();
     assert.equal(verdictOf(judgeLetGo(history)).verdict, 'inconclusive', 'not yet');
     await until(() => judgeLetGo(history).length === 0);
