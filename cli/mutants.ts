@@ -148,7 +148,7 @@ export function matrixOf(checks: readonly Check[], findings: readonly Finding[],
   );
   const killed = findings.filter(({ mutant, verdict }) => mutant !== undefined && verdict === 'pass').length;
   const tried = findings.filter(({ mutant }) => mutant !== undefined).length;
-  const summary = `x killed, ALIVE survived, · not listed, ? not run; ${killed} of ${tried} killed`;
+  const summary = `x killed, ALIVE survived, · not listed, ? not run to its end; ${killed} of ${tried} killed`;
   return [...tables, summary].join('\n\n');
 }
 
@@ -188,6 +188,6 @@ function healthyCell(finding: Finding | undefined, paint: Paint): string {
 }
 
 function mutantCell(finding: Finding | undefined, paint: Paint): string {
-  if (finding === undefined) return paint('yellow', '?');
+  if (finding === undefined || finding.verdict === 'inconclusive') return paint('yellow', '?');
   return finding.verdict === 'pass' ? paint('green', 'x') : paint('red', 'ALIVE');
 }

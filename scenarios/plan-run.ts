@@ -1,5 +1,6 @@
 /** Runs a plan: cluster after cluster, some of them side by side, each with its checks or with a share of them. */
 import { join } from 'node:path';
+import type { MutantId } from '../lab/builtin/mutants.ts';
 import type { Cluster } from '../lab/cluster.ts';
 import type { Finding } from '../reports/results.ts';
 import type { Check } from './check.ts';
@@ -49,8 +50,8 @@ export interface PlanRun {
   /** After its last check, while it is still up. */
   readonly onChecked?: (cluster: Cluster, run: PlannedRun) => void;
   /**
-   * One of every check, unless `signal` aborts, and one only. Of a run with a mutant it is the proof, and there is none
-   * when its cluster fails.
+   * One of every check, unless `signal` aborts, and one only. Of a run with a mutant it is the proof, as long as
+   * `signal` does not keep it open, and there is none when its cluster fails.
    */
   readonly onFinding: (finding: Finding, run: PlannedRun) => void;
   /** Of a check that stands by at a mutant. */
@@ -147,7 +148,7 @@ function runOne(run: RunUnderWay, nth: number, plan: PlanRun, shared: Shared): P
   const tell = (finding: Finding): void => {
     if (standsBy.has(finding.check)) plan.onBystander?.(finding, planned);
     else {
-      const told = mutant === undefined ? finding : proofOf(finding, mutant);
+      const told = mutant === undefined ? finding : toldOf(finding, mutant, plan.signal);
       plan.onFinding(keeper?.of(told) ?? told, planned);
     }
     run.found(finding.check);
@@ -189,6 +190,12 @@ function runOne(run: RunUnderWay, nth: number, plan: PlanRun, shared: Shared): P
       ...(mutant === undefined ? {} : { mutant }),
     },
   );
+}
+
+/** The proof, unless an interrupt came before it: then nobody knows whether the mutant survives. */
+function toldOf(finding: Finding, mutant: MutantId, signal: AbortSignal): Finding {
+  const isOpen = signal.aborted && finding.verdict === 'inconclusive';
+  return isOpen ? { ...finding, mutant } : proofOf(finding, mutant);
 }
 
 /** Of a check that was begun on no cluster, or on one that gave up. What happened is the failure's to tell. */

@@ -233,6 +233,15 @@ describe('mutants', () => {
     assert.match(text, /1 of 2 killed/);
   });
 
+  test('the matrix says of a check that was interrupted neither that it killed nor that the mutant is alive', () => {
+    const checks = selected(['back-to-source/released'], CHECKS);
+    const interrupted: Finding = { ...finding, verdict: 'inconclusive', mutant: 'edge-never-releases' };
+    assert.match(
+      matrixOf(checks, [interrupted], (_, cell) => cell),
+      /back-to-source\/released +\? +\? +\? /,
+    );
+  });
+
   test('two clusters at a time, without the healthy one: each is told in one piece', async (t) => {
     const directory = temporary(t);
     const { code, stdout } = await liveproof(

@@ -256,6 +256,31 @@ test('an interrupt takes all clusters down, and what was not begun has no findin
   );
 });
 
+test('an interrupt leaves the proof open whose check it ends, and keeps that of a check that had failed', async () => {
+  const interruption = new AbortController();
+  const failed = pretendCheck({
+    id: 'a/failed',
+    judge: () => [{ verdict: 'fail', expected: 'a release', actual: 'none' }],
+  });
+  const interrupted = pretendCheck({
+    id: 'a/interrupted',
+    run(t) {
+      interruption.abort();
+      return new Promise((_, reject) => t.signal.addEventListener('abort', () => reject(t.signal.reason)));
+    },
+  });
+  const { findings } = await run([planned([failed, interrupted], { mutant: 'edge-never-releases' })], {
+    signal: interruption.signal,
+  });
+  assert.deepEqual(
+    findings.map(({ check, mutant, verdict }) => [check, mutant, verdict]),
+    [
+      ['a/failed', 'edge-never-releases', 'pass'],
+      ['a/interrupted', 'edge-never-releases', 'inconclusive'],
+    ],
+  );
+});
+
 test('the run with the most checks begins first; who has nothing left to begin helps the largest share', async () => {
   const small = planned(ids(3).map((id) => pretendCheck({ id })));
   const helped = event();
