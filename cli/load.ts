@@ -16,6 +16,7 @@ import { requireOpenFiles } from './open-files.ts';
 import {
   type ExitCode,
   exitCodeOf,
+  MAX_TIMER_MS,
   painter,
   parseCount,
   parseDuration,
@@ -204,7 +205,10 @@ export function parseShard(text: string, clients: string): Shard {
   return { index, of };
 }
 
-/** Epoch ms. Throws UsageError, also for what is over: generators that begin late are no common load. */
+/**
+ * Epoch ms. Throws UsageError, also for what is over, as generators that begin late are no common load, and for what is
+ * further away than a timer waits.
+ */
 export function parseInstant(text: string, now: number): number {
   const at = /^\d{9,10}(\.\d+)?$/.test(text.trim()) ? Number(text) * 1000 : Date.parse(text);
   if (Number.isNaN(at)) {
@@ -213,6 +217,11 @@ export function parseInstant(text: string, now: number): number {
     );
   }
   if (at < now) throw new UsageError(`--start-at ${printable(text)} was ${formatMs(now - at)} ago.`);
+  if (at - now > MAX_TIMER_MS) {
+    throw new UsageError(
+      `--start-at ${printable(text)} is too far away: 24 days from now is the longest to wait.`,
+    );
+  }
   return at;
 }
 

@@ -204,7 +204,10 @@ function runDirectory(kind: string, out: string | undefined, startedAt: Date): s
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** `500ms`, `30s`, `1.5m`, `2h` to whole milliseconds; `0` needs no unit. Throws UsageError. */
+/** The longest that a timer of Node waits, in ms: what is longer it takes for 1 ms. Somewhat less than 25 days. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** `500ms`, `30s`, `1.5m`, `2h` to whole milliseconds; `0` needs no unit. Throws UsageError, also above MAX_TIMER_MS. */
 export function parseDuration(text: string): number {
   if (text.trim() === '0') return 0;
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text.trim());
@@ -213,7 +216,11 @@ export function parseDuration(text: string): number {
       `A duration is a number with a unit, such as 500ms, 30s, 2m or 1h; got "${printable(text)}".`,
     );
   }
-  return Math.round(Number(match[1]) * UNITS[match[2]!]!);
+  const ms = Math.round(Number(match[1]) * UNITS[match[2]!]!);
+  if (ms > MAX_TIMER_MS) {
+    throw new UsageError(`A duration is at most 24 days, which is 576h; got "${printable(text)}".`);
+  }
+  return ms;
 }
 
 /** A whole number of at least 1. Throws UsageError. */

@@ -197,4 +197,8 @@ test('--shard and --start-at', () => {
   assert.equal(parseInstant(String(now / 1000 + 5), now), now + 5000);
   for (const text of ['2026-11-28T19:59:59Z', 'soon', '5s'])
     assert.throws(() => parseInstant(text, now), UsageError);
+  const longest = 2 ** 31 - 1;
+  assert.equal(parseInstant(new Date(now + longest).toISOString(), now), now + longest);
+  for (const text of [new Date(now + longest + 1).toISOString(), '2062-11-28T20:00:00Z', '9999999999'])
+    assert.throws(() => parseInstant(text, now), { name: 'UsageError', message: /24 days/ });
 });

@@ -34,6 +34,14 @@ test('durations', () => {
   }
 });
 
+test('a duration that no timer can wait is wrong use: Node would take it for 1 ms', () => {
+  assert.equal(parseDuration('576h'), 24 * 24 * 3_600_000);
+  assert.equal(parseDuration('2147483647ms'), 2 ** 31 - 1);
+  for (const wrong of ['2147483648ms', '2147483.648s', '600h', `${'9'.repeat(400)}h`]) {
+    assert.throws(() => parseDuration(wrong), { name: 'UsageError', message: /at most 24 days/ });
+  }
+});
+
 test('colours only where they are wanted', () => {
   const pipe = new Capture();
   const terminal = Object.assign(new Capture(), { isTTY: true });
