@@ -1,6 +1,7 @@
 /** `liveproof mutants`: proves that every check can fail. */
 import type { Command } from 'commander';
 import { MUTANTS, type MutantId } from '../lab/builtin/mutants.ts';
+import { plural } from '../reports/format.ts';
 import { type Finding, worstVerdict } from '../reports/results.ts';
 import { type Bystander, killersOf } from '../reports/results-mutants.ts';
 import type { Check } from '../scenarios/check.ts';
@@ -31,7 +32,7 @@ export function register(program: Command): void {
     )
     .option(
       '--shard <I/N>',
-      'the I-th of N parts, I from 0 to N-1; liveproof merge makes one run of them (default: all)',
+      'the I-th of N parts, I from 0 to N-1, of a cluster each at the least; liveproof merge makes one run of them (default: all)',
     )
     .option('--no-healthy', 'leave the healthy clusters out: the gate has just shown them')
     .addHelpText(
@@ -70,6 +71,7 @@ async function mutants(patterns: string[], options: MutantsOptions): Promise<voi
     ...(options.allChecks ? { bystanders: CHECKS } : {}),
   });
   const wanted = options.healthy ? runs : runs.filter(({ mutant }) => mutant !== undefined);
+  refuseEmptyParts(part.of, wanted.length);
   const { findings, bystanders } = await runAndReport('mutants', options, {
     plan: partOf({ runs: wanted, leftOut }, part),
     // Clusters side by side cannot have the same ports.
@@ -108,6 +110,14 @@ export function parsePart(text: string): { index: number; of: number } {
   if (match === null || of < 1 || index >= of)
     throw new UsageError(`--shard is I/N, I from 0 to N-1; got "${printable(text)}".`);
   return { index, of };
+}
+
+/** Throws UsageError: of a part without a cluster nothing would be said. Where none can run at all, the run says why. */
+function refuseEmptyParts(parts: number, clusters: number): void {
+  if (clusters === 0 || parts <= clusters) return;
+  throw new UsageError(
+    `--shard: ${parts} parts, but only ${plural(clusters, 'cluster')}. Make it ${plural(clusters, 'part')} at the most.`,
+  );
 }
 
 /** One row per mutant: what is aimed at it, and who else turned red. */

@@ -267,6 +267,19 @@ describe('mutants', () => {
     assert.match(stderr, /whole number from 1 to/);
   });
 
+  test('more parts than clusters are wrong use, told to every part before anything is begun', async (t) => {
+    const directory = join(temporary(t), 'never');
+    const wanted = ['mutants', 'flv/structure', '--no-healthy', '--out', directory];
+    const { mutants } = CHECKS.find(({ id }) => id === 'flv/structure')!;
+    const parts = mutants.length + 1;
+    for (const index of [0, mutants.length]) {
+      const { code, stderr } = await liveproof(...wanted, '--shard', `${index}/${parts}`).ended;
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, new RegExp(`--shard: ${parts} parts, but only ${mutants.length} clusters?\\.`));
+    }
+    assert.ok(!existsSync(directory));
+  });
+
   test('of another engine are wrong use', async () => {
     const { code, stderr } = await liveproof('mutants', '--engine', 'srs').ended;
     assert.equal(code, 2);
