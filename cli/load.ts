@@ -3,13 +3,14 @@ import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import type { HlsOptions, WebRtcOptions } from '../drivers/client.ts';
 import { isHlsUrl, isWhepUrl } from '../drivers/create.ts';
-import { type LoadOptions, runLoad } from '../drivers/swarm/load.ts';
+import { assertPlayable, type LoadOptions, runLoad } from '../drivers/swarm/load.ts';
 import { loadLine } from '../drivers/swarm/progress.ts';
 import type { Shard } from '../drivers/swarm/shard.ts';
+import { ProtocolError } from '../protocols/errors.ts';
 import { formatMs, formatNumber, formatPercent, headline } from '../reports/format.ts';
 import { judgeLoad } from '../reports/judge-load.ts';
 import type { HlsLoad, Load, Results, SrtLoad, WebRtcLoad } from '../reports/results.ts';
-import { maskDeep } from '../reports/secrets.ts';
+import { maskDeep, maskSecrets } from '../reports/secrets.ts';
 import { addLiveOptions, type LiveArguments } from './live.ts';
 import { measuredRun, REAL_SURROUNDINGS, type Surroundings } from './measured-run.ts';
 import { requireOpenFiles } from './open-files.ts';
@@ -132,7 +133,10 @@ export async function load(
   { run, ...around }: LoadSurroundings = { ...REAL_SURROUNDINGS, run: runLoad },
 ): Promise<ExitCode> {
   const { allowRemote = false, allowHosts } = options;
-  for (const url of urls) requireTarget(url, SCHEMES, allowRemote, 'play');
+  for (const url of urls) {
+    requireTarget(url, SCHEMES, allowRemote, 'play');
+    requirePlayable(url);
+  }
   const request = {
     urls,
     clients: parseCount(options.clients),
@@ -182,6 +186,16 @@ export async function load(
   else printLoad(results, directory, stdout);
   if (unwritten !== undefined) throw unwritten;
   return exitCodeOf(results.verdict);
+}
+
+/** Throws UsageError for what no player is for: over HTTP the end of the path says what is played. */
+function requirePlayable(url: string): void {
+  try {
+    assertPlayable(url);
+  } catch (error) {
+    if (error instanceof ProtocolError) throw new UsageError(printable(maskSecrets(error.message)));
+    throw error;
+  }
 }
 
 /** Throws UsageError where there are fewer than URLs: of one that nobody plays nothing would be said. */

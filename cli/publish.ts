@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { MediaSource } from '../drivers/measure/source.ts';
 import { type PublishFigures, type PublishOptions, runPublish } from '../drivers/swarm/load.ts';
 import { publishLine } from '../drivers/swarm/progress.ts';
 import { headline } from '../reports/format.ts';
@@ -94,7 +95,7 @@ export async function publish(
     );
   }
   const file = options.file === undefined ? DEFAULT_FILE : resolve(options.file);
-  if (!existsSync(file)) throw new UsageError(`There is no file ${printable(file)}.`);
+  requirePublishable(file);
   const durationMs = options.duration === undefined ? undefined : parseDuration(options.duration);
   requireOpenFiles([url], streams, { workers: 1 });
   const { results, directory, unwritten } = await measuredRun(
@@ -133,4 +134,16 @@ export async function publish(
   printFindings(results, headline(results), directory, around.stdout);
   if (unwritten !== undefined) throw unwritten;
   return exitCodeOf(results.verdict);
+}
+
+/** Throws UsageError for a file that publishers cannot send. */
+function requirePublishable(file: string): void {
+  if (!existsSync(file)) throw new UsageError(`There is no file ${printable(file)}.`);
+  try {
+    MediaSource.load(file);
+  } catch (error) {
+    throw new UsageError(
+      `${printable(file)} cannot be published: ${printable((error as Error).message)}. It is to be H.264 in FLV: ffmpeg -i FILE -c:v libx264 -c:a aac -f flv mine.flv makes it.`,
+    );
+  }
 }

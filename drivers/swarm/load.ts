@@ -268,7 +268,8 @@ function sourceOptions(url: string, index: number, client: PublishOptions['clien
 
 const NO_SINK: MediaSink = { begin() {}, data() {}, end() {} };
 
-function assertPlayable(url: string): void {
+/** Throws ProtocolError(Url). */
+export function assertPlayable(url: string): void {
   createPlayer(url, NO_SINK);
 }
 

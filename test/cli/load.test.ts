@@ -188,6 +188,12 @@ test('wrong use is told before anything is started or written', async (t) => {
     ],
     [['rtmp://127.0.0.1'], {}, /url: expected/],
     [['http://[::1/a.flv'], {}, /Not a URL/],
+    [
+      ['http://127.0.0.1:8080/live/a'],
+      {},
+      /http\(s\):\/\/….flv.* to play, got "http:\/\/127\.0\.0\.1:8080\/live\/a"/,
+    ],
+    [[URL_OF_FLV, 'https://127.0.0.1/a.mp4?token=hunter2'], {}, /^(?!.*hunter2).* to play, got/],
     [[URL_OF_FLV], { clients: '0' }, /count is a whole number of at least 1/],
     [[URL_OF_FLV], { clients: '1e3' }, /count is a whole number of at least 1/],
     [[URL_OF_FLV, URL_OF_HLS], { clients: '1' }, /--clients 1: 2 URLs are played in turn, so 2 clients/],

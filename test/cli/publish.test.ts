@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ExitCode, UsageError } from '../../cli/output.ts';
 import { type PublishArguments, type PublishSurroundings, publish } from '../../cli/publish.ts';
 import type { PublishFigures, PublishOptions } from '../../drivers/swarm/load.ts';
+import { flvHeader } from '../../protocols/flv/writer.ts';
 import { distribution } from '../reports/samples.ts';
 import { resultsIn, surroundings, temporary } from './surroundings.ts';
 
@@ -102,7 +103,12 @@ test('the verdict: refused and lost streams fail, an unhealthy generator or an e
 });
 
 test('wrong use is told before anything is started or written', async (t) => {
-  const out = join(temporary(t), 'never');
+  const directory = temporary(t);
+  const out = join(directory, 'never');
+  const movie = join(directory, 'movie.mp4');
+  writeFileSync(movie, '\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41');
+  const silent = join(directory, 'silent.flv');
+  writeFileSync(silent, flvHeader({ audio: true, video: true }));
   const run = fakeRun(FIGURES, () => assert.fail('the publishers were started'));
   const wrong: [string, Partial<PublishArguments>, RegExp][] = [
     ['rtmp://media.example/live/a', {}, /media\.example is not on loopback/],
@@ -114,6 +120,9 @@ test('wrong use is told before anything is started or written', async (t) => {
     [URL_OF_STREAM, { streams: '3' }, /3 streams need a name each: put %d/],
     [URL_OF_STREAM, { streams: '-1' }, /count is a whole number/],
     [URL_OF_STREAM, { file: '/nowhere/a.flv' }, /There is no file \/nowhere\/a\.flv/],
+    [URL_OF_STREAM, { file: movie }, /movie\.mp4 cannot be published: .*FLV.*ffmpeg -i/],
+    [URL_OF_STREAM, { file: silent }, /silent\.flv cannot be published: the file has no H\.264 video/],
+    [URL_OF_STREAM, { file: directory }, /cannot be published: EISDIR/],
     [URL_OF_STREAM, { duration: 'long' }, /A duration is a number with a unit/],
   ];
   for (const [url, args, message] of wrong) {
