@@ -48,7 +48,7 @@ import {
   START,
 } from '../scenarios/bench/run.ts';
 import { DEFAULT_SLO } from '../scenarios/bench/slo.ts';
-import { OPEN_UDP, proxyOption, refuseSrsWithoutProgram } from './gate-options.ts';
+import { OPEN_UDP, proxyOption, refuseProxyWithoutCluster, refuseSrsWithoutProgram } from './gate-options.ts';
 import { addLiveOptions, goLive, type Live, type LiveArguments } from './live.ts';
 import { REAL_SURROUNDINGS, type Surroundings, writeOrTell } from './measured-run.ts';
 import {
@@ -147,6 +147,7 @@ Examples:
   liveproof bench
   liveproof bench --only latency --topology proxy-cluster
   liveproof bench --engine builtin --engine srs --srs ./objs/srs
+  liveproof bench --topology proxy-cluster --proxy ./srs-proxy
   liveproof bench --only concurrency --slo joined=1,stalls=0.001,latency=1s
   liveproof bench --save-baseline baseline.json && liveproof bench --baseline baseline.json
   liveproof bench --profile nightly --out out/nightly --dashboard :8090`,
@@ -308,6 +309,10 @@ function runsOf(options: BenchArguments): { runs: BenchRun[]; notes: string[] } 
     );
   }
   if (runs.length === 0) throw new UsageError(`Nothing is selected: ${notes.join('; ')}.`);
+  refuseProxyWithoutCluster(
+    runs.map(({ topology }) => topology),
+    options.proxy,
+  );
   return { runs, notes };
 }
 
@@ -390,6 +395,7 @@ function commandOf(options: BenchArguments): string[] {
     ...one('--slo', options.slo),
     ...one('--baseline', options.baseline),
     ...one('--save-baseline', options.saveBaseline),
+    ...one('--proxy', options.proxy),
     ...(options.openUdp ? ['--open-udp'] : []),
   ];
 }

@@ -63,7 +63,7 @@ export function addClusterOptions(command: Command): Command {
 export function proxyOption(): Option {
   return new Option(
     '--proxy <path>',
-    'a program in place of our proxy: it gets the PROXY_ variables of SRS’s, and origins register with it',
+    'a program in place of our proxy, for clusters with one: it gets the PROXY_ variables of SRS’s, and origins register with it',
   );
 }
 
@@ -159,6 +159,13 @@ export function refuseSrsWithoutProgram(engines: readonly (EngineName | undefine
     throw new UsageError('--srs is of engine srs: add --engine srs.');
 }
 
+/** As of engine srs: ours, or no proxy at all, would be judged in its place. */
+export function refuseProxyWithoutCluster(topologies: readonly Topology[], proxy?: string): void {
+  if (proxy === undefined || topologies.some(hasProxy)) return;
+  const names = TOPOLOGIES.filter(hasProxy).map(({ name }) => `--topology ${name}`);
+  throw new UsageError(`--proxy is of clusters with a proxy: add ${names.join(' or ')}.`);
+}
+
 /** What only processes can be. */
 export function refuseProcessOptions({ engine, srs, proxy, openUdp }: GateOptions): void {
   if (engine === 'builtin')
@@ -202,14 +209,17 @@ export function refuseLabOptions({
     throw new UsageError('--base-port and --open-udp are for clusters of the lab.');
 }
 
+/** Throws UsageError for a proxy that none of the topologies would start. */
 export function planRequest(
   checks: readonly Check[],
   { topology, engine, srs, proxy }: ClusterOptions,
 ): PlanRequest {
   const all = proxy === undefined ? TOPOLOGIES : TOPOLOGIES.filter(hasProxy);
+  const topologies = topology.length === 0 ? all : topology.map(topologyByName);
+  refuseProxyWithoutCluster(topologies, proxy);
   return {
     checks,
-    topologies: topology.length === 0 ? all : topology.map(topologyByName),
+    topologies,
     ...(proxy === undefined ? {} : { proxyPath: proxy }),
     ...(engine === undefined ? {} : { engine }),
     ...(srs === undefined ? {} : { srsPath: srs }),

@@ -7,6 +7,7 @@ import {
   engineOption,
   OPEN_UDP,
   proxyOption,
+  refuseProxyWithoutCluster,
   refuseSrsWithoutProgram,
   runnerOption,
 } from './gate-options.ts';
@@ -132,12 +133,14 @@ async function up(options: UpCommandOptions): Promise<void> {
 
 async function upAsProcesses(options: UpCommandOptions): Promise<void> {
   refuseWhileComposed(options.dir);
-  const engines = enginesOf(topologyByName(options.topology));
+  const topology = topologyByName(options.topology);
+  const engines = enginesOf(topology);
   const engine = options.engine ?? engines[0]!;
   if (!engines.includes(engine)) {
     throw new UsageError(`Engine ${engine} cannot play ${options.topology}; ${engines.join(' and ')} can.`);
   }
   refuseSrsWithoutProgram([engine], options.srs);
+  refuseProxyWithoutCluster([topology], options.proxy);
   const interruption = listenForInterrupt();
   const live = isTerminal(process.stderr);
   const ready: string[] = [];

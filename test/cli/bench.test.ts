@@ -71,6 +71,21 @@ test('every engine that is named plays every topology that it can', async (t) =>
   );
 });
 
+test('a proxy of the user needs a cluster with one, and is named in the command', async (t) => {
+  const run = async () => figures();
+  const proxied = { ...ARGUMENTS, out: temporary(t), proxy: process.execPath };
+  await assert.rejects(bench(proxied, { ...surroundings(), run }), {
+    name: 'UsageError',
+    message: /--proxy is of clusters with a proxy: add --topology proxy-cluster/,
+  });
+  // Of all that nightly would run, those with a proxy are left out.
+  const missing: BenchArguments = { ...proxied, profile: 'nightly', proxy: './not-there' };
+  await assert.rejects(bench(missing, { ...surroundings(), run }), UsageError);
+  assert.equal(existsSync(join(proxied.out, 'results.json')), false);
+  await bench({ ...proxied, topology: ['edge-cluster', 'proxy-cluster'] }, { ...surroundings(), run });
+  assert.match(resultsIn(proxied.out).command.join(' '), new RegExp(` --proxy ${process.execPath}$`));
+});
+
 test('a baseline is saved, holds against the same figures, and fails against worse ones', async (t) => {
   const out = temporary(t);
   const file = join(out, 'baseline.json');

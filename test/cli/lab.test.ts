@@ -188,6 +188,7 @@ describe('lab', () => {
       lab('up', '--runner', 'process', '--engine', 'srs'),
       lab('up', '--runner', 'process', '--engine', 'other'),
       lab('up', '--runner', 'process', '--base-port', '99999'),
+      lab('up', '--proxy', process.execPath),
       lab('sideways'),
     ]);
     for (const { code, stderr } of results) {

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import {
   type GateOptions,
+  planRequest,
   refuseLabOptions,
   refuseProcessOptions,
+  refuseProxyWithoutCluster,
   refuseSrsWithoutProgram,
   repeatOf,
 } from '../../cli/gate-options.ts';
@@ -12,6 +14,7 @@ import { refuseSrs } from '../../cli/mutants.ts';
 import { UsageError } from '../../cli/output.ts';
 import { LabError } from '../../lab/errors.ts';
 import { topologyByName } from '../../lab/topologies/index.ts';
+import type { Topology } from '../../lab/topology.ts';
 import { finding } from '../reports/samples.ts';
 
 const GATE: GateOptions = { topology: [], jobs: 1, runner: 'process' };
@@ -40,6 +43,28 @@ test('a program that nothing would start is wrong use: the built-in nodes are no
   refuseSrs({ srs: './objs/srs' });
   assert.throws(() => refuseSrs({ srs: './other/srs' }), { name: 'UsageError', message: /not --srs\.$/ });
   assert.throws(() => refuseSrs({ engine: 'srs' }), { name: 'UsageError', message: /not --engine srs\.$/ });
+});
+
+test('a proxy that no cluster would start is wrong use: what was to be judged has no part in it', () => {
+  const wrong = {
+    name: 'UsageError',
+    message: '--proxy is of clusters with a proxy: add --topology proxy-cluster or --topology proxy-redis.',
+  };
+  const [edge, proxies] = ['edge-cluster', 'proxy-cluster'].map(topologyByName) as [Topology, Topology];
+  assert.throws(() => refuseProxyWithoutCluster([edge], './proxy'), wrong);
+  refuseProxyWithoutCluster([edge]);
+  refuseProxyWithoutCluster([edge, proxies], './proxy');
+  const gate = { ...GATE, proxy: './proxy' };
+  assert.throws(() => planRequest([], { ...gate, topology: [edge.name] }), wrong);
+  const { topologies } = planRequest([], gate);
+  assert.deepEqual(
+    topologies.map(({ name }) => name),
+    ['proxy-cluster', 'proxy-redis'],
+  );
+  assert.deepEqual(planRequest([], { ...gate, topology: [edge.name, proxies.name] }).topologies, [
+    edge,
+    proxies,
+  ]);
 });
 
 test('what containers or a cluster that runs already would not look at is wrong use', () => {
