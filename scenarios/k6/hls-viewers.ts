@@ -5,15 +5,16 @@
  *   k6 run -e URLS=http://127.1.0.6:8080/live/a.m3u8 -e CLIENTS=100 scenarios/k6/hls-viewers.ts
  *
  * Environment: URLS (separated by commas; required), CLIENTS (10), RAMP (seconds, 5), DURATION (seconds after the ramp,
- * 30), INSPECT (1: every viewer reads every frame; N: one viewer in N does, the others load and throw away, which is what
- * k6 can do for many), HLS_START (3-segments, or live-edge), LATENCY_P99_MS (6000: three target durations of 2 s, RFC 8216 6.3.3),
- * RESULTS (results.json), LIVEPROOF_ENVIRONMENT (JSON of the machine).
+ * 30), INSPECT (1: every viewer reads every frame; N: of each URL one viewer in N does, the others load and throw away,
+ * which is what k6 can do for many), HLS_START (3-segments, or live-edge), LATENCY_P99_MS (6000: three target durations
+ * of 2 s, RFC 8216 6.3.3), RESULTS (results.json), LIVEPROOF_ENVIRONMENT (JSON of the machine).
  */
 import exec from 'k6/execution';
 import http from 'k6/http';
 import { Counter, Rate, Trend } from 'k6/metrics';
 import type { Options } from 'k6/options';
 import type { StartMode } from '../../protocols/hls/reload.ts';
+import { assignmentOf } from './parts/assignment.ts';
 import { LAG_REQUIREMENT, LAG_THRESHOLDS, lagged, pause } from './parts/generator-lag.ts';
 import { HlsViewer, ViewerProblem } from './parts/hls-viewer.ts';
 import { type K6Summary, type Requirement, summaryFiles, TREND_STATS } from './parts/summary.ts';
@@ -89,9 +90,7 @@ export const options: Options = {
 
 export default function viewer(): void {
   const number = exec.vu.idInTest - 1;
-  const url = urls[number % urls.length]!;
-  // Of each runner: numbers in the test are dealt out among them, so that all that inspect could be on one.
-  const inspect = (exec.vu.idInInstance - 1) % inspectEvery === 0;
+  const { url, inspect } = assignmentOf(exec.vu, urls, inspectEvery);
   const until = exec.scenario.startTime + (ramp + duration) * 1000;
   pause((ramp * 1000 * number) / clients);
   const viewer = new HlsViewer(
