@@ -9,6 +9,8 @@ const CLIENTS = 8000;
 /** Of one shard: docs/scaling.md says what they come from. */
 const DRIVER = { cpu: '2', memory: '1Gi' };
 const RESULTS = '/results';
+/** Of each load its own, so that no merge takes a shard of the load before for one that did not run. `$(NAME)` is filled in by Kubernetes. */
+const RUN = `${RESULTS}/$(START_AT)`;
 const SETTINGS = 'load';
 const USER = 1000;
 
@@ -30,7 +32,7 @@ export function renderLoad(): Folder[] {
     },
     {
       folder: 'merge',
-      title: 'Makes one run of the shards, when all of them are done.',
+      title: `Makes one run of the shards, when all of them are done: those of the start that the ConfigMap \`${SETTINGS}\` says.`,
       manifests: new Map([['job.yaml', [job('merge', 1, mergeArguments())]]]),
     },
     {
@@ -52,18 +54,17 @@ function claim(): Manifest {
   };
 }
 
-/** `$(NAME)` is filled in by Kubernetes. */
 function loadArguments(): string[] {
   return [
     ...['load', '$(URL)', '--allow-remote', '--clients', String(CLIENTS)],
     ...['--ramp', '30s', '--duration', '2m', '--workers', DRIVER.cpu],
-    ...['--shard', `$(SHARD)/${SHARDS}`, '--start-at', '$(START_AT)', '--out', `${RESULTS}/$(SHARD)`],
+    ...['--shard', `$(SHARD)/${SHARDS}`, '--start-at', '$(START_AT)', '--out', `${RUN}/$(SHARD)`],
   ];
 }
 
 function mergeArguments(): string[] {
-  const shards = Array.from({ length: SHARDS }, (_, index) => `${RESULTS}/${index}`);
-  return ['merge', ...shards, '--out', `${RESULTS}/all`];
+  const shards = Array.from({ length: SHARDS }, (_, index) => `${RUN}/${index}`);
+  return ['merge', ...shards, '--out', `${RUN}/all`];
 }
 
 function job(name: string, pods: number, args: readonly string[]): Manifest {
@@ -104,7 +105,10 @@ function job(name: string, pods: number, args: readonly string[]): Manifest {
               name,
               image: DRIVER_IMAGE,
               args,
-              ...(indexed && { env: [shardIndex(), setting('URL', 'url'), setting('START_AT', 'start-at')] }),
+              env: [
+                ...(indexed ? [shardIndex(), setting('URL', 'url')] : []),
+                setting('START_AT', 'start-at'),
+              ],
               resources: { requests: DRIVER, limits: DRIVER },
               securityContext: {
                 allowPrivilegeEscalation: false,

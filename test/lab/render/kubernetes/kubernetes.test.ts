@@ -17,6 +17,10 @@ interface Container {
   readonly name: string;
   readonly image: string;
   readonly args?: readonly string[];
+  readonly env?: readonly {
+    readonly name: string;
+    readonly valueFrom?: { readonly configMapKeyRef?: { readonly name: string; readonly key: string } };
+  }[];
   readonly command?: readonly string[];
   readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
   readonly volumeMounts?: readonly { readonly name: string }[];
@@ -282,6 +286,30 @@ test('the driver pods call commands with options that there are', () => {
       assert.ok(known.includes(option), `${name} ${option}`);
     }
   }
+});
+
+test('a load and its merge have a folder of their own, so that a shard of the load before is not taken for one that never ran', () => {
+  const container = (folder: string) => pods.find((one) => one.folder === folder)!.pod.containers[0]!;
+  const filled = (folder: string, settings: Readonly<Record<string, string>>): string[] => {
+    const { args = [], env = [] } = container(folder);
+    return args.map((text) =>
+      text.replaceAll(/\$\((\w+)\)/g, (_, name) => {
+        const variable = env.find((one) => one.name === name);
+        assert.ok(variable !== undefined, `${folder}: ${text} is never filled in`);
+        return settings[variable.valueFrom?.configMapKeyRef?.key ?? name]!;
+      }),
+    );
+  };
+  const outOf = (args: readonly string[]): string => args[args.indexOf('--out') + 1]!;
+  const merged = (start: string) => filled('merge', { 'start-at': start });
+  const [, ...folders] = merged('1796000000').slice(0, merged('1796000000').indexOf('--out'));
+  const written = folders.map((_, shard) =>
+    outOf(filled('load', { url: 'rtmp://edge/live/a', 'start-at': '1796000000', SHARD: String(shard) })),
+  );
+  assert.deepEqual(folders, written);
+  assert.deepEqual(written.slice(0, 2), ['/results/1796000000/0', '/results/1796000000/1']);
+  assert.equal(outOf(merged('1796000000')), '/results/1796000000/all');
+  assert.ok(merged('1796000600').every((text) => !text.includes('1796000000')));
 });
 
 test('images are made of files that there are, and that Docker is given', () => {
