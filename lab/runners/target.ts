@@ -262,7 +262,7 @@ export function topologyOf(target: Target): Topology {
     ({ ...known.nodes.find((spec) => spec.role === role), name, upstreams: [] } as Partial<NodeSpec>);
     const own = role ?? model.role!;
     return {
-      ...model,
+      ...withPeers(name, model, target, known),
       name,
       role: own,
       upstreams: upstreams ?? (model.upstreams ?? []).filter((upstream) => names.has(upstream)),
@@ -271,4 +271,40 @@ export function topologyOf(target: Target): Topology {
     };
   });
   return { ...known, nodes, entries: known.entries.filter(({ node }) => names.has(node)) };
+}
+
+/** Whom a node asks, tells and registers with is in the file, too: what the file does not have, the node does not. */
+function withPeers(
+  name: string,
+  { coworkers, registersWith, reportsTo, redis, ...rest }: Partial<NodeSpec>,
+  target: Target,
+  known: Topology,
+): Partial<NodeSpec> {
+  const peers = (wanted: readonly string[]): string[] => peersOf(name, wanted, target, known);
+  const one = (key: 'registersWith' | 'reportsTo' | 'redis', wanted?: string): Partial<NodeSpec> => {
+    const [peer] = wanted === undefined ? [] : peers([wanted]);
+    return peer === undefined ? {} : { [key]: peer };
+  };
+  return {
+    ...rest,
+    ...(coworkers === undefined ? {} : { coworkers: peers(coworkers) }),
+    ...one('registersWith', registersWith),
+    ...one('reportsTo', reportsTo),
+    ...one('redis', redis),
+  };
+}
+
+/** Of these nodes of the topology those of the file, and behind them those of names of their own that have the role of one. */
+function peersOf(name: string, wanted: readonly string[], { nodes }: Target, known: Topology): string[] {
+  const roles = new Set(known.nodes.filter((spec) => wanted.includes(spec.name)).map(({ role }) => role));
+  const isKnown = (node: string): boolean => known.nodes.some((spec) => spec.name === node);
+  // The topology does not say whom a node asks that it does not have: all of that role.
+  const asked = isKnown(name)
+    ? wanted
+    : known.nodes.filter(({ role }) => roles.has(role)).map((spec) => spec.name);
+  const strangers = nodes.filter((node) => !isKnown(node.name) && roles.has(node.role!));
+  return [
+    ...asked.filter((one) => nodes.some((node) => node.name === one)),
+    ...strangers.map((node) => node.name).filter((one) => one !== name),
+  ];
 }

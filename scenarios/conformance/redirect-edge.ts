@@ -25,7 +25,7 @@ import {
   ALL_COWORKERS,
   APP,
   clusteredOrigins,
-  edgesOf,
+  edgeOf,
   edgesOfOrigins,
   isImpatient,
   missedByEdge,
@@ -293,14 +293,14 @@ const queryThroughEdge = check({
     const { asker, coworker } = rolesOf(t);
     const stream = t.stream();
     const place = { ip: coworker.host, port: coworker.ports.rtmp };
-    const [edge] = edgesOf(t, asker);
+    const edge = edgeOf(t, asker);
     t.step('query.setting', { stream, impatient: isImpatient(t) });
     await standIn(t, coworker, {
       answer: (query) => clusterAnswerOf(query.get('stream') === stream ? place : null),
       redirect: () => undefined,
     });
     const query = 'token=a-b.c&x=1&vhost=shop.example';
-    t.play(t.playUrl('rtmp', `${stream}?${query}`, edge!.spec.name));
+    t.play(t.playUrl('rtmp', `${stream}?${query}`, edge.spec.name));
     await t.until(
       'player: the edge at the origin that it was sent to',
       REDIRECTED_PLAYING_WITHIN_MS,

@@ -18,7 +18,7 @@ import {
   ALL_COWORKERS,
   answerTo,
   coworkerMs,
-  edgesOf,
+  edgeOf,
   isImpatient,
   judgeEndsSoon,
   judgeSentTo,
@@ -31,6 +31,7 @@ import {
   rtmpUrl,
   SLOW_DEADLINE_MS,
   SRS,
+  threeRolesOf,
   waitedUntil,
   watchAt,
 } from './redirect-setting.ts';
@@ -194,7 +195,7 @@ const deadCoworker = check({
   deadlineMs: SLOW_DEADLINE_MS,
 
   async run(t) {
-    const { asker, holder, coworker } = rolesOf(t);
+    const { asker, holder, coworker } = threeRolesOf(t);
     const stream = t.stream();
     await publishAt(t, holder, stream);
     await killSeen(t, coworker, 'api');
@@ -375,14 +376,14 @@ const loopsBounded = check({
 
   async run(t) {
     const { asker, coworker } = rolesOf(t);
-    const [edge] = edgesOf(t, asker);
+    const edge = edgeOf(t, asker);
     const stream = t.stream('circling');
     t.step('loop.setting', { impatient: isImpatient(t) });
     await standIn(t, coworker, {
       answer: () => clusterAnswerOf({ ip: coworker.host, port: coworker.ports.rtmp }),
       redirect: (play) => rtmpUrl(asker, play.stream),
     });
-    const player = t.play(t.playUrl('rtmp', stream, edge!.spec.name), 'viewer');
+    const player = t.play(t.playUrl('rtmp', stream, edge.spec.name), 'viewer');
     const first = 'viewer: the edge follows the first 302';
     await t.until(first, REDIRECTED_PLAYING_WITHIN_MS, (history) => circles(history) > 0);
     t.step('loop.begun');

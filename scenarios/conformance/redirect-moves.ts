@@ -17,7 +17,7 @@ import {
   ALL_COWORKERS,
   clusteredOrigins,
   coworkerMs,
-  edgesOf,
+  edgeOf,
   edgesOfOrigins,
   judgeSentTo,
   MANY_COWORKERS,
@@ -31,6 +31,7 @@ import {
   SLOW_DEADLINE_MS,
   SRS,
   THIRD_PARTIES,
+  threeRolesOf,
   watchAt,
 } from './redirect-setting.ts';
 
@@ -54,9 +55,9 @@ const staleAnswer = check({
   deadlineMs: 45_000,
 
   async run(t) {
-    const { asker, holder, coworker } = rolesOf(t);
+    const { asker, holder, coworker } = threeRolesOf(t);
     const stream = t.stream();
-    const [edge] = edgesOf(t, asker);
+    const edge = edgeOf(t, asker);
     // In front of a stream manager nobody is let in without its consent, so the publisher is there first.
     await publishAt(t, holder, stream, 'publisher');
     let stale = true;
@@ -68,7 +69,7 @@ const staleAnswer = check({
       },
       redirect: () => undefined,
     });
-    t.play(t.playUrl('rtmp', stream, edge!.spec.name), 'viewer');
+    t.play(t.playUrl('rtmp', stream, edge.spec.name), 'viewer');
     t.step('stale.setting');
     const there = 'viewer: the edge is where it was sent';
     await t.until(
@@ -234,7 +235,7 @@ const publishedMeanwhile = check({
   deadlineMs: SLOW_DEADLINE_MS,
 
   async run(t) {
-    const { asker, coworker } = rolesOf(t);
+    const { asker, coworker } = threeRolesOf(t);
     const stream = t.stream();
     await t.control(coworker, 'freeze');
     const player = t.play(rtmpUrl(asker, stream));

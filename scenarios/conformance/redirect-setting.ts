@@ -1,5 +1,6 @@
 /** What the checks of RTMP 302 share: who asks whom, plays by hand, and what is recorded of them. */
 import { type ClusterNode, SRS_PATIENCE } from '../../lab/cluster.ts';
+import { LabError, LabErrorCode } from '../../lab/errors.ts';
 import { isAmfObject } from '../../protocols/amf0/amf0.ts';
 import { type Command, decodeCommand, redirectOf } from '../../protocols/rtmp/commands.ts';
 import { decodeUserControl, UserControlEvent } from '../../protocols/rtmp/messages.ts';
@@ -37,17 +38,31 @@ export function clusteredOrigins(t: CheckContext): ClusterNode[] {
 }
 
 export function rolesOf(t: CheckContext): Roles {
-  const origins = clusteredOrigins(t);
-  const [asker] = origins;
-  const holder = origins.at(-1);
+  const [asker, ...others] = clusteredOrigins(t);
   const coworker = t.cluster.nodes.get(asker?.spec.coworkers?.[0] ?? '');
-  if (!asker || !holder || holder === asker || !coworker) throw new Error('no two origins with coworkers');
+  const holder = others.findLast((node) => node !== coworker) ?? others.at(-1);
+  if (!asker || !holder || !coworker) {
+    throw new LabError(LabErrorCode.Absent, 'it has no two origins with coworkers');
+  }
   return { asker, holder, coworker };
 }
 
-/** Edges that fetch from origins themselves, and begin with this one. */
-export function edgesOf(t: CheckContext, asker: ClusterNode): ClusterNode[] {
-  return t.nodes('edge').filter(({ spec }) => spec.upstreams[0] === asker.spec.name);
+/** The roles where whom the asker asks first is not the one that has the stream: two coworkers alone have no such third. */
+export function threeRolesOf(t: CheckContext): Roles {
+  const roles = rolesOf(t);
+  if (roles.holder !== roles.coworker) return roles;
+  const { asker, holder } = roles;
+  throw new LabError(
+    LabErrorCode.Absent,
+    `nobody is asked but the origin that has the stream: ${asker.spec.name} and ${holder.spec.name} are all there are`,
+  );
+}
+
+/** An edge that fetches from origins itself, and begins with this one. */
+export function edgeOf(t: CheckContext, asker: ClusterNode): ClusterNode {
+  const edge = t.nodes('edge').find(({ spec }) => spec.upstreams[0] === asker.spec.name);
+  if (edge !== undefined) return edge;
+  throw new LabError(LabErrorCode.Absent, `no edge begins with ${asker.spec.name}`);
 }
 
 /** Edges that fetch from origins themselves. */

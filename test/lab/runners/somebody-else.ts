@@ -7,7 +7,7 @@ import type { MutantId } from '../../../lab/builtin/mutants.ts';
 import type { Cluster } from '../../../lab/cluster.ts';
 import { startCluster } from '../../../lab/runners/process.ts';
 import { edgeCluster } from '../../../lab/topologies/edge-cluster.ts';
-import { withoutUdp } from '../../../lab/topology.ts';
+import { type Topology, withoutUdp } from '../../../lab/topology.ts';
 
 /** An edge cluster without its Nginxes. */
 const SMALL = {
@@ -18,10 +18,13 @@ const SMALL = {
 
 export type Running = { readonly cluster: Cluster; readonly directory: string; end(): Promise<void> };
 
-export async function running(mutants: readonly MutantId[] = []): Promise<Running> {
+export async function running(
+  mutants: readonly MutantId[] = [],
+  topology: Topology = SMALL,
+): Promise<Running> {
   const directory = mkdtempSync(join(tmpdir(), 'liveproof-external-'));
   const cluster = await startCluster({
-    topology: SMALL,
+    topology,
     engine: 'builtin',
     runDir: directory,
     mutants,
@@ -41,7 +44,7 @@ export function describeTarget({ cluster }: Running, changes: (name: string) => 
   return stringify({
     schema: 'liveproof/target@1',
     name: 'somebody else’s',
-    topology: 'edge-cluster',
+    topology: cluster.topology.name,
     engine: 'builtin',
     nodes: [...cluster.nodes.values()].map(({ spec, host, ports }) => ({
       name: spec.name,

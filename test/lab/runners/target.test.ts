@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { LabError } from '../../../lab/errors.ts';
+import { capabilitiesOf } from '../../../lab/runners/capabilities.ts';
 import { hostsOf, parseTarget, readTarget, topologyOf } from '../../../lab/runners/target.ts';
 import { temporary } from '../../cli/surroundings.ts';
 
@@ -72,6 +73,66 @@ describe('a target file', () => {
       nodes.filter(({ rtc, srt }) => rtc && srt).map(({ name }) => name),
       ['origin-1', 'origin-2', 'edge-1'],
     );
+  });
+
+  /** Of the topology, whom each node of the file has to do with, and no others than these. */
+  const peers = (topology: string, nodes: string): unknown[] =>
+    topologyOf(parseTarget(file('', nodes).replace('edge-cluster', topology), 'a.yaml')).nodes.flatMap(
+      ({ name, coworkers, registersWith, reportsTo, redis }) => {
+        const has = { coworkers, registersWith, reportsTo, redis };
+        const told = Object.entries(has).filter(([, value]) => value !== undefined);
+        return told.length === 0 ? [] : [[name, Object.fromEntries(told)]];
+      },
+    );
+  const named = (...names: string[]): string =>
+    names
+      .map((name) => `\n  - { name: ${name}, host: 127.0.0.1, ports: { rtmp: 1935, api: 1985 } }`)
+      .join('');
+
+  test('has origins that ask the other origins of the file, and none that is not in it', () => {
+    assert.deepEqual(peers('coworker-cluster', named('origin-1', 'origin-3', 'edge-1', 'edge-2')), [
+      ['origin-1', { coworkers: ['origin-3'] }],
+      ['origin-3', { coworkers: ['origin-1'] }],
+    ]);
+    const own = named('o1, role: origin', 'origin-2', 'o3, role: origin', 'edge-1', 'edge-2');
+    assert.deepEqual(peers('coworker-cluster', own), [
+      ['o1', { coworkers: ['origin-2', 'o3'] }],
+      ['origin-2', { coworkers: ['o1', 'o3'] }],
+      ['o3', { coworkers: ['origin-2', 'o1'] }],
+    ]);
+  });
+
+  test('has origins that ask and tell the stream manager of the file, and nobody where it has none', () => {
+    const edges = ['edge-1', 'edge-2'];
+    const managed = { coworkers: ['stream-manager'], reportsTo: 'stream-manager' };
+    assert.deepEqual(
+      peers('stream-manager', named('stream-manager', 'origin-1', 'o2, role: origin', ...edges)),
+      [
+        ['origin-1', managed],
+        ['o2', managed],
+      ],
+    );
+    const renamed = named('manager, role: stream-manager', 'redis', 'origin-1', 'origin-2', ...edges);
+    assert.deepEqual(peers('stream-manager', renamed), [
+      ['manager', { redis: 'redis' }],
+      ['origin-1', { coworkers: ['manager'], reportsTo: 'manager' }],
+      ['origin-2', { coworkers: ['manager'], reportsTo: 'manager' }],
+    ]);
+    const none = file('', named('origin-1', 'origin-2', ...edges)).replace('edge-cluster', 'stream-manager');
+    assert.deepEqual(peers('stream-manager', named('origin-1', 'origin-2', ...edges)), [
+      ['origin-1', { coworkers: [] }],
+      ['origin-2', { coworkers: [] }],
+    ]);
+    assert.equal(capabilitiesOf(topologyOf(parseTarget(none, 'a.yaml'))).has('coworkers'), false);
+  });
+
+  test('has proxies and origins without the Redis and the balancer that it does not name', () => {
+    const origins = ['origin-1', 'origin-2', 'edge-1'];
+    assert.deepEqual(peers('proxy-redis', named('proxy-1', 'proxy-2', ...origins)), []);
+    assert.deepEqual(peers('proxy-cluster', named('p, role: proxy', ...origins)), [
+      ['origin-1', { registersWith: 'p' }],
+      ['origin-2', { registersWith: 'p' }],
+    ]);
   });
 
   test('tells every host that would be connected to', () => {
