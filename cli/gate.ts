@@ -172,7 +172,7 @@ async function composeWork(
         direct: process.platform === 'linux',
         logs: true,
         ...(options.basePort === undefined ? {} : { basePort: options.basePort }),
-      }).then(({ cluster }) => cluster),
+      }),
     notes: [`runner compose: Docker ${version}, ${compose.join(' ')} ${composeVersion}`],
   };
 }

@@ -97,12 +97,13 @@ export async function composedStatus(dir: string, json: boolean): Promise<boolea
   if (found === undefined) return false;
   const { state, whole, nodes } = found;
   if (!whole) process.exitCode = ExitCode.fail;
-  const { topology, engine, startedAt, entries, versions } = state;
+  const { phase, topology, engine, startedAt, entries, versions } = state;
   if (json) {
     const told = {
       up: true,
       runner: 'compose',
       whole,
+      phase,
       topology,
       engine,
       startedAt,
@@ -115,7 +116,7 @@ export async function composedStatus(dir: string, json: boolean): Promise<boolea
   }
   const paint = painter(process.stdout);
   const age = Math.round((Date.now() - startedAt) / 1000);
-  console.log(`${topology}, engine ${engine}, in containers, up for ${age} s\n`);
+  console.log(`${topology}, engine ${engine}, in containers, ${phase} for ${age} s\n`);
   const rows = nodes.map(({ name, role, image, status }) => [
     name,
     role,
@@ -123,6 +124,11 @@ export async function composedStatus(dir: string, json: boolean): Promise<boolea
     paint(status.includes('(healthy)') ? 'green' : 'red', status),
   ]);
   console.log(`${table(['node', 'role', 'image', 'state'], rows, { paint })}\n`);
-  console.log(urls(state));
+  if (phase === 'up') console.log(urls(state));
+  else {
+    console.log(
+      `${paint('red', 'It has not come up whole')}: \`lab up\` is still at it, or was killed. \`lab down\` clears what is left.`,
+    );
+  }
   return true;
 }

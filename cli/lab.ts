@@ -101,7 +101,8 @@ Examples:
     .addHelpText(
       'after',
       `
-Exit codes: 0 up and whole; 1 up, but a node is not ready or the daemon is gone; 2 wrong use; 3 not up.
+Exit codes: 0 up and whole; 1 up, but a node is not ready, the daemon is gone, or it has
+not come up whole; 2 wrong use; 3 not up.
 
 Examples:
   liveproof lab status

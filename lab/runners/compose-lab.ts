@@ -1,15 +1,17 @@
 /** A lab of containers that stays up after the command that started it. Docker keeps it; a file remembers what it is. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { StateFile } from '../daemon-state.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
 import { topologyByName } from '../topologies/index.ts';
-import { ComposeProject, STANDIN, startCompose } from './compose.ts';
+import { ComposeProject, STANDIN } from './compose.ts';
 
 const stateForm = z.object({
   schema: z.literal('liveproof/compose-lab@1'),
+  /** `starting` from before its first container on, and for good when `composeUp` was killed. */
+  phase: z.enum(['starting', 'up']).default('up'),
   /** Epoch ms. */
   startedAt: z.number(),
   topology: z.string(),
@@ -17,8 +19,9 @@ const stateForm = z.object({
   project: z.string(),
   basePort: z.number(),
   octet: z.number(),
-  /** Versions by image and program. */
+  /** Versions by image and program. Empty until the lab is up. */
   versions: z.record(z.string(), z.string()),
+  /** Empty until the lab is up. */
   entries: z.array(
     z.object({
       node: z.string(),
@@ -67,9 +70,10 @@ export function readComposeLab(directory: string): ComposeLabState | undefined {
 export function refuseWhileComposed(directory: string): void {
   const state = readComposeLab(directory);
   if (state === undefined) return;
+  const what = state.phase === 'up' ? 'is up' : 'has not come up whole';
   throw new LabError(
     LabErrorCode.AlreadyUp,
-    `a lab of containers is up in ${path.resolve(directory)} (topology ${state.topology})`,
+    `a lab of containers ${what} in ${path.resolve(directory)} (topology ${state.topology})`,
   );
 }
 
@@ -78,39 +82,70 @@ function projectOf(directory: string): string {
   return `liveproof-${createHash('sha256').update(path.resolve(directory)).digest('hex').slice(0, 8)}`;
 }
 
-/** Resolves when the lab is up; it stays so until `composeDown`. Rejects with a LabError; nothing is left then. */
+/** Whoever reads sees the old state or the new one. */
+function remember(directory: string, state: ComposeLabState): void {
+  const file = fileOf(directory);
+  const own = `${file}.${process.pid}`;
+  writeFileSync(own, `${JSON.stringify(state, null, 2)}\n`);
+  renameSync(own, file);
+}
+
+function forget(directory: string): void {
+  rmSync(fileOf(directory), { force: true });
+}
+
+/**
+ * Resolves when the lab is up; it stays so until `composeDown`. Rejects with a LabError; nothing is left then. Who is killed
+ * meanwhile leaves what `composeDown` needs.
+ */
 export async function composeUp(options: ComposeUpOptions): Promise<ComposeLabState> {
   const { directory, topology, basePort, signal, onProgress } = options;
   refuseWhileComposed(directory);
   new StateFile(directory).refuseWhileAlive();
   mkdirSync(directory, { recursive: true });
-  const project = projectOf(directory);
-  const { cluster, placement } = await startCompose({
+  const project = await ComposeProject.prepare({
     topology: topologyByName(topology),
     runDir: directory,
-    project,
+    project: projectOf(directory),
     ...(basePort === undefined ? {} : { basePort }),
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress }),
   });
-  const state: ComposeLabState = {
+  const { placement, cluster: placed } = project;
+  const starting: ComposeLabState = {
     schema: 'liveproof/compose-lab@1',
+    phase: 'starting',
     startedAt: Date.now(),
     topology,
-    engine: cluster.engine,
-    project,
+    engine: placed.engine,
+    project: project.name,
     basePort: placement.basePort,
     octet: placement.octet,
-    versions: { ...(await cluster.versions?.()) },
-    entries: cluster.entries.map(({ node, protocol, use, url }) => ({
-      node,
-      protocol,
-      use,
-      url: url('live', 'livestream'),
-    })),
+    versions: {},
+    entries: [],
   };
-  writeFileSync(fileOf(directory), `${JSON.stringify(state, null, 2)}\n`);
-  return state;
+  remember(directory, starting);
+  try {
+    const cluster = await project.start();
+    const state: ComposeLabState = {
+      ...starting,
+      phase: 'up',
+      startedAt: Date.now(),
+      versions: { ...(await cluster.versions?.()) },
+      entries: cluster.entries.map(({ node, protocol, use, url }) => ({
+        node,
+        protocol,
+        use,
+        url: url('live', 'livestream'),
+      })),
+    };
+    remember(directory, state);
+    return state;
+  } catch (error) {
+    await project.down();
+    forget(directory);
+    throw error;
+  }
 }
 
 /** Resolves when nothing of it is left: true, or false when no lab of containers was there. */
@@ -118,7 +153,7 @@ export async function composeDown(directory: string): Promise<boolean> {
   const state = readComposeLab(directory);
   if (state === undefined) return false;
   await (await open(directory, state)).down();
-  rmSync(fileOf(directory), { force: true });
+  forget(directory);
   return true;
 }
 
@@ -137,7 +172,8 @@ export async function composeStatus(
   const state = readComposeLab(directory);
   if (state === undefined) return undefined;
   const nodes = await (await open(directory, state)).status();
-  return { state, nodes, whole: nodes.every(({ status }) => /^Up .*\(healthy\)/.test(status)) };
+  const healthy = nodes.every(({ status }) => /^Up .*\(healthy\)/.test(status));
+  return { state, nodes, whole: state.phase === 'up' && healthy };
 }
 
 /** Images that are not what their name says, for people. */

@@ -71,20 +71,10 @@ export function requireProfile(topology: string): void {
 }
 
 /** Resolves when every node answers; rejects with a LabError, and nothing is left then. */
-export async function startCompose(
-  options: ComposeOptions,
-): Promise<{ cluster: Cluster; placement: Required<Placement> }> {
+export async function startCompose(options: ComposeOptions): Promise<Cluster> {
   const project = await ComposeProject.prepare(options);
   try {
-    await project.up();
-    const cluster = await attachExternal({
-      target: project.target(),
-      allowDisruption: true,
-      expected: options.settings ?? {},
-      owner: project,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-    });
-    return { cluster, placement: project.placement };
+    return await project.start();
   } catch (error) {
     await project.down();
     throw error;
@@ -149,6 +139,19 @@ export class ComposeProject implements Owner {
   /** What of its images is not what its name says. */
   get standins(): readonly string[] {
     return this.#standins;
+  }
+
+  /** Brings it up; resolves when every node answers. Rejects with a LabError, and `down` is wanted then. */
+  async start(): Promise<Cluster> {
+    const { settings, signal } = this.#options;
+    await this.up();
+    return attachExternal({
+      target: this.target(),
+      allowDisruption: true,
+      expected: settings ?? {},
+      owner: this,
+      ...(signal === undefined ? {} : { signal }),
+    });
   }
 
   async up(): Promise<void> {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -11,11 +12,13 @@ import { ComposeProject, requireProfile, startCompose } from '../../../lab/runne
 import {
   composeDown,
   composeStatus,
+  composeUp,
   readComposeLab,
   refuseWhileComposed,
   standinsIn,
 } from '../../../lab/runners/compose-lab.ts';
 import { TOPOLOGIES, topologyByName } from '../../../lab/topologies/index.ts';
+import { startArgs } from '../../../runtime/entry.ts';
 import { COMPOSE_1, COMPOSE_2, type FakeAnswers, FakeDocker } from './fake-docker.ts';
 
 const PROJECT = 'test';
@@ -297,7 +300,8 @@ describe('a lab of containers that stays up', () => {
     assert.equal(readComposeLab(runDir), undefined);
     refuseWhileComposed(runDir);
     remember();
-    assert.deepEqual(readComposeLab(runDir), STATE);
+    // Of a lab that an earlier version brought up nothing is said of that.
+    assert.deepEqual(readComposeLab(runDir), { ...STATE, phase: 'up' });
     assert.throws(() => refuseWhileComposed(runDir), { code: 'lab.already-up' });
     assert.deepEqual(standinsIn(readComposeLab(runDir)!), ['nginx']);
   });
@@ -326,5 +330,114 @@ describe('a lab of containers that stays up', () => {
     assert.equal(await composeDown(runDir), true);
     assert.ok(fake.asked.some((line) => / down --volumes /.test(line)));
     assert.equal(readComposeLab(runDir), undefined);
+  });
+
+  describe('while it comes up', () => {
+    const compose = (project: string) =>
+      `docker compose -p ${project} -f ${join(runDir, 'docker-compose.yml')} --profile nginx-rtmp`;
+
+    /** @param answers from when its containers are to be started. @param signal of who wants it no more. */
+    async function failedUp(
+      answers: (project: string) => FakeAnswers,
+      signal?: AbortSignal,
+    ): Promise<LabError> {
+      let before: ReturnType<typeof readComposeLab>;
+      const error = await refusal(
+        composeUp({
+          directory: runDir,
+          topology: 'nginx-rtmp',
+          ...(signal === undefined ? {} : { signal }),
+          onProgress: (what) => {
+            if (!what.startsWith('containers')) return;
+            before = readComposeLab(runDir);
+            fake.answer({ ...COMPOSE_2, ...answers(before?.project ?? '') });
+          },
+        }),
+      );
+      assert.equal(before?.phase, 'starting', 'it is remembered before there is a container');
+      return error;
+    }
+
+    test('is remembered, and forgotten when the start failed and was taken down', async () => {
+      const error = await failedUp((project) => ({
+        [`${compose(project)} up`]: { code: 17, says: 'pull access denied for nginx' },
+      }));
+      assert.equal(error.code, 'lab.exited');
+      assert.ok(fake.asked.some((line) => / down --volumes /.test(line)));
+      assert.equal(readComposeLab(runDir), undefined);
+    });
+
+    test('is forgotten when the start was interrupted, too', async () => {
+      const interruption = new AbortController();
+      const error = await failedUp(() => {
+        interruption.abort();
+        return {};
+      }, interruption.signal);
+      assert.equal(error.code, 'lab.aborted');
+      assert.equal(readComposeLab(runDir), undefined);
+    });
+
+    test('stays remembered when what is left of it could not be taken down', async () => {
+      await assert.rejects(
+        composeUp({
+          directory: runDir,
+          topology: 'nginx-rtmp',
+          onProgress: () => {
+            const mine = compose(readComposeLab(runDir)!.project);
+            fake.answer({
+              ...COMPOSE_2,
+              [`${mine} up`]: { code: 17, says: 'no space left' },
+              [`${mine} --profile monitoring down`]: { code: 1, says: 'the engine is gone' },
+            });
+          },
+        }),
+        /the engine is gone/,
+      );
+      assert.equal(readComposeLab(runDir)?.phase, 'starting');
+    });
+
+    test('and is killed, lab status says that it has not come up whole, and lab down takes it down', async () => {
+      const up = liveproof('up', '--runner', 'compose', '--topology', 'nginx-rtmp');
+      const { said } = up;
+      // Its containers are there, and nobody listens at their ports: it waits.
+      while (!fake.asked.some((line) => / up --detach /.test(line))) {
+        assert.equal(up.child.exitCode, null, said());
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      up.child.kill('SIGKILL');
+      await up.end;
+      const healthy = (node: string) => `nginx-rtmp-${node}\tUp 2 minutes (healthy)`;
+      fake.answer({ ...COMPOSE_2, 'docker ps --all --filter': `${healthy('live')}\n${healthy('web')}` });
+      const status = liveproof('status');
+      assert.equal(await status.end, 1, status.said());
+      assert.match(status.said(), /in containers, starting for \d+ s/);
+      assert.match(status.said(), /It has not come up whole: .*`lab down` clears what is left/);
+      const json = liveproof('status', '--json');
+      assert.equal(await json.end, 1);
+      const { whole, phase } = JSON.parse(json.said()) as { whole: boolean; phase: string };
+      assert.deepEqual({ whole, phase }, { whole: false, phase: 'starting' });
+      const again = liveproof('up', '--runner', 'compose', '--topology', 'nginx-rtmp');
+      assert.equal(await again.end, 2, again.said());
+      assert.match(again.said(), /a lab of containers has not come up whole in .*`lab down` takes it down/s);
+      const { project } = readComposeLab(runDir)!;
+      const down = liveproof('down');
+      assert.equal(await down.end, 0);
+      assert.equal(down.said(), 'down\n');
+      assert.ok(fake.asked.some((line) => line.startsWith(`${compose(project)} --profile monitoring down`)));
+      assert.equal(readComposeLab(runDir), undefined);
+    });
+
+    function liveproof(verb: string, ...args: string[]) {
+      const command = [...startArgs('cli/main.ts'), 'lab', verb, '--dir', runDir, ...args];
+      const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] });
+      let output = '';
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.setEncoding('utf8').on('data', (text: string) => {
+          output += text;
+        });
+      }
+      const end = once(child, 'close').then(([code]) => code as number | null);
+      return { child, end, said: () => output };
+    }
   });
 });
