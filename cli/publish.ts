@@ -59,7 +59,8 @@ A time is a number with a unit: 500ms, 30s, 2m, 1h. Every video frame gets a sta
 checksum) by which "liveproof load" measures latency and loss.
 
 Exit codes:
-  0 every stream was accepted and kept   1 one was not   2 wrong use   3 inconclusive: an unhealthy generator
+  0 every stream was accepted, kept and taken: nothing that was due waited for longer than 5 s until the server read
+  1 one was not   2 wrong use   3 inconclusive: an unhealthy generator
 
 Examples:
   liveproof publish rtmp://127.0.0.1/live/livestream

@@ -188,11 +188,12 @@ function loadFigures({ load }: Results): Figures {
 
 function publishFigures({ publish }: Results): Figures {
   if (publish === undefined) return {};
-  const { clients, frames, bytes, seconds, lag, generator } = publish;
+  const { clients, frames, bytes, seconds, lag, untaken, generator } = publish;
   return {
     'streams published': count(clients.joined),
     'streams failed': bad(clients.failed),
     'streams dropped': bad(clients.dropped),
+    ...(untaken && { 'streams not taken in time': bad(untaken.streams) }),
     'frames sent': count(frames),
     'throughput, mean': { unit: 'Mbit/s', value: seconds > 0 ? (bytes * 8) / seconds / 1e6 : null },
     ...distribution('late', lag, ['p50', 'p99', 'max']),

@@ -48,6 +48,13 @@ What HLS players bear and count (\`load.hls.problems\`) is a \`fail\`. So are SR
 RTP packets that never came or could not be read; what was lost and came again in time is told, and is no \`fail\`. A WHEP load in which no frame's checksum was compared is \`inconclusive\`. **With an unhealthy generator nothing is
 blamed on the server**: what would be a \`fail\` is \`inconclusive\`. An interrupted run is at best \`inconclusive\`, because nobody saw
 its end.
+
+## How publishers are judged
+
+Publishers have \`publish/accepted\`, \`publish/kept\`, \`publish/taken\`, \`publish/generator\`, over SRT and WHIP \`publish/packets\`, and, when they were interrupted,
+\`publish/complete\`. \`taken\` is a \`fail\` when, at any time, what was due waited longer than 5 s for a server that does not read: after so long SRS, on its part, gives up a
+publisher of whom it hears nothing. What only the own event loop was late is \`inconclusive\`. Buffers come first, those of the system and 1 MiB of ours: a server that
+stops to read is noticed as soon as they are full, after 83 s where 480 kbit/s are sent (Linux's own sizes), and not at all in a run that ends before.
 `;
 
 export function describeResults(): string {

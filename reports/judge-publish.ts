@@ -3,9 +3,13 @@ import { formatMs, formatNumber, plural } from './format.ts';
 import { srtSent, webRtcSent } from './judge-udp.ts';
 import type { Evidence, Finding, Publish, Verdict } from './results.ts';
 
-/** Pure. The worst verdict of the findings is the verdict of the run. */
+/**
+ * Pure. The worst verdict of the findings is the verdict of the run. A stream whose server stops to read is neither
+ * refused nor lost, and sends nothing: what is due and not taken for longer than 5 s, at any time, is a fail as well. SRS
+ * gives up a publisher of whom it hears nothing for as long (facts/srs.md 10.2, `publish.normal_timeout`).
+ */
 export function judgePublish(publish: Publish, run: { readonly interrupted: boolean }): Finding[] {
-  const { clients, reasons, generator, lag, srt, webrtc } = publish;
+  const { clients, reasons, generator, lag, untaken, srt, webrtc } = publish;
   const evidence = Object.entries(reasons).map(([label, count]) => ({
     label,
     detail: plural(count, 'stream'),
@@ -47,6 +51,19 @@ export function judgePublish(publish: Publish, run: { readonly interrupted: bool
       'no stream dropped',
       clients.dropped > 0 ? `${formatNumber(clients.dropped)} dropped` : 'none dropped',
     ),
+    ...(untaken === undefined
+      ? []
+      : [
+          judge(
+            'taken',
+            'The server takes what is sent',
+            takenVerdict(untaken, lag.max),
+            `nothing that is due waits for the server for longer than ${formatMs(untaken.boundMs)}`,
+            untaken.worstMs > untaken.boundMs
+              ? `${plural(untaken.streams, 'stream')} waited for longer, one for ${formatMs(untaken.worstMs)}; at the end ${formatMs(untaken.lastMs)}`
+              : `waited for ${formatMs(untaken.worstMs)} at the most, late by ${formatMs(Math.max(untaken.lateMs, lag.max ?? 0))} in all`,
+          ),
+        ]),
     ...[srt && srtSent(srt), webrtc && webRtcSent(webrtc)].flatMap((said) =>
       said === undefined
         ? []
@@ -82,4 +99,13 @@ export function judgePublish(publish: Publish, run: { readonly interrupted: bool
         ]
       : []),
   ];
+}
+
+/** What was late for so long through the own event loop alone says nothing of the server. */
+function takenVerdict(
+  { boundMs, worstMs, lateMs }: NonNullable<Publish['untaken']>,
+  latestSentMs: number | null,
+): Verdict {
+  if (worstMs > boundMs) return 'fail';
+  return Math.max(lateMs, latestSentMs ?? 0) > boundMs ? 'inconclusive' : 'pass';
 }

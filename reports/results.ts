@@ -415,6 +415,22 @@ export const Publish = z
     frames: z.number().describe('Video frames sent, of all streams.'),
     bytes: z.number().describe('Sent, of all streams.'),
     lag: Distribution.describe('By how much frames were sent later than due.'),
+    untaken: z
+      .object({
+        boundMs: z.number().describe('What is allowed.'),
+        worstMs: z
+          .number()
+          .describe(
+            'At any time, of the stream that waited longest; what the own event loop was late is not in it.',
+          ),
+        lastMs: z.number().describe('At the end, of the streams that were open then.'),
+        lateMs: z.number().describe('As `worstMs`, with what the own event loop was late.'),
+        streams: Counter.describe('Streams that waited for longer than `boundMs`.'),
+      })
+      .optional()
+      .describe(
+        'How long frames that were due were not sent, because the server had not taken what was sent before them, ms.',
+      ),
     generator: GeneratorHealth,
     srt: z
       .object({

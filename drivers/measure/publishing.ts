@@ -12,6 +12,13 @@ import { type MediaSource, SourceCursor } from './source.ts';
 const MAX_BACKLOG = 1024 * 1024;
 /** How soon a publisher whose server does not read is looked at again. */
 const BACKLOG_RETRY_MS = 20;
+/** What is longer between two looks is ours: the event loop was held up for longer than a healthy one is (100 ms). */
+const MAX_LOOK_MS = 120;
+/**
+ * What is due has to be taken within this time: SRS gives up a publisher of whom it hears nothing for as long
+ * (facts/srs.md 10.2, `publish.normal_timeout`).
+ */
+export const TAKEN_WITHIN_MS = 5000;
 
 export interface PublicationObserver {
   /** Publish.Start was received, headers follow. */
@@ -46,6 +53,14 @@ export class Publication {
   readonly cursor: SourceCursor;
   /** `performance.now()` at which timestamp 0 is due; NaN before Publish.Start. */
   origin = Number.NaN;
+  /** How late the next item is through the server, as of the last look, in ms: it is due, and what went before is not taken. */
+  untakenMs = 0;
+  /** The worst of it. */
+  worstUntakenMs = 0;
+  /** When an item last had to wait for the server; NaN as soon as nothing is due any more. */
+  #fullAt = Number.NaN;
+  /** Of the lateness since then, what our own event loop was late. */
+  #ownMs = 0;
   #pausedAt = Number.NaN;
   readonly #publishing: Publishing;
 
@@ -77,7 +92,9 @@ export class Publication {
   /** Goes on where it stopped: timestamps have no gap, and nothing bursts. */
   resume(): void {
     if (!this.paused) return;
-    this.origin += performance.now() - this.#pausedAt;
+    const paused = performance.now() - this.#pausedAt;
+    this.origin += paused;
+    this.#fullAt += paused;
     this.#pausedAt = Number.NaN;
     this.#publishing.wake();
   }
@@ -86,11 +103,28 @@ export class Publication {
   stop(): void {
     this.client.close();
   }
+
+  /** Everything that was due is sent. */
+  onSchedule(): void {
+    this.untakenMs = 0;
+    this.#fullAt = Number.NaN;
+  }
+
+  /** The next item is late, and what was sent before it is not taken. */
+  onFull(now: number, late: number): void {
+    if (Number.isNaN(this.#fullAt)) this.#ownMs = late;
+    else this.#ownMs += Math.max(0, now - this.#fullAt - MAX_LOOK_MS);
+    this.#fullAt = now;
+    this.untakenMs = Math.max(0, late - this.#ownMs);
+    if (this.untakenMs > this.worstUntakenMs) this.worstUntakenMs = this.untakenMs;
+  }
 }
 
 export class Publishing implements ClientObserver {
   /** By how much items were sent later than due, in ms: the generator's own lag, and that of servers that do not read. */
   readonly lag = new LatencyHistogram();
+  /** The latest that an item was which the server did not take, in ms, with what our own event loop was late. */
+  latestUntakenMs = 0;
   readonly #source: MediaSource;
   readonly #observer: PublicationObserver | undefined;
   readonly #publications = new Map<Client, Publication>();
@@ -115,6 +149,13 @@ export class Publishing implements ClientObserver {
     this.#publications.set(publication.client, publication);
     publication.client.open();
     return publication;
+  }
+
+  /** The worst `untakenMs` of those that are open. */
+  get untakenMs(): number {
+    let worst = 0;
+    for (const { untakenMs } of this.#publications.values()) if (untakenMs > worst) worst = untakenMs;
+    return worst;
   }
 
   stop(): void {
@@ -173,10 +214,18 @@ export class Publishing implements ClientObserver {
     const { cursor } = publication;
     for (;;) {
       const due = publication.origin + cursor.timestamp;
-      const late = performance.now() - due;
-      if (late < 0) return due;
+      const at = performance.now();
+      const late = at - due;
+      if (late < 0) {
+        publication.onSchedule();
+        return due;
+      }
       if (publication.client.state !== ClientState.streaming) return Number.POSITIVE_INFINITY;
-      if (publication.client.backlog > MAX_BACKLOG) return performance.now() + BACKLOG_RETRY_MS;
+      if (publication.client.backlog > MAX_BACKLOG) {
+        publication.onFull(at, late);
+        if (late > this.latestUntakenMs) this.latestUntakenMs = late;
+        return at + BACKLOG_RETRY_MS;
+      }
       this.lag.record(late);
       const { item, timestamp } = cursor;
       cursor.advance();

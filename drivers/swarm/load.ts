@@ -3,7 +3,7 @@ import type { MediaSink } from '../../protocols/media.ts';
 import type { ClientOptions } from '../client.ts';
 import { createPlayer } from '../create.ts';
 import type { DistributionFigures } from '../measure/histogram.ts';
-import { type Publication, Publishing } from '../measure/publishing.ts';
+import { type Publication, Publishing, TAKEN_WITHIN_MS } from '../measure/publishing.ts';
 import { MediaSource } from '../measure/source.ts';
 import { clientSource } from './addresses.ts';
 import type { CrowdClientOptions, FrameTotals } from './crowd.ts';
@@ -157,6 +157,8 @@ export interface PublishTick {
   readonly dropped: number;
   readonly intervalMbitPerSecond: number;
   readonly lagP99Ms: number | null;
+  /** What is due and not taken, now, of the stream that waits longest. */
+  readonly untakenMs: number;
   readonly loopLagMs: number;
 }
 
@@ -186,7 +188,22 @@ export interface PublishFigures extends PublishedFigures {
   readonly frames: number;
   /** By how much items were sent later than due. */
   readonly lag: DistributionFigures;
+  readonly untaken: UntakenFigures;
   readonly generator: GeneratorFigures;
+}
+
+/** How long items that were due were not taken by the server, in ms. */
+export interface UntakenFigures {
+  /** What is allowed. */
+  readonly boundMs: number;
+  /** At any time, of the stream that waited longest. */
+  readonly worstMs: number;
+  /** Now, or at the end, of the streams that are open. */
+  readonly lastMs: number;
+  /** As `worstMs`, with what our own event loop was late. */
+  readonly lateMs: number;
+  /** Streams that waited for longer than `boundMs`. */
+  readonly streams: number;
 }
 
 const TICK_MS = 1000;
@@ -230,6 +247,13 @@ export async function runPublish(options: PublishOptions): Promise<PublishFigure
     bytes: bytesSent(),
     frames: publications.reduce((sum, publication) => sum + publication.frames, 0),
     lag: publishing.lag.toDistribution(),
+    untaken: {
+      boundMs: TAKEN_WITHIN_MS,
+      worstMs: Math.max(0, ...publications.map(({ worstUntakenMs }) => worstUntakenMs)),
+      lastMs: publishing.untakenMs,
+      lateMs: publishing.latestUntakenMs,
+      streams: publications.filter(({ worstUntakenMs }) => worstUntakenMs > TAKEN_WITHIN_MS).length,
+    },
     generator: judgeGenerator([reading], Number.POSITIVE_INFINITY),
     ...publishedFigures(publications.map(({ client }) => client)),
   });
@@ -246,6 +270,7 @@ export async function runPublish(options: PublishOptions): Promise<PublishFigure
       dropped,
       intervalMbitPerSecond: ((bytes - last.bytes) * 8) / 1000 / (now - last.at),
       lagP99Ms: publishing.lag.percentile(99),
+      untakenMs: publishing.untakenMs,
       loopLagMs: reading.loopLagMs,
     });
     last = { at: now, bytes };
@@ -257,8 +282,9 @@ export async function runPublish(options: PublishOptions): Promise<PublishFigure
   clearInterval(ticks);
   reading = health.read();
   health.stop();
+  const measured = figures();
   publishing.stop();
-  return figures();
+  return measured;
 }
 
 function sourceOptions(url: string, index: number, client: PublishOptions['client']): ClientOptions {

@@ -61,6 +61,7 @@ export function publishLine(tick: PublishTick): string {
     `${tick.publishing}/${tick.requested} publishing, ${tick.failed} failed${lost}`,
     `${tick.intervalMbitPerSecond.toFixed(1)} Mbit/s`,
     `late p99 ${ms(tick.lagP99Ms)}`,
+    ...(tick.untakenMs > 0 ? [`not taken for ${ms(tick.untakenMs)}`] : []),
     `loop lag ${ms(tick.loopLagMs)}`,
   ].join(' | ');
 }

@@ -6,7 +6,7 @@ import { type Html, html } from './html.ts';
 import { renderSrtSent, renderWebRtcSent } from './udp.ts';
 
 export function renderPublish(publish: Publish): Html {
-  const { urls, seconds, clients, reasons, frames, bytes, lag, srt, webrtc } = publish;
+  const { urls, seconds, clients, reasons, frames, bytes, lag, untaken, srt, webrtc } = publish;
   return html`<section aria-labelledby="figures">
 <h2 id="figures">Figures</h2>
 ${renderTiles([
@@ -25,6 +25,16 @@ ${renderTiles([
   },
   { name: 'Frames sent', value: formatNumber(frames), also: 'each with a stamp' },
   { name: 'Late p99', value: formatMs(lag.p99), also: `after its due time; max ${formatMs(lag.max)}` },
+  ...(untaken === undefined
+    ? []
+    : [
+        {
+          name: 'Not taken, longest',
+          value: formatMs(untaken.worstMs),
+          also: `due, and not taken by the server; at the end ${formatMs(untaken.lastMs)}`,
+          bad: untaken.streams > 0,
+        },
+      ]),
 ])}
 ${srt && renderSrtSent(srt)}
 ${webrtc && renderWebRtcSent(webrtc)}

@@ -289,6 +289,12 @@ const PUBLISH: readonly Family[] = [
     help: 'By how much frames were sent later than due',
     values: ({ publish: figures }) => (figures === undefined ? [] : [[none, figures.lag]]),
   },
+  {
+    name: 'liveproof_publish_untaken_seconds',
+    type: 'gauge',
+    help: 'For how long what is due is not taken by the server now, of the stream that waits longest',
+    values: publish(({ untaken }) => (untaken === undefined ? [] : [[none, untaken.lastMs / 1000]])),
+  },
 ];
 
 function generator(of: (health: Load['generator']) => number | undefined): NumberFamily['values'] {

@@ -19,6 +19,7 @@ const FIGURES: PublishFigures = {
   bytes: 600_000,
   frames: 250,
   lag: distribution(250, 2, 0.4),
+  untaken: { boundMs: 5000, worstMs: 0, lastMs: 0, lateMs: 0, streams: 0 },
   generator: { healthy: true, reasons: [], loopLagP99Ms: 2, cpuCores: 0.02, rssMb: 70, udpDrops: 0 },
 };
 
@@ -36,6 +37,7 @@ function fakeRun(
       dropped: 0,
       intervalMbitPerSecond: 0.48,
       lagP99Ms: 2,
+      untakenMs: figures.untaken.lastMs,
       loopLagMs: 1,
     });
     return figures;
@@ -83,7 +85,8 @@ test('SRT and WHIP: %d in a stream id, the token goes to the publishers and nowh
   assert.deepEqual(resultsIn(out).command.slice(-2), ['--token', '***']);
 });
 
-test('the verdict: refused and lost streams fail, an unhealthy generator or an early end is inconclusive', async () => {
+test('the verdict: streams that are refused, lost or not taken fail, an unhealthy generator or an early end is inconclusive', async () => {
+  let told = { text: '' };
   const exit = (
     figures: Partial<PublishFigures>,
     args: Partial<PublishArguments> = {},
@@ -91,14 +94,20 @@ test('the verdict: refused and lost streams fail, an unhealthy generator or an e
   ) => {
     const around = surroundings();
     const run = fakeRun({ ...FIGURES, ...figures }, () => interrupted && around.interrupt());
+    told = around.stderr;
     return publish(URL_OF_STREAM, { streams: '1', ...args }, { ...around, run });
   };
   const refused = { requested: 1, joined: 0, failed: 1, dropped: 0 };
   const lost = { requested: 1, joined: 1, failed: 0, dropped: 1 };
   const generator = { ...FIGURES.generator, healthy: false, reasons: ['event loop lag'] };
   assert.equal(await exit({ clients: refused }), ExitCode.fail);
+  assert.doesNotMatch(told.text, /not taken/);
   assert.equal(await exit({ clients: lost }), ExitCode.fail);
   assert.equal(await exit({ clients: lost, generator }), ExitCode.inconclusive);
+  const untaken = { boundMs: 5000, worstMs: 590_000, lastMs: 590_000, lateMs: 590_000, streams: 1 };
+  assert.equal(await exit({ untaken }), ExitCode.fail);
+  assert.match(told.text, /not taken for 590000 ms/);
+  assert.equal(await exit({ untaken, generator }), ExitCode.inconclusive);
   assert.equal(await exit({}, { duration: '1h' }, true), ExitCode.inconclusive);
 });
 

@@ -10,10 +10,15 @@ const WHIP = {
   ...{ reportedLost: 0, refused: 0 },
 };
 
-function packets(of: Partial<Publish>): Finding | undefined {
+const UNTAKEN = { boundMs: 5000, worstMs: 0, lastMs: 0, lateMs: 0, streams: 0 };
+
+function judged(check: string, of: Partial<Publish>): Finding | undefined {
   const figures = publish(of).publish!;
-  return judgePublish(figures, { interrupted: false }).find(({ check }) => check === 'publish/packets');
+  return judgePublish(figures, { interrupted: false }).find((finding) => finding.check === check);
 }
+
+const packets = (of: Partial<Publish>): Finding | undefined => judged('publish/packets', of);
+const taken = (of: Partial<Publish>): Finding => judged('publish/taken', of)!;
 
 test('over RTMP there are no packets to judge', () => {
   assert.equal(packets({}), undefined);
@@ -45,4 +50,27 @@ test('an unhealthy generator blames nothing on the server; without a packet noth
   assert.equal(packets({ generator, srt: { total, publishers: [total] } })!.verdict, 'inconclusive');
   const none = { ...SRT, sent: 0 };
   assert.equal(packets({ srt: { total: none, publishers: [none] } })!.verdict, 'inconclusive');
+});
+
+test('what was due and was not taken in time fails, also when it was taken in the end', () => {
+  const untaken = { ...UNTAKEN, worstMs: 5001, lateMs: 5010, streams: 2 };
+  const late = taken({ untaken });
+  assert.equal(late.verdict, 'fail');
+  assert.match(late.actual, /^2 streams waited for longer, one for 5/);
+  assert.equal(taken({ untaken: { ...untaken, lastMs: 5001 } }).verdict, 'fail');
+  assert.equal(taken({ untaken: { ...UNTAKEN, worstMs: 5000, lastMs: 5000, lateMs: 5000 } }).verdict, 'pass');
+  assert.equal(taken({ untaken: UNTAKEN }).verdict, 'pass');
+});
+
+test('what our own event loop was late is not blamed on the server, and shows nothing of it', () => {
+  const untaken = { ...UNTAKEN, worstMs: 6000, lateMs: 6000, streams: 1 };
+  const generator = { ...publish().publish!.generator, healthy: false };
+  assert.equal(taken({ untaken, generator }).verdict, 'inconclusive');
+  assert.equal(taken({ untaken: { ...UNTAKEN, worstMs: 300, lateMs: 6000 } }).verdict, 'inconclusive');
+  const lag = { ...publish().publish!.lag, max: 6000 };
+  assert.equal(taken({ untaken: UNTAKEN, lag }).verdict, 'inconclusive');
+});
+
+test('results from before this was measured are judged without it', () => {
+  assert.equal(judged('publish/taken', { untaken: undefined }), undefined);
 });

@@ -282,6 +282,7 @@ export function publish(of: Partial<Publish> = {}): Results {
       frames: 5625,
       bytes: 13.5e6,
       lag: distribution(5625, 2, 0.4),
+      untaken: { boundMs: 5000, worstMs: 40, lastMs: 0, lateMs: 42, streams: 0 },
       generator: { healthy: true, reasons: [], loopLagP99Ms: 3.4, cpuCores: 0.05, rssMb: 90 },
       ...of,
     },
