@@ -30,15 +30,18 @@ const CLIENTS_PER_ADDRESS = 64;
  * The source address of a client among many in one process: its own over TCP, that of its neighbours over UDP. None for
  * WebRTC when media may come from elsewhere (`allowRemote`): a socket on loopback could not reach it.
  * @param index within the process, from 0 on.
- * @param first number of the process's first client, and `step` from one of its clients to the next.
+ * @param numberOf a client of the process among those of all processes. Default: there is one process.
  */
 export function clientSource(
   url: string,
   index: number,
-  { first = 0, step = 1, allowRemote = false }: { first?: number; step?: number; allowRemote?: boolean } = {},
+  {
+    numberOf = (place) => place,
+    allowRemote = false,
+  }: { numberOf?: (index: number) => number; allowRemote?: boolean } = {},
 ): string | undefined {
   const webrtc = isWebRtcUrl(url);
   if (webrtc && allowRemote) return undefined;
   const place = webrtc || isSrtUrl(url) ? Math.floor(index / CLIENTS_PER_ADDRESS) : index;
-  return loopbackSource(url, first + place * step);
+  return loopbackSource(url, numberOf(place));
 }

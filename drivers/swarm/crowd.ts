@@ -17,6 +17,7 @@ import { FrameMeter, MeterHistograms, type MeterObserver } from '../measure/mete
 import { WhepPlayer } from '../webrtc/player.ts';
 import { clientSource } from './addresses.ts';
 import { ProtocolMeters, type ProtocolSnapshots } from './protocol-figures.ts';
+import { ALL, type Hand, numberOf } from './shard.ts';
 
 /** How the players of a crowd play, all alike. The transport of WebRTC is `lite` when it is left out. */
 export type CrowdClientOptions = Pick<
@@ -30,10 +31,8 @@ export interface CrowdOptions {
   readonly clients: number;
   /** Players are opened evenly over this time; all at once when 0. */
   readonly rampMs: number;
-  /** Number of the first player, where several crowds make up a swarm. Default 0. */
-  readonly first?: number;
-  /** From one player's number to the next. Default 1. */
-  readonly step?: number;
+  /** Which numbers its players have, where several crowds make up a swarm. Default: from 0 on. */
+  readonly hand?: Hand;
   readonly client?: CrowdClientOptions;
 }
 
@@ -135,8 +134,7 @@ export class Crowd implements ClientObserver, MeterObserver {
   }
 
   #numberOf(index: number): number {
-    const { first = 0, step = 1 } = this.options;
-    return first + index * step;
+    return numberOf(index, this.options.hand ?? ALL);
   }
 
   /** The URLs are played in turn by all clients of the swarm: those of a shard may have a few of them only. */
@@ -152,7 +150,7 @@ export class Crowd implements ClientObserver, MeterObserver {
   }
 
   #openOne(index: number): void {
-    const { first = 0, step = 1, client } = this.options;
+    const { client } = this.options;
     const url = this.#urlOf(index);
     const meter = new FrameMeter(this.histograms, this, index);
     const player = createPlayer(
@@ -161,7 +159,10 @@ export class Crowd implements ClientObserver, MeterObserver {
       {
         ...client,
         id: index,
-        localAddress: clientSource(url, index, { first, step, allowRemote: client?.allowRemote ?? false }),
+        localAddress: clientSource(url, index, {
+          numberOf: (place) => this.#numberOf(place),
+          allowRemote: client?.allowRemote ?? false,
+        }),
       },
       this,
     );

@@ -14,7 +14,36 @@ export function shareOf(clients: number, { index, of }: Shard): number {
   return Math.floor(clients / of) + (index < clients % of ? 1 : 0);
 }
 
-/** A shard of a shard: what `inner` takes of the clients that are `outer`'s. */
-export function within(outer: Shard, inner: Shard): { readonly first: number; readonly step: number } {
-  return { first: outer.index + inner.index * outer.of, step: outer.of * inner.of };
+/** What a worker of a shard is dealt of all clients, who play so many URLs in turn by their numbers. Plain data. */
+export interface Hand {
+  readonly shard: Shard;
+  readonly worker: Shard;
+  readonly urls: number;
+}
+
+/** Of a process that plays all clients. */
+export const ALL: Hand = { shard: WHOLE, worker: WHOLE, urls: 1 };
+
+/**
+ * The number of a worker's client, `index` being from 0 on. The clients of a shard are dealt to its workers in rounds,
+ * one to each. Where a round and the turn of the URLs have a common divisor, a worker would get some of the URLs only:
+ * who is dealt first moves on by one as often as the turn begins with a round. So no worker has two clients more than
+ * another, of all or of a URL.
+ */
+export function numberOf(index: number, { shard, worker, urls }: Hand): number {
+  const turn = urls / divisor(urls, shard.of);
+  const common = divisor(turn, worker.of);
+  const moved = Math.floor((index * common) / turn) % common;
+  return shard.index + (index * worker.of + ((worker.index + moved) % worker.of)) * shard.of;
+}
+
+/** How many of `clients`, of all shards, are in a hand. */
+export function sizeOf(clients: number, hand: Hand): number {
+  const rounds = Math.floor(shareOf(clients, hand.shard) / hand.worker.of);
+  return rounds + (numberOf(rounds, hand) < clients ? 1 : 0);
+}
+
+/** The greatest that both have. */
+function divisor(a: number, b: number): number {
+  return b === 0 ? a : divisor(b, a % b);
 }

@@ -11,9 +11,9 @@ import { type GeneratorFigures, judgeGenerator } from './health.ts';
 import { PLAYERS_NODE_ARGS } from './heap.ts';
 import type { FromWorker, Report, ToWorker } from './messages.ts';
 import { addProtocolSnapshots, ProtocolHistograms, type ProtocolSnapshots } from './protocol-figures.ts';
-import { type Shard, shareOf, WHOLE, within } from './shard.ts';
+import { type Shard, shareOf, sizeOf, WHOLE } from './shard.ts';
 
-export interface SwarmOptions extends Omit<CrowdOptions, 'first' | 'step'> {
+export interface SwarmOptions extends Omit<CrowdOptions, 'hand'> {
   /** Default: one per core, and no more than there are clients. */
   readonly workers?: number;
   /** Between ticks, in ms. Default 1000. */
@@ -134,9 +134,8 @@ export class Swarm {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
     });
-    const inner = { index, of: count };
-    const share = shareOf(shareOf(clients, shard), inner);
-    const crowd = { urls, clients: share, rampMs, ...within(shard, inner), ...(client && { client }) };
+    const hand = { shard, worker: { index, of: count }, urls: urls.length };
+    const crowd = { urls, clients: sizeOf(clients, hand), rampMs, hand, ...(client && { client }) };
     const exited = once(child, 'exit').then(() => {});
     const worker: Worker = {
       process: child,

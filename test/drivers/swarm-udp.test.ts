@@ -21,7 +21,7 @@ function notPassed(load: Load): string[] {
 
 test('source addresses over UDP: neighbours share one, processes have different ones', () => {
   const of = (url: string, index: number, first: number, allowRemote = false): string | undefined =>
-    clientSource(url, index, { first, step: 2, allowRemote });
+    clientSource(url, index, { numberOf: (place) => first + place * 2, allowRemote });
   for (const url of ['srt://127.0.0.1:9000?streamid=x', 'whep://127.0.0.1:1985/x', 'wheps://127.0.0.1/x']) {
     assert.equal(of(url, 0, 0), of(url, 63, 0));
     const addresses = [of(url, 0, 0), of(url, 64, 0), of(url, 0, 1), of(url, 64, 1)];

@@ -7,6 +7,7 @@ import { Crowd } from '../../drivers/swarm/crowd.ts';
 import { judgeGenerator, MAX_CPU_SHARE, MAX_LOOP_LAG_P99_MS } from '../../drivers/swarm/health.ts';
 import { type LoadFigures, type LoadTick, runLoad, runPublish } from '../../drivers/swarm/load.ts';
 import { loadLine, Progress } from '../../drivers/swarm/progress.ts';
+import { WHOLE } from '../../drivers/swarm/shard.ts';
 import { Swarm } from '../../drivers/swarm/swarm.ts';
 import { encodeTag, flvHeader } from '../../protocols/flv/writer.ts';
 import { Load } from '../../reports/results.ts';
@@ -116,10 +117,12 @@ test('crowd: what none of its own players plays has no figures, as in a shard of
     'srt://127.0.0.1:9',
     'whep://127.0.0.1/a',
   ];
-  const playedBy = (first: number, step: number, clients = 4) =>
-    Object.keys(new Crowd({ urls, clients, rampMs: 0, first, step }).snapshot()).filter((key) =>
+  const playedBy = (index: number, of: number, clients = 4) => {
+    const hand = { shard: { index, of }, worker: WHOLE, urls: urls.length };
+    return Object.keys(new Crowd({ urls, clients, rampMs: 0, hand }).snapshot()).filter((key) =>
       ['hls', 'srt', 'webrtc'].includes(key),
     );
+  };
   assert.deepEqual(playedBy(0, 1), ['hls', 'srt', 'webrtc']);
   assert.deepEqual(playedBy(0, 2), ['srt']);
   assert.deepEqual(playedBy(1, 2), ['hls', 'webrtc']);
