@@ -156,14 +156,14 @@ function flowing({ timeline, bytes, hls }: Load): Said {
 }
 
 /**
- * Some starve while others are served: that is the server's doing. Where all do, its publisher may have stopped, and
- * `flowing` speaks.
+ * Some starve while others of the same stream are served: that is the server's doing. Where all of a stream do, its
+ * publisher may have stopped; where those of every stream do, `flowing` speaks, too.
  */
-function served({ stalls: { lasting }, clients: { joined, dropped } }: Load): Said {
+function served({ stalls: { lasting, ofUrls }, clients: { joined, dropped } }: Load): Said {
   const there = joined - dropped;
-  const all = lasting > 0 && lasting >= there;
+  const unlike = (ofUrls ?? [{ there, lasting }]).some((of) => of.lasting > 0 && of.lasting < of.there);
   return {
-    verdict: all ? 'inconclusive' : lasting > 0 ? 'fail' : 'pass',
+    verdict: unlike ? 'fail' : lasting > 0 ? 'inconclusive' : 'pass',
     expected: 'no player whose picture stands still at the end',
     actual: lasting === 0 ? 'none' : `${formatNumber(lasting)} of ${plural(there, 'player')}`,
   };

@@ -347,6 +347,15 @@ export const Load = z
       count: z.number().int(),
       ratio: z.number().describe('Stalled / (played + stalled) time, startup excluded (CTA-2066).'),
       lasting: z.number().int().describe('Players whose picture had stood still for 2 s or more at the end.'),
+      ofUrls: z
+        .array(
+          z.object({
+            there: z.number().int().describe('Players that joined and were not lost.'),
+            lasting: z.number().int().describe('Of these, whose picture had stood still.'),
+          }),
+        )
+        .optional()
+        .describe('In the order of `urls`. Whole streams that stand still may have lost their publisher.'),
       stalledMs: z.number().optional().describe('Of all players.'),
       watchedMs: z.number().optional().describe('Of all players: played and stalled.'),
     }),

@@ -8,3 +8,21 @@ export function addCounts<T extends { [name in keyof T]: number }>(total: T, mor
   }
   return total;
 }
+
+/** Of the players of one URL. */
+export interface UrlStanding {
+  /** Joined and not lost. */
+  there: number;
+  /** Of these, whose picture stands still. */
+  lasting: number;
+}
+
+/** One list out of many, each in the order of the URLs. */
+export function addStandings(all: readonly (readonly UrlStanding[])[]): UrlStanding[] {
+  return Array.from({ length: Math.max(0, ...all.map((urls) => urls.length)) }, (_, url) =>
+    addCounts(
+      { there: 0, lasting: 0 },
+      all.flatMap((urls) => urls[url] ?? []).map(({ there, lasting }) => ({ there, lasting })),
+    ),
+  );
+}

@@ -16,6 +16,7 @@ import { wallClock } from '../measure/clock.ts';
 import { FrameMeter, MeterHistograms, type MeterObserver } from '../measure/meter.ts';
 import { WhepPlayer } from '../webrtc/player.ts';
 import { clientSource } from './addresses.ts';
+import type { UrlStanding } from './counts.ts';
 import { ProtocolMeters, type ProtocolSnapshots } from './protocol-figures.ts';
 import { ALL, type Hand, numberOf } from './shard.ts';
 
@@ -61,8 +62,14 @@ export interface CrowdSnapshot extends ProtocolSnapshots {
   readonly restarts: number;
   /** The least frames that any one player got. */
   readonly framesOfWorst: number;
-  /** `lasting`: players whose picture has stood still for LASTING_STALL_MS or more. */
-  readonly stalls: { count: number; stalledMs: number; watchedMs: number; lasting: number };
+  /** `lasting`: players whose picture has stood still for LASTING_STALL_MS or more; `ofUrls`: in the order of `urls`. */
+  readonly stalls: {
+    count: number;
+    stalledMs: number;
+    watchedMs: number;
+    lasting: number;
+    ofUrls: UrlStanding[];
+  };
   /** In ms; null when no frame had a stamp. */
   readonly lowestLatency: number | null;
 }
@@ -139,8 +146,11 @@ export class Crowd implements ClientObserver, MeterObserver {
 
   /** The URLs are played in turn by all clients of the swarm: those of a shard may have a few of them only. */
   #urlOf(index: number): string {
-    const { urls } = this.options;
-    return urls[this.#numberOf(index) % urls.length]!;
+    return this.options.urls[this.#placeOfUrl(index)]!;
+  }
+
+  #placeOfUrl(index: number): number {
+    return this.#numberOf(index) % this.options.urls.length;
   }
 
   #urlsPlayed(): string[] {
@@ -244,7 +254,8 @@ export class Crowd implements ClientObserver, MeterObserver {
   snapshot(): CrowdSnapshot {
     const now = wallClock.now();
     const frames = { received: 0, unstamped: 0, missing: 0, duplicated: 0, reordered: 0, corrupt: 0 };
-    const stalls = { count: 0, stalledMs: 0, watchedMs: 0, lasting: 0 };
+    const ofUrls = this.options.urls.map(() => ({ there: 0, lasting: 0 }));
+    const stalls = { count: 0, stalledMs: 0, watchedMs: 0, lasting: 0, ofUrls };
     let bytes = 0;
     let restarts = 0;
     let framesOfWorst = this.opened ? Number.POSITIVE_INFINITY : 0;
@@ -265,7 +276,12 @@ export class Crowd implements ClientObserver, MeterObserver {
       stalls.stalledMs += model.stalledUntil(until);
       stalls.watchedMs += model.watchedUntil(until);
       const there = closed === undefined || closed.reason === CloseReason.local;
-      if (there && stillFor(meter, timing.firstKeyframe, until) >= LASTING_STALL_MS) stalls.lasting++;
+      if (!there || !meter.joined) continue;
+      const ofUrl = ofUrls[this.#placeOfUrl(index)]!;
+      ofUrl.there++;
+      if (stillFor(meter, timing.firstKeyframe, until) < LASTING_STALL_MS) continue;
+      stalls.lasting++;
+      ofUrl.lasting++;
     }
     const { lowest } = this.histograms;
     return {
@@ -287,7 +303,6 @@ export class Crowd implements ClientObserver, MeterObserver {
 }
 
 /** Also of a player that got its first keyframe and then too little to show it. */
-function stillFor({ joined, model }: FrameMeter, firstKeyframe: number, until: number): number {
-  if (!joined) return 0;
+function stillFor({ model }: FrameMeter, firstKeyframe: number, until: number): number {
   return Number.isNaN(model.shownAt) ? until - firstKeyframe - model.threshold : model.stillFor(until);
 }

@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { forkEntry } from '../../runtime/entry.ts';
 import { LatencyHistogram } from '../measure/histogram.ts';
-import { addCounts } from './counts.ts';
+import { addCounts, addStandings, type UrlStanding } from './counts.ts';
 import type { CrowdOptions, CrowdSnapshot, FrameTotals } from './crowd.ts';
 import { type GeneratorFigures, judgeGenerator } from './health.ts';
 import { PLAYERS_NODE_ARGS } from './heap.ts';
@@ -58,11 +58,12 @@ export interface SwarmFigures {
   readonly frames: FrameTotals;
   readonly restarts: number;
   readonly framesOfWorst: number;
-  /** `lasting`: players whose picture stood still at the end. */
+  /** `lasting`: players whose picture stood still at the end; `ofUrls`: in the order of `urls`. */
   readonly stalls: {
     count: number;
     ratio: number;
     lasting: number;
+    ofUrls: UrlStanding[];
     stalledMs: number;
     watchedMs: number;
   };
@@ -264,7 +265,7 @@ export class Swarm {
   figures(seconds = this.seconds): SwarmFigures {
     const { crowd, generator } = this.#totals();
     const { requested, opened, joined, failed, dropped } = crowd;
-    const { count, stalledMs, watchedMs, lasting } = crowd.stalls;
+    const { count, stalledMs, watchedMs, lasting, ofUrls } = crowd.stalls;
     return {
       seconds,
       startedAt: this.#began,
@@ -274,7 +275,14 @@ export class Swarm {
       frames: crowd.frames,
       restarts: crowd.restarts,
       framesOfWorst: crowd.framesOfWorst,
-      stalls: { count, ratio: watchedMs > 0 ? stalledMs / watchedMs : 0, lasting, stalledMs, watchedMs },
+      stalls: {
+        count,
+        ratio: watchedMs > 0 ? stalledMs / watchedMs : 0,
+        lasting,
+        ofUrls,
+        stalledMs,
+        watchedMs,
+      },
       startup: this.#startup,
       join: this.#join,
       steady: this.#steady,
@@ -324,6 +332,7 @@ function snapshotOf(worker: Worker): CrowdSnapshot {
     ...last,
     failed: last.failed + failed,
     dropped: last.joined,
+    stalls: { ...last.stalls, lasting: 0, ofUrls: [] },
     reasons: { ...last.reasons, 'worker-died': dropped + failed },
   };
 }
@@ -340,7 +349,7 @@ function empty(requested: number): CrowdSnapshot {
     frames: noFrames(),
     restarts: 0,
     framesOfWorst: 0,
-    stalls: { count: 0, stalledMs: 0, watchedMs: 0, lasting: 0 },
+    stalls: { count: 0, stalledMs: 0, watchedMs: 0, lasting: 0, ofUrls: [] },
     lowestLatency: null,
   };
 }
@@ -376,6 +385,7 @@ export function addSnapshots(snapshots: readonly CrowdSnapshot[]): CrowdSnapshot
       stalledMs: sum((s) => s.stalls.stalledMs),
       watchedMs: sum((s) => s.stalls.watchedMs),
       lasting: sum((s) => s.stalls.lasting),
+      ofUrls: addStandings(snapshots.map((s) => s.stalls.ofUrls)),
     },
     lowestLatency: lowest.length === 0 ? null : Math.min(...lowest),
     ...addProtocolSnapshots(snapshots),

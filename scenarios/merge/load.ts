@@ -1,6 +1,6 @@
 /** Loads of several generators as the load that they were together. Counters are added, histograms merged, nothing is averaged. */
 import { LatencyHistogram } from '../../drivers/measure/histogram.ts';
-import { addCounts } from '../../drivers/swarm/counts.ts';
+import { addCounts, addStandings } from '../../drivers/swarm/counts.ts';
 import { worstPlayers } from '../../drivers/swarm/srt-figures.ts';
 import type {
   Distribution,
@@ -24,6 +24,8 @@ export function mergeLoads(loads: readonly Load[]): Load {
   const all = (of: (load: Load) => Distribution): Distribution => mergeDistributions(loads.map(of));
   const stalledMs = sum(({ stalls }) => known(stalls.stalledMs, 'stalledMs'));
   const watchedMs = sum(({ stalls }) => known(stalls.watchedMs, 'watchedMs'));
+  // Those of a liveproof of before have none.
+  const ofUrls = loads.flatMap(({ stalls }) => (stalls.ofUrls === undefined ? [] : [stalls.ofUrls]));
   const hls = loads.flatMap((load) => load.hls ?? []);
   const srt = loads.flatMap((load) => load.srt ?? []);
   const webrtc = loads.flatMap((load) => load.webrtc ?? []);
@@ -45,6 +47,7 @@ export function mergeLoads(loads: readonly Load[]): Load {
       count: sum(({ stalls }) => stalls.count),
       ratio: watchedMs > 0 ? stalledMs / watchedMs : 0,
       lasting: sum(({ stalls }) => stalls.lasting),
+      ...(ofUrls.length === loads.length && { ofUrls: addStandings(ofUrls) }),
       stalledMs,
       watchedMs,
     },

@@ -107,7 +107,13 @@ test('crowd: players whose picture stands still at the end are counted, those th
   await eventually(15_000, 'pictures that stand still', () => crowd.snapshot().stalls.lasting === 4);
   assert.equal(crowd.joined, 6);
   crowd.stop();
-  assert.equal(crowd.snapshot().stalls.lasting, 4);
+  const { lasting, ofUrls } = crowd.snapshot().stalls;
+  assert.equal(lasting, 4);
+  assert.deepEqual(ofUrls, [
+    { there: 2, lasting: 2 },
+    { there: 2, lasting: 2 },
+    { there: 0, lasting: 0 },
+  ]);
 });
 
 test('crowd: what none of its own players plays has no figures, as in a shard of a load of several URLs', () => {

@@ -51,6 +51,19 @@ test('some players that starve at the end are a fail, all of them are nobody kno
   assert.deepEqual(verdict(clients.joined), { verdict: 'inconclusive', not: ['load/served'] });
 });
 
+test('a stream of which all players starve may have lost its publisher, whatever comes of the others', () => {
+  const verdict = (...lasting: number[]) => {
+    const ofUrls = lasting.map((of) => ({ there: 2500, lasting: of }));
+    const sum = lasting.reduce((total, of) => total + of, 0);
+    return verdictOf({ stalls: { ...HEALTHY.stalls, lasting: sum, ofUrls } }).verdict;
+  };
+  assert.equal(verdict(0, 0), 'pass');
+  assert.equal(verdict(0, 2500), 'inconclusive');
+  assert.equal(verdict(2500, 2500), 'inconclusive');
+  assert.equal(verdict(0, 1), 'fail');
+  assert.equal(verdict(2500, 1), 'fail');
+});
+
 test('an unhealthy generator never blames the server', () => {
   assert.equal(verdictOf({ generator: SICK }).verdict, 'inconclusive');
   const findings = judgeLoad(

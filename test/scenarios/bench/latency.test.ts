@@ -29,7 +29,7 @@ function measured(
     reasons: {},
     bytes: 1,
     frames: { received: 25, missing: 0, faulty: 0 },
-    stalls: { count: 0, ratio: 0, lasting: 0, stalledMs: 0, watchedMs: 1000 },
+    stalls: { count: 0, ratio: 0, lasting: 0, ofUrls: [], stalledMs: 0, watchedMs: 1000 },
     startup: histogram,
     steady: histogram,
     slo: { joinedShare: 1, stallRatio: 0, lossRatio: 0, latencyP99: latencyMs, startupP99: latencyMs },

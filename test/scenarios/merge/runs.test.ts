@@ -101,6 +101,22 @@ test('percentiles of merged shards are those of one big run', () => {
   assert.deepEqual([last!.joined, last!.stalls], [25, 2]);
 });
 
+test('players that stand still are added by URL, and left out where a shard does not say whose', () => {
+  const of = (index: number, ...lasting: number[]) =>
+    shard(index, 2, {
+      stalls: {
+        ...{ count: 0, ratio: 0, lasting: 0, stalledMs: 0, watchedMs: 1 },
+        ...(lasting.length > 0 && { ofUrls: lasting.map((one) => ({ there: 5, lasting: one })) }),
+      },
+    });
+  const merged = (...runs: Run[]) => Results.parse(mergeRuns(runs, COMMAND)).load!.stalls.ofUrls;
+  assert.deepEqual(merged(of(0, 1, 0), of(1, 2, 5)), [
+    { there: 10, lasting: 3 },
+    { there: 10, lasting: 5 },
+  ]);
+  assert.equal(merged(of(0, 1, 0), of(1)), undefined);
+});
+
 test('counters are added, ratios made of what they were made of, the worst of each bound kept', () => {
   const stalls = { count: 1, ratio: 0.5, lasting: 0, stalledMs: 100, watchedMs: 200 };
   const runs = [
