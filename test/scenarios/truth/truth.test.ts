@@ -81,14 +81,17 @@ describe('the judge of figures', () => {
     assert.equal(judgeTruth({ ...wrong, samples: LEAST_SAMPLES - 1 }, HEALTHY).verdict, 'inconclusive');
   });
 
-  it('lets a worker be later by what others kept it from the processors, and does not judge where that is much, or unknown', () => {
+  it('does not judge a worker who is later by what others kept it from the processors, nor where that is much, or unknown', () => {
     const late = { ...LATENCY, tolerance: 48, expected: 1009 };
     for (const [reported, waitedMs, verdict] of [
       [1057, 0, 'pass'],
       [1058, 0, 'fail'],
-      [1097, 40, 'pass'],
+      [1057, 40, 'pass'],
+      [1058, 40, 'inconclusive'],
+      [1097, 40, 'inconclusive'],
       [1098, 40, 'fail'],
-      [1106, 48, 'fail'],
+      [961, 40, 'pass'],
+      [960, 40, 'fail'],
       [1009, 49, 'inconclusive'],
       [1009, undefined, 'inconclusive'],
     ] as const) {
