@@ -1,9 +1,10 @@
 /** The file in which a lab that stays up is remembered, so that another process can find it, and end it. */
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { LabError, LabErrorCode } from './errors.ts';
 import { type ProcessIdentity, readIdentified } from './runners/proc.ts';
+import { replaceDocument, writeBeside } from './state-document.ts';
 
 const identityForm = z.object({ pid: z.number().int().positive(), startTime: z.string() });
 
@@ -89,7 +90,7 @@ export class StateFile {
 
   /** Writes the first state; of two that try, one does. Throws `lab.already-up` while any process of another lab lives. */
   claim(state: LabState): void {
-    const own = this.#writeBeside(state);
+    const own = writeBeside(this.#file, state);
     try {
       try {
         linkSync(own, this.#file);
@@ -121,17 +122,11 @@ export class StateFile {
 
   /** Whoever reads sees the old state or the new one. */
   write(state: LabState): void {
-    renameSync(this.#writeBeside(state), this.#file);
+    replaceDocument(this.#file, state);
   }
 
   remove(): void {
     rmSync(this.#file, { force: true });
-  }
-
-  #writeBeside(state: LabState): string {
-    const file = `${this.#file}.${process.pid}`;
-    writeFileSync(file, `${JSON.stringify(state, null, 2)}\n`);
-    return file;
   }
 }
 

@@ -1,10 +1,11 @@
 /** A lab of containers that stays up after the command that started it. Docker keeps it; a file remembers what it is. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { StateFile } from '../daemon-state.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
+import { replaceDocument } from '../state-document.ts';
 import { topologyByName } from '../topologies/index.ts';
 import { ComposeProject, STANDIN } from './compose.ts';
 
@@ -82,12 +83,8 @@ function projectOf(directory: string): string {
   return `liveproof-${createHash('sha256').update(path.resolve(directory)).digest('hex').slice(0, 8)}`;
 }
 
-/** Whoever reads sees the old state or the new one. */
 function remember(directory: string, state: ComposeLabState): void {
-  const file = fileOf(directory);
-  const own = `${file}.${process.pid}`;
-  writeFileSync(own, `${JSON.stringify(state, null, 2)}\n`);
-  renameSync(own, file);
+  replaceDocument(fileOf(directory), state);
 }
 
 function forget(directory: string): void {
