@@ -6,6 +6,7 @@ import { isHlsUrl, isWhepUrl } from '../drivers/create.ts';
 import { assertPlayable, type LoadOptions, runLoad } from '../drivers/swarm/load.ts';
 import { loadLine } from '../drivers/swarm/progress.ts';
 import type { Shard } from '../drivers/swarm/shard.ts';
+import { MAX_TIMER_MS } from '../drivers/timers.ts';
 import { ProtocolError } from '../protocols/errors.ts';
 import { formatMs, formatNumber, formatPercent, headline } from '../reports/format.ts';
 import { judgeLoad } from '../reports/judge-load.ts';
@@ -17,7 +18,6 @@ import { requireOpenFiles } from './open-files.ts';
 import {
   type ExitCode,
   exitCodeOf,
-  MAX_TIMER_MS,
   painter,
   parseCount,
   parseDuration,

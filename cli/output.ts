@@ -1,7 +1,9 @@
 /** What a command prints and leaves behind: colours, tables, the directory of a run, the exit code. */
+
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
+import { MAX_TIMER_MS } from '../drivers/timers.ts';
 import type { Results, Verdict } from '../reports/results.ts';
 import { maskSecrets } from '../reports/secrets.ts';
 
@@ -203,9 +205,6 @@ function runDirectory(kind: string, out: string | undefined, startedAt: Date): s
 }
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** The longest that a timer of Node waits, in ms: what is longer it takes for 1 ms. Somewhat less than 25 days. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** `500ms`, `30s`, `1.5m`, `2h` to whole milliseconds; `0` needs no unit. Throws UsageError, also above MAX_TIMER_MS. */
 export function parseDuration(text: string): number {

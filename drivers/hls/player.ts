@@ -18,6 +18,7 @@ import { parseHttpUrl, resolveHttpUrl } from '../http/url.ts';
 import { MediaInlet } from '../inlet.ts';
 import { LifecycleClient } from '../lifecycle.ts';
 import { wallClock } from '../measure/clock.ts';
+import { MAX_TIMER_MS } from '../timers.ts';
 import { type CmcdData, cmcdHeaders, cmcdUrl } from './cmcd.ts';
 import type { FetchContext, FetchRequest } from './fetch.ts';
 import { LoadedMedia } from './loaded-media.ts';
@@ -39,8 +40,6 @@ const MAX_BACKOFF_MS = 8000;
 const MAX_BUFFER_MS = 30_000;
 /** A segment may take as long as this many target durations, if that is more than the timeout. */
 const SEGMENT_TIMEOUT_TARGETS = 3;
-/** Above it a timer of Node's would fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class HlsPlayer extends LifecycleClient implements Player, FetchContext, SegmentSink {
   readonly sink: MediaSink;
