@@ -31,6 +31,7 @@ import { changeWords, judgeBench, toldChanges } from '../reports/judge-bench.ts'
 import { type Results, worstVerdict } from '../reports/results.ts';
 import type { Bench, BenchSlo } from '../reports/results-bench.ts';
 import { maskDeep } from '../reports/secrets.ts';
+import { hasLinks } from '../scenarios/bench/economics.ts';
 import {
   PARTS,
   type Part,
@@ -181,6 +182,7 @@ export async function bench(
   const slo = sloOf(options.slo);
   const parts = options.only.length === 0 ? PARTS : options.only;
   const { runs, notes } = runsOf(options);
+  refuseEconomicsWithoutLinks(parts, runs);
   const baseline = options.baseline === undefined ? undefined : await baselineIn(options.baseline);
   const save = options.saveBaseline;
   const kept = save !== undefined && existsSync(save) ? await baselineIn(save) : undefined;
@@ -207,7 +209,7 @@ export async function bench(
       durationMs,
       interrupted,
       ...(notes.length > 0 && { notes }),
-      command: ['liveproof', 'bench', ...commandOf(options)],
+      command: ['liveproof', 'bench', ...commandOf(options, runs)],
       environment,
       findings,
       bench: compared,
@@ -316,6 +318,15 @@ function runsOf(options: BenchArguments): { runs: BenchRun[]; notes: string[] } 
   return { runs, notes };
 }
 
+/** Nothing would be measured, and nothing said. */
+function refuseEconomicsWithoutLinks(parts: readonly Part[], runs: readonly BenchRun[]): void {
+  if (parts.some((part) => part !== 'economics') || runs.some(({ topology }) => hasLinks(topology))) return;
+  const names = runs.map(({ topology }) => topology.name).join(', ');
+  throw new UsageError(
+    `economics counts what nodes fetch from origins, and in ${names} none does: add --topology ${DEFAULT_TOPOLOGY}.`,
+  );
+}
+
 function programsOf({ srs, proxy }: BenchArguments) {
   return { ...(srs !== undefined && { srsPath: srs }), ...(proxy !== undefined && { proxyPath: proxy }) };
 }
@@ -381,7 +392,7 @@ function sloWords({ joined, stalls, loss, startupMs, latencyMs }: BenchSlo): str
 }
 
 /** As far as they are not the defaults. */
-function commandOf(options: BenchArguments): string[] {
+function commandOf(options: BenchArguments, runs: readonly BenchRun[]): string[] {
   const each = (name: string, values: readonly string[]): string[] =>
     values.flatMap((value) => [name, value]);
   const one = (name: string, value: string | undefined): string[] =>
@@ -395,6 +406,7 @@ function commandOf(options: BenchArguments): string[] {
     ...one('--slo', options.slo),
     ...one('--baseline', options.baseline),
     ...one('--save-baseline', options.saveBaseline),
+    ...(runs.some(({ engine }) => engine === 'srs') ? one('--srs', options.srs) : []),
     ...one('--proxy', options.proxy),
     ...(options.openUdp ? ['--open-udp'] : []),
   ];

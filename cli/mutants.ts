@@ -128,11 +128,12 @@ export function killersTable(
 ): string {
   const mutants = [...new Set(bystanders.map(({ mutant }) => mutant))];
   const rows = mutants.map((mutant) => {
-    const { killed, alive, caught, others } = killersOf(mutant, findings, bystanders);
-    const aimed = `${killed.length} of ${killed.length + alive.length}`;
+    const { killed, alive, untold, caught, others } = killersOf(mutant, findings, bystanders);
+    const aimed = `${killed.length} of ${killed.length + alive.length}${untold.length > 0 ? `, ${untold.length} ?` : ''}`;
+    const colour = alive.length > 0 ? 'red' : untold.length > 0 ? 'yellow' : 'green';
     return [
       mutant,
-      paint(alive.length === 0 ? 'green' : 'red', aimed),
+      paint(colour, aimed),
       String(caught.length),
       String(others),
       caught.slice(0, SHOWN_KILLERS).join(', ') + (caught.length > SHOWN_KILLERS ? ', …' : ''),

@@ -22,6 +22,8 @@ export interface Killers {
   /** Aimed at it. */
   readonly killed: readonly string[];
   readonly alive: readonly string[];
+  /** Not run to their end: neither. */
+  readonly untold: readonly string[];
   /** Not aimed at it, and red all the same. */
   readonly caught: readonly string[];
   /** How many of the others were not red. */
@@ -39,7 +41,8 @@ export function killersOf(
   const ids = (of: readonly { readonly check: string }[]) => [...new Set(of.map(({ check }) => check))];
   return {
     killed: ids(aimed.filter(({ verdict }) => verdict === 'pass')),
-    alive: ids(aimed.filter(({ verdict }) => verdict !== 'pass')),
+    alive: ids(aimed.filter(({ verdict }) => verdict !== 'pass' && verdict !== 'inconclusive')),
+    untold: ids(aimed.filter(({ verdict }) => verdict === 'inconclusive')),
     caught: ids(standing.filter(({ verdict }) => verdict === 'fail')),
     others: ids(standing.filter(({ verdict }) => verdict !== 'fail')).length,
   };

@@ -61,10 +61,10 @@ export function renderBystanders(bystanders: readonly Bystander[], findings: rea
 <p>Checks that are not aimed at a mutant may catch it, too. They have no part in the verdict.</p>
 <div class="scroll" tabindex="0" role="region" aria-labelledby="bystanders">
 <table>
-<thead><tr><th scope="col">Mutant</th><th scope="col">aimed, killed</th><th scope="col">aimed, alive</th><th scope="col">caught by others</th><th scope="col">not caught by</th></tr></thead>
+<thead><tr><th scope="col">Mutant</th><th scope="col">aimed, killed</th><th scope="col">aimed, alive</th><th scope="col">aimed, not run to its end</th><th scope="col">caught by others</th><th scope="col">not caught by</th></tr></thead>
 <tbody>${mutants.map((mutant) => {
-    const { killed, alive, caught, others } = killersOf(mutant, findings, bystanders);
-    return html`<tr><th scope="row"><code>${mutant}</code></th><td>${list(killed)}</td><td>${list(alive)}</td><td>${list(caught)}</td><td>${plural(others, 'check')}</td></tr>`;
+    const { killed, alive, untold, caught, others } = killersOf(mutant, findings, bystanders);
+    return html`<tr><th scope="row"><code>${mutant}</code></th><td>${list(killed)}</td><td>${list(alive)}</td><td>${list(untold)}</td><td>${list(caught)}</td><td>${plural(others, 'check')}</td></tr>`;
   })}</tbody>
 </table>
 </div>

@@ -64,6 +64,11 @@ export function mergersOf({ nodes }: Topology, front: string): string[] {
   return [...new Set(next(front) ?? [])];
 }
 
+/** Whether anybody fetches from an origin over a link, and not out of its folder. */
+export function hasLinks({ nodes }: Topology): boolean {
+  return nodes.some(({ upstreams, web }) => upstreams.length > 0 && web !== 'files');
+}
+
 export function canBeCounted({ topology, taps }: Cluster): boolean {
   return taps.length > 0 && topology.nodes.some(({ role }) => ORIGINS.includes(role));
 }

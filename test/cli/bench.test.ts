@@ -9,7 +9,7 @@ import type { BenchRequest } from '../../scenarios/bench/run.ts';
 import { DEFAULT_SLO } from '../../scenarios/bench/slo.ts';
 import { bench as figures, latency, unhealthy } from '../reports/samples-bench.ts';
 import { freePort } from '../support/ports.ts';
-import { resultsIn, surroundings, temporary } from './surroundings.ts';
+import { resultsIn, srsBin, surroundings, temporary } from './surroundings.ts';
 
 const ARGUMENTS: BenchArguments = { profile: 'quick', topology: [], engine: [], only: [] };
 
@@ -84,6 +84,19 @@ test('a proxy of the user needs a cluster with one, and is named in the command'
   assert.equal(existsSync(join(proxied.out, 'results.json')), false);
   await bench({ ...proxied, topology: ['edge-cluster', 'proxy-cluster'] }, { ...surroundings(), run });
   assert.match(resultsIn(proxied.out).command.join(' '), new RegExp(` --proxy ${process.execPath}$`));
+});
+
+test('a program of SRS is named in the command where it is measured', async (t) => {
+  const run = async () => figures();
+  const commandOf = async (engine: BenchArguments['engine']): Promise<string> => {
+    const out = temporary(t);
+    await bench({ ...ARGUMENTS, out, engine, srs: process.execPath }, { ...surroundings(), run });
+    return resultsIn(out).command.join(' ');
+  };
+  assert.match(await commandOf(['builtin', 'srs']), new RegExp(` --srs ${process.execPath}$`));
+  // Set for other commands.
+  srsBin(t, process.execPath);
+  assert.doesNotMatch(await commandOf(['builtin']), /--srs/);
 });
 
 test('a baseline is saved, holds against the same figures, and fails against worse ones', async (t) => {
@@ -250,4 +263,8 @@ test('wrong use is told before anything is started', async (t) => {
   );
   await assert.rejects(refused({ topology: ['edge-cluster'], engine: ['srs'], srs: '/no/srs' }), LabError);
   await assert.rejects(refused({ repetitions: '0' }), UsageError);
+  await assert.rejects(
+    refused({ only: ['economics'], topology: ['nginx-rtmp'] }),
+    /^UsageError: economics counts what nodes fetch from origins, and in nginx-rtmp none does: add --topology edge-cluster\./,
+  );
 });

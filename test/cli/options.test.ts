@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import {
   type GateOptions,
   planRequest,
@@ -16,19 +16,9 @@ import { LabError } from '../../lab/errors.ts';
 import { topologyByName } from '../../lab/topologies/index.ts';
 import type { Topology } from '../../lab/topology.ts';
 import { finding } from '../reports/samples.ts';
+import { srsBin } from './surroundings.ts';
 
 const GATE: GateOptions = { topology: [], jobs: 1, runner: 'process' };
-
-/** SRS_BIN until the test is over. */
-function srsBin(t: TestContext, path: string | undefined): void {
-  const before = process.env.SRS_BIN;
-  const set = (value: string | undefined): void => {
-    if (value === undefined) delete process.env.SRS_BIN;
-    else process.env.SRS_BIN = value;
-  };
-  set(path);
-  t.after(() => set(before));
-}
 
 test('a program that nothing would start is wrong use: the built-in nodes are not what was to be judged', (t) => {
   srsBin(t, undefined);

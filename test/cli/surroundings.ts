@@ -41,3 +41,14 @@ export function temporary(t: TestContext): string {
 export function resultsIn(directory: string): Results {
   return Results.parse(JSON.parse(readFileSync(join(directory, 'results.json'), 'utf8')));
 }
+
+/** SRS_BIN until the test is over. */
+export function srsBin(t: TestContext, path: string | undefined): void {
+  const before = process.env.SRS_BIN;
+  const set = (value: string | undefined): void => {
+    if (value === undefined) delete process.env.SRS_BIN;
+    else process.env.SRS_BIN = value;
+  };
+  set(path);
+  t.after(() => set(before));
+}

@@ -7,9 +7,9 @@ import { html } from '../../reports/html/html.ts';
 import { latencyPlot } from '../../reports/html/load.ts';
 import { renderReport } from '../../reports/html/page.ts';
 import { renderMarkdown } from '../../reports/markdown.ts';
-import { Results, VERDICTS } from '../../reports/results.ts';
+import { type Finding, Results, VERDICTS } from '../../reports/results.ts';
 import type { GateHealth } from '../../reports/results-gate.ts';
-import type { Bystander } from '../../reports/results-mutants.ts';
+import { type Bystander, killersOf } from '../../reports/results-mutants.ts';
 import { HOSTILE, hostile } from './hostile.ts';
 import {
   finding,
@@ -272,8 +272,25 @@ test('who else catches a mutant stands beside what is aimed at it', () => {
   const row = page.slice(page.indexOf('<th scope="row"><code>edge-pulls-twice-under-herd'));
   assert.match(
     row,
-    /herd<\/code><\/th><td><\/td><td><code>back-to-source\/merged-under-herd<\/code> <\/td><td><code>fan-out\/spread<\/code> <\/td><td>2 checks<\/td>/,
+    /herd<\/code><\/th><td><\/td><td><code>back-to-source\/merged-under-herd<\/code> <\/td><td><\/td><td><code>fan-out\/spread<\/code> <\/td><td>2 checks<\/td>/,
   );
+});
+
+test('a check that was not run to its end has neither killed a mutant nor let it live', () => {
+  const { findings } = mutants();
+  const mutant = 'edge-pulls-twice-under-herd';
+  const of = (verdict: Finding['verdict']) =>
+    killersOf(
+      mutant,
+      findings.map((one) => (one.mutant === mutant ? { ...one, verdict } : one)),
+      [],
+    );
+  const aimed = ['back-to-source/merged-under-herd'];
+  const none = { killed: [], alive: [], untold: [], caught: [], others: 0 };
+  assert.deepEqual(of('inconclusive'), { ...none, untold: aimed });
+  assert.deepEqual(of('fail'), { ...none, alive: aimed });
+  assert.deepEqual(of('error'), { ...none, alive: aimed });
+  assert.deepEqual(of('pass'), { ...none, killed: aimed });
 });
 
 test('a file of evidence is a link to below the report, whatever its name', () => {
