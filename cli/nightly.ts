@@ -10,7 +10,7 @@ import { findK6, K6_INSTALL } from '../scenarios/benchmark/k6-program.ts';
 import { type Interruption, listenForInterrupt } from './interrupt.ts';
 import { judgedByList, KNOWN_FILE, type NightStep, readKnown } from './nightly-known.ts';
 import { fetchNights, heldAgainst, keepNights } from './nights.ts';
-import { ExitCode, exitCodeOf, makeRunDirectory, table, UsageError } from './output.ts';
+import { ExitCode, exitCodeOf, makeRunDirectory, printable, table, UsageError } from './output.ts';
 import { closeSteps, runSteps, type Step, verdictOfSteps } from './steps.ts';
 
 const MINUTE = 60_000;
@@ -25,9 +25,7 @@ const npm = (script: string, ...args: string[]): string[] => [
 ];
 
 function lacksSrs(): string | undefined {
-  const { SRS_BIN } = process.env;
-  if (!SRS_BIN) return 'SRS_BIN names no srs binary';
-  return existsSync(SRS_BIN) ? undefined : `SRS_BIN: there is no ${SRS_BIN}`;
+  return process.env.SRS_BIN ? undefined : 'SRS_BIN names no srs binary';
 }
 
 async function lacksDocker(): Promise<string | undefined> {
@@ -229,7 +227,10 @@ export async function nightly(
   { night, listen, say }: NightSurroundings = REAL,
 ): Promise<ExitCode> {
   const { baseline } = options;
-  const steps = heldAgainst(baseline, withSrs(chosenSteps(options, night), process.env.SRS_BIN));
+  const { SRS_BIN } = process.env;
+  if (SRS_BIN && !existsSync(SRS_BIN))
+    throw new UsageError(`SRS_BIN names ${printable(SRS_BIN)}, which is not there.`);
+  const steps = heldAgainst(baseline, withSrs(chosenSteps(options, night), SRS_BIN));
   const known = readKnown(options.known);
   if (options.list) {
     say(

@@ -19,6 +19,7 @@ import { CHECKS } from '../../scenarios/conformance/index.ts';
 import { ENVIRONMENT, gate, finding as sample } from '../reports/samples.ts';
 import { bench as figures, latency } from '../reports/samples-bench.ts';
 import { benchRun } from '../reports/samples-runs.ts';
+import { srsBin } from './surroundings.ts';
 
 // Of the job that runs these tests.
 delete process.env.GITHUB_STEP_SUMMARY;
@@ -316,6 +317,15 @@ describe('nightly', () => {
   it('is inconclusive for what cannot run here', async () => {
     const lacking = { ...step('k6', ''), lacks: () => 'no k6' };
     assert.equal((await nightOf([step('tests', ''), lacking])).code, ExitCode.inconclusive);
+  });
+
+  it('does not begin with an SRS that is not there', async (t) => {
+    srsBin(t, join(directory, 'srs'));
+    await assert.rejects(nightOf([step('tests', 'process.exit(1)')]), {
+      name: 'UsageError',
+      message: `SRS_BIN names ${join(directory, 'srs')}, which is not there.`,
+    });
+    assert.equal(existsSync(join(directory, 'out')), false);
   });
 
   it('adds its figures to those of the nights that passed, also when another step failed', async () => {
