@@ -59,6 +59,7 @@ export class HealthMonitor {
   #looked = performance.now();
   readonly #startedAt = performance.now();
   readonly #startCpu = process.cpuUsage();
+  readonly #startJumps = wallClock.jumps;
   #at = performance.now();
   #cpu = process.cpuUsage();
 
@@ -90,7 +91,7 @@ export class HealthMonitor {
       cpuCores: cores(this.#cpu, cpu, now - this.#at),
       cpuCoresMean: cores(this.#startCpu, cpu, now - this.#startedAt),
       rssMb: process.memoryUsage.rss() / 2 ** 20,
-      clockJumps: wallClock.jumps,
+      clockJumps: wallClock.jumps - this.#startJumps,
       udpDrops: this.#drops.read(),
     };
     this.#interval.reset();

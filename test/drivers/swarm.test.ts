@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { wallClock } from '../../drivers/measure/clock.ts';
 import { MediaSource } from '../../drivers/measure/source.ts';
 import { loopbackSource } from '../../drivers/swarm/addresses.ts';
 import { Crowd } from '../../drivers/swarm/crowd.ts';
-import { judgeGenerator, MAX_CPU_SHARE, MAX_LOOP_LAG_P99_MS } from '../../drivers/swarm/health.ts';
+import {
+  HealthMonitor,
+  judgeGenerator,
+  MAX_CPU_SHARE,
+  MAX_LOOP_LAG_P99_MS,
+} from '../../drivers/swarm/health.ts';
 import { type LoadFigures, type LoadTick, runLoad, runPublish } from '../../drivers/swarm/load.ts';
 import { loadLine, Progress } from '../../drivers/swarm/progress.ts';
 import { WHOLE } from '../../drivers/swarm/shard.ts';
@@ -299,6 +305,19 @@ test('health: every bound has its reason', () => {
     assert.equal(healthy, false);
     assert.match(reasons.join(), reason);
   }
+});
+
+test('health: the clock was set before it was looked at: nothing is said of that', (t) => {
+  const { jumps } = wallClock;
+  wallClock.jumps = jumps + 1;
+  const health = new HealthMonitor();
+  t.after(() => {
+    health.stop();
+    wallClock.jumps = jumps;
+  });
+  assert.equal(health.read().clockJumps, 0);
+  wallClock.jumps++;
+  assert.equal(health.read().clockJumps, 1);
 });
 
 test('progress: rewritten on a terminal, plain lines elsewhere', () => {
