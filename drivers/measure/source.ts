@@ -38,7 +38,10 @@ export class MediaSource {
     const video = media.filter((item) => item.template !== undefined);
     if (video.length === 0) throw new Error('the file has no H.264 video frame to stamp');
     if (!video[0]!.template!.keyframe) throw new Error('the first video frame of the file is not a keyframe');
-    const start = Math.min(...media.map((item) => item.timestamp));
+    const start = media.reduce(
+      (least, { timestamp }) => Math.min(least, timestamp),
+      Number.POSITIVE_INFINITY,
+    );
     const shift = (item: SourceItem): SourceItem => ({ ...item, timestamp: item.timestamp - start });
     this.headers = all.filter(isHeader).map((item) => ({ ...item, timestamp: 0 }));
     this.items = media.map(shift);

@@ -10,6 +10,7 @@ import { FrameMeter, MeterHistograms } from '../../drivers/measure/meter.ts';
 import { PlayerModel, START_THRESHOLD_MS } from '../../drivers/measure/player-model.ts';
 import { describeItem, MediaRecorder, type RecordedItem } from '../../drivers/measure/recorder.ts';
 import { MediaSource, SourceCursor } from '../../drivers/measure/source.ts';
+import { encodeTag } from '../../protocols/flv/writer.ts';
 import { parseAvcConfig } from '../../protocols/h264/parameter-sets.ts';
 import { insertStamp } from '../../protocols/h264/stamp.ts';
 import { MediaLayout, MediaType, UNKNOWN_LENGTH } from '../../protocols/media.ts';
@@ -386,6 +387,14 @@ test('source: begun anew, its first keyframe comes when the next item was due', 
   while (cursor.item.template === undefined) cursor.advance();
   assert.ok(cursor.item.template.keyframe);
   assert.equal(cursor.timestamp, due + cursor.item.timestamp);
+});
+
+test('source: a file of half an hour has more tags than a call has arguments', () => {
+  const flv = readFileSync('fixtures/media/av-480k.flv');
+  const silence = encodeTag(MediaType.audio, 0, Uint8Array.of(0xaf, 1));
+  const tags = Array.from({ length: 150_000 }, () => silence);
+  const long = new MediaSource(Buffer.concat([flv, ...tags]));
+  assert.equal(long.items.length, source.items.length + tags.length);
 });
 
 test('source: what is no H.264 is refused', () => {
