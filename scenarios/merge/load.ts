@@ -121,7 +121,7 @@ function mergeTimelines(timelines: readonly (readonly LoadSecond[])[]): LoadSeco
         second,
         joined: latest.reduce((total, { joined }) => total + joined, 0),
         failed: latest.reduce((total, { failed }) => total + failed, 0),
-        mbitPerSecond: now.reduce((total, { mbitPerSecond }) => total + mbitPerSecond, 0),
+        mbitPerSecond: timelines.reduce((total, timeline) => total + rateIn(timeline, second), 0),
         latencyP50: steady.p50,
         latencyP99: steady.p99,
         ...(steady.hdr !== undefined && { latencyHdr: steady.hdr }),
@@ -129,6 +129,15 @@ function mergeTimelines(timelines: readonly (readonly LoadSecond[])[]): LoadSeco
         loopLagMs: Math.max(...now.map(({ loopLagMs }) => loopLagMs)),
       };
     });
+}
+
+/** Ticks drift: one may tell of two seconds, under the number of the second one, and two may have one number. */
+function rateIn(timeline: readonly LoadSecond[], second: number): number {
+  const told = timeline.filter((one) => one.second === second);
+  const [next] = told.length > 0 ? told : timeline.filter((one) => one.second > second);
+  if (next === undefined || timeline[0]!.second > second) return 0;
+  const rates = told.length > 0 ? told : [next];
+  return rates.reduce((total, { mbitPerSecond }) => total + mbitPerSecond, 0) / rates.length;
 }
 
 const NO_SAMPLE = { p50: null, p90: null, p99: null, p999: null, max: null };

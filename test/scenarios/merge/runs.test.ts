@@ -101,6 +101,29 @@ test('percentiles of merged shards are those of one big run', () => {
   assert.deepEqual([last!.joined, last!.stalls], [25, 2]);
 });
 
+test('a number that ticks of a shard skip is no hole in the throughput, and one that they have twice no peak', () => {
+  const tick = (second: number, mbitPerSecond: number) => ({
+    ...{ second, mbitPerSecond, joined: 5, failed: 0, latencyP50: null, latencyP99: null },
+    ...{ stalls: 0, loopLagMs: 1 },
+  });
+  const of = (index: number, ...ticks: [number, number][]) =>
+    shard(index, 2, { timeline: ticks.map(([second, mbit]) => tick(second, mbit)) });
+  const merged = mergeRuns(
+    [of(0, [1, 100], [2, 90], [2, 110], [4, 80]), of(1, [2, 100], [3, 100], [4, 100], [5, 100])],
+    COMMAND,
+  );
+  assert.deepEqual(
+    Results.parse(merged).load!.timeline.map(({ second, mbitPerSecond }) => [second, mbitPerSecond]),
+    [
+      [1, 100],
+      [2, 200],
+      [3, 180],
+      [4, 180],
+      [5, 100],
+    ],
+  );
+});
+
 test('players that stand still are added by URL, and left out where a shard does not say whose', () => {
   const of = (index: number, ...lasting: number[]) =>
     shard(index, 2, {
