@@ -1,6 +1,7 @@
 /** What the servers of a run that goes on have in common: they are asked by GET, from here, and say what they are. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
+import { hostname } from 'node:os';
 
 export interface Address {
   readonly host: string;
@@ -27,7 +28,7 @@ export async function serve({ host, port }: Address, routes: Routes): Promise<Li
   const server = createServer({ requestTimeout: 5000 }, (request, response) => {
     const path = (request.url ?? '/').split('?')[0]!;
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-    if (!isOwnName(request.headers.host)) return refuse(response, 403);
+    if (!isOwnName(request.headers.host, host)) return refuse(response, 403, FOREIGN_NAME);
     if (route === undefined) return refuse(response, 404);
     if (request.method !== 'GET') return refuse(response.setHeader('allow', 'GET'), 405);
     response.setHeader('cache-control', 'no-store');
@@ -60,12 +61,17 @@ export async function serve({ host, port }: Address, routes: Routes): Promise<Li
   };
 }
 
+const FOREIGN_NAME = 'Ask by the address of this machine, or by the name that the option was given.\n';
+
 /** A page of somebody else whose name leads here must not read the run (DNS rebinding). */
-function isOwnName(host: string | undefined): boolean {
-  const name = (host ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
-  return name === 'localhost' || isIP(name) !== 0;
+function isOwnName(asked: string | undefined, given: string): boolean {
+  const name = (asked ?? '')
+    .replace(/:\d+$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
+    .toLowerCase();
+  return [given.toLowerCase(), hostname().toLowerCase(), 'localhost'].includes(name) || isIP(name) !== 0;
 }
 
-function refuse(response: ServerResponse, status: number): void {
-  response.writeHead(status).end();
+function refuse(response: ServerResponse, status: number, why = ''): void {
+  response.writeHead(status, { 'content-type': 'text/plain' }).end(why);
 }

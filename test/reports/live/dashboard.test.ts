@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
+import { hostname } from 'node:os';
 import { type TestContext, test } from 'node:test';
 import { renderReport } from '../../../reports/html/page.ts';
 import { startDashboard } from '../../../reports/live/dashboard.ts';
 import { startExporter } from '../../../reports/live/exporter.ts';
 import { LiveRun } from '../../../reports/live/live-run.ts';
+import { serve } from '../../../reports/live/server.ts';
 import { freePort } from '../../support/ports.ts';
 import { finding, gate, load } from '../samples.ts';
 import { readMetrics } from './read-metrics.ts';
@@ -73,6 +75,12 @@ test('a failure shows at once, and is no "running" any more', async (t) => {
   assert.match(await (await fetch(`${url}/body`)).text(), /<div class="banner fail">[\s\S]*<h1>fail<\/h1>/);
 });
 
+function statusAs(url: string, host: string): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    request(url, { headers: { host } }, (answer) => resolve(answer.resume().statusCode)).end();
+  });
+}
+
 test('page, events and metrics are only read, only by name of this machine, and nothing else is there', async (t) => {
   const url = await dashboard(t, new LiveRun(BEGUN));
   const page = await fetch(url);
@@ -81,12 +89,20 @@ test('page, events and metrics are only read, only by name of this machine, and 
   assert.equal((await fetch(`${url}/`, { method: 'POST' })).status, 405);
   assert.equal((await fetch(`${url}/../package.json`)).status, 404);
   assert.equal((await fetch(`${url}/constructor`)).status, 404);
-  const status = await new Promise((resolve) => {
-    request(url, { headers: { host: 'evil.example' } }, (answer) =>
-      resolve(answer.resume().statusCode),
-    ).end();
-  });
-  assert.equal(status, 403, 'DNS rebinding');
+  assert.equal(await statusAs(url, 'evil.example'), 403, 'DNS rebinding');
+  assert.equal(await statusAs(url, hostname()), 200);
+});
+
+test('a name that it was told to listen at is its own', async (t) => {
+  const server = await serve(
+    // A name that leads here on every machine.
+    { host: '127.1', port: 0 },
+    { '/': (_, response) => response.end('here') },
+  );
+  t.after(() => server.close());
+  const url = `http://${server.authority}/`;
+  assert.equal(await statusAs(url, `127.1:${server.port}`), 200);
+  assert.equal(await statusAs(url, '127.2'), 403);
 });
 
 test('secrets in URLs are masked in the page, its JSON and the metrics', async (t) => {
