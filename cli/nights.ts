@@ -53,12 +53,9 @@ export async function keepNights(
   for (const result of results.filter(isBench)) {
     const saved = join(directory, `${result.name}${SAVED}`);
     const file = fileOf(folder, result);
-    const isKept =
-      result.verdict === 'pass' ||
-      (result.verdict === 'inconclusive' && (await isEarly(join(directory, result.name), since)));
-    if (!isKept || !existsSync(saved)) {
-      const why = isKept ? 'it saved nothing' : `it is ${result.verdict}`;
-      say(`baseline: ${result.name} is not kept, as ${why}`);
+    const open = await openIn(result, join(directory, result.name), since);
+    if (open !== undefined || !existsSync(saved)) {
+      say(`baseline: ${result.name} is not kept, as ${open ?? 'it saved nothing'}`);
       continue;
     }
     // Whole or not at all: the next night reads it.
@@ -69,20 +66,25 @@ export async function keepNights(
 }
 
 /**
- * Whether nothing of a part is open but changes that are none before the baseline has more nights. Were it not kept, a machine that
- * drifts would never have so many.
+ * Why a part is not kept; undefined when it is: where it passed, or where nothing is open but changes that are none before the baseline
+ * has more nights. Were these not kept, a machine that drifts would never have so many.
  */
-async function isEarly(folder: string, since: number): Promise<boolean> {
+async function openIn(
+  { verdict }: Pick<StepResult, 'verdict'>,
+  folder: string,
+  since: number,
+): Promise<string | undefined> {
+  if (verdict === 'pass') return undefined;
+  const open = `it is ${verdict}`;
   const file = join(folder, 'results.json');
-  if (!existsSync(file)) return false;
+  if (verdict !== 'inconclusive' || !existsSync(file)) return open;
   const { findings, interrupted, startedAt, bench } = Results.parse(JSON.parse(await readFile(file, 'utf8')));
-  if (interrupted || Date.parse(startedAt) < since || bench?.comparison === undefined) return false;
-  const { changes, absent } = bench.comparison;
+  if (interrupted || Date.parse(startedAt) < since || bench?.comparison === undefined) return open;
   const others = findings.filter(({ check }) => check !== 'bench/baseline');
-  return (
-    others.every(({ verdict }) => verdict === 'pass') &&
-    absent.length === 0 &&
-    changes.length > 0 &&
-    changes.every(({ says, why }) => says !== 'worse' && (says !== 'inconclusive' || why !== undefined))
-  );
+  if (others.some(({ verdict: other }) => other !== 'pass')) return open;
+  const { baseline, changes, absent, sameMachine, differs } = bench.comparison;
+  if (!sameMachine)
+    return `it is of another machine or profile than the nights before (${differs.join(', ')}): remove ${baseline} to begin anew`;
+  const isEarly = absent.length === 0 && changes.length > 0 && changes.every(({ says }) => says !== 'worse');
+  return isEarly ? undefined : open;
 }

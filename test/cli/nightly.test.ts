@@ -137,6 +137,7 @@ describe('the nights before', () => {
       night,
     );
     const kept = join(directory, 'nights', 'bench-edge.json');
+    let said = '';
     const left = async (of: Bench, run: { interrupted?: boolean; cores?: number; since?: number } = {}) => {
       const { interrupted = false, cores = 2, since = 0 } = run;
       const comparison = compareWith(before, 'nights.json', of, { ...ENVIRONMENT, cores });
@@ -147,12 +148,19 @@ describe('the nights before', () => {
       writeFileSync(join(directory, 'bench-edge.nights.json'), 'new');
       rmSync(kept, { force: true });
       const ended = [{ name: 'bench-edge', verdict: 'inconclusive' }] as const;
-      await keepNights(join(directory, 'nights'), directory, ended, () => {}, since);
+      const say = (line: string): void => {
+        said = line;
+      };
+      await keepNights(join(directory, 'nights'), directory, ended, say, since);
       return existsSync(kept);
     };
     assert.equal(await left(drifted()), true);
     assert.equal(await left(drifted(), { interrupted: true }), false, 'interrupted');
     assert.equal(await left(drifted(), { cores: 64 }), false, 'another machine');
+    assert.match(said, /not kept, as .* \(cores was 2, is 64\): remove nights\.json to begin anew$/);
+    // A night of three good repetitions is not enough beside five.
+    const few = drifted({ latency: [latency({ samples: { latencyP50: [350, 351, 352] } })] });
+    assert.equal(await left(few), true);
     assert.equal(
       await left(drifted(), { since: Date.parse('2026-11-29T00:00:00Z') }),
       false,
