@@ -47,11 +47,15 @@ export function judgePublish(publish: Publish, run: { readonly interrupted: bool
     judge(
       'kept',
       'No stream is lost before the end',
-      clients.dropped > 0 ? 'fail' : 'pass',
+      clients.joined === 0 ? 'inconclusive' : clients.dropped > 0 ? 'fail' : 'pass',
       'no stream dropped',
-      clients.dropped > 0 ? `${formatNumber(clients.dropped)} dropped` : 'none dropped',
+      clients.joined === 0
+        ? 'none was published'
+        : clients.dropped > 0
+          ? `${formatNumber(clients.dropped)} dropped`
+          : 'none dropped',
     ),
-    ...(untaken === undefined
+    ...(untaken === undefined || clients.joined === 0
       ? []
       : [
           judge(

@@ -71,6 +71,12 @@ test('what our own event loop was late is not blamed on the server, and shows no
   assert.equal(taken({ untaken: UNTAKEN, lag }).verdict, 'inconclusive');
 });
 
+test('where nothing was published, nothing was kept or taken', () => {
+  const clients = { ...publish().publish!.clients, joined: 0, failed: 10 };
+  assert.equal(judged('publish/kept', { clients })!.verdict, 'inconclusive');
+  assert.equal(judged('publish/taken', { clients, untaken: UNTAKEN }), undefined);
+});
+
 test('results from before this was measured are judged without it', () => {
   assert.equal(judged('publish/taken', { untaken: undefined }), undefined);
 });
