@@ -192,13 +192,16 @@ export async function bench(
   const progress = new Progress(stderr);
   const interruption = listen();
   const programs: Record<string, string> = {};
-  const resultsOf = (measured: Bench): Results => {
+  /** Until it is over, what has no figure yet is compared with nothing. */
+  const resultsOf = (measured: Bench, isOver = false): Results => {
     const interrupted = interruption.signal.aborted;
     const environment = collectEnvironment(programs);
     const durationMs = Math.round(performance.now() - began);
+    const isComparable = isOver || Object.keys(metricsOf(measured)).length > 0;
     const compared: Bench = {
       ...measured,
-      ...(baseline && { comparison: compareWith(baseline, options.baseline!, measured, environment) }),
+      ...(baseline &&
+        isComparable && { comparison: compareWith(baseline, options.baseline!, measured, environment) }),
     };
     const findings = judgeBench(compared, { interrupted, durationMs });
     return {
@@ -230,7 +233,7 @@ export async function bench(
       onMeasured: (measured) => live?.update(resultsOf(measured)),
     });
     progress.end();
-    const results = resultsOf(figures);
+    const results = resultsOf(figures, true);
     const compared = results.bench!;
     await live?.finish(results);
     const unwritten = await writeOrTell(directory, results);

@@ -23,8 +23,11 @@ interface Judged {
  */
 const MOST_GROWTH = 2;
 
-/** One of every place that was played at with merged pulls, and one of those of a topology that differ in who merges. */
-export function judgeEconomics(economics: readonly BenchEconomics[]): Judged[] {
+/**
+ * One of every place that was played at with merged pulls, and one of those of a topology that differ in who merges.
+ * @param leastJoined share of the viewers without whom nothing is said of so many.
+ */
+export function judgeEconomics(economics: readonly BenchEconomics[], leastJoined = 1): Judged[] {
   const merged = economics.filter(({ variant }) => variant === 'merged');
   const fronts = [...new Set(merged.map(frontOf))].map((front) =>
     byViewers(merged.filter((row) => frontOf(row) === front)),
@@ -47,7 +50,7 @@ export function judgeEconomics(economics: readonly BenchEconomics[]): Judged[] {
         topology,
         engine,
         said: {
-          ...frontJudged(rows, protocol === 'hls' ? 'cache' : 'edges'),
+          ...frontJudged(rows, protocol === 'hls' ? 'cache' : 'edges', leastJoined),
           evidence: [
             { label: 'merged', detail: told(rows) },
             ...(others.length > 0
@@ -60,12 +63,16 @@ export function judgeEconomics(economics: readonly BenchEconomics[]): Judged[] {
         },
       };
     }),
-    ...compared(fronts),
+    ...compared(fronts, leastJoined),
   ];
 }
 
 /** With players of a proxy, that does not merge, there is a connection for each: nothing bounds what is counted. */
-function frontJudged(rows: readonly BenchEconomics[], by: 'cache' | 'edges'): Judged['said'] {
+function frontJudged(
+  rows: readonly BenchEconomics[],
+  by: 'cache' | 'edges',
+  leastJoined: number,
+): Judged['said'] {
   const { mergers = [] } = rows[0]!;
   const actual = `of the most viewers: ${words(rows.at(-1)!)}`;
   const unseen = rows.find(({ viewerBytes, perViewerByte }) => viewerBytes === 0 || perViewerByte === null);
@@ -73,14 +80,19 @@ function frontJudged(rows: readonly BenchEconomics[], by: 'cache' | 'edges'): Ju
   if (unseen !== undefined) {
     return { verdict: 'inconclusive', expected, actual: `no viewer of ${sent(unseen)} got a byte` };
   }
+  const over = rows.find(
+    ({ pulls, healthy }) =>
+      by === 'edges' && mergers.length > 0 && pulls > mergers.length && healthy !== false,
+  );
+  if (over !== undefined) return { verdict: 'fail', expected, actual: words(over) };
+  const doubt = rows.map((row) => doubtOf(row, leastJoined)).find((why) => why !== undefined);
+  if (doubt !== undefined) return { verdict: 'inconclusive', expected, actual: `${doubt}; ${actual}` };
   if (mergers.length === 0) return { verdict: 'pass', expected, actual };
   const blind = rows.find(({ pulls, originBytes }) => pulls === 0 || originBytes === 0);
   if (blind !== undefined) {
     const what = `nothing was seen to leave the origins for ${plural(sent(blind), 'viewer')} that got something`;
     return { verdict: 'inconclusive', expected, actual: what };
   }
-  const over = rows.find(({ pulls }) => by === 'edges' && pulls > mergers.length);
-  if (over !== undefined) return { verdict: 'fail', expected, actual: words(over) };
   const growth = growthOf(rows);
   const most = MOST_GROWTH * mergers.length;
   if (growth !== undefined && growth > most) {
@@ -106,7 +118,7 @@ function growthOf(rows: readonly BenchEconomics[]): number | undefined {
 }
 
 /** Edges behind one that fetches for them, beside as many that fetch by themselves: a local origin. */
-function compared(fronts: readonly (readonly BenchEconomics[])[]): Judged[] {
+function compared(fronts: readonly (readonly BenchEconomics[])[], leastJoined: number): Judged[] {
   const last = fronts
     .map((rows) => rows.at(-1)!)
     .filter(({ mergers = [], protocol }) => mergers.length > 0 && protocol !== 'hls');
@@ -117,6 +129,7 @@ function compared(fronts: readonly (readonly BenchEconomics[])[]): Judged[] {
       .map((few): Judged => {
         const told = `${few.at}: ${words(few)}; ${many.at}: ${words(many)}`;
         const isAlike = sent(few) === sent(many) && many.pulls > few.mergers!.length;
+        const doubt = doubtOf(few, leastJoined) ?? doubtOf(many, leastJoined);
         const isLess =
           few.perViewerByte !== null && many.perViewerByte !== null && few.perViewerByte < many.perViewerByte;
         return {
@@ -125,13 +138,26 @@ function compared(fronts: readonly (readonly BenchEconomics[])[]): Judged[] {
           topology: few.topology,
           engine: few.engine,
           said: {
-            verdict: isAlike ? (isLess ? 'pass' : 'fail') : 'inconclusive',
+            verdict: isAlike && doubt === undefined ? (isLess ? 'pass' : 'fail') : 'inconclusive',
             expected: `a smaller share at ${few.at}, where ${few.mergers!.join(', ')} fetches, than at ${many.at}, where ${many.mergers!.join(', ')} do`,
-            actual: isAlike ? told : `as many viewers, at more edges than one: ${told}`,
+            actual: !isAlike
+              ? `as many viewers, at more edges than one: ${told}`
+              : doubt === undefined
+                ? told
+                : `${doubt}; ${told}`,
           },
         };
       }),
   );
+}
+
+/** Why a row says nothing of as many viewers as were sent. */
+function doubtOf(row: BenchEconomics, leastJoined: number): string | undefined {
+  if (row.players < sent(row) * leastJoined)
+    return `${formatNumber(row.players)} of ${plural(sent(row), 'viewer')} joined`;
+  return row.healthy === false
+    ? `the generator was unhealthy with ${plural(sent(row), 'viewer')}`
+    : undefined;
 }
 
 function words(row: BenchEconomics): string {

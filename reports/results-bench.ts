@@ -168,6 +168,7 @@ export const BenchEconomics = z
       .describe(
         'The same of every second after the first: what baselines compare. Empty with an unhealthy generator.',
       ),
+    healthy: z.boolean().optional().describe('The generator had time to spare.'),
   })
   .meta({ id: 'BenchEconomics', description: 'What a cluster fetches from its origins for what it serves.' });
 export type BenchEconomics = z.infer<typeof BenchEconomics>;

@@ -71,10 +71,12 @@ export function capacityClaims(capacities: readonly Capacity[], bitrate: number)
           note: 'what a client takes is told by the difference of two numbers of them',
         };
       }
+      const { serverKb } = perClient;
+      const each = serverKb === null ? '' : `, ${Math.round(serverKb)} kB each`;
       return {
         ...common,
         comparison: 'beside',
-        measured: `${Math.round(1 / perClient.serverCores)} per core, ${Math.round(perClient.serverKb!)} kB each, up to ${largest} at a time`,
+        measured: `${Math.round(1 / perClient.serverCores)} per core${each}, up to ${largest} at a time`,
         note: `by the CPU time of one more client of ${whose}; no core was driven to its end${busy}. The stream has ${Math.round(bitrate / 1000)} kbit/s${engine === 'srs' ? '' : `, and ${engine} is not SRS`}`,
       };
     });

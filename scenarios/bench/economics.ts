@@ -144,6 +144,7 @@ async function measureFront(
     pulls: isDirect ? clients.joined : pulls,
     perViewerByte: viewerBytes > 0 ? originBytes / viewerBytes : null,
     samples: isDirect || !generator.healthy ? [] : sharesBetween(ticks),
+    healthy: generator.healthy,
   };
 }
 

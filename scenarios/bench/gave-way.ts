@@ -50,9 +50,11 @@ export function perClientOf(steps: readonly BenchStep[]): BenchLadder['perClient
   }
   const slope = (of: (step: BenchStep) => number): number =>
     (of(last) - of(first)) / (last.value - first.value);
+  // Nodes keep what a larger number made them take, and workers end with their step.
+  const isGrowth = steps.slice(0, steps.indexOf(first)).every(({ value }) => value <= first.value);
   return {
     serverCores: slope(({ server }) => server.cores),
-    serverKb: slope(({ server }) => server.rssMb * 1024),
+    serverKb: isGrowth ? slope(({ server }) => server.rssMb * 1024) : null,
     generatorCores: slope(({ generator }) => generator.cpuCores),
     generatorKb: slope(({ generator }) => generator.rssMb * 1024),
   };

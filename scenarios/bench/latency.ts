@@ -49,6 +49,22 @@ export async function measureLatency(
   return cells.filter(({ runs }) => runs.length > 0).map((cell) => summary(site, cell, context.slo));
 }
 
+/** What a latency is wanted of and this machine cannot have, in words; undefined where there is nothing. */
+export function beyondMachine(
+  site: Pick<Site, 'mostPlayers'>,
+  seats: readonly Seat[],
+  { players }: Pick<Profile, 'players'>,
+): string | undefined {
+  const cells = seats.flatMap(({ protocol, entry }) => {
+    const most = site.mostPlayers(entry);
+    return players.filter((count) => count > most).map((count) => ({ count, protocol, most }));
+  });
+  if (cells.length === 0) return undefined;
+  const wanted = cells.map(({ count, protocol }) => `${count} of ${protocol}`).join(', ');
+  const most = Math.min(...cells.map((cell) => cell.most));
+  return `players: ${wanted}, and the open files of a process here are enough for ${most}: raise the limit (ulimit -n)`;
+}
+
 async function run(
   site: Site,
   { seat, players, runs }: Cell,

@@ -11,7 +11,7 @@ import { capacityClaims, hlsClaim, levelClaim } from './claims.ts';
 import { measureJoins, measurePlayers, measurePublishers } from './concurrency.ts';
 import type { BenchContext } from './context.ts';
 import { canBeCounted, measureEconomics } from './economics.ts';
-import { measureLatency } from './latency.ts';
+import { beyondMachine, measureLatency } from './latency.ts';
 import { measureLevels } from './levels.ts';
 import { measureOneNode } from './one-node.ts';
 import { type Part, PUBLISH_PROTOCOLS } from './profile.ts';
@@ -142,6 +142,8 @@ async function atSeats(
   if (parts.includes('latency')) {
     await attempt('latency', async () => {
       bench.latency.push(...(await measureLatency(site, seats, context)));
+      const beyond = beyondMachine(site, seats, context.profile);
+      if (beyond !== undefined) throw new Error(beyond);
     });
   }
   if (!parts.includes('concurrency')) return;

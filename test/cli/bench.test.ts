@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import { type BenchArguments, bench, sloOf } from '../../cli/bench.ts';
 import { ExitCode, UsageError } from '../../cli/output.ts';
 import { LabError } from '../../lab/errors.ts';
-import type { BenchRequest } from '../../scenarios/bench/run.ts';
+import { PROFILE_OF } from '../../scenarios/bench/profile.ts';
+import { type BenchRequest, nothingMeasured } from '../../scenarios/bench/run.ts';
 import { DEFAULT_SLO } from '../../scenarios/bench/slo.ts';
 import { bench as figures, latency, unhealthy } from '../reports/samples-bench.ts';
 import { freePort } from '../support/ports.ts';
@@ -216,6 +217,27 @@ test('--prometheus has what was measured so far, while the rest is', async (t) =
   };
   const args = { ...ARGUMENTS, prometheus: `:${port}`, out: temporary(t) };
   assert.equal(await bench(args, { ...surroundings(), run }), ExitCode.pass);
+});
+
+test('a baseline says nothing of a run that has no figure yet', async (t) => {
+  const port = await freePort();
+  const file = join(temporary(t), 'baseline.json');
+  await bench(
+    { ...ARGUMENTS, saveBaseline: file, out: temporary(t) },
+    { ...surroundings(), run: async () => figures() },
+  );
+  const verdict = async (): Promise<string | undefined> =>
+    /^liveproof_verdict\S* (\S+)$/m.exec(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text())?.[1];
+  const seen: (string | undefined)[] = [];
+  const run = async ({ onMeasured }: BenchRequest) => {
+    seen.push(await verdict());
+    onMeasured!(figures());
+    seen.push(await verdict());
+    return nothingMeasured({ profile: PROFILE_OF.quick, slo: DEFAULT_SLO });
+  };
+  const args = { ...ARGUMENTS, baseline: file, prometheus: `:${port}`, out: temporary(t) };
+  assert.equal(await bench(args, { ...surroundings(), run }), ExitCode.inconclusive);
+  assert.deepEqual(seen, [undefined, '0']);
 });
 
 test('an unhealthy generator is nobody’s failure; a cluster that did not come up has a code of its own', async (t) => {

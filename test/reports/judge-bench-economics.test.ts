@@ -95,6 +95,26 @@ test('nothing that was not seen passes', () => {
   assert.match(actual, /^nothing was seen to leave the origins for 100 viewers/);
 });
 
+test('viewers that did not join, and a generator without time, say nothing of the server', () => {
+  const few = row(3, 1, { requested: 300 });
+  const [verdict, actual] = judged(row(1, 1), few)['economics-balancer']!;
+  assert.equal(verdict, 'inconclusive');
+  assert.match(actual, /^3 of 300 viewers joined; /);
+  // However few they are.
+  assert.equal(judged(row(1, 1), row(90, 4, { requested: 100 }))['economics-balancer']![0], 'fail');
+  const tired = row(100, 100, { healthy: false });
+  assert.equal(judged(row(1, 1), tired)['economics-balancer']![0], 'inconclusive');
+  assert.equal(judged(row(1, 1), row(100, 3, { healthy: true }))['economics-balancer']![0], 'pass');
+  const most = judgeEconomics([row(1, 1), row(299, 3, { requested: 300 })], 0.99);
+  assert.equal(most[0]!.said.verdict, 'pass');
+  const a = { topology: 'local-origin', at: 'front-a', mergers: ['edge-a1', 'edge-a2', 'edge-a3'] };
+  const b = { topology: 'local-origin', at: 'front-b', mergers: ['local-b'] };
+  const check = 'economics-front-b-against-front-a';
+  const asMuch = row(100, 1, { ...b, originBytes: 900_000, perViewerByte: 0.03, healthy: false });
+  assert.equal(judged(row(100, 3, a), asMuch)[check]![0], 'inconclusive');
+  assert.equal(judged(row(90, 3, { ...a, requested: 100 }), row(100, 1, b))[check]![0], 'inconclusive');
+});
+
 test('a local origin takes less than edges that fetch by themselves, or fails', () => {
   const a = { topology: 'local-origin', at: 'front-a', mergers: ['edge-a1', 'edge-a2', 'edge-a3'] };
   const b = { topology: 'local-origin', at: 'front-b', mergers: ['local-b'] };

@@ -69,6 +69,8 @@ test('a ladder of which nothing held is the server’s failure, or nobody’s', 
   const by = (gaveWay: 'server' | 'machine' | 'generator') =>
     verdicts(bench({ ladders: [ladder({ ...none, gaveWay })] }))['bench/players-rtmp'];
   assert.deepEqual([by('server'), by('machine'), by('generator')], ['fail', 'inconclusive', 'inconclusive']);
+  const cutOff = ladder({ ...none, failedAt: 125, gaveWay: 'server', lowerBound: true });
+  assert.equal(verdicts(bench({ ladders: [cutOff] }))['bench/players-rtmp'], 'inconclusive');
 });
 
 test('a ladder that the engine does not offer is unsupported, with the reason', () => {

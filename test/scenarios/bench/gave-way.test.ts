@@ -66,3 +66,13 @@ test('a client costs what the steps that held differ in: what is there anyway is
   assert.ok(Math.abs(per.serverKb! - 102.4) < 1e-6);
   assert.deepEqual(perClientOf([HELD]).serverCores, null);
 });
+
+test('what nodes keep of a larger number is not the memory of a client', () => {
+  const at = (value: number, rssMb: number, holds = true) =>
+    step({ value, holds, server: { cores: value / 1000, rssMb, nodes: [] } });
+  const foot = perClientOf([at(500, 300), at(1000, 450, false), at(250, 440)]);
+  assert.equal(foot.serverKb, null);
+  assert.ok(Math.abs(foot.serverCores! - 0.001) < 1e-9);
+  assert.equal(perClientOf([at(1000, 450, false), at(250, 440), at(500, 441)]).serverKb, null);
+  assert.equal(perClientOf([at(250, 300), at(500, 325), at(1000, 450, false)]).serverKb, 102.4);
+});

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LatencyHistogram } from '../../../drivers/measure/histogram.ts';
-import { measureLatency } from '../../../scenarios/bench/latency.ts';
+import { beyondMachine, measureLatency } from '../../../scenarios/bench/latency.ts';
 import type { Measured, Task } from '../../../scenarios/bench/measure.ts';
 import { PROFILE_OF, type Profile } from '../../../scenarios/bench/profile.ts';
 import type { Seat, Site } from '../../../scenarios/bench/site.ts';
@@ -92,4 +92,10 @@ test('a repetition with an unhealthy generator is told, and gives no sample', as
   for (const { repetitions, discarded, samples, breaches } of cells) {
     assert.deepEqual([repetitions, discarded, samples.latencyP50!.length, breaches], [2, 1, 2, []]);
   }
+});
+
+test('what the open files of this machine are not enough for is told', () => {
+  const beyond = (players: number[]) => beyondMachine(SITE, [seat('rtmp'), seat('flv')], { players });
+  assert.equal(beyond([1, 100, 500]), undefined);
+  assert.match(beyond([1, 100, 1000])!, /^players: 1000 of rtmp, 1000 of flv, .* enough for 500: raise/);
 });
