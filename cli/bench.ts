@@ -49,7 +49,13 @@ import {
   START,
 } from '../scenarios/bench/run.ts';
 import { DEFAULT_SLO } from '../scenarios/bench/slo.ts';
-import { OPEN_UDP, proxyOption, refuseProxyWithoutCluster, refuseSrsWithoutProgram } from './gate-options.ts';
+import {
+  OPEN_UDP,
+  parsePort,
+  proxyOption,
+  refuseProxyWithoutCluster,
+  refuseSrsWithoutProgram,
+} from './gate-options.ts';
 import { addLiveOptions, goLive, type Live, type LiveArguments } from './live.ts';
 import { REAL_SURROUNDINGS, type Surroundings, writeOrTell } from './measured-run.ts';
 import {
@@ -81,7 +87,7 @@ export interface BenchArguments extends LiveArguments {
   readonly srs?: string;
   readonly proxy?: string;
   readonly openUdp?: boolean;
-  readonly basePort?: string;
+  readonly basePort?: number;
   readonly out?: string;
   readonly json?: boolean;
 }
@@ -123,7 +129,7 @@ export function register(program: Command): void {
     .addOption(new Option('--srs <path>', 'the srs binary for engine srs').env('SRS_BIN'))
     .addOption(proxyOption())
     .option('--open-udp', OPEN_UDP)
-    .option('--base-port <port>', 'first of the ports; free ones when left out')
+    .option('--base-port <port>', 'first of the ports; free ones when left out', parsePort)
     .option('--out <dir>', 'where the report goes; a new directory below out/ when left out')
     .option('--json', 'print results.json on stdout, and nothing else');
   addLiveOptions(command)
@@ -339,7 +345,7 @@ function startOf(options: BenchArguments): BenchRequest['start'] {
   return {
     ...programsOf(options),
     ...(openUdp !== undefined && { openUdp }),
-    ...(basePort !== undefined && { basePort: parseCount(basePort) }),
+    ...(basePort !== undefined && { basePort }),
   };
 }
 

@@ -100,7 +100,20 @@ export function repeatOf(
   if (openUdp) where.push('--open-udp');
   if (maxCpuWait !== undefined) where.push('--max-cpu-wait', `${maxCpuWait}ms`);
   const only = kind === 'mutants' && mutant !== undefined ? ['--no-healthy'] : [];
-  return ['liveproof', kind, check, ...where, ...only, '--seed', String(seed)].map(quoted).join(' ');
+  const words = [
+    'npm',
+    'run',
+    '-s',
+    'liveproof',
+    '--',
+    kind,
+    check,
+    ...where,
+    ...only,
+    '--seed',
+    String(seed),
+  ];
+  return words.map(quoted).join(' ');
 }
 
 /** Without them the same cluster would be refused, or its check unsupported. */
@@ -143,7 +156,8 @@ export function engineOption(): Option {
   ).choices(['builtin', 'srs', 'nginx-rtmp'] satisfies EngineName[]);
 }
 
-function parsePort(text: string): number {
+/** The ports of a topology are a range from here on, below the ephemeral ones. */
+export function parsePort(text: string): number {
   const port = Number(text);
   if (!Number.isInteger(port) || port < 1024 || port > 32_000) {
     throw new InvalidArgumentError('A base port is a whole number from 1024 to 32000.');

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { labDown, labStatus, labUp } from '../lab/daemon.ts';
 import { composeDown, refuseWhileComposed } from '../lab/runners/compose-lab.ts';
 import { DEFAULT_TOPOLOGY, TOPOLOGIES, topologyByName } from '../lab/topologies/index.ts';
@@ -6,6 +6,7 @@ import { enginesOf } from '../lab/topology.ts';
 import {
   engineOption,
   OPEN_UDP,
+  parsePort,
   proxyOption,
   refuseProxyWithoutCluster,
   refuseSrsWithoutProgram,
@@ -115,15 +116,6 @@ function directoryOption(): Option {
   return new Option('--dir <dir>', 'where the lab keeps its state and its logs; one lab each').default(
     'out/lab',
   );
-}
-
-function parsePort(text: string): number {
-  const port = Number(text);
-  // The topology needs a range from here on, below the ephemeral ports.
-  if (!Number.isInteger(port) || port < 1024 || port > 32_000) {
-    throw new InvalidArgumentError('A base port is a whole number from 1024 to 32000.');
-  }
-  return port;
 }
 
 async function up(options: UpCommandOptions): Promise<void> {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type BenchArguments, bench, sloOf } from '../../cli/bench.ts';
+import { Command } from 'commander';
+import { type BenchArguments, bench, register, sloOf } from '../../cli/bench.ts';
 import { ExitCode, UsageError } from '../../cli/output.ts';
 import { LabError } from '../../lab/errors.ts';
 import { PROFILE_OF } from '../../scenarios/bench/profile.ts';
@@ -264,6 +265,16 @@ test('the SLO is set term by term', () => {
   for (const wrong of ['joined=2', 'speed=1', 'latency=fast', 'loss', 'joined']) {
     assert.throws(() => sloOf(wrong), UsageError, wrong);
   }
+});
+
+test('ports that no node can have are wrong use', async () => {
+  const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
+  register(program);
+  program.commands[0]!.exitOverride().configureOutput({ writeErr: () => {} });
+  await assert.rejects(program.parseAsync(['bench', '--base-port', '70000'], { from: 'user' }), {
+    code: 'commander.invalidArgument',
+    message: /A base port is a whole number from 1024 to 32000/,
+  });
 });
 
 test('wrong use is told before anything is started', async (t) => {

@@ -98,18 +98,21 @@ test('the command that repeats a check may do what the gate might', () => {
   const target = { ...GATE, target: 'staging.yaml' };
   const repeated = (more: Partial<GateOptions>): string =>
     repeatOf('gate', { ...target, ...more }, 7, finding({ check: 'failover/edge-killed' }));
-  assert.equal(repeated({}), 'liveproof gate failover/edge-killed --target staging.yaml --seed 7');
+  assert.equal(
+    repeated({}),
+    'npm run -s liveproof -- gate failover/edge-killed --target staging.yaml --seed 7',
+  );
   assert.equal(
     repeated({
       allowRemote: true,
       allowDisruption: true,
       allowHosts: ['a.example.net', '*.cdn.example.net'],
     }),
-    "liveproof gate failover/edge-killed --target staging.yaml --allow-remote --allow-disruption --allow-hosts 'a.example.net,*.cdn.example.net' --seed 7",
+    "npm run -s liveproof -- gate failover/edge-killed --target staging.yaml --allow-remote --allow-disruption --allow-hosts 'a.example.net,*.cdn.example.net' --seed 7",
   );
   const srs = finding({ engine: 'srs' });
   assert.equal(
     repeatOf('gate', { ...GATE, runner: 'compose', srs: '/of/SRS_BIN' }, 7, srs),
-    'liveproof gate back-to-source/merged-per-edge --topology edge-cluster --runner compose --seed 7',
+    'npm run -s liveproof -- gate back-to-source/merged-per-edge --topology edge-cluster --runner compose --seed 7',
   );
 });

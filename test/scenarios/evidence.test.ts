@@ -110,10 +110,10 @@ test('the command names the check, its cluster and the seed, and is safe in a sh
   });
   assert.equal(
     repeatOf('gate', { topology: [], srs: '/opt/my srs' }, 7, failed),
-    "liveproof gate fan-out/spread --topology edge-cluster --engine srs --srs '/opt/my srs' --seed 7",
+    "npm run -s liveproof -- gate fan-out/spread --topology edge-cluster --engine srs --srs '/opt/my srs' --seed 7",
   );
   assert.equal(
     repeatOf('mutants', { topology: [] }, 7, { ...failed, mutant: 'media-drops-frames' }),
-    'liveproof mutants fan-out/spread --topology edge-cluster --no-healthy --seed 7',
+    'npm run -s liveproof -- mutants fan-out/spread --topology edge-cluster --no-healthy --seed 7',
   );
 });
