@@ -301,34 +301,38 @@ function claims({ name, members }: Workload): Manifest[] {
 
 // ---- services ----
 
-/** Inside the cluster under the node's name; what viewers and encoders come through is a load balancer (the guide's SLB). */
+/**
+ * Inside the cluster under the node's name; what viewers and encoders come through is a load balancer (the guide's SLB),
+ * and all ports of the same pods are inside under the name of the topology's HAProxy, or else as `NAME-inside`.
+ */
 function services(workload: Workload, plan: KubernetesPlan): Manifest[] {
   const { name, members } = workload;
   const [main, ...webs] = members;
+  const { spec, image } = main!;
   const front = plan.fronts.find(({ of }) => of === name);
-  const reached = isReached(main!.spec.name, plan);
   const inside = portsOf(main!).filter(({ name }) => name !== 'exporter');
-  const outside = inside.filter(({ name }) => ['rtmp', 'http'].includes(name) || (front && name === 'api'));
-  const isEntry =
-    front !== undefined ||
-    main!.spec.role === 'edge' ||
-    main!.spec.web === 'cache' ||
-    main!.image === 'nginx-rtmp';
   const list: Manifest[] = [];
-  if (reached && !isEntry) list.push(service(name, name, inside));
-  if (front !== undefined && isReached(front.name, plan)) list.push(service(front.name, name, inside));
-  if (isEntry) {
-    const ports =
-      main!.spec.web === 'cache'
-        ? inside.slice(0, 1).map(({ name }) => ({ name, port: 80, to: name }))
-        : outside;
-    list.push(service(name, name, ports, 'LoadBalancer'));
-  }
-  for (const web of webs) {
-    const [http] = portsOf(web);
-    list.push(service(web.name, name, [{ name: http!.name, port: 80, to: http!.name }], 'LoadBalancer'));
-  }
-  return list;
+  if (spec.web === 'cache') list.push(onPort80(name, main!));
+  else if (front !== undefined || spec.role === 'edge' || image === 'nginx-rtmp') {
+    list.push(service(front?.name ?? `${name}-inside`, name, inside));
+    list.push(service(name, name, inside.filter(isForAll(image)), 'LoadBalancer'));
+  } else if (isReached(spec.name, plan)) list.push(service(name, name, inside));
+  return [...list, ...webs.map((web) => onPort80(name, web))];
+}
+
+/**
+ * Who reaches an HTTP API may end anybody's session, and it asks nobody who they are. The HTTP server of nginx-rtmp has
+ * statistics and no media: that is its Nginx's.
+ */
+function isForAll(image: ImageName): (port: { readonly name: string }) => boolean {
+  const names = image === 'nginx-rtmp' ? ['rtmp'] : ['rtmp', 'http'];
+  return ({ name }) => names.includes(name);
+}
+
+/** What an Nginx serves. */
+function onPort80(workload: string, web: Member): Manifest {
+  const { name } = portsOf(web)[0]!;
+  return service(web.name, workload, [{ name, port: 80, to: name }], 'LoadBalancer');
 }
 
 /** Some node's configuration names it. */

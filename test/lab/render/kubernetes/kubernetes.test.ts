@@ -248,6 +248,39 @@ describe('services', () => {
       assert.deepEqual(system, [], `${name}: nobody outside may register an origin`);
     }
   });
+
+  test('have outside what viewers and encoders need alone, and inside, for who watches, all of the same pods', () => {
+    const portsOf = (type: string) =>
+      ofKind('Service')
+        .filter(({ document }) => document.spec!.type === type)
+        .flatMap(({ folder, document: { metadata, spec } }) =>
+          spec!.ports!.map(({ port, targetPort }) => `${folder}/${metadata.name}:${port} ${targetPort}`),
+        );
+    assert.deepEqual(portsOf('LoadBalancer').sort(), [
+      'edge-cluster/cache:80 cache-http',
+      'edge-cluster/edge:1935 rtmp',
+      'edge-cluster/edge:8080 http',
+      'edge-cluster/web:80 web-http',
+      // Not its HTTP server, which has /stat.
+      'nginx-rtmp/live:1935 rtmp',
+      'nginx-rtmp/web:80 web-http',
+      'proxy-redis/edge:1935 rtmp',
+      'proxy-redis/edge:8080 http',
+      'proxy-redis/proxy:1935 rtmp',
+      'proxy-redis/proxy:8080 http',
+    ]);
+    const watched = [
+      'edge-cluster/balancer',
+      'nginx-rtmp/live-inside',
+      'proxy-redis/balancer',
+      'proxy-redis/edge-inside',
+    ];
+    const inside = portsOf('ClusterIP');
+    for (const name of watched) {
+      for (const port of ['1935 rtmp', '8080 http', '1985 api'])
+        assert.ok(inside.includes(`${name}:${port}`), `${name}:${port}`);
+    }
+  });
 });
 
 test('media nodes set their own limit of open files, whatever the machine gives, and become what they are told', () => {
