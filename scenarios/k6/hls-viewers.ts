@@ -2,7 +2,7 @@
  * HLS viewers, run by k6: one per virtual user. Latency, loss and stalls come from the stamp in every frame, read by the
  * same code as in our swarm.
  *
- *   k6 run -e URLS=http://127.1.0.6:8080/live/a.m3u8 -e CLIENTS=100 scenarios/k6/hls-viewers.ts
+ *   k6 run -e URLS=http://127.1.0.6:8080/live/a.m3u8 -e CLIENTS=20 -e INSPECT=10 scenarios/k6/hls-viewers.ts
  *
  * Environment: URLS (separated by commas; required), CLIENTS (10), RAMP (seconds, 5), DURATION (seconds after the ramp,
  * 30), INSPECT (1: every viewer reads every frame; N: of each URL one viewer in N does, the others load and throw away,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readOffer } from '../../../lab/builtin/rtc/negotiate.ts';
@@ -7,6 +8,7 @@ import { parseSdp } from '../../../protocols/sdp/parse.ts';
 import { candidates } from '../../../scenarios/benchmark/k6-program.ts';
 import { treeUsage } from '../../../scenarios/benchmark/tree-usage.ts';
 import { isAccepted } from '../../../scenarios/k6/parts/api-answer.ts';
+import { assignmentOf } from '../../../scenarios/k6/parts/assignment.ts';
 import { signallingOffer } from '../../../scenarios/k6/parts/offer.ts';
 import { resolveUri } from '../../../scenarios/k6/parts/resolve-uri.ts';
 
@@ -62,4 +64,20 @@ test('what a process takes is told, of one that is gone nothing', () => {
   const { cpuSeconds, pssMb } = treeUsage(process.pid);
   assert.ok(cpuSeconds > 0 && pssMb > 5, `${cpuSeconds} s, ${pssMb} MB`);
   assert.deepEqual(treeUsage(2 ** 30), { cpuSeconds: 0, pssMb: 0 });
+});
+
+test('the commands that are documented let no more viewers look into frames than k6 bears', () => {
+  // docs/k6.md, What a viewer costs: with 2 of 20 k6 lags by 80 ms, with 3 of 30 by 102, and 100 are borne.
+  const most = 2;
+  const texts = ['docs/k6.md', 'scenarios/k6/hls-viewers.ts'].map((file) => readFileSync(file, 'utf8'));
+  const commands = texts.join('\n').match(/k6 run -e [^\n]*hls-viewers\.ts$/gm) ?? [];
+  assert.equal(commands.length, 3);
+  for (const command of commands) {
+    const setting = (name: string) => Number(new RegExp(`-e ${name}=(\\d+) `).exec(command)?.[1]);
+    const viewers = Array.from({ length: setting('CLIENTS') }, (_, index) =>
+      assignmentOf({ idInTest: index + 1, idInInstance: index + 1 }, ['url'], setting('INSPECT') || 1),
+    );
+    const looking = viewers.filter(({ inspect }) => inspect).length;
+    assert.ok(looking >= 1 && looking <= most, `${looking} of ${viewers.length}: ${command}`);
+  }
 });

@@ -8,6 +8,7 @@ import { parseAllDocuments } from 'yaml';
 import { register as registerLoad } from '../../../../cli/load.ts';
 import { register as registerMerge } from '../../../../cli/merge.ts';
 import { KUBERNETES_CLUSTERS, renderKubernetes } from '../../../../lab/render/kubernetes.ts';
+import { assignmentOf } from '../../../../scenarios/k6/parts/assignment.ts';
 import { type Schema, schemaOf, TEST_RUN, validate } from './schema.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../../..');
@@ -19,6 +20,7 @@ interface Container {
   readonly args?: readonly string[];
   readonly env?: readonly {
     readonly name: string;
+    readonly value?: string;
     readonly valueFrom?: { readonly configMapKeyRef?: { readonly name: string; readonly key: string } };
   }[];
   readonly command?: readonly string[];
@@ -49,6 +51,8 @@ interface Document {
   readonly spec?: {
     readonly type?: string;
     readonly replicas?: number;
+    readonly parallelism?: number;
+    readonly runner?: Pick<Container, 'env'>;
     readonly selector?: Readonly<Record<string, string>>;
     readonly ports?: readonly { readonly port: number; readonly targetPort: string }[];
     readonly template?: {
@@ -343,6 +347,17 @@ test('a load and its merge have a folder of their own, so that a shard of the lo
   assert.deepEqual(written.slice(0, 2), ['/results/1796000000/0', '/results/1796000000/1']);
   assert.equal(outOf(merged('1796000000')), '/results/1796000000/all');
   assert.ok(merged('1796000600').every((text) => !text.includes('1796000000')));
+});
+
+test('on every runner of k6 as many viewers look into frames as k6 bears', () => {
+  const { parallelism, runner } = ofKind('TestRun')[0]!.document.spec!;
+  const setting = (name: string) => Number(runner!.env!.find((one) => one.name === name)!.value);
+  const ofRunner = setting('CLIENTS') / parallelism!;
+  const looking = Array.from({ length: ofRunner }, (_, index) => index + 1).filter(
+    (number) => assignmentOf({ idInTest: number, idInInstance: number }, ['url'], setting('INSPECT')).inspect,
+  );
+  // docs/k6.md, What a viewer costs: a third is one too many.
+  assert.equal(looking.length, 2);
 });
 
 test('images are made of files that there are, and that Docker is given', () => {
