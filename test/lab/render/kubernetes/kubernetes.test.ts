@@ -13,6 +13,7 @@ import { type Schema, schemaOf, TEST_RUN, validate } from './schema.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../../..');
 const FOLDER = join(ROOT, 'deploy/kubernetes');
+const README = readFileSync(join(FOLDER, 'README.md'), 'utf8');
 
 interface Container {
   readonly name: string;
@@ -358,6 +359,14 @@ test('on every runner of k6 as many viewers look into frames as k6 bears', () =>
   );
   // docs/k6.md, What a viewer costs: a third is one too many.
   assert.equal(looking.length, 2);
+});
+
+test('the README copies the report out of a pod that is ready: `kubectl run` does not wait for it', () => {
+  const [, commands = ''] = /```\n(kubectl run .*?)```/s.exec(README) ?? [];
+  const [, pod] = /^kubectl run (\S+) /.exec(commands) ?? [];
+  const waited = commands.indexOf(`\nkubectl wait --for=condition=Ready --timeout=2m pod/${pod}\n`);
+  const copied = commands.indexOf(`\nkubectl cp "${pod}:`);
+  assert.ok(waited > 0 && copied > waited, commands);
 });
 
 test('images are made of files that there are, and that Docker is given', () => {
