@@ -7,6 +7,7 @@ import { Command } from 'commander';
 import { parseAllDocuments } from 'yaml';
 import { register as registerLoad } from '../../../../cli/load.ts';
 import { register as registerMerge } from '../../../../cli/merge.ts';
+import { streamUrlOf } from '../../../../lab/builtin/proxy/load-balancer.ts';
 import { KUBERNETES_CLUSTERS, renderKubernetes } from '../../../../lab/render/kubernetes.ts';
 import { assignmentOf } from '../../../../scenarios/k6/parts/assignment.ts';
 import { type Schema, schemaOf, TEST_RUN, validate } from './schema.ts';
@@ -367,6 +368,32 @@ test('the README copies the report out of a pod that is ready: `kubectl run` doe
   const waited = commands.indexOf(`\nkubectl wait --for=condition=Ready --timeout=2m pod/${pod}\n`);
   const copied = commands.indexOf(`\nkubectl cp "${pod}:`);
   assert.ok(waited > 0 && copied > waited, commands);
+});
+
+describe('the README has one stream of proxy-redis for all who publish and play it', () => {
+  const names = (host: string, vhost = '') => streamUrlOf({ host, vhost, app: 'live', stream: 'livestream' });
+  const anywhere = names('10.96.0.1');
+
+  test('by addresses, since a proxy takes a name with a dot for a vhost', () => {
+    const urls = [...README.matchAll(/=(\w+:\/\/)\$\(address (\w+)\)(:\d+)?\/live\//g)];
+    assert.deepEqual(
+      urls.map(([, scheme, name, port = '']) => `${scheme}${name}${port}`),
+      ['rtmp://edge', 'http://proxy:8080'],
+    );
+    assert.doesNotMatch(README, /:\/\/[\w-]+\.liveproof-proxy-redis/);
+    assert.equal(names('198.51.100.7'), anywhere);
+    assert.notEqual(names('proxy.liveproof-proxy-redis'), names('edge.liveproof-proxy-redis'));
+  });
+
+  test('by names without a dot, or by the default vhost in the URL, with a parameter beside it', () => {
+    const [, parameters = ''] = /`\?(vhost=[^`]*)` on all URLs/.exec(README) ?? [];
+    const [vhost, beside] = parameters.split('&');
+    assert.ok(beside, 'SRS drops a default vhost that stands alone');
+    for (const name of ['proxy', 'edge']) {
+      assert.equal(names(name), anywhere);
+      assert.equal(names(`${name}.liveproof-proxy-redis`, vhost!.slice('vhost='.length)), anywhere);
+    }
+  });
 });
 
 test('images are made of files that there are, and that Docker is given', () => {
