@@ -5,7 +5,7 @@
  * the stream id of an SRT URL, between commas and maybe percent-encoded.
  */
 const SECRET_PARAMETER =
-  /((?:[?&,]|%3F|%26|%2C)(?:[a-z_]*token|secret|[a-z_]*key|[a-z_]*secret|sign|signature|auth|pass|passwd|password)(?:=|%3D))[^&\s"'<>\\,;]+/gi;
+  /((?:[?&,]|%3F|%26|%2C)(?:[a-z_-]*(?:token|key|secret|signature)|sig|sign|auth|jwt|pass|passwd|password|pwd|hdnts|hdnea)(?:=|%3D))[^&\s"'<>\\,;]+/gi;
 /** Of SRT: any text, so that it ends with its parameter alone. */
 const PASSPHRASE = /([?&]passphrase=)[^&\s"\\]+/gi;
 /** RFC 6750 section 2.1, as a header of HTTP or in what a server says of it. */

@@ -17,6 +17,28 @@ test('tokens, signatures and passwords in URLs are masked, and nothing else is',
   assert.equal(maskSecrets(plain), plain);
 });
 
+test('so are those of other servers and of CDNs: by words with hyphens, by JWT, by signed URLs of storage and of Akamai', () => {
+  const names = [
+    'pwd',
+    'jwt',
+    'access-token',
+    'X-Amz-Signature',
+    'X-Amz-Security-Token',
+    'sig',
+    'hdnts',
+    'hdnea',
+  ];
+  for (const name of names) {
+    const value = 'exp=1~acl=/*~hmac=0a';
+    assert.equal(
+      maskSecrets(`http://h/x.flv?a=b&${name}=${value}&c=d`),
+      `http://h/x.flv?a=b&${name}=***&c=d`,
+    );
+  }
+  const plain = 'http://h/x.flv?X-Amz-Expires=60&design=3&jwts=1&pwds=2';
+  assert.equal(maskSecrets(plain), plain);
+});
+
 test('SRT passphrases whole, secrets in stream ids, and bearer tokens', () => {
   assert.equal(
     maskSecrets('srt://h:1?passphrase=a,b;c\'d<e&latency=1 {"u":"srt://h:1?mode=x&PASSPHRASE=q"}'),
