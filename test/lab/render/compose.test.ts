@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
+import { readEnvironment } from '../../../lab/builtin/proxy/environment.ts';
 import { renderCompose } from '../../../lab/render/compose.ts';
 import { IMAGES, PORTS_OF_ALL, PROFILES, placeCluster, profileOf } from '../../../lab/render/compose-plan.ts';
 import { K6_VERSION } from '../../../scenarios/benchmark/k6-program.ts';
@@ -202,6 +207,72 @@ describe('k6', () => {
     const hosts = [...text.matchAll(/http:\/\/([a-z]+-[a-z\d-]+):8080/g)].map(([, host]) => host!);
     assert.ok(hosts.length > 0);
     for (const host of hosts) assert.ok(host in document.services, host);
+  });
+});
+
+describe('the image of the proxy, by itself', () => {
+  const [, dockerfile] = readFileSync(join(ROOT, 'Dockerfile'), 'utf8')
+    .replaceAll('\\\n', '')
+    .split(/^FROM .* AS build$/m);
+  const preset = Object.fromEntries(
+    [...dockerfile!.matchAll(/^ENV (.*)$/gm)].flatMap(([, line]) =>
+      line!
+        .trim()
+        .split(/\s+/)
+        .map((pair) => pair.split('=') as [string, string]),
+    ),
+  );
+
+  test('listens to what it exposes, on every address', () => {
+    const { rtmp, http, api, system, webrtc, srt } = readEnvironment(preset);
+    const [, exposed] = /^EXPOSE (.*)$/m.exec(dockerfile!)!;
+    const tcp = [rtmp, http, api, system].map(({ port }) => `${port}`);
+    const udp = [webrtc, srt].map(({ port }) => `${port}/udp`);
+    assert.deepEqual(exposed!.split(' '), [...tcp, ...udp]);
+    for (const { host } of [rtmp, http, api, system, webrtc, srt]) assert.equal(host, '0.0.0.0');
+  });
+
+  test('changes nothing of the clusters, which set all of it', () => {
+    const proxies = services.filter(([, { command }]) => command?.[0] === 'proxy.mjs');
+    assert.ok(proxies.length >= 3);
+    for (const [name, { environment }] of proxies)
+      for (const variable of Object.keys(preset).filter((one) => one !== 'NODE_ENV'))
+        assert.ok(environment![variable] !== undefined, `${name}: ${variable}`);
+  });
+
+  test('is asked for its health where it listens, in every form that the variable has', async (t) => {
+    const [, line] = /^HEALTHCHECK .* CMD (\[.*\])$/m.exec(dockerfile!)!;
+    const [program, ...args] = JSON.parse(line!) as string[];
+    assert.equal(program, 'node');
+    const server = createServer((request, response) => {
+      response.writeHead(request.url === '/api/v1/versions' ? 200 : 404).end();
+    }).listen(0, '127.0.0.7');
+    t.after(() => server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const health = (environment: Readonly<Record<string, string>>) =>
+      new Promise<number>((resolve) => {
+        const child = spawn(process.execPath, args, { env: { ...preset, ...environment }, stdio: 'ignore' });
+        child.on('exit', (code) => resolve(code ?? -1));
+      });
+    const forms: Readonly<Record<string, string>>[] = [
+      { PROXY_BIND: '127.0.0.7', PROXY_HTTP_API: `${port}` },
+      { PROXY_BIND: '127.0.0.7', PROXY_HTTP_API: `:${port}` },
+      { PROXY_HTTP_API: `127.0.0.7:${port}` },
+    ];
+    for (const form of forms) {
+      const { host, port: at } = readEnvironment(form).api;
+      assert.deepEqual([host, at], ['127.0.0.7', port]);
+      assert.equal(await health(form), 0, JSON.stringify(form));
+    }
+    const all = createServer((_, response) => response.end()).listen(0, '0.0.0.0');
+    t.after(() => all.close());
+    await once(all, 'listening');
+    const number = (all.address() as AddressInfo).port;
+    assert.equal(await health({ PROXY_HTTP_API: `0.0.0.0:${number}` }), 0);
+    assert.equal(await health({ PROXY_HTTP_API: `${number}` }), 0);
+    all.close();
+    assert.equal(await health({ PROXY_HTTP_API: `${number}` }), 1);
   });
 });
 
