@@ -152,7 +152,16 @@ export function withoutUdp(topology: Topology): Topology {
 }
 
 /** Whether it is a balancer in front of proxies: its API and registration ports are theirs. */
-export function isProxyFront({ role, upstreams }: NodeSpec, { nodes }: Topology): boolean {
-  const behind = nodes.filter(({ name }) => upstreams.includes(name));
-  return role === 'balancer' && behind.length > 0 && behind.every((node) => node.role === 'proxy');
+export function isProxyFront(spec: NodeSpec, topology: Topology): boolean {
+  return isFrontOf('proxy', spec, topology);
+}
+
+/** A balancer in front of masters: for publishers, over RTMP alone. */
+export function isMasterFront(spec: NodeSpec, topology: Topology): boolean {
+  return isFrontOf('master', spec, topology);
+}
+
+function isFrontOf(behind: Role, { role, upstreams }: NodeSpec, { nodes }: Topology): boolean {
+  const servers = nodes.filter(({ name }) => upstreams.includes(name));
+  return role === 'balancer' && servers.length > 0 && servers.every((node) => node.role === behind);
 }

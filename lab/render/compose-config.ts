@@ -2,7 +2,7 @@
 import type { StreamManagerConfig } from '../builtin/stream-manager/config.ts';
 import { type ClusterPlan, linksOf, settingsOf, WANTED_CONNECTIONS } from '../runners/launch.ts';
 import { coworkersOf, heartbeatMs, hooksOf, registrationOf } from '../runners/registration.ts';
-import { isProxyFront, type MediaSettings } from '../topology.ts';
+import { isMasterFront, isProxyFront, type MediaSettings } from '../topology.ts';
 import { EXPORTER_PORT, type PlacedCluster, type PlacedNode, planOf } from './compose-plan.ts';
 import { renderHaproxy } from './haproxy.ts';
 import { renderNginx } from './nginx.ts';
@@ -130,11 +130,8 @@ function haproxy({ spec, inner }: PlacedNode, cluster: PlacedCluster, plan: Clus
       systemPort: ports.system,
     };
   });
-  const masters = plan.topology.nodes.some(
-    ({ name, role }) => role === 'master' && spec.upstreams.includes(name),
-  );
   return renderHaproxy({
-    front: isFront ? 'proxies' : masters ? 'masters' : 'edges',
+    front: isFront ? 'proxies' : isMasterFront(spec, cluster.topology) ? 'masters' : 'edges',
     host: ANY,
     rtmpPort: inner.rtmp,
     httpPort: inner.http,

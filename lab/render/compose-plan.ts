@@ -3,7 +3,13 @@ import type { NodePorts } from '../cluster.ts';
 import { type ChosenPorts, kindsOf, linksFrom } from '../ports.ts';
 import type { ClusterPlan } from '../runners/launch.ts';
 import { topologyByName } from '../topologies/index.ts';
-import type { EngineName, MediaSettings, NodeSpec, Topology } from '../topology.ts';
+import {
+  type EngineName,
+  isMasterFront,
+  type MediaSettings,
+  type NodeSpec,
+  type Topology,
+} from '../topology.ts';
 
 /** By version, so that a lab of today is that of next year. */
 export const IMAGES = {
@@ -157,6 +163,8 @@ export function placeCluster(profile: Profile, placement: Placement = {}): Place
 /** Those that it listens to. */
 function portsOf(spec: NodeSpec, topology: Topology): (keyof NodePorts)[] {
   switch (spec.role) {
+    case 'balancer':
+      return isMasterFront(spec, topology) ? ['rtmp', 'api'] : kindsOf(spec, topology);
     case 'web':
       return spec.web === 'stream' ? ['rtmp', 'http', 'api'] : ['http', 'api'];
     case 'redis':

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { MutantId } from '../builtin/mutants.ts';
 import { LabError, LabErrorCode } from '../errors.ts';
 import { type HaproxyInput, renderHaproxy } from '../render/haproxy.ts';
-import { isProxyFront, type NodeSpec } from '../topology.ts';
+import { isMasterFront, isProxyFront, type NodeSpec } from '../topology.ts';
 import { balancerReady, statsPortOf } from './balancer.ts';
 import { findProgram } from './find-program.ts';
 import { addressOf, type ClusterPlan, connectionsFor, type Launcher, mutantsOf } from './launch.ts';
@@ -65,8 +65,7 @@ const ONE_SERVER: Readonly<Record<HaproxyInput['front'], MutantId>> = {
 
 function frontOf(spec: NodeSpec, { topology }: ClusterPlan): HaproxyInput['front'] {
   if (isProxyFront(spec, topology)) return 'proxies';
-  const behind = topology.nodes.filter(({ name }) => spec.upstreams.includes(name));
-  return behind.every(({ role }) => role === 'master') ? 'masters' : 'edges';
+  return isMasterFront(spec, topology) ? 'masters' : 'edges';
 }
 
 function serversOf(spec: NodeSpec, plan: ClusterPlan) {

@@ -130,6 +130,19 @@ describe('docker-compose.yml', () => {
     }
   });
 
+  test('publishes of a balancer what it binds, and no more', () => {
+    const balancers = PROFILES.flatMap(({ profile }) => placeCluster(profile).nodes).filter(
+      ({ image }) => image === 'haproxy',
+    );
+    assert.ok(balancers.length >= 3);
+    for (const { service: name, spec } of balancers) {
+      const text = files.get(`${name.slice(0, -spec.name.length - 1)}/${spec.name}.cfg`)!;
+      const bound = [...text.matchAll(/^ {4}bind 0\.0\.0\.0:(\d+)$/gm)].map(([, port]) => port!);
+      const published = document.services[name]!.ports.map((port) => port.split(':')[2]!);
+      assert.deepEqual(published.sort(), bound.sort(), name);
+    }
+  });
+
   test('names images by version', () => {
     for (const image of Object.values(IMAGES)) assert.match(image, /:v?\d+\.\d+/);
     for (const [name, { image }] of all) assert.ok(Object.values<string>(IMAGES).includes(image), name);
