@@ -135,6 +135,18 @@ export class SrtpReceiver {
     this.transform.crypt(bytes, payloadStart, peekedEnd);
   }
 
+  /**
+   * Whether its rollover counter is not sure enough to leave it sealed: nothing of its source was genuine yet, or a window
+   * has gone by since. An estimate holds for 2^15 packets after a genuine one (RFC 3711 section 3.3.1), and only those that
+   * are genuine may move it: who opens the uncertain ones never loses count, whatever else it leaves sealed.
+   */
+  isUncertain(bytes: Uint8Array, start: number): boolean {
+    const window = this.windowOf(uint32(bytes, start + 8));
+    if (window === undefined) return true;
+    const ahead = (((bytes[start + 2]! << 8) | bytes[start + 3]!) - window.highest) & 0xffff;
+    return ahead >= WINDOW && ahead < HALF;
+  }
+
   private refuse(): number {
     this.forged++;
     return Unprotected.forged;

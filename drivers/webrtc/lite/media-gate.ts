@@ -8,6 +8,7 @@
  * | audio | nothing is decrypted: what there is to know of it stands in its header |
  * | of a sample of access units (the first ones, then one of 50), and of audio packets | authenticated and decrypted |
  * | of unknown payload types, or padded | authenticated and decrypted |
+ * | the first of a source, and one of some 1000 that are sealed: rollover counters want it | authenticated and decrypted |
  *
  * In full mode all are. So the stamps give frame number, clock and stream id, sequence numbers tell what is missing, and
  * NAL headers tell keyframes from others; the checksum over the slices is compared in the sample only. In all other
@@ -79,6 +80,7 @@ export class MediaGate {
     const kind = this.kinds[bytes[1]! & 0x7f]!;
     const sealed = (bytes[0]! & PADDING) === 0 && kind !== PayloadKind.other && !this.isSampled(bytes, kind);
     if (!sealed) this.open(bytes, start, now, false);
+    else if (this.srtp.isUncertain(bytes, 0)) this.open(bytes, start, now, kind === PayloadKind.h264);
     else if (kind === PayloadKind.audio) this.audio(bytes, start, now);
     else if (end - start - this.srtp.tagSize <= STAMP_PAYLOAD) this.open(bytes, start, now, true);
     else this.video(bytes, start, now);

@@ -143,7 +143,83 @@ test('audio does not use up the first access units', () => {
   push(SLICE, VIDEO, 100);
   push(SLICE, VIDEO, 200);
   push(SLICE, VIDEO, 300);
-  assert.deepEqual([gate.figures.opened, gate.figures.peeked], [2, 11]);
+  // With the first of the source.
+  assert.deepEqual([gate.figures.opened, gate.figures.peeked], [3, 10]);
+});
+
+/** Opus packets of 20 ms as they go out, with these indices: sequence numbers that are not cut to 16 bits. */
+function opus(indices: Iterable<number>, ssrc = 10): Uint8Array[] {
+  const sender = new SrtpSender(keys, nodeSrtpCrypto);
+  return Array.from(indices, (index) => {
+    const header = { payloadType: AUDIO, sequence: index & 0xffff, timestamp: index * 960, ssrc };
+    return sender.protect(encodeRtp(header, Uint8Array.of(0xfc, index & 0xff)));
+  });
+}
+
+function* range(from: number, to: number, step = 1): Generator<number> {
+  for (let index = from; index < to; index += step) yield index;
+}
+
+test('audio whose sequence numbers begin anew before any was in the sample is opened all the same', () => {
+  const packets = opus(range(65_526, 66_026));
+  for (let player = 0; player < 40; player++) {
+    const { gate, seen } = rig(50, 0, Math.imul(player, 0x9e3779b1));
+    for (const packet of packets) gate.push(packet.slice(), 0);
+    assert.deepEqual([gate.figures.forged, gate.figures.replayed, seen.length], [0, 0, 500]);
+  }
+});
+
+test('audio that is hardly ever in the sample is opened after any wrap, whatever was lost before', () => {
+  const all = [...range(65_526, 200_000)];
+  // Without those that would be opened if it were always the same sequence numbers.
+  const thin = all.filter((index) => index % 1024 > 40);
+  const far = [...range(65_526, 1_000_000, 30_000)];
+  for (const [indices, openedOfThem] of [
+    [all, Math.ceil(all.length / 1024)],
+    [thin, Math.ceil(all.length / 1024)],
+    [far, far.length],
+  ] as const) {
+    const { gate, seen } = rig(NEVER);
+    for (const packet of opus(indices)) gate.push(packet, 0);
+    const { opened, forged, replayed } = gate.figures;
+    assert.deepEqual([opened, forged, replayed, seen.length], [openedOfThem, 0, 0, indices.length]);
+  }
+});
+
+test('audio that overtook others before the first wrap is given up, and those are not', () => {
+  const [a, b, c, ...rest] = opus(range(65_534, 66_000));
+  const { gate, seen } = rig(1);
+  // Of a source that begins, each is taken for one before the wrap (RFC 3711 section 3.3.1).
+  for (const packet of [c!, a!, b!, ...rest]) gate.push(packet, 0);
+  assert.deepEqual([gate.figures.forged, seen.length], [1, 465]);
+});
+
+test('audio that is forged moves no rollover counter', () => {
+  const { gate } = rig(NEVER);
+  const packets = opus(range(65_526, 70_000));
+  for (const packet of packets.splice(0, 5)) gate.push(packet, 0);
+  for (const sequence of [2000, 20_000, 30_000, 40_000, 50_000, 65_535]) {
+    const forged = packets[0]!.slice();
+    forged[2] = sequence >> 8;
+    forged[3] = sequence & 0xff;
+    gate.push(forged, 0);
+  }
+  // Those far ahead are opened; those behind are neither opened nor believed.
+  assert.equal(gate.figures.forged, 3);
+  for (const packet of packets) gate.push(packet, 0);
+  assert.deepEqual([gate.figures.forged, gate.figures.replayed], [3, 0]);
+});
+
+test('another source has a rollover counter of its own, of audio and of video', () => {
+  const { gate, seen } = rig(NEVER);
+  for (const ssrc of [10, 11]) for (const packet of opus(range(65_530, 65_540), ssrc)) gate.push(packet, 0);
+  const sender = new SrtpSender(keys, nodeSrtpCrypto);
+  for (const index of range(65_530, 65_540)) {
+    const header = { payloadType: VIDEO, sequence: index & 0xffff, timestamp: 1, ssrc: 12 };
+    gate.push(sender.protect(encodeRtp(header, SLICE)), 0);
+  }
+  assert.deepEqual(gate.figures, { opened: 3, peeked: 27, forged: 0, replayed: 0, malformed: 0 });
+  assert.deepEqual(seen.at(-1)!.payload, SLICE.slice(0, 4));
 });
 
 test('what is forged, replayed or cut is not handed on', () => {
