@@ -98,7 +98,7 @@ export class MediaGate {
         return true;
       }
     }
-    return (Math.imul(timestamp ^ offset, 0x9e3779b1) >>> 4) % sample === 0;
+    return mixed(timestamp ^ offset) % sample === 0;
   }
 
   private audio(bytes: Uint8Array, start: number, now: number): void {
@@ -131,6 +131,17 @@ export class MediaGate {
     if (blank) leaveAllUnchecked(bytes, start, end);
     this.observer.onRtp(bytes, 0, end, now, end);
   }
+}
+
+/**
+ * Each bit depends on all of the given ones (the end of MurmurHash3): timestamps go on by multiples of 8 (30 frames a
+ * second) to 64 (Opus), so that their low bits are the same in all packets of a player, and an even sample is to hang on more.
+ */
+function mixed(bits: number): number {
+  let hash = bits ^ (bits >>> 16);
+  hash = Math.imul(hash, 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
 }
 
 /** Blanks the checksum of a stamp, alone in its packet or aggregated. */

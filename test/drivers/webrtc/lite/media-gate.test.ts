@@ -9,7 +9,7 @@ import { encodeStamp } from '../../../../protocols/h264/stamp.ts';
 import { encodeRtp } from '../../../../protocols/rtp/packet.ts';
 import { type MasterKeys, SrtpTransform } from '../../../../protocols/srtp/keys.ts';
 import { SrtpReceiver, SrtpSender } from '../../../../protocols/srtp/rtp.ts';
-import { mutations } from '../../../protocols/stun/mutate.ts';
+import { mutations, randomOf } from '../../../protocols/stun/mutate.ts';
 import { watchRetained } from '../../../support/nothing-kept.ts';
 
 const VIDEO = 102;
@@ -115,6 +115,40 @@ test('of access units one in so many is opened, all of its packets', () => {
   assert.equal(opened % 2, 0);
   assert.ok(opened > 120 && opened < 300, `${opened}`);
 });
+
+/** Timestamps go on by these (RFC 7587 section 4.1 for 20 ms of Opus; 90 kHz): low bits of them are always the same. */
+const STEPS = [
+  ['audio', AUDIO, 960],
+  ['video of 12.5 frames a second', VIDEO, 7200],
+  ['video of 25 frames a second', VIDEO, 3600],
+  ['video of 30 frames a second', VIDEO, 3000],
+] as const;
+for (const [name, payloadType, step] of STEPS) {
+  test(`of ${name} each player opens about one in so many`, () => {
+    const [players, packets, sample] = [300, 3000, 50];
+    const sender = new SrtpSender(keys, nodeSrtpCrypto);
+    const [first, ...sealed] = Array.from({ length: 1 + packets }, (_, sequence) => {
+      const header = { payloadType, sequence, timestamp: sequence * step, ssrc: 9 };
+      return sender.protect(encodeRtp(header, SLICE.subarray(0, 100)));
+    });
+    const random = randomOf(1);
+    // Five standard deviations of a binomial distribution: of a million players one is further from the mean.
+    const mean = packets / sample;
+    const most = 5 * Math.sqrt(mean * (1 - 1 / sample));
+    let all = 0;
+    for (let player = 0; player < players; player++) {
+      const { gate } = rig(sample, 0, Math.floor(random() * 2 ** 32));
+      // That of a source is opened always.
+      gate.push(first!.slice(), 0);
+      const before = gate.figures.opened;
+      for (const packet of sealed) gate.push(packet.slice(), 0);
+      const opened = gate.figures.opened - before;
+      assert.ok(Math.abs(opened - mean) < most, `player ${player}: ${opened}, ${mean} +- ${most}`);
+      all += opened;
+    }
+    assert.ok(Math.abs(all - players * mean) < most * Math.sqrt(players), `${all} of all`);
+  });
+}
 
 test('each player compares its first two access units, and then others of a stream than its neighbours do', () => {
   const opened = (offset: number): number[] => {
