@@ -5,6 +5,11 @@
 
 /** A step of the system clock above this is a jump (set by hand, or by NTP in a step), not a drift. */
 const JUMP_MS = 20;
+/**
+ * Between the two reads of a look: the resolution of the system's clock. Who was kept from running for longer knows less of
+ * it than its truncation leaves open.
+ */
+const HELD_MS = 1;
 /** Samples that are looked at before a drift backwards is believed: 64 x 250 ms = 16 s. */
 const WINDOW = 64;
 
@@ -44,12 +49,16 @@ export class WallClock {
   }
 
   /**
-   * Holds the anchor against the system's clock. As that is truncated, `system - monotonic` lies in
-   * (truth - 1 ms, truth]: more than the anchor corrects it at once, less corrects it only when a whole window
-   * agrees. Called by the process's sweep; costs two clock reads.
+   * Holds the anchor against the system's clock. As that is truncated and read first, `system - monotonic` is at most the
+   * truth, and short of it by less than 1 ms and what passed between the reads: more than the anchor corrects it at once,
+   * less corrects it only when a whole window agrees. Called by the process's sweep; costs three clock reads.
    */
   check(): void {
-    const sample = this.#system() - this.#monotonic();
+    const before = this.#monotonic();
+    const system = this.#system();
+    const after = this.#monotonic();
+    if (after - before > HELD_MS) return;
+    const sample = system - after;
     if (Math.abs(sample - this.#anchor) > JUMP_MS) {
       this.jumps++;
       this.#anchor = sample;

@@ -361,6 +361,33 @@ test('clock: follows a drift, and counts a jump', () => {
   assert.ok(Math.abs(clock.now() - truth) <= 1);
 });
 
+test('clock: who is held up between its two reads has seen no jump', () => {
+  const epoch = 1_000_000.25;
+  let monotonic = 0;
+  let heldMs = 0;
+  const clock = new WallClock(
+    epoch,
+    () => monotonic,
+    () => {
+      const read = Math.floor(epoch + monotonic);
+      monotonic += heldMs;
+      return read;
+    },
+  );
+  const look = (held: number): void => {
+    heldMs = held;
+    monotonic += 250.3;
+    clock.check();
+    assert.ok(clock.now() <= epoch + monotonic && clock.now() > epoch + monotonic - 2);
+  };
+  // More than a window of them, of each kind.
+  for (const held of [0.5, 2, 15, 30, 3000]) for (let i = 0; i < 100; i++) look(held);
+  look(0);
+  look(30);
+  look(0);
+  assert.equal(clock.jumps, 0);
+});
+
 test('source: endless, with timestamps that never go back and no seam', () => {
   const cursor = new SourceCursor(source);
   let last = 0;
