@@ -59,11 +59,14 @@ export class HealthMonitor {
   #looked = performance.now();
   readonly #startedAt = performance.now();
   readonly #startCpu = process.cpuUsage();
-  readonly #startJumps = wallClock.jumps;
+  readonly #startJumps: number;
   #at = performance.now();
   #cpu = process.cpuUsage();
 
   constructor() {
+    // A worker that waits for its start does not look.
+    wallClock.check();
+    this.#startJumps = wallClock.jumps;
     let periods = 0;
     this.#timer = setInterval(() => {
       if (++periods % CLOCK_PERIODS === 0) wallClock.check();

@@ -320,6 +320,22 @@ test('health: the clock was set before it was looked at: nothing is said of that
   assert.equal(health.read().clockJumps, 1);
 });
 
+test('health: the clock was set before, and nobody has looked since: nothing is said of that', (t) => {
+  const { jumps } = wallClock;
+  let unseen = 1;
+  t.mock.method(wallClock, 'check', () => {
+    wallClock.jumps += unseen;
+    unseen = 0;
+  });
+  const health = new HealthMonitor();
+  t.after(() => {
+    health.stop();
+    wallClock.jumps = jumps;
+  });
+  wallClock.check();
+  assert.equal(health.read().clockJumps, 0);
+});
+
 test('progress: rewritten on a terminal, plain lines elsewhere', () => {
   const tick: LoadTick = {
     phase: 'steady',
