@@ -30,9 +30,11 @@ export class SharedSocket implements DatagramReceiver {
   readonly #socket: DatagramSocket;
   readonly #routes = new Map<string, SocketUser>();
   readonly #ufrags: ReadonlyMap<string, SocketUser>;
-  /** The only route, or the one used last. */
-  #last: SocketUser | undefined = undefined;
+  /** Where the last datagram came from, until somebody joins or goes. */
   #lastRemote: Remote | undefined = undefined;
+  /** Whose datagrams those from there are: of who plays there, or else of whom the last check was for. */
+  #last: SocketUser | undefined = undefined;
+  #isRoute = false;
   readonly #capacity: number;
   #players = 0;
   #closed = false;
@@ -53,12 +55,20 @@ export class SharedSocket implements DatagramReceiver {
   join(user: SocketUser, remotes: readonly Remote[]): void {
     this.#players++;
     for (const remote of remotes) this.#routes.set(keyOf(remote), user);
+    this.#lastRemote = undefined;
   }
 
   leave(user: SocketUser, remotes: readonly Remote[]): void {
     this.#players--;
     for (const remote of remotes) this.#routes.delete(keyOf(remote));
-    if (this.#last === user) this.#last = undefined;
+    this.forget(user);
+  }
+
+  /** Of a user whose offer named this port, too. */
+  forget(user: SocketUser): void {
+    if (this.#last !== user) return;
+    this.#last = undefined;
+    this.#lastRemote = undefined;
   }
 
   send(bytes: Uint8Array, remote: Remote): void {
@@ -72,13 +82,13 @@ export class SharedSocket implements DatagramReceiver {
   }
 
   onDatagram(bytes: Uint8Array, remote: Remote, at: number): void {
-    if (this.#last === undefined || remote !== this.#lastRemote) {
-      const user = this.#routes.get(keyOf(remote)) ?? this.#byUfrag(bytes);
-      if (user === undefined) return;
-      this.#last = user;
+    if (remote !== this.#lastRemote) {
       this.#lastRemote = remote;
+      this.#last = this.#routes.get(keyOf(remote));
+      this.#isRoute = this.#last !== undefined;
     }
-    this.#last.onDatagram(bytes, remote, this, at);
+    if (!this.#isRoute) this.#last = this.#byUfrag(bytes) ?? this.#last;
+    this.#last?.onDatagram(bytes, remote, this, at);
   }
 
   /** What the network says of one datagram is nothing to the others: who is not answered has its timeouts. */
@@ -138,7 +148,9 @@ export class SocketPool {
 
   forget(user: SocketUser, gate: SharedSocket | undefined): void {
     this.#ufrags.delete(user.ufrag);
-    if (gate !== undefined) this.#release(gate);
+    if (gate === undefined) return;
+    gate.forget(user);
+    this.#release(gate);
   }
 
   /** Closes the socket when nobody is left on it. */
