@@ -89,7 +89,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadFigures> {
   for (const url of options.urls) assertPlayable(url);
   const swarm = new Swarm(options, (tick) => {
     timeline.push({
-      second: Math.round(tick.second),
+      second: tick.second,
       joined: tick.joined,
       failed: tick.failed,
       mbitPerSecond: tick.intervalMbitPerSecond,

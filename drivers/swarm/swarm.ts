@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { forkEntry } from '../../runtime/entry.ts';
 import { LatencyHistogram } from '../measure/histogram.ts';
+import { Beat } from './beat.ts';
 import { addCounts, addStandings, type UrlStanding } from './counts.ts';
 import type { CrowdOptions, CrowdSnapshot, FrameTotals } from './crowd.ts';
 import { type GeneratorFigures, judgeGenerator } from './health.ts';
@@ -26,7 +27,7 @@ export interface SwarmOptions extends Omit<CrowdOptions, 'hand'> {
 
 /** The swarm as of now. Counters are totals; what has `interval` in its name is since the last tick. */
 export interface SwarmTick extends ProtocolSnapshots {
-  /** Since `start`, in seconds. */
+  /** Since `start`, of the reports that are the last in it. */
   readonly second: number;
   readonly requested: number;
   readonly opened: number;
@@ -105,8 +106,8 @@ export class Swarm {
   /** The same, epoch ms. */
   #began = Number.NaN;
   readonly #stopped = new AbortController();
-  #ticks: NodeJS.Timeout | undefined;
-  #lastTick = { at: 0, bytes: 0, stalls: 0 };
+  #ticks: Beat | undefined;
+  #lastTick = { number: 0, bytes: 0, stalls: 0 };
   #stopping: Promise<SwarmFigures> | undefined;
   #settle: () => void = () => {};
   /** Resolves when every player of every living worker has joined or failed. */
@@ -193,12 +194,16 @@ export class Swarm {
     if (this.#stopping !== undefined) return;
     this.#startedAt = performance.now();
     this.#began = Date.now();
-    this.#lastTick.at = this.#startedAt;
-    const reportMs = this.#options.reportMs ?? REPORT_MS;
+    const reportMs = this.#reportMs;
     for (const worker of this.#workers) this.#tell(worker, { type: 'start', crowd: worker.crowd, reportMs });
-    this.#ticks = setTimeout(() => {
-      this.#ticks = setInterval(() => this.#onTick?.(this.#tick()), reportMs);
-    }, REPORT_GRACE_MS);
+    this.#ticks = new Beat((number) => this.#onTick?.(this.#tick(number)), {
+      everyMs: reportMs,
+      graceMs: REPORT_GRACE_MS,
+    });
+  }
+
+  get #reportMs(): number {
+    return this.#options.reportMs ?? REPORT_MS;
   }
 
   async #untilDue(): Promise<void> {
@@ -212,13 +217,12 @@ export class Swarm {
     if (worker.process.connected) worker.process.send(message, () => {});
   }
 
-  #tick(): SwarmTick {
-    const now = performance.now();
+  #tick(number: number): SwarmTick {
     const { crowd, generator } = this.#totals();
-    const ms = Math.max(1, now - this.#lastTick.at);
+    const ms = (number - this.#lastTick.number) * this.#reportMs;
     const healths = this.#workers.flatMap((worker) => worker.report?.health ?? []);
     const tick = {
-      second: (now - this.#startedAt) / 1000,
+      second: (number * this.#reportMs) / 1000,
       requested: crowd.requested,
       opened: crowd.opened,
       joined: crowd.joined,
@@ -236,7 +240,7 @@ export class Swarm {
       generator,
       ...protocolsOf(crowd),
     };
-    this.#lastTick = { at: now, bytes: crowd.bytes, stalls: crowd.stalls.count };
+    this.#lastTick = { number, bytes: crowd.bytes, stalls: crowd.stalls.count };
     this.#interval.reset();
     return tick;
   }
@@ -249,7 +253,7 @@ export class Swarm {
 
   async #stop(): Promise<SwarmFigures> {
     this.#stopped.abort();
-    clearInterval(this.#ticks);
+    this.#ticks?.stop();
     const { seconds } = this;
     await Promise.all(this.#workers.map((worker) => this.#end(worker)));
     this.#settle();

@@ -1,4 +1,5 @@
 /** A worker process: one crowd, told and asked over IPC. Ends with its parent. */
+import { Beat } from './beat.ts';
 import { Crowd } from './crowd.ts';
 import { HealthMonitor, type WorkerHealth } from './health.ts';
 import type { FromWorker, Report, ToWorker } from './messages.ts';
@@ -10,12 +11,15 @@ function tell(message: FromWorker, done?: () => void): void {
 class Worker {
   readonly #crowd: Crowd;
   readonly #health = new HealthMonitor();
-  readonly #reports: NodeJS.Timeout;
+  readonly #reports: Beat;
 
   constructor(start: Extract<ToWorker, { type: 'start' }>) {
     this.#crowd = new Crowd(start.crowd, { onSettled: () => tell({ type: 'settled' }) });
+    // Before players are opened: thousands at once take longer than the swarm waits for a report.
+    this.#reports = new Beat(() => tell({ type: 'report', report: this.#report() }), {
+      everyMs: start.reportMs,
+    });
     this.#crowd.start();
-    this.#reports = setInterval(() => tell({ type: 'report', report: this.#report() }), start.reportMs);
   }
 
   #report(health: WorkerHealth = this.#health.read()): Report {
@@ -29,7 +33,7 @@ class Worker {
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#reports);
+    this.#reports.stop();
     // Read first: closing thousands of players at once is not what the loop's lag is measured for.
     const health = this.#health.read();
     this.#health.stop();

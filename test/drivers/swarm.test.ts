@@ -223,6 +223,7 @@ test('load: an interrupt returns what was measured until then', async (t) => {
   assert.equal(figures.frames.received, 1200);
   assert.deepEqual([ticks.at(-1)?.phase, ticks.at(-1)?.joined], ['steady', 10]);
   assert.deepEqual(Load.parse(figures), figures);
+  assert.ok(ticks.every(({ second }) => Number.isInteger(second)));
   const last = Load.parse(told.at(-1));
   assert.deepEqual(last.clients, figures.clients, 'what is told meanwhile is what is told at the end');
   assert.ok(last.frames.received > 0 && last.frames.received <= figures.frames.received);
