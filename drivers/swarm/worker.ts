@@ -49,7 +49,8 @@ process.on('message', (message: ToWorker) => {
   else if (worker !== undefined) void worker.stop();
   else process.disconnect();
 });
-// A terminal's interrupt goes to the whole group; the parent decides when and how to stop.
-process.on('SIGINT', () => {});
+// A terminal's interrupt goes to the whole group, and so does SIGTERM of `timeout`, or of systemd: the parent decides when and
+// how to stop.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
 process.on('disconnect', () => process.exit());
 tell({ type: 'ready' });

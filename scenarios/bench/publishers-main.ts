@@ -30,6 +30,6 @@ process.on('message', async (message: PublishersTask | 'stop') => {
   });
   tell({ type: 'done', figures }, () => process.disconnect());
 });
-process.on('SIGINT', () => {});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
 process.on('disconnect', () => process.exit());
 tell({ type: 'ready' });

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { wallClock } from '../../drivers/measure/clock.ts';
@@ -186,6 +188,49 @@ test('swarm: the clients of a worker that dies are lost, and the generator is no
   assert.deepEqual(figures.reasons, { 'worker-died': 10 });
   assert.equal(figures.generator.healthy, false);
   assert.ok(figures.generator.reasons.includes('1 of 2 worker processes died'));
+});
+
+test('swarm: workers whose whole group is told to end wait for what their parent says', async (t) => {
+  const server = await serve(t, (socket) => socket.write(answer()));
+  const [served, terminated] = [told(), told()];
+  const bytes = 20 * answer().length;
+  let signalled = false;
+  let since = 0;
+  const swarm = new Swarm(
+    { urls: [url(server)], clients: 20, rampMs: 0, workers: 2, reportMs: 100 },
+    (tick) => {
+      if (tick.bytes === bytes && tick.joined === 20) served.tell();
+      // Of what was reported after the signal.
+      if (signalled && ++since === 3) terminated.tell();
+    },
+  );
+  await swarm.start();
+  await within(8000, 'every byte', served.promise);
+  for (const pid of swarm.pids) process.kill(pid, 'SIGTERM');
+  signalled = true;
+  await within(8000, 'reports after that', terminated.promise);
+  const figures = await swarm.stop();
+  assert.deepEqual(figures.clients, { requested: 20, opened: 20, joined: 20, failed: 0, dropped: 0 });
+  assert.equal(figures.frames.received, 20 * 120);
+});
+
+test('swarm: workers that SIGTERM does not end do when their parent is gone', async () => {
+  const swarm = new URL('../../drivers/swarm/swarm.ts', import.meta.url).href;
+  const script = `
+    import { Swarm } from '${swarm}';
+    const swarm = new Swarm({ urls: ['http://127.0.0.1:1/x.flv'], clients: 2, rampMs: 0, workers: 2 });
+    await swarm.start();
+    await swarm.settled;
+    console.log(swarm.pids.join());`;
+  const parent = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  // Workers have the same standard output: it ends with the last of them.
+  const closed = once(parent, 'close');
+  const [pids] = await within(20_000, 'workers', once(parent.stdout!, 'data'));
+  for (const pid of String(pids).split(',')) process.kill(Number(pid), 'SIGTERM');
+  parent.kill('SIGKILL');
+  await within(8000, 'workers to end', closed);
 });
 
 test('swarm: a worker that dies before it could begin fails its clients, and nothing hangs', async (t) => {
