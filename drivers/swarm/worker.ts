@@ -47,7 +47,8 @@ let worker: Worker | undefined;
 process.on('message', (message: ToWorker) => {
   if (message.type === 'start') worker = new Worker(message);
   else if (worker !== undefined) void worker.stop();
-  else process.disconnect();
+  // Not by `disconnect`: Node hands out what came before somebody listened, and needs the channel after that.
+  else process.exit();
 });
 // A terminal's interrupt goes to the whole group, and so does SIGTERM of `timeout`, or of systemd: the parent decides when and
 // how to stop.

@@ -19,6 +19,7 @@ import { WHOLE } from '../../drivers/swarm/shard.ts';
 import { Swarm } from '../../drivers/swarm/swarm.ts';
 import { encodeTag, flvHeader } from '../../protocols/flv/writer.ts';
 import { Load } from '../../reports/results.ts';
+import { forkEntry } from '../../runtime/entry.ts';
 import { eventually, type Scripted, scripted, within } from './support/observe.ts';
 
 const source = MediaSource.load('fixtures/media/av-480k.flv');
@@ -231,6 +232,12 @@ test('swarm: workers that SIGTERM does not end do when their parent is gone', as
   for (const pid of String(pids).split(',')) process.kill(Number(pid), 'SIGTERM');
   parent.kill('SIGKILL');
   await within(8000, 'workers to end', closed);
+});
+
+test('swarm: a worker that is told to stop before it listens ends without an error', async () => {
+  const worker = forkEntry('drivers/swarm/worker.ts', [], { serialization: 'advanced' });
+  worker.send({ type: 'stop' });
+  assert.deepEqual(await within(8000, 'its end', once(worker, 'exit')), [0, null]);
 });
 
 test('swarm: a worker that dies before it could begin fails its clients, and nothing hangs', async (t) => {
