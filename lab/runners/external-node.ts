@@ -121,6 +121,11 @@ export class ExternalNode implements ClusterNode {
     await this.meet();
   }
 
+  /** Where it has ended and may be started. One that ended by itself, with no command to start it, is somebody else's. */
+  async revive(): Promise<void> {
+    if (this.#state === 'exited' && this.#options.controls.restart !== undefined) await this.restart();
+  }
+
   async disconnect(): Promise<void> {
     await this.#control('disconnect');
   }

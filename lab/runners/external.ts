@@ -143,16 +143,19 @@ class ExternalCluster implements Cluster {
     return { [this.engine]: version };
   }
 
-  /** What a check left frozen goes on. Without an owner it is not ours to take down; rejects then for the first that does not go on. */
+  /**
+   * What a check left frozen goes on. Without an owner it is not ours to take down: what was left dead is started again, and
+   * this rejects for the first that does not go on.
+   */
   async down(): Promise<void> {
     let failure: unknown;
-    for (const node of this.nodes.values()) {
-      await node.thaw().catch((error: unknown) => {
-        failure ??= error;
-      });
-    }
-    if (this.#owner !== undefined) await this.#owner.down();
-    else if (failure !== undefined) throw failure;
+    const note = (error: unknown): void => {
+      failure ??= error;
+    };
+    for (const node of this.nodes.values()) await node.thaw().catch(note);
+    if (this.#owner !== undefined) return this.#owner.down();
+    for (const node of this.nodes.values()) await node.revive().catch(note);
+    if (failure !== undefined) throw failure;
   }
 
   #nodeOf(

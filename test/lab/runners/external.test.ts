@@ -79,18 +79,12 @@ describe('a cluster that somebody else started', () => {
   test('is controlled by commands that no shell sees', async (t) => {
     const { url, end } = await controller(there.cluster);
     t.after(end);
-    const ask = (path: string): string[] => [
-      process.execPath,
-      '-e',
-      'fetch(process.argv[1]).then((r) => process.exit(r.ok ? 0 : 1))',
-      `${url}/${path}?$(touch shell)`,
-    ];
     const target = targetOf(there, (name) => ({
       controls: {
-        kill: ask(`kill/${name}`),
-        restart: ask(`restart/${name}`),
-        freeze: ask(`freeze/${name}`),
-        thaw: ask(`thaw/${name}`),
+        kill: ask(`${url}/kill/${name}?$(touch shell)`),
+        restart: ask(`${url}/restart/${name}?$(touch shell)`),
+        freeze: ask(`${url}/freeze/${name}?$(touch shell)`),
+        thaw: ask(`${url}/thaw/${name}?$(touch shell)`),
       },
     }));
     const cluster = await attachExternal({ target, directory: there.directory, allowDisruption: true });
@@ -107,6 +101,25 @@ describe('a cluster that somebody else started', () => {
     assert.equal(edge.state, 'ready');
     assert.notEqual(real.pid, before);
     assert.equal(await edge.ended(0), false);
+  });
+
+  test('is left with every node alive that a check killed, whichever does not come back', async (t) => {
+    const { url, end } = await controller(there.cluster);
+    t.after(end);
+    const target = targetOf(there, (name) => ({
+      controls: {
+        kill: ask(`${url}/kill/${name}`),
+        restart: name === 'edge-1' ? ['false'] : ask(`${url}/restart/${name}`),
+      },
+    }));
+    const cluster = await attachExternal({ target, allowDisruption: true });
+    const untouched = there.cluster.nodes.get('origin')!.pid;
+    for (const name of ['edge-1', 'edge-2']) await cluster.nodes.get(name)!.kill();
+    assert.equal(await codeOf(cluster.down()), 'lab.program');
+    assert.equal(cluster.nodes.get('edge-2')!.state, 'ready');
+    assert.equal(there.cluster.nodes.get('edge-2')!.state, 'ready');
+    assert.equal(there.cluster.nodes.get('origin')!.pid, untouched);
+    await there.cluster.nodes.get('edge-1')!.restart();
   });
 
   test('is left with every node going on that can, whichever does not', async () => {
@@ -159,6 +172,11 @@ describe('a cluster that somebody else started', () => {
     assert.equal(await codeOf(attachExternal({ target, signal })), 'lab.aborted');
   });
 });
+
+/** A command that asks for it. */
+function ask(url: string): string[] {
+  return [process.execPath, '-e', 'fetch(process.argv[1]).then((r) => process.exit(r.ok ? 0 : 1))', url];
+}
 
 /** Does to the nodes what it is asked for: `GET /kill/edge-1`. */
 async function controller(cluster: Cluster): Promise<{ url: string; end(): void }> {
