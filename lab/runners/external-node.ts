@@ -44,6 +44,9 @@ export class ExternalNode implements ClusterNode {
   /** The process that answered: `service` and `pid` of the HTTP API change when it is started anew (facts/srs.md 3.1). */
   #identity: string | undefined;
   #state: NodeState = 'starting';
+  /** A freeze has not been said to be done. */
+  #inDoubt = false;
+  #underWay: Promise<void> = Promise.resolve();
 
   constructor(options: ExternalNodeOptions) {
     this.spec = options.spec;
@@ -91,34 +94,57 @@ export class ExternalNode implements ClusterNode {
     throw this.#error(LabErrorCode.Exited, `is another process now: ${this.#identity}, then ${identity}`);
   }
 
-  async kill(): Promise<void> {
-    if (this.#state === 'exited') return;
-    await this.#control('kill');
-    // What was frozen has an end now that can be seen.
-    if (this.#state === 'frozen') this.#state = 'ready';
-    if (!(await this.ended(EFFECT_WITHIN_MS))) {
-      throw this.#error(LabErrorCode.Timeout, `was killed, and answers ${EFFECT_WITHIN_MS} ms later`);
-    }
+  kill(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#state === 'exited') return;
+      this.#require('kill');
+      try {
+        await this.#control('kill');
+      } catch (error) {
+        // It may have had its effect; what is left dead is started again then.
+        await this.ended(0);
+        throw error;
+      }
+      // What was frozen has an end now that can be seen.
+      if (this.#state === 'frozen') this.#state = 'ready';
+      if (!(await this.ended(EFFECT_WITHIN_MS))) {
+        throw this.#error(LabErrorCode.Timeout, `was killed, and answers ${EFFECT_WITHIN_MS} ms later`);
+      }
+    });
   }
 
-  async freeze(): Promise<void> {
-    if (this.#state !== 'ready') return;
-    await this.#control('freeze');
-    this.#state = 'frozen';
+  /** When it rejects, nobody knows whether the node is frozen: `thaw` does its part all the same. */
+  freeze(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#state !== 'ready') return;
+      this.#require('freeze');
+      this.#state = 'frozen';
+      this.#inDoubt = true;
+      await this.#control('freeze');
+      this.#inDoubt = false;
+    });
   }
 
-  async thaw(): Promise<void> {
-    if (this.#state !== 'frozen') return;
-    await this.#control('thaw');
-    this.#state = 'ready';
+  thaw(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#state !== 'frozen') return;
+      try {
+        await this.#control('thaw');
+      } catch (error) {
+        if (!this.#inDoubt || !(await this.#goesOn())) throw error;
+      }
+      this.#state = 'ready';
+    });
   }
 
   /** Without a command for it, somebody else may do it (a supervisor): it is waited for. */
-  async restart(): Promise<void> {
-    if (this.#state !== 'exited' || this.#options.controls.restart !== undefined) {
-      await this.#control('restart');
-    }
-    await this.meet();
+  restart(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#state !== 'exited' || this.#options.controls.restart !== undefined) {
+        await this.#control('restart');
+      }
+      await this.meet();
+    });
   }
 
   /** Where it has ended and may be started. One that ended by itself, with no command to start it, is somebody else's. */
@@ -126,13 +152,15 @@ export class ExternalNode implements ClusterNode {
     if (this.#state === 'exited' && this.#options.controls.restart !== undefined) await this.restart();
   }
 
-  async disconnect(): Promise<void> {
-    await this.#control('disconnect');
+  disconnect(): Promise<void> {
+    return this.#inTurn(() => this.#control('disconnect'));
   }
 
-  async reconnect(): Promise<void> {
-    await this.#control('reconnect');
-    await this.meet();
+  reconnect(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#control('reconnect');
+      await this.meet();
+    });
   }
 
   async ended(withinMs: number): Promise<boolean> {
@@ -159,6 +187,11 @@ export class ExternalNode implements ClusterNode {
     return this.pid !== 0 && readProcess(this.pid) !== undefined;
   }
 
+  /** It does what a frozen program cannot: a kernel accepts connections for it. */
+  #goesOn(): Promise<boolean> {
+    return this.#options.api === undefined ? Promise.resolve(false) : this.isItself().then(yes, no);
+  }
+
   /** One request; resolves with who answered it, or nothing where nodes of its kind do not say. */
   async #ask(): Promise<string | undefined> {
     const { api, host, ports } = this.#options;
@@ -175,9 +208,21 @@ export class ExternalNode implements ClusterNode {
     return undefined;
   }
 
-  async #control(control: Control): Promise<void> {
+  /** After the one before it, whoever gave up waiting for that: its command may have its effect at any time until it ends. */
+  #inTurn(act: () => Promise<void>): Promise<void> {
+    const done = this.#underWay.then(act);
+    this.#underWay = done.catch(() => {});
+    return done;
+  }
+
+  #require(control: Control): () => Promise<void> {
     const run = this.#options.controls[control];
     if (run === undefined) throw this.#error(LabErrorCode.Absent, this.#options.whyNot(control));
+    return run;
+  }
+
+  async #control(control: Control): Promise<void> {
+    const run = this.#require(control);
     try {
       await run();
     } catch (error) {
@@ -191,3 +236,4 @@ export class ExternalNode implements ClusterNode {
 }
 
 const yes = (): boolean => true;
+const no = (): boolean => false;

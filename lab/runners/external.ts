@@ -214,11 +214,12 @@ function controlsOf(
   commands: NonNullable<TargetNode['controls']>,
   directory: string | undefined,
 ): Partial<Record<Control, () => Promise<void>>> {
-  const where = directory === undefined ? {} : { cwd: path.resolve(directory) };
+  // Whoever interrupts the gate does not interrupt them: what they do is known when they have ended.
+  const how = { apart: true, ...(directory === undefined ? {} : { cwd: path.resolve(directory) }) };
   return Object.fromEntries(
     CONTROLS.flatMap((control): [Control, () => Promise<void>][] => {
       const command = commands[control];
-      return command === undefined ? [] : [[control, () => runCommand(command, where).then(() => {})]];
+      return command === undefined ? [] : [[control, () => runCommand(command, how).then(() => {})]];
     }),
   );
 }

@@ -47,21 +47,95 @@ test('a node that does not answer has not ended while its process is there; with
   assert.equal(await silentNode(() => 0).ended(0), true);
 });
 
-test('a node that is frozen is killed like any other', { timeout: 5000 }, async () => {
-  let answers = true;
+/** Has been met; answers as long as it is told to. */
+async function answeringNode(
+  controls: Partial<Record<Control, () => Promise<void>>>,
+): Promise<{ node: ExternalNode; answers: { now: boolean } }> {
+  const answers = { now: true };
   const versions = async () => {
-    if (!answers) throw new Error('no answer');
+    if (!answers.now) throw new Error('no answer');
     return { server: 's', service: 'v', pid: '1', version: '7.0.18' };
-  };
-  const controls = {
-    freeze: async () => {
-      answers = false;
-    },
-    kill: async () => {},
   };
   const node = nodeOf({ ...SILENT, versions }, controls, () => 0);
   await node.meet();
+  return { node, answers };
+}
+
+const fails = () => Promise.reject(new Error('time is over'));
+
+test('a node that is frozen is killed like any other', { timeout: 5000 }, async () => {
+  const { node, answers } = await answeringNode({
+    freeze: async () => {
+      answers.now = false;
+    },
+    kill: async () => {},
+  });
   await node.freeze();
   await node.kill();
   assert.equal(node.state, 'exited');
+});
+
+test('a freeze that nobody waits for any more is thawed when it has happened', {
+  timeout: 5000,
+}, async () => {
+  const done: string[] = [];
+  let arrive = (): void => {};
+  const arrived = new Promise<void>((resolve) => {
+    arrive = resolve;
+  });
+  const { node } = await answeringNode({
+    freeze: () => arrived.then(() => void done.push('freeze')),
+    thaw: async () => void done.push('thaw'),
+  });
+  const frozen = node.freeze();
+  const thawed = node.thaw();
+  arrive();
+  await thawed;
+  assert.deepEqual(done, ['freeze', 'thaw']);
+  assert.equal(node.state, 'ready');
+  await frozen;
+});
+
+test('a freeze that failed is thawed: it may have happened', { timeout: 5000 }, async () => {
+  const done: string[] = [];
+  const { node } = await answeringNode({ freeze: fails, thaw: async () => void done.push('thaw') });
+  await assert.rejects(node.freeze(), { code: 'lab.program' });
+  assert.equal(node.state, 'frozen');
+  await node.thaw();
+  assert.deepEqual(done, ['thaw']);
+  assert.equal(node.state, 'ready');
+});
+
+test('where neither freeze nor thaw is done, the node goes on if it answers', { timeout: 5000 }, async () => {
+  const { node, answers } = await answeringNode({ freeze: fails, thaw: fails });
+  await assert.rejects(node.freeze());
+  answers.now = false;
+  await assert.rejects(node.thaw(), { code: 'lab.program' });
+  assert.equal(node.state, 'frozen');
+  answers.now = true;
+  await node.thaw();
+  assert.equal(node.state, 'ready');
+});
+
+test('a node that nobody may freeze is left alone', async () => {
+  const { node } = await answeringNode({});
+  await assert.rejects(node.freeze(), { code: 'lab.absent' });
+  await node.thaw();
+  assert.equal(node.state, 'ready');
+});
+
+test('a kill that failed may have killed: what does not answer any more is started again', async () => {
+  const { node, answers } = await answeringNode({
+    kill: async () => {
+      answers.now = false;
+      await fails();
+    },
+    restart: async () => {
+      answers.now = true;
+    },
+  });
+  await assert.rejects(node.kill(), { code: 'lab.program' });
+  assert.equal(node.state, 'exited');
+  await node.revive();
+  assert.equal(node.state, 'ready');
 });

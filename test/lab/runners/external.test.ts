@@ -103,6 +103,16 @@ describe('a cluster that somebody else started', () => {
     assert.equal(await edge.ended(0), false);
   });
 
+  test('has its commands run where no Ctrl-C of this terminal reaches them', async () => {
+    const leadsItsGroup =
+      "process.exit(fs.readFileSync('/proc/self/stat', 'utf8').split(' ')[4] == process.pid ? 0 : 1)";
+    const freeze = [process.execPath, '-e', leadsItsGroup];
+    const target = targetOf(there, () => ({ controls: { freeze, thaw: ['true'] } }));
+    const cluster = await attachExternal({ target, allowDisruption: true });
+    await cluster.nodes.get('origin')!.freeze();
+    await cluster.down();
+  });
+
   test('is left with every node alive that a check killed, whichever does not come back', async (t) => {
     const { url, end } = await controller(there.cluster);
     t.after(end);
