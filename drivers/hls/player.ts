@@ -249,8 +249,7 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
     this.#watch.look(previous, playlist, (code, detail) => this.#problem(code, detail, at));
     if (this.#watch.restarted(playlist, this.#last, at)) {
       this.#problem('hls.sequence.reset', `nothing after ${this.#last}: begun anew`, at);
-      this.#last = undefined;
-      this.#reader.reset();
+      this.#beginAnew();
     }
     const delay = reloadDelayMs(playlist, changed);
     if (Number.isFinite(delay)) this.#loadAfter(delay - (performance.now() - this.#loadStarted));
@@ -258,6 +257,16 @@ export class HlsPlayer extends LifecycleClient implements Player, FetchContext, 
   }
 
   // ---- segments ----
+
+  /** Nothing of before is played any more, what is being loaded of it, or is to be tried again, included. */
+  #beginAnew(): void {
+    clearTimeout(this.#segmentTimer);
+    this.#segments.abort();
+    this.#segment = undefined;
+    this.#segmentFailures = 0;
+    this.#last = undefined;
+    this.#reader.reset();
+  }
 
   /** Loads the next segment, if it is there and there is room for it. */
   #advance(): void {

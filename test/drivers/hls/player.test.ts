@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import type { ServerResponse } from 'node:http';
+import { describe, it, type TestContext } from 'node:test';
 import { createPlayer } from '../../../drivers/create.ts';
 import { HlsPlayer } from '../../../drivers/hls/player.ts';
 import {
@@ -31,6 +32,41 @@ function hold(
     });
   });
   return { asked, answer: () => answer() };
+}
+
+/** A stream that begins anew at segment 0 once segment 101 has been asked for so often; until then that is answered so. */
+async function restart(t: TestContext, asks: number, answer: (response: ServerResponse) => void) {
+  const server = await serve(t);
+  serveStream(server, 3);
+  server.body('/live/100.ts', makeSegments(1)[0]!);
+  let loads = 0;
+  let asked = 0;
+  server.routes.set('/live/101.ts', (_request, response) => {
+    asked++;
+    answer(response);
+  });
+  server.routes.set('/live/x.m3u8', (_request, response) => {
+    const end = watched.problems.includes('hls.sequence.reset');
+    const text = asked < asks ? playlist(100, Math.min(2, ++loads), { end: false }) : playlist(0, 3, { end });
+    response.end(text.replace('TARGETDURATION:1', 'TARGETDURATION:0.1'));
+  });
+  const watched = new Watched(t, `${server.url}/live/x.m3u8`);
+  await watched.problem('hls.sequence.reset');
+  /** It ends well, with these problems and those of the new beginning. */
+  const end = async (others: readonly string[]): Promise<void> => {
+    assert.deepEqual(await watched.end(), PLAYED);
+    const segments = server.requests.filter((path) => path.endsWith('.ts'));
+    assert.deepEqual(
+      segments,
+      ['100', ...Array(asks).fill('101'), '2'].map((name) => `/live/${name}.ts`),
+    );
+    const problems = watched.problems.filter((code) => code !== 'hls.stale');
+    const expected = [...others, 'hls.sequence.backwards', 'hls.sequence.reset'];
+    // A playlist and a segment are under way at the same time.
+    assert.deepEqual(problems.toSorted(), expected.toSorted());
+    assert.equal(watched.meter.received, 2 * FRAMES_PER_SEGMENT);
+  };
+  return { end };
 }
 
 describe('HLS player', { concurrency: true }, () => {
@@ -261,6 +297,22 @@ describe('HLS player', { concurrency: true }, () => {
     const watched = new Watched(t, `${server.url}/live/x.m3u8`);
     assert.deepEqual(await watched.end(9000), PLAYED);
     assert.deepEqual(watched.problems, ['hls.stale']);
+  });
+
+  it('a stream that began anew is played at once, though a segment of before was to be asked for again', async (t) => {
+    const { end } = await restart(t, 3, (response) => response.writeHead(404).end());
+    await end(Array(3).fill('hls.segment.missing'));
+  });
+
+  it('a stream that began anew is played at once, though a segment of before is still on its way', async (t) => {
+    let finish = (): void => {};
+    const { end } = await restart(t, 1, (response) => {
+      response.on('error', () => {});
+      response.flushHeaders();
+      finish = () => response.end(makeSegments(1)[0]);
+    });
+    finish();
+    await end([]);
   });
 
   it('CMCD goes along in headers or in the query, as asked', async (t) => {
