@@ -72,6 +72,11 @@ describe('WHIP and WHEP over HTTP', () => {
     const answer = parseSdp(await response.text());
     assert.deepEqual(lintAnswer(parseSdp(offer()), answer), []);
     assert.deepEqual(answer.bundles, [['0', '1']]);
+    for (const { iceUfrag = '', icePwd = '' } of answer.media) {
+      // Sessions share a port, and are told apart by it: 4 characters are soon the same.
+      assert.match(iceUfrag, /^[A-Za-z0-9+/]{8,32}$/);
+      assert.match(icePwd, /^[A-Za-z0-9+/]{24,256}$/);
+    }
     assert.deepEqual(
       answer.media.map(({ kind, formats, direction }) => [kind, formats, direction]),
       [
