@@ -22,6 +22,11 @@ export class TsFormat implements Format {
     this.#withoutTables = mutants.has('http-ts-no-tables');
   }
 
+  begin(): void {
+    this.#encoder.forget();
+    this.#sounds = 0;
+  }
+
   encode(frame: Frame): Uint8Array {
     frame.ts ??= this.#packets(frame);
     return frame.ts;

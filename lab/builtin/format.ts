@@ -7,6 +7,8 @@ import type { Frame } from './frame.ts';
 import type { Mutants } from './mutants.ts';
 
 export interface Format {
+  /** A new source begins, of which nothing is known. */
+  begin?(): void;
   /** Encoded once, then kept with the frame. */
   encode(frame: Frame): Uint8Array;
   /** Makes one buffer of encoded frames. */

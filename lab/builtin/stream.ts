@@ -120,6 +120,7 @@ export class Stream implements FrameLog {
     this.#hasAudio = false;
     this.#hasInterframes = false;
     this.#firstMediaAt = Number.NaN;
+    for (const { format } of Object.values(this.fanouts)) format.begin?.();
     this.#forgetJoinBatches();
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
 import { createPlayer } from '../../../drivers/create.ts';
@@ -7,7 +8,7 @@ import { FrameMeter, MeterHistograms } from '../../../drivers/measure/meter.ts';
 import { Publishing } from '../../../drivers/measure/publishing.ts';
 import { MediaSource } from '../../../drivers/measure/source.ts';
 import { eventually, within } from '../../drivers/support/observe.ts';
-import { startNode, stopAll, type TestNode } from './support.ts';
+import { AUDIO_HEADER, FlvPeer, ROOT, RtmpPeer, startNode, stopAll, type TestNode } from './support.ts';
 
 const source = MediaSource.load('fixtures/media/av-480k.flv');
 after(stopAll);
@@ -65,6 +66,40 @@ test('a stream that nobody publishes is waited for, one that could be a segment 
   await publish(t, node, 'cam-1');
   const meter = play(t, `${node.http}/live/cam-1.ts`);
   await eventually(5000, 'frames of cam-1', () => good(meter) >= 25);
+});
+
+/** A PAT with which a payload begins. */
+const PAT = Buffer.from([0x47, 0x40, 0x00]);
+
+/** Gets what comes from now on. */
+async function joined(node: TestNode): Promise<FlvPeer> {
+  const peer = new FlvPeer(node, '/live/ts.ts');
+  await eventually(5000, 'the head of the answer', () => peer.bytes.length > 0);
+  return peer;
+}
+
+test('sound alone is played with tables after a publication that had video', async () => {
+  const node = await startNode();
+  // The sequence header of ffmpeg's testsrc2 at 320x180.
+  const recorded = readFileSync(`${ROOT}fixtures/captures/srs-7.0.18/ffmpeg-publish.c2s.bin`);
+  const at = recorded.indexOf(Buffer.from('170000000001', 'hex'));
+  const first = await RtmpPeer.publisher(node, 'ts');
+  first.send(6, 9, 1, 0, recorded.subarray(at, at + 64));
+  first.send(4, 8, 1, 0, AUDIO_HEADER);
+  first.audio(0);
+  const before = await joined(node);
+  const head = before.bytes.length;
+  first.audio(23);
+  await eventually(5000, 'a packet of sound', () => before.bytes.length > head);
+  assert.equal(before.bytes.indexOf(PAT), -1, 'tables come with a keyframe, and there was none');
+  first.close();
+  await eventually(5000, 'the end of the publication', () => before.closed);
+  const second = await RtmpPeer.publisher(node, 'ts');
+  second.send(4, 8, 1, 0, AUDIO_HEADER);
+  second.audio(0);
+  const after = await joined(node);
+  second.audio(23);
+  await eventually(5000, 'tables', () => after.bytes.indexOf(PAT) !== -1);
 });
 
 test('mutant http-ts-no-tables: nothing can be made of it', async (t) => {
