@@ -6,6 +6,7 @@ import { clusterAnswer } from './cluster-api.ts';
 import { API_VERSION, SERVER_NAME } from './constants.ts';
 import { audioInfo, videoInfo } from './media-info.ts';
 import type { MediaNode } from './node.ts';
+import { requestWithin } from './request-limit.ts';
 import { serveRtc } from './rtc/http.ts';
 import type { Stream } from './stream.ts';
 
@@ -18,7 +19,7 @@ const MIN_PAGE = 10;
 type Body = Record<string, unknown>;
 
 export function createApi(node: MediaNode): Server {
-  const server = createServer({ requestTimeout: node.timeouts.httpRequest }, (request, response) =>
+  const server = createServer(requestWithin(node.timeouts.httpRequest), (request, response) =>
     serve(node, request, response),
   );
   server.on('clientError', (_error, socket) => socket.destroy());

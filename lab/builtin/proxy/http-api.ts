@@ -1,6 +1,7 @@
 /** The HTTP API port of the proxy: its own answers, what is collected of the origins, and the routes of its parts. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { API_VERSION, SERVER_NAME } from '../constants.ts';
+import { requestWithin } from '../request-limit.ts';
 import { allPages, askApi, type Body, type Collected, collect, listIn } from './collect.ts';
 import type { ApiRoute, ProxyContext, ProxyPart } from './context.ts';
 import { answerError, answerJson, listen } from './http-answer.ts';
@@ -19,7 +20,7 @@ export class HttpApi implements ProxyPart {
   constructor(context: ProxyContext, routes: readonly ApiRoute[]) {
     this.#context = context;
     this.#routes = routes;
-    this.#server = createServer({ requestTimeout: context.timeouts.httpRequest }, (request, response) =>
+    this.#server = createServer(requestWithin(context.timeouts.httpRequest), (request, response) =>
       this.#serve(request, response),
     );
     this.#server.on('clientError', (_error, socket) => socket.destroy());

@@ -1,6 +1,7 @@
 /** The HTTP port of the proxy: HTTP-FLV, HTTP-TS and HLS of the origin that has the stream, and static files. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { API_VERSION } from '../constants.ts';
+import { requestWithin } from '../request-limit.ts';
 import type { ProxyContext, ProxyPart } from './context.ts';
 import { linkPlaylist, readLink } from './hls-links.ts';
 import { answerError, answerJson, listen } from './http-answer.ts';
@@ -29,7 +30,7 @@ export class HttpServer implements ProxyPart {
 
   constructor(context: ProxyContext) {
     this.#context = context;
-    this.#server = createServer({ requestTimeout: context.timeouts.httpRequest }, (request, response) => {
+    this.#server = createServer(requestWithin(context.timeouts.httpRequest), (request, response) => {
       this.#serve(request, response).catch((error: unknown) => this.#refuse(response, error));
     });
     this.#server.on('connection', (socket) => {

@@ -1,6 +1,7 @@
 /** The system API, where origins register: `POST /api/v1/srs/register` (seeds/001, Register). */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { API_VERSION } from '../constants.ts';
+import { requestWithin } from '../request-limit.ts';
 import type { ProxyContext, ProxyPart } from './context.ts';
 import { answerError, answerJson, listen, readBody } from './http-answer.ts';
 import { Refusal } from './load-balancer.ts';
@@ -18,7 +19,7 @@ export class SystemApi implements ProxyPart {
 
   constructor(context: ProxyContext) {
     this.#context = context;
-    this.#server = createServer({ requestTimeout: context.timeouts.httpRequest }, (request, response) =>
+    this.#server = createServer(requestWithin(context.timeouts.httpRequest), (request, response) =>
       this.#serve(request, response),
     );
     this.#server.on('clientError', (_error, socket) => socket.destroy());

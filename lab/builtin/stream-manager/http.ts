@@ -17,6 +17,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { randomId } from '../clients.ts';
 import { API_VERSION } from '../constants.ts';
 import type { Log } from '../log.ts';
+import { requestWithin } from '../request-limit.ts';
 import { partsOf, peerOf, streamKey } from './address.ts';
 import { answerFirst } from './front.ts';
 import { parseQuery } from './query.ts';
@@ -40,9 +41,12 @@ export interface Manager extends Known {
 export function createManagerServer(manager: Manager): Server {
   const questions = new Questions(manager);
   const api = new ManagerApi(manager, questions);
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, noDelay: false }, (request, response) => {
-    void api.serve(request, response);
-  });
+  const server = createServer(
+    { ...requestWithin(REQUEST_TIMEOUT_MS), noDelay: false },
+    (request, response) => {
+      void api.serve(request, response);
+    },
+  );
   server.maxConnections = MAX_CONNECTIONS;
   answerFirst(server, questions);
   return server;

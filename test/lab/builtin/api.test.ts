@@ -1,6 +1,8 @@
 /** The API's answers have the keys and types of SRS's own. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { eventually, FlvPeer, ROOT, RtmpPeer, startNode, stopAll, type TestNode } from './support.ts';
 
@@ -67,6 +69,13 @@ test('pages start where they are told and have at least ten entries', async () =
   assert.equal(await count('?count=12'), 12);
   assert.equal(await count('?start=12&count=10'), 3);
   for (const player of players) player.close();
+});
+
+test('half a request is not waited for longer than it may take', { timeout: 10_000 }, async () => {
+  const slow = await startNode({ timeouts: { httpRequest: 400 } });
+  const { host, apiPort } = slow.config;
+  const socket = connect(apiPort, host, () => socket.write('GET /api/v1/versions HTTP/1.1\r\n'));
+  await once(socket.on('error', () => {}).resume(), 'close');
 });
 
 test('a restart can be seen: service and pid differ', async () => {

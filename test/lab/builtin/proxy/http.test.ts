@@ -62,6 +62,18 @@ function ask(url: string, options: RequestOptions = {}, body?: string): Promise<
   });
 }
 
+test('half a request is not waited for longer than it may take, at any port', {
+  timeout: 10_000,
+}, async (t) => {
+  const { host, http: media, api, system } = await startProxy(t, { timeouts: { httpRequest: 400 } });
+  const ports = [media, api, system].map((url) => Number(new URL(url).port));
+  const closed = ports.map((port) => {
+    const socket = connect(port, host, () => socket.write('GET /live/a.flv HTTP/1.1\r\n'));
+    return once(socket.on('error', () => {}).resume(), 'close');
+  });
+  await Promise.all(closed);
+});
+
 test('query, token and headers reach the origin; those of the connection do not', async (t) => {
   const { proxy, origin } = await withHttp(t, (_request, response) => response.end('x'));
   const headers = {
