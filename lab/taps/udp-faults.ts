@@ -70,7 +70,9 @@ export function seededRandom(seed: number): () => number {
 }
 
 interface Held {
-  readonly due: number;
+  due: number;
+  /** When the limited link has sent it; what is later is delay and jitter. */
+  departs: number;
   readonly order: number;
   readonly send: () => void;
 }
@@ -78,7 +80,7 @@ interface Held {
 /** One direction of all conversations through a tap. */
 export class UdpLane {
   readonly counts = noCounts();
-  faults: UdpFaults = {};
+  #faults: UdpFaults = {};
   isCut = false;
   readonly #random: () => number;
   /** Those that wait for their time, soonest first. */
@@ -91,6 +93,18 @@ export class UdpLane {
 
   constructor(random: () => number) {
     this.#random = random;
+  }
+
+  get faults(): UdpFaults {
+    return this.#faults;
+  }
+
+  /** What the limited link has not sent yet goes at the new rate. */
+  set faults(faults) {
+    const { rate: before = Number.POSITIVE_INFINITY } = this.#faults;
+    const { rate = Number.POSITIVE_INFINITY } = faults;
+    this.#faults = faults;
+    if (rate !== before) this.#pace(before / rate);
   }
 
   /** Hands the datagram on by `send`, when and as often as the faults let it. */
@@ -130,7 +144,7 @@ export class UdpLane {
         counts.reordered++;
         this.#behind.push({ left: faults.reorderBy ?? 3, send: forward });
       } else {
-        this.#goAt(due, now, forward);
+        this.#goAt(due, departs, now, forward);
       }
     }
   }
@@ -141,6 +155,7 @@ export class UdpLane {
     this.counts.cut += this.#held.length + this.#behind.length;
     this.#held.length = 0;
     this.#behind.length = 0;
+    this.#idleAt = 0;
   }
 
   #spoiled = 0;
@@ -167,12 +182,27 @@ export class UdpLane {
     return this.#idleAt;
   }
 
-  #goAt(due: number, now: number, forward: () => void): void {
+  /** @param factor by which what is to come takes longer. */
+  #pace(factor: number): void {
+    const now = performance.now();
+    if (this.#idleAt <= now) return;
+    this.#idleAt = now + (this.#idleAt - now) * factor;
+    for (const held of this.#held) {
+      if (held.departs <= now) continue;
+      const departs = now + (held.departs - now) * factor;
+      held.due += departs - held.departs;
+      held.departs = departs;
+    }
+    this.#held.sort((a, b) => a.due - b.due);
+    this.#sleep();
+  }
+
+  #goAt(due: number, departs: number, now: number, forward: () => void): void {
     if (due <= now && this.#held.length === 0) {
       this.#go(forward);
       return;
     }
-    const held = { due, order: this.#order++, send: forward };
+    const held = { due, departs, order: this.#order++, send: forward };
     let at = this.#held.length;
     while (at > 0 && this.#held[at - 1]!.due > due) at--;
     this.#held.splice(at, 0, held);

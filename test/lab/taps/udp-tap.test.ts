@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
+import { UdpLane } from '../../../lab/taps/udp-faults.ts';
 import { UdpTap, type UdpTapOptions } from '../../../lab/taps/udp-tap.ts';
 
 interface Bench {
@@ -145,6 +146,75 @@ test('copies, overtaking, and a rate with a queue', async (t) => {
   const counts = narrow.tap.counts('upstream');
   await narrow.until(() => narrow.got.length + counts.overflowed === 100);
   assert.ok(counts.overflowed > 50 && narrow.got.length >= 20);
+});
+
+interface Clocked {
+  readonly lane: UdpLane;
+  /** What went on, and when. */
+  readonly went: [at: number, number: number][];
+  /** 1000 bytes. */
+  push(): void;
+  passes(ms: number): void;
+}
+
+/** A lane on a clock of the test's own. */
+function clocked(t: TestContext): Clocked {
+  let clock = 1000;
+  t.mock.method(performance, 'now', () => clock);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const lane = new UdpLane(Math.random);
+  const went: [number, number][] = [];
+  let number = 0;
+  return {
+    lane,
+    went,
+    push() {
+      const own = number++;
+      lane.push(Buffer.alloc(1000), () => went.push([clock, own]));
+    },
+    passes(ms) {
+      for (let passed = 0; passed < ms; passed++) {
+        clock++;
+        t.mock.timers.tick(1);
+      }
+    },
+  };
+}
+
+test('what waited for a limited link that was cut is in nobody’s way afterwards', (t) => {
+  const { lane, went, push, passes } = clocked(t);
+  lane.faults = { rate: 1000, queueBytes: 2000 };
+  for (let sent = 0; sent < 4; sent++) push();
+  assert.equal(lane.counts.overflowed, 1);
+  lane.isCut = true;
+  lane.drop();
+  lane.isCut = false;
+  push();
+  passes(1000);
+  assert.deepEqual(went, [[2000, 4]]);
+  assert.deepEqual([lane.counts.overflowed, lane.counts.cut], [1, 3]);
+});
+
+test('what waits for a limited link goes at its new rate, and at once when there is none any more', (t) => {
+  const { lane, went, push, passes } = clocked(t);
+  lane.faults = { rate: 1000, queueBytes: 3000, delay: 50 };
+  for (let sent = 0; sent < 3; sent++) push();
+  lane.faults = { rate: 10_000, queueBytes: 3000, delay: 50 };
+  push();
+  passes(250);
+  assert.deepEqual(went, [
+    [1150, 0],
+    [1250, 1],
+  ]);
+  lane.faults = { delay: 50 };
+  push();
+  passes(50);
+  assert.deepEqual(went.slice(2), [
+    [1300, 2],
+    [1300, 3],
+    [1300, 4],
+  ]);
+  assert.equal(lane.counts.overflowed, 0);
 });
 
 test('delay with jitter holds back and lets overtake; a cut lets nothing pass until it is mended', async (t) => {
