@@ -250,7 +250,7 @@ class Link {
 }
 
 /** One direction of one connection. Without toxics a chunk goes from socket to socket as it is. */
-class Lane implements StageOutput {
+class Lane {
   readonly #direction: Direction;
   readonly #source: net.Socket;
   readonly #sink: net.Socket;
@@ -262,6 +262,7 @@ class Lane implements StageOutput {
   #isStarted = false;
   #sinkIsFull = false;
   #isEnding = false;
+  #isLast = false;
   #isDropped = false;
 
   constructor(
@@ -331,7 +332,9 @@ class Lane implements StageOutput {
   }
 
   end(): void {
-    if (!this.#isDropped) this.#sink.end();
+    if (this.#isDropped) return;
+    if (this.#isLast) this.#link.close();
+    else this.#sink.end();
   }
 
   close(): void {
@@ -369,6 +372,10 @@ class Lane implements StageOutput {
         this.#regulate();
       },
       end: () => {
+        if (!this.#isDropped) next().end();
+      },
+      finish: () => {
+        this.#isLast = true;
         if (!this.#isDropped) next().end();
       },
       close: () => this.close(),

@@ -8,7 +8,9 @@ import type { Toxic } from '../cluster.ts';
 export interface StageOutput {
   write(bytes: Buffer): void;
   end(): void;
-  /** Closes both sides in an orderly way. */
+  /** Ends this direction; when the end has passed what comes after, both sides are closed in an orderly way. */
+  finish(): void;
+  /** Closes both sides in an orderly way, whatever is held. */
   close(): void;
   /** Resets both sides. */
   reset(): void;
@@ -236,6 +238,7 @@ class LimitStage implements Stage {
   readonly full = false;
   readonly #output: StageOutput;
   #left: number;
+  #isOver = false;
 
   constructor(toxic: Extract<Toxic, { type: 'limit_data' }>, output: StageOutput) {
     this.toxic = toxic;
@@ -244,14 +247,16 @@ class LimitStage implements Stage {
   }
 
   write(bytes: Buffer): void {
+    if (this.#isOver) return;
     const passed = bytes.subarray(0, this.#left);
     this.#left -= passed.length;
+    this.#isOver = this.#left === 0;
     if (passed.length > 0) this.#output.write(passed);
-    if (this.#left === 0) this.#output.close();
+    if (this.#isOver) this.#output.finish();
   }
 
   end(): void {
-    this.#output.end();
+    if (!this.#isOver) this.#output.end();
   }
 
   lift(): void {}

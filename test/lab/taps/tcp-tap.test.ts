@@ -340,7 +340,8 @@ describe('toxics', () => {
     const pieces: number[] = [];
     await new Promise<void>((end) => {
       const write = (bytes: Buffer): void => void pieces.push(bytes.length);
-      const stage = createStage(SLICER, { write, end, close() {}, reset() {}, room() {} }, Math.random);
+      const output = { write, end, finish() {}, close() {}, reset() {}, room() {} };
+      const stage = createStage(SLICER, output, Math.random);
       stage.write(pattern(1000));
       stage.end();
     });
@@ -435,6 +436,25 @@ describe('toxics', () => {
     await once(socket, 'end');
     assert.equal(got, 1234);
     assert.equal(tap.bytesDown, 1234);
+  });
+
+  it('limit_data closes when what later toxics hold has passed', async () => {
+    const { tap } = await tapTo((socket) => {
+      socket.write(pattern(1000));
+      socket.end(pattern(9000));
+    });
+    tap.addToxic('downstream', { type: 'limit_data', bytes: 1234 });
+    tap.addToxic('downstream', { type: 'latency', latency: 50 });
+    const closed = nextEvent(tap, 'close');
+    const socket = await dial(tap);
+    let got = 0;
+    socket.on('data', (bytes) => {
+      got += bytes.length;
+    });
+    await once(socket, 'end');
+    assert.equal(got, 1234);
+    assert.equal(tap.bytesDown, 1234);
+    await closed;
   });
 
   it('work one after the other, in the order in which they were added', async () => {
