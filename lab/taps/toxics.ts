@@ -40,6 +40,8 @@ const LATENCY_CAPACITY = 16 * 1024 * 1024;
 const PACED_CAPACITY = 64 * 1024;
 /** The grain in which a limited rate is given out, in s. */
 const BANDWIDTH_GRAIN = 0.02;
+/** What of a limited rate is held at the least, in s: more than timers and reads are late, or the rate would be less than told. */
+const BANDWIDTH_HELD = 0.1;
 
 export function createStage(toxic: Toxic, output: StageOutput, random: Random): Stage {
   switch (toxic.type) {
@@ -48,7 +50,7 @@ export function createStage(toxic: Toxic, output: StageOutput, random: Random): 
         due: (now) => now + Math.max(0, toxic.latency + (toxic.jitter ?? 0) * (random() * 2 - 1)),
       });
     case 'bandwidth':
-      return new DelayStage(toxic, output, PACED_CAPACITY, {
+      return new DelayStage(toxic, output, Math.max(PACED_CAPACITY, toxic.rate * BANDWIDTH_HELD), {
         due: (now, previous, length) => Math.max(now, previous) + (length / toxic.rate) * 1000,
         piece: () => Math.max(1, Math.floor(toxic.rate * BANDWIDTH_GRAIN)),
       });

@@ -336,6 +336,26 @@ describe('toxics', () => {
     assert.equal(tap.bytesUp, sent.length + flood.length);
   });
 
+  it('bandwidth gives a high rate, too, with timers that are late', (t) => {
+    let clock = 1000;
+    t.mock.method(performance, 'now', () => clock);
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const [rate, block, lateMs] = [10_000_000, pattern(64 * 1024), 5];
+    let passed = 0;
+    const write = (bytes: Buffer): void => {
+      passed += bytes.length;
+    };
+    const output = { write, end() {}, finish() {}, close() {}, reset() {}, room() {} };
+    const stage = createStage({ type: 'bandwidth', rate }, output, Math.random);
+    for (const end = clock + 1000; clock < end; ) {
+      while (!stage.full) stage.write(block);
+      clock += lateMs;
+      t.mock.timers.tick(lateMs);
+    }
+    within(passed, rate - block.length, rate, 'bytes in 1 s');
+    stage.drop();
+  });
+
   it('slicer cuts into pieces of that size', async () => {
     const pieces: number[] = [];
     await new Promise<void>((end) => {
