@@ -4,8 +4,11 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { MediaSource } from '../drivers/measure/source.ts';
+import { TsPacketizer } from '../drivers/srt/packetizer.ts';
 import { type PublishFigures, type PublishOptions, runPublish } from '../drivers/swarm/load.ts';
+import { hasNumber, numbered } from '../drivers/swarm/numbered.ts';
 import { publishLine } from '../drivers/swarm/progress.ts';
+import { MediaType } from '../protocols/media.ts';
 import { headline } from '../reports/format.ts';
 import { judgePublish } from '../reports/judge-publish.ts';
 import { addLiveOptions, type LiveArguments } from './live.ts';
@@ -89,14 +92,14 @@ export async function publish(
 ): Promise<ExitCode> {
   const { allowRemote = false, allowHosts, token } = options;
   const streams = parseCount(options.streams);
-  requireTarget(url.replace('%d', '1'), SCHEMES, allowRemote, 'publish');
-  if (streams > 1 && !url.includes('%d')) {
+  requireTarget(numbered(url, 1), SCHEMES, allowRemote, 'publish');
+  if (streams > 1 && !hasNumber(url)) {
     throw new UsageError(
       `${streams} streams need a name each: put %d into the URL, as in rtmp://127.0.0.1/live/s-%d.`,
     );
   }
   const file = options.file === undefined ? DEFAULT_FILE : resolve(options.file);
-  requirePublishable(file);
+  requirePublishable(file, url);
   const durationMs = options.duration === undefined ? undefined : parseDuration(options.duration);
   requireOpenFiles([url], streams, { workers: 1 });
   const { results, directory, unwritten } = await measuredRun(
@@ -138,10 +141,17 @@ export async function publish(
 }
 
 /** Throws UsageError for a file that publishers cannot send. */
-function requirePublishable(file: string): void {
+function requirePublishable(file: string, url: string): void {
   if (!existsSync(file)) throw new UsageError(`There is no file ${printable(file)}.`);
   try {
-    MediaSource.load(file);
+    const { headers, items } = MediaSource.load(file);
+    if (url.startsWith('srt:')) {
+      const packetizer = new TsPacketizer(() => {});
+      const firsts = [MediaType.audio, MediaType.video].flatMap(
+        (type) => items.find((item) => item.type === type) ?? [],
+      );
+      for (const { type, timestamp, body } of [...headers, ...firsts]) packetizer.push(type, timestamp, body);
+    }
   } catch (error) {
     throw new UsageError(
       `${printable(file)} cannot be published: ${printable((error as Error).message)}. It is to be H.264 in FLV: ffmpeg -i FILE -c:v libx264 -c:a aac -f flv mine.flv makes it.`,

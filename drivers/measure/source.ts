@@ -29,11 +29,12 @@ export class MediaSource {
   /** Bytes of bodies in one round, with stamps. */
   readonly bytes: number;
 
-  /** @throws ProtocolError when this is not FLV; Error when it has no H.264 video or does not begin with a keyframe. */
+  /** @throws ProtocolError when this is not FLV; Error when it has no H.264 video, does not begin with a keyframe, or changes its headers. */
   constructor(flv: Uint8Array) {
     const all = readItems(flv);
     const isHeader = (item: SourceItem): boolean =>
       item.type === MediaType.script || isSequenceHeader(item.type, item.body);
+    refuseChanges(all);
     const media = all.filter((item) => !isHeader(item));
     const video = media.filter((item) => item.template !== undefined);
     if (video.length === 0) throw new Error('the file has no H.264 video frame to stamp');
@@ -54,6 +55,18 @@ export class MediaSource {
 
   static load(file: string): MediaSource {
     return new MediaSource(readFileSync(file));
+  }
+}
+
+/** All headers are sent first: frames would be played with those of others. */
+function refuseChanges(all: readonly SourceItem[]): void {
+  for (const [type, what] of [
+    [MediaType.video, 'H.264'],
+    [MediaType.audio, 'audio'],
+  ] as const) {
+    const [first, ...others] = all.filter((item) => item.type === type && isSequenceHeader(type, item.body));
+    if (others.some(({ body }) => Buffer.compare(body, first!.body) !== 0))
+      throw new Error(`the ${what} header of the file changes on the way, and one for all of it is needed`);
   }
 }
 

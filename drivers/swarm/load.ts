@@ -8,6 +8,7 @@ import { MediaSource } from '../measure/source.ts';
 import { clientSource } from './addresses.ts';
 import type { CrowdClientOptions, FrameTotals } from './crowd.ts';
 import { type GeneratorFigures, HealthMonitor, judgeGenerator } from './health.ts';
+import { hasNumber, numbered } from './numbered.ts';
 import { type ProtocolFigures, protocolFigures } from './protocol-distributions.ts';
 import { type PublishedFigures, publishedFigures } from './publish-figures.ts';
 import type { Shard } from './shard.ts';
@@ -210,12 +211,10 @@ const TICK_MS = 1000;
 
 /** Publishes. Ends early when every publisher is gone. */
 export async function runPublish(options: PublishOptions): Promise<PublishFigures> {
-  if (options.streams > 1 && !options.url.includes('%d')) {
+  if (options.streams > 1 && !hasNumber(options.url)) {
     throw new Error(`${options.streams} streams need a %d in the URL, there is none in ${options.url}`);
   }
-  const urls = Array.from({ length: options.streams }, (_, index) =>
-    options.url.replace('%d', String(index + 1)),
-  );
+  const urls = Array.from({ length: options.streams }, (_, index) => numbered(options.url, index + 1));
   const started = new Set<Publication>();
   const reasons: Record<string, number> = {};
   let failed = 0;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ExitCode, UsageError } from '../../cli/output.ts';
@@ -111,6 +111,14 @@ test('the verdict: streams that are refused, lost or not taken fail, an unhealth
   assert.equal(await exit({}, { duration: '1h' }, true), ExitCode.inconclusive);
 });
 
+/** Its AudioSpecificConfig leaves the channels to what ADTS has no place for (ISO/IEC 14496-3 section 1.6.2.1). */
+function withoutChannels(flv: Buffer): Buffer {
+  const at = flv.indexOf(Buffer.of(0xaf, 0));
+  assert.ok(at > 0);
+  flv[at + 3]! &= 0x87;
+  return flv;
+}
+
 test('wrong use is told before anything is started or written', async (t) => {
   const directory = temporary(t);
   const out = join(directory, 'never');
@@ -118,6 +126,8 @@ test('wrong use is told before anything is started or written', async (t) => {
   writeFileSync(movie, '\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41');
   const silent = join(directory, 'silent.flv');
   writeFileSync(silent, flvHeader({ audio: true, video: true }));
+  const unusual = join(directory, 'unusual.flv');
+  writeFileSync(unusual, withoutChannels(readFileSync('fixtures/media/av-480k.flv')));
   const run = fakeRun(FIGURES, () => assert.fail('the publishers were started'));
   const wrong: [string, Partial<PublishArguments>, RegExp][] = [
     ['rtmp://media.example/live/a', {}, /media\.example is not on loopback/],
@@ -131,6 +141,12 @@ test('wrong use is told before anything is started or written', async (t) => {
     [URL_OF_STREAM, { file: '/nowhere/a.flv' }, /There is no file \/nowhere\/a\.flv/],
     [URL_OF_STREAM, { file: movie }, /movie\.mp4 cannot be published: .*FLV.*ffmpeg -i/],
     [URL_OF_STREAM, { file: silent }, /silent\.flv cannot be published: the file has no H\.264 video/],
+    [
+      'srt://127.0.0.1:9000',
+      { file: unusual },
+      /cannot be published: .*channelConfiguration from 1 to 7, got 0/,
+    ],
+    ['rtmp://127.0.0.1/live/%d1%82', { streams: '2' }, /put %d/],
     [URL_OF_STREAM, { file: directory }, /cannot be published: EISDIR/],
     [URL_OF_STREAM, { duration: 'long' }, /A duration is a number with a unit/],
   ];

@@ -424,6 +424,19 @@ test('source: a file of half an hour has more tags than a call has arguments', (
   assert.equal(long.items.length, source.items.length + tags.length);
 });
 
+test('source: codec headers may be repeated, and may not change', () => {
+  const flv = readFileSync('fixtures/media/av-480k.flv');
+  const header = (type: MediaType): Uint8Array => source.headers.find((item) => item.type === type)!.body;
+  const followedBy = (type: MediaType, body: Uint8Array) =>
+    new MediaSource(Buffer.concat([flv, encodeTag(type, 0, body)]));
+  for (const type of [MediaType.video, MediaType.audio]) {
+    assert.equal(followedBy(type, header(type)).items.length, source.items.length);
+    const other = Uint8Array.from(header(type));
+    other[other.length - 1]! ^= 1;
+    assert.throws(() => followedBy(type, other), /header of the file changes on the way/);
+  }
+});
+
 test('source: what is no H.264 is refused', () => {
   const flv = readFileSync('fixtures/media/av-480k.flv');
   assert.throws(() => new MediaSource(flv.subarray(0, 13)), /no H\.264/);
