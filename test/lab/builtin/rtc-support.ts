@@ -60,6 +60,10 @@ export class TestPlayer {
     this.client.open();
   }
 
+  get srtp(): WhepPlayer['srtp'] {
+    return (this.client as WhepPlayer).srtp;
+  }
+
   get rtp(): WhepPlayer['rtp'] {
     return (this.client as WhepPlayer).rtp;
   }
