@@ -82,6 +82,8 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
   private replySocket: SharedSocket | undefined = undefined;
   private answer: AnswerFields | undefined = undefined;
   private dtls: DtlsEndpoint | undefined = undefined;
+  /** A ClientHello of a peer whose check came before ours was answered: it comes again a second later only. */
+  private early: Uint8Array | undefined = undefined;
   private gate: MediaGate | undefined = undefined;
   private out: MasterKeys | undefined = undefined;
   /** Made by the first packet: players never send one. */
@@ -160,7 +162,11 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
     if (first >= 128 && first < 192) this.media(bytes, at);
     else if (isStun(bytes)) this.stun(bytes, remote, socket);
     // Parts of a handshake are kept until it is whole.
-    else if (isDtls(bytes)) this.dtls?.receive(bytes.slice(), monotonic());
+    else if (isDtls(bytes)) {
+      const kept = bytes.slice();
+      if (this.dtls !== undefined) this.dtls.receive(kept, monotonic());
+      else if (this.answer?.passive === false) this.early = kept;
+    }
   }
 
   private media(bytes: Uint8Array, at: number): void {
@@ -203,6 +209,8 @@ export class LiteTransport implements WebRtcTransport, SocketUser, IceHandler, D
       client.start(monotonic());
     } else {
       this.dtls = new DtlsServer(options, this);
+      if (this.early !== undefined) this.dtls.receive(this.early, monotonic());
+      this.early = undefined;
     }
   }
 
